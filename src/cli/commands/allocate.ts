@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import type { PageFormat } from '../../format/page-header.ts';
+import type { Context } from '../context.ts';
+import { type CommonOptions, pageFormatOption, positiveInteger, withCommonOptions } from '../options.ts';
+import type { Runner } from '../runner.ts';
+import { Printer, withStore } from '../session.ts';
+
+interface AllocateOptions extends CommonOptions {
+  readonly count: number;
+  readonly pageFormat?: PageFormat;
+}
+
+export function addAllocate(program: Command, run: Runner): void {
+  withCommonOptions(program.command('allocate'))
+    .description('take blocks, from the free list first, and make each an empty page')
+    .argument('<file>')
+    .option('--count <n>', 'how many', positiveInteger, 1)
+    .addOption(pageFormatOption("format of the pages (default: that of the file's last page)"))
+    .action((file: string, options: AllocateOptions) => run((context) => allocate(context, file, options)));
+}
+
+async function allocate(context: Context, file: string, options: AllocateOptions): Promise<void> {
+  await withStore(file, {}, async (store) => {
+    const blocks = await store.allocate(options.count, options.pageFormat);
+    const printer = new Printer(context, options);
+    for (const block of blocks) await printer.item(String(block), 'block', () => ({ block }));
+    await printer.summary('allocate', file, { blocks: blocks.length });
+  });
+}

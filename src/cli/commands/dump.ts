@@ -1,0 +1,129 @@
+import type { Command } from 'commander';
+import { openBlockFile } from '../../disk/node-block-file.ts';
+import { type BlockSet, RawBlocks } from '../../disk/raw-blocks.ts';
+import { nodeDump, pageTable } from '../../dump/block-dump.ts';
+import { type BlockRow, blockTableHead, blockTableRow, fileHeaderTable, pageRow } from '../../dump/file-dump.ts';
+import { hexdump } from '../../dump/hexdump.ts';
+import { PageStoreError } from '../../errors.ts';
+import { BLOCK_BYTES } from '../../format/layout.ts';
+import { decodePage } from '../../format/page.ts';
+import { decodeFreeLink } from '../../format/pointer.ts';
+import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
+import { parseRef } from '../../store/page-ref.ts';
+import type { Context } from '../context.ts';
+import { blockId, type CommonOptions, withCommonOptions } from '../options.ts';
+import type { Runner } from '../runner.ts';
+import { Printer } from '../session.ts';
+
+interface DumpOptions extends CommonOptions {
+  readonly block?: number;
+  readonly slot?: string;
+  readonly hex?: boolean;
+}
+
+export function addDump(program: Command, run: Runner): void {
+  withCommonOptions(program.command('dump'))
+    .description('look into a file, damaged or not: header and blocks, one block, or one node')
+    .argument('<file>')
+    .option('--block <id>', 'one block: header fields, directory, nodes', blockId)
+    .option('--slot <ref>', 'one node, block:slot')
+    .option('--hex', 'as a hexdump in which each region has its name (block 0 unless told)')
+    .action((file: string, options: DumpOptions) => run((context) => dump(context, file, options)));
+}
+
+async function dump(context: Context, path: string, options: DumpOptions): Promise<void> {
+  const ref = options.slot === undefined ? undefined : parseRef(options.slot);
+  if (ref && (ref.from === undefined || ref.from !== ref.to)) {
+    throw new PageStoreError('INVALID_REF', `'${options.slot}' is not one node: write block:slot`, { file: path });
+  }
+  const file = await openBlockFile(path, 'read');
+  try {
+    const raw = await RawBlocks.open(file);
+    const printer = new Printer(context, options);
+    if (ref?.from !== undefined) await dumpNode(printer, raw, ref.block, ref.from);
+    else if (options.block !== undefined || options.hex === true) await dumpBlock(printer, raw, options.block ?? 0, options.hex === true);
+    else await dumpFile(context, printer, raw);
+    await printer.summary('dump', path, { bytes: raw.fileBytes, blocks: raw.wholeBlocks });
+  } finally {
+    await file.close();
+  }
+}
+
+async function dumpFile(context: Context, printer: Printer, raw: RawBlocks): Promise<void> {
+  await printer.text(fileHeaderTable(raw.header, raw.block0));
+  await printer.json('header', () => raw.header);
+  await printer.text(['\n', blockTableHead()]);
+  const free = await raw.freeBlocks();
+  const target = new Uint8Array(BLOCK_BYTES);
+  for (let block = 1; block < raw.startedBlocks && !printer.closed; block++) {
+    context.signal.throwIfAborted();
+    const row = await blockRow(raw, block, free, target);
+    await printer.text([blockTableRow(row)]);
+    await printer.json('block', () => row);
+  }
+}
+
+async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
+  if ((await raw.read(block, target)) < BLOCK_BYTES) return { block, kind: 'cut off' };
+  const next = decodeFreeLink(new DataView(target.buffer).getBigUint64(0, true));
+  if (free.has(block)) return { block, kind: 'free', next };
+  const page = decodePage(target);
+  if (page) {
+    const row = pageRow(page, block);
+    return block < raw.header.blockCount ? row : { ...row, state: 'uncounted' };
+  }
+  return { block, kind: next === 0 ? 'unwritten' : 'unknown' };
+}
+
+async function dumpBlock(printer: Printer, raw: RawBlocks, block: number, hex: boolean): Promise<void> {
+  const bytes = await readBlock(raw, block);
+  const page = block === 0 ? undefined : decodePage(bytes);
+  if (page) await printer.json('page', () => ({ block, format: page.format, ...page.header, reserved: Buffer.from(page.header.reserved).toString('hex') }));
+  if (hex) {
+    await printer.text(hexdump(bytes, block, page ? pageRegions(page, block) : otherRegions(block, bytes)));
+  } else if (page) {
+    await printer.text(pageTable(page, block));
+    for (let slot = 0; slot < page.directory.count; slot++) {
+      const [offset, length] = [page.directory.nodeOffset(slot), page.directory.nodeBytes(slot)];
+      await printer.json('slot', () => ({ block, slot, entryOffset: page.directory.entryOffset(slot), offset, bytes: length }));
+    }
+  } else if (block === 0) {
+    await printer.text(fileHeaderTable(raw.header, bytes));
+    await printer.json('header', () => raw.header);
+  } else {
+    const what = (await raw.freeBlocks()).has(block) ? 'on the free list' : 'no page';
+    await printer.text([`block ${block} is ${what}; its first 64 bytes:\n\n`, ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }])]);
+  }
+}
+
+function otherRegions(block: number, bytes: Uint8Array): Iterable<Region> {
+  return block === 0 ? fileHeaderRegions(bytes) : [{ kind: 'gap', start: 0, end: BLOCK_BYTES, name: 'no page' }];
+}
+
+async function dumpNode(printer: Printer, raw: RawBlocks, block: number, slot: number): Promise<void> {
+  const page = decodePage(await readBlock(raw, block));
+  if (page === undefined || slot >= page.directory.count) {
+    const why = page === undefined ? 'is no page' : `has ${page.directory.count} slots`;
+    throw new PageStoreError('SLOT_RANGE', `there is no node ${block}:${slot}: block ${block} ${why}`, { file: raw.file.name, block, slot });
+  }
+  await printer.text(nodeDump(page, block, slot));
+  const { directory } = page;
+  await printer.json('slot', () => ({
+    block,
+    slot,
+    entryOffset: directory.entryOffset(slot),
+    offset: directory.nodeOffset(slot),
+    bytes: directory.nodeBytes(slot),
+  }));
+}
+
+async function readBlock(raw: RawBlocks, block: number): Promise<Uint8Array> {
+  if (block === 0) return raw.block0;
+  if (block >= raw.startedBlocks) {
+    const message = `there is no block ${block}: the file has blocks 0 to ${raw.startedBlocks - 1}`;
+    throw new PageStoreError('BLOCK_RANGE', message, { file: raw.file.name, block });
+  }
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  await raw.read(block, bytes);
+  return bytes;
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { blockId, type CommonOptions, gather, withCommonOptions } from '../options.ts';
+import type { Runner } from '../runner.ts';
+import { Printer, withStore } from '../session.ts';
+
+export function addFree(program: Command, run: Runner): void {
+  withCommonOptions(program.command('free'))
+    .description('put blocks on the free list; the nodes in them are gone')
+    .argument('<file>')
+    .argument('<block...>', 'block ids', gather(blockId))
+    .action((file: string, blocks: number[], options: CommonOptions) =>
+      run((context) => free(context, file, blocks, options)),
+    );
+}
+
+async function free(context: Context, file: string, blocks: number[], options: CommonOptions): Promise<void> {
+  await withStore(file, {}, async (store) => {
+    const printer = new Printer(context, options);
+    for (const block of blocks) {
+      await store.free(block);
+      await printer.item(String(block), 'block', () => ({ block }));
+    }
+    await printer.summary('free', file, { blocks: blocks.length });
+  });
+}

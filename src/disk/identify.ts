@@ -1,0 +1,47 @@
+import { PageStoreError } from '../errors.ts';
+import { FILE_HEADER, FILE_MAGIC, fileHeaderChecksum, headerCopyState } from '../format/file-header.ts';
+import { hex } from '../format/invariants.ts';
+import { BLOCK_BYTES, FILE_HEADER_BYTES, fileOffset, HEADER_COPY_OFFSET, SECTOR_BYTES } from '../format/layout.ts';
+import { pageFormatOf } from '../format/page-header.ts';
+import type { BlockFile } from './block-file.ts';
+
+/** Blocks whose first bytes are looked at where the file header is lost. */
+const BLOCKS_TO_TRY = 16;
+
+/** How much of block 0 has a meaning: everything up to the end of the header copy's sector. */
+export const FILE_HEAD_BYTES: number = HEADER_COPY_OFFSET + SECTOR_BYTES;
+
+/**
+ * Reads the part of block 0 that has a meaning, padded with zeros where the file ends before.
+ * @param target - at least FILE_HEAD_BYTES long; the whole block, for who wants it
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` where nothing in the file says that it is one, not even a damaged one
+ */
+export async function readFileHead(
+  file: BlockFile,
+  target: Uint8Array = new Uint8Array(FILE_HEAD_BYTES),
+): Promise<Uint8Array> {
+  const bytes = await file.read(target, 0);
+  target.fill(0, bytes);
+  if (bytes === 0) throw new PageStoreError('NOT_A_PAGE_FILE', 'the file is empty', { file: file.name });
+  if (bytes < FILE_HEADER_BYTES || !(await isPageFile(file, target))) {
+    const found = hex(FILE_HEADER.read(target).magic, 16);
+    const message = `not a page file: it begins with ${found}, not ${hex(FILE_MAGIC, 16)}, and no page was found behind that`;
+    throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: file.name, offset: 0, found });
+  }
+  return target;
+}
+
+async function isPageFile(file: BlockFile, head: Uint8Array): Promise<boolean> {
+  const header = FILE_HEADER.read(head);
+  if (header.magic === FILE_MAGIC) return true;
+  // The magic is wrong. Text would be, too; but damage rarely leaves nothing else to know the file by.
+  if (fileHeaderChecksum({ ...header, magic: FILE_MAGIC }) === header.checksum) return true;
+  if (headerCopyState(head) === 'sound') return true;
+  const blocks = Math.min(BLOCKS_TO_TRY, Math.floor((await file.size()) / BLOCK_BYTES));
+  const magic = new Uint8Array(8);
+  for (let block = 1; block < blocks; block++) {
+    await file.read(magic, fileOffset(block));
+    if (pageFormatOf(magic) !== undefined) return true;
+  }
+  return false;
+}

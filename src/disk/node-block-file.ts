@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PageStoreError } from '../errors.ts';
+import type { BlockFile } from './block-file.ts';
+
+/** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
+export type Access = 'read' | 'write';
+
+/** A {@link BlockFile} over a file of the operating system. It owns the handle. */
+class NodeBlockFile implements BlockFile {
+  readonly name: string;
+  readonly #handle: FileHandle;
+
+  constructor(name: string, handle: FileHandle) {
+    this.name = name;
+    this.#handle = handle;
+  }
+
+  async size(): Promise<number> {
+    return (await this.#io('stat', this.#handle.stat())).size;
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    while (done < target.length) {
+      const reading = this.#handle.read(target, done, target.length - done, position + done);
+      const { bytesRead } = await this.#io('read', reading, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  async write(source: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < source.length) {
+      const writing = this.#handle.write(source, done, source.length - done, position + done);
+      const { bytesWritten } = await this.#io('write', writing, position + done);
+      // A device that takes no byte and gives no error would keep this loop for ever.
+      if (bytesWritten === 0) throw ioError(this.name, 'write', undefined, position + done);
+      done += bytesWritten;
+    }
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    await this.#io('truncate', this.#handle.truncate(bytes));
+  }
+
+  async sync(): Promise<void> {
+    await this.#io('fdatasync', this.#handle.datasync());
+  }
+
+  async close(): Promise<void> {
+    await this.#io('close', this.#handle.close());
+  }
+
+  async #io<T>(call: string, result: Promise<T>, offset?: number): Promise<T> {
+    try {
+      return await result;
+    } catch (error) {
+      throw ioError(this.name, call, error, offset);
+    }
+  }
+}
+
+/** What an errno means to a person; the system's own words are terse, and in English as well. */
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a directory',
+  ENOTDIR: 'part of the path is not a directory',
+  EEXIST: 'the file exists',
+  EROFS: 'read-only file system',
+  ENOSPC: 'no space left on the device; nothing that was acknowledged is lost',
+  EDQUOT: 'disk quota exceeded; nothing that was acknowledged is lost',
+  EFBIG: 'the file would be larger than the file system or a limit allows',
+  EIO: 'the device reports an input/output error',
+  EMFILE: 'too many open files',
+  ELOOP: 'too many symbolic links in the path',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+function ioError(name: string, call: string, cause: unknown, offset?: number): PageStoreError {
+  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'EIO';
+  const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
+  const where = offset === undefined ? '' : ` at byte ${offset}`;
+  const detail = offset === undefined ? { file: name, errno } : { file: name, errno, offset };
+  const code = errno === 'EEXIST' ? 'FILE_EXISTS' : 'IO';
+  return new PageStoreError(code, `${call}${where}: ${what} (${errno})`, detail, cause);
+}
+
+/**
+ * Opens an existing regular file.
+ * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe
+ */
+export async function openBlockFile(path: string, access: Access): Promise<BlockFile> {
+  try {
+    // Before it is opened: opening a pipe would wait for somebody at its other end.
+    const stats = await stat(path);
+    if (!stats.isFile()) {
+      const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';
+      throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
+    }
+    return new NodeBlockFile(path, await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR));
+  } catch (error) {
+    throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
+  }
+}
+
+/**
+ * Makes a file that is whole when it appears under its name: `fill` writes it, then it and its directory are
+ * synced. What fails in between leaves nothing behind.
+ * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, and whatever `fill` throws
+ */
+export async function createBlockFile(
+  path: string,
+  replace: boolean,
+  fill: (file: BlockFile) => Promise<void>,
+): Promise<BlockFile> {
+  const target = replace ? await resolveTarget(path) : path;
+  const temporary = replace ? `${target}.${randomUUID()}.new` : target;
+  let file: BlockFile;
+  try {
+    file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666));
+  } catch (error) {
+    throw ioError(path, 'create', error);
+  }
+  try {
+    await fill(file);
+    await file.sync();
+    if (replace) await rename(temporary, target);
+    await syncDirectory(dirname(target));
+    return file;
+  } catch (error) {
+    await file.close();
+    await unlink(temporary);
+    throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
+  }
+}
+
+/** Where a file that is to be replaced really is; only a regular file is replaced. */
+async function resolveTarget(path: string): Promise<string> {
+  try {
+    if (!(await stat(path)).isFile()) {
+      throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file is replaced', { file: path });
+    }
+    return await realpath(path);
+  } catch (error) {
+    if (error instanceof PageStoreError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
+    throw ioError(path, 'create', error);
+  }
+}
+
+/** Makes the name of a new file durable: on most file systems the file's own sync does not cover it. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,45 @@
+import { PageStoreError } from '../errors.ts';
+import type { FileHeader } from '../format/file-header.ts';
+import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems, type Problem } from '../format/invariants.ts';
+import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
+import type { BlockFile } from './block-file.ts';
+import type { Access } from './node-block-file.ts';
+
+/** The error that refuses a file for a problem found in it. */
+export function problemError(file: { readonly name: string }, problem: Problem): PageStoreError {
+  const { code, message, severity: _, ...detail } = problem;
+  return new PageStoreError(code, message, { file: file.name, ...detail });
+}
+
+/**
+ * Refuses a header: to a reader for its magic and version, to a writer for everything that is wrong in it. A
+ * writer would cover the damage with a new checksum.
+ */
+export function refuseHeader(file: BlockFile, header: FileHeader, access: Access): void {
+  for (const problem of fileHeaderProblems(header)) {
+    const unreadable = problem.code === 'FILE_HEADER_MAGIC' || problem.code === 'FILE_HEADER_VERSION';
+    if (access === 'write' || unreadable) throw problemError(file, problem);
+  }
+}
+
+/**
+ * Refuses a file to a writer where its size or its free-list head is wrong, or where pages of another program
+ * stand behind its block count: that program may count them by the file's size.
+ */
+export async function refuseToWrite(file: BlockFile, header: FileHeader, fileBytes: number): Promise<void> {
+  for (const problem of fileSizeProblems(header, fileBytes)) {
+    if (problem.severity === 'error') throw problemError(file, problem);
+  }
+  for (const problem of freeListHeadProblems(header, header.blockCount)) throw problemError(file, problem);
+
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  for (let block = header.blockCount; fileOffset(block + 1) <= fileBytes; block++) {
+    await file.read(head, fileOffset(block));
+    // What is left behind the last block when a batch of ours is cut off has a checksum, or is no page at all.
+    if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
+    const message = `block ${block} is a page of another program, behind the ${header.blockCount} blocks that the header counts; let that program sync the file first`;
+    const detail = { file: file.name, block, offset: fileOffset(block) };
+    throw new PageStoreError('BLOCKS_UNCOUNTED', message, detail);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * What can be wrong with the bytes of a page file. One code serves the error that refuses a file, the
+ * finding that reports it, and the page of documentation that explains it.
+ */
+export type ProblemCode =
+  | 'FILE_SIZE'
+  | 'FILE_HEADER_MAGIC'
+  | 'FILE_HEADER_VERSION'
+  | 'FILE_HEADER_CHECKSUM'
+  | 'FILE_HEADER_RESERVED'
+  | 'FILE_HEADER_COPY'
+  | 'BLOCK_COUNT_BEYOND_FILE'
+  | 'BLOCKS_UNCOUNTED'
+  | 'ROOT_POINTER'
+  | 'ROOT_DESCRIPTOR'
+  | 'FREE_LIST_LINK'
+  | 'FREE_LIST_CYCLE'
+  | 'ENTRY_COUNT'
+  | 'BLOCK_UNKNOWN'
+  | 'BLOCK_UNWRITTEN'
+  | 'PAGE_VERSION'
+  | 'PAGE_FLAGS'
+  | 'PAGE_BOUNDS'
+  | 'PAGE_CHECKSUM'
+  | 'PAGE_CHECKSUM_STALE'
+  | 'PAGE_CHECKSUM_ABSENT'
+  | 'PAGE_CHECKSUM_FIELDS'
+  | 'PAGE_NOT_FINALIZED'
+  | 'DIRECTORY_TRUNCATED'
+  | 'DIRECTORY_LENGTH'
+  | 'NODES_WITHOUT_DIRECTORY'
+  | 'SLOT_BOUNDS'
+  | 'SLOT_OVERLAP';
+
+/** What can be wrong with a request, or with the system that was to carry it out. */
+export type OperationCode =
+  | 'NOT_A_PAGE_FILE'
+  | 'FILE_EXISTS'
+  | 'FILE_FULL'
+  | 'FILE_CLOSED'
+  | 'FILE_READ_ONLY'
+  | 'IO'
+  | 'BLOCK_RANGE'
+  | 'BLOCK_FREE'
+  | 'BLOCK_IN_USE'
+  | 'SLOT_RANGE'
+  | 'NODE_TOO_LARGE'
+  | 'NODE_LENGTH'
+  | 'INVALID_REF'
+  | 'INVALID_ENCODING'
+  | 'INVALID_FRAMING';
+
+export type ErrorCode = ProblemCode | OperationCode;
+
+/** Where in the file the trouble is, and what the bytes there say. */
+export interface ErrorDetail {
+  /** The file, as the caller named it. */
+  readonly file?: string;
+  /** Block id. */
+  readonly block?: number;
+  /** Index in the block's slot directory. */
+  readonly slot?: number;
+  /** Byte offset from the start of the file. */
+  readonly offset?: number;
+  readonly found?: string;
+  readonly expected?: string;
+  /** The errno name of the system call that failed, such as `ENOSPC`. */
+  readonly errno?: string;
+}
+
+/** The one class of errors that this library throws for files, devices and data. Misuse of the API by its caller is a TypeError or RangeError instead. */
+export class PageStoreError extends Error {
+  override readonly name = 'PageStoreError';
+  readonly code: ErrorCode;
+  readonly detail: ErrorDetail;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The slots of a page as its bytes describe them. Nothing is validated: an offset or a length may point
+ * anywhere, and a number above 2^32 - 1 reads as 2^32 - 1, which is outside every block.
+ */
+export interface SlotDirectory {
+  /** Slots that could be decoded: the header's node count in a sound page, fewer in a damaged one. */
+  readonly count: number;
+  /** Offset in the block of the lowest byte of the directory. */
+  readonly start: number;
+  /** Offset in the block behind the highest byte of the directory. */
+  readonly end: number;
+  /** Offset in the block of the bytes of the node in `slot`, 0 <= slot < count. */
+  nodeOffset(slot: number): number;
+  /** Length in bytes of the node in `slot`, 0 <= slot < count. */
+  nodeBytes(slot: number): number;
+  /** Offset in the block of the directory's own entry for `slot`, 0 <= slot < count. */
+  entryOffset(slot: number): number;
+}
+
+/** A range of bytes in a block: `start` inclusive, `end` exclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Copies `source[start, end)` to `target` at `offset`. */
+export function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
+  // A call of `set` costs more than this loop up to about 48 bytes, and most nodes are shorter.
+  if (end - start <= 48) {
+    for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] as number; // from < end <= source.length
+  } else {
+    target.set(source.subarray(start, end), offset);
+  }
+}

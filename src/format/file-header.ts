@@ -1,0 +1,124 @@
+import { crc32, fnv1a64 } from '../bytes/checksum.ts';
+import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
+import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
+
+/** First eight bytes of a page file: `00 00 01 00 54 52 41 50`. */
+export const FILE_MAGIC = 0x5041_5254_0001_0000n;
+/** Highest file version that is understood, and the one that new files get. */
+export const FILE_VERSION = 2;
+
+/** Block 0, bytes 0..63. */
+export interface FileHeader {
+  magic: bigint;
+  version: number;
+  flags: number;
+  rootPointer: bigint;
+  blockCount: number;
+  padding: number;
+  freeListHead: bigint;
+  entryCount: bigint;
+  checksum: bigint;
+  imageCheckpointLsn: bigint;
+}
+
+export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
+  magic: u64('0x5041_5254_0001_0000'),
+  version: u32('1 or 2'),
+  flags: u32('0'),
+  rootPointer: u64('pointer to the root descriptor, or 0'),
+  blockCount: u32('blocks in the file, block 0 counted'),
+  padding: u32('0'),
+  freeListHead: u64('link to the first free block, or 0 for none'),
+  entryCount: u64('terms of the trie; without a root pointer, nodes in all pages, or 0 for not counted'),
+  checksum: u64('FNV-1a, 64 bit, of the fields above but the padding, and in version 2 of the one below'),
+  imageCheckpointLsn: u64('belongs to the trie, since version 2; 0 in version 1'),
+});
+
+const PADDING_OFFSET = FILE_HEADER.offsetOf('padding');
+const FREE_LIST_OFFSET = FILE_HEADER.offsetOf('freeListHead');
+const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
+const LSN_OFFSET = FILE_HEADER.offsetOf('imageCheckpointLsn');
+
+/** Block 0, bytes 64..81, where the root pointer says so. */
+export interface RootDescriptor {
+  rootType: number;
+  isFinal: number;
+  termCount: number;
+  arenaCount: number;
+  rootRecord: bigint;
+}
+
+export const ROOT_DESCRIPTOR: RecordLayout<RootDescriptor> = defineRecord<RootDescriptor>({
+  rootType: u8('0 empty, 1 bucket, 2 ART node'),
+  isFinal: u8('1 where the empty term is in the trie, else 0'),
+  termCount: u32('terms of the trie'),
+  arenaCount: u32('arenas (pages) of the trie'),
+  rootRecord: u64('pointer to the root record'),
+});
+
+/** A copy of the file header and root descriptor, kept in block 0 for the day the first sector is lost. */
+export interface HeaderCopy {
+  bytes: Uint8Array;
+  checksum: number;
+}
+
+export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
+  bytes: bytesOf(FILE_HEADER_BYTES + ROOT_DESCRIPTOR_BYTES, 'bytes 0..81 of block 0'),
+  checksum: u32('CRC-32 of those bytes'),
+});
+
+/** The checksum that a file header's other fields ask for. */
+export function fileHeaderChecksum(header: FileHeader): bigint {
+  const bytes = new Uint8Array(FILE_HEADER_BYTES);
+  FILE_HEADER.write(header, bytes);
+  let hash = fnv1a64(bytes.subarray(0, PADDING_OFFSET));
+  hash = fnv1a64(bytes.subarray(FREE_LIST_OFFSET, CHECKSUM_OFFSET), hash);
+  return header.version >= 2 ? fnv1a64(bytes.subarray(LSN_OFFSET), hash) : hash;
+}
+
+/** The 64 bytes of a file header, with its checksum made anew. */
+export function encodeFileHeader(header: FileHeader): Uint8Array {
+  const bytes = new Uint8Array(FILE_HEADER_BYTES);
+  FILE_HEADER.write({ ...header, checksum: fileHeaderChecksum(header) }, bytes);
+  return bytes;
+}
+
+/** The header of a file with `blockCount` blocks, no trie and no free block. Its checksum is set. */
+export function newFileHeader(blockCount: number): FileHeader {
+  const header: FileHeader = {
+    magic: FILE_MAGIC,
+    version: FILE_VERSION,
+    flags: 0,
+    rootPointer: 0n,
+    blockCount,
+    padding: 0,
+    freeListHead: 0n,
+    entryCount: 0n,
+    checksum: 0n,
+    imageCheckpointLsn: 0n,
+  };
+  header.checksum = fileHeaderChecksum(header);
+  return header;
+}
+
+/**
+ * The bytes of a header copy.
+ * @param source - the file header and root descriptor: the first 82 bytes of block 0
+ */
+export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
+  const bytes = source.subarray(0, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
+  const copy = new Uint8Array(HEADER_COPY.bytes);
+  HEADER_COPY.write({ bytes, checksum: crc32(bytes) }, copy);
+  return copy;
+}
+
+/** What became of the header copy in a block 0: `absent` where its bytes are all zero, as in files of other programs. */
+export type HeaderCopyState = 'absent' | 'sound' | 'damaged';
+
+/** @param block0 - at least the first 12,374 bytes of block 0 */
+export function headerCopyState(block0: Uint8Array): HeaderCopyState {
+  const stored = block0.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
+  if (stored.every((byte) => byte === 0)) return 'absent';
+  const { bytes, checksum } = HEADER_COPY.read(stored);
+  return crc32(bytes) === checksum ? 'sound' : 'damaged';
+}

@@ -1,0 +1,54 @@
+import { crc32 } from '../bytes/checksum.ts';
+import type { ByteRange, SlotDirectory } from './directory.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
+import { encodePageHeader, PAGE_FLAG, type PageFormat, type PageHeader } from './page-header.ts';
+
+/**
+ * How a page's checksum stands to its bytes. `stale`: a program that does not know the checksum has appended
+ * to a V1 page since it was taken, and the nodes that it covers are as they were.
+ */
+export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
+
+/**
+ * CRC-32 over the header with its checksum field as zero, the node area [64, freeOffset), and the directory.
+ * @see docs/format.md, "Page checksum"
+ */
+export function pageChecksum(block: Uint8Array, header: PageHeader, directory: ByteRange): number {
+  let sum = crc32(encodePageHeader({ ...header, checksum: 0 }));
+  sum = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), sum);
+  return crc32(block.subarray(directory.start, directory.end), sum);
+}
+
+/** The directory bytes that a header says its checksum covers. */
+export function checksummedDirectory(format: PageFormat, header: PageHeader): ByteRange {
+  const end = format === 'v1' ? BLOCK_BYTES : header.directoryStart + header.directoryLength;
+  return { start: header.directoryStart, end };
+}
+
+/** Judges the checksum of a page, whatever its bytes. */
+export function checksumState(
+  format: PageFormat,
+  block: Uint8Array,
+  header: PageHeader,
+  directory: SlotDirectory,
+): ChecksumState {
+  if ((header.flags & PAGE_FLAG.hasChecksum) === 0) return 'absent';
+  if (matches(block, header, checksummedDirectory(format, header))) return 'match';
+  return format === 'v1' && matchesEarlierNodes(block, header, directory) ? 'stale' : 'mismatch';
+}
+
+function matches(block: Uint8Array, header: PageHeader, directory: ByteRange): boolean {
+  const bounded = header.freeOffset <= BLOCK_BYTES && directory.start <= directory.end && directory.end <= BLOCK_BYTES;
+  return bounded && pageChecksum(block, header, directory) === header.checksum;
+}
+
+/** Whether the checksum is that of the same page when it had `checksumNodeCount` nodes. */
+function matchesEarlierNodes(block: Uint8Array, header: PageHeader, directory: SlotDirectory): boolean {
+  const nodeCount = header.checksumNodeCount;
+  if (nodeCount >= header.nodeCount || nodeCount > directory.count) return false;
+  const last = nodeCount - 1;
+  const freeOffset = last < 0 ? NODE_AREA_OFFSET : directory.nodeOffset(last) + directory.nodeBytes(last);
+  const directoryStart = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
+  const earlier = { ...header, nodeCount, freeOffset, directoryStart };
+  return matches(block, earlier, checksummedDirectory('v1', earlier));
+}

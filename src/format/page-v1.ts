@@ -1,0 +1,110 @@
+import { copyBytes, type ByteRange, type SlotDirectory } from './directory.ts';
+import { BLOCK_BYTES, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
+import type { PageHeader } from './page-header.ts';
+import type { PagePlan, PageWriter } from './page-writer.ts';
+
+/** One slot of a V1 directory. */
+export interface V1Slot {
+  offset: number;
+  length: number;
+}
+
+export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
+  offset: u32('where the node begins, from the start of the block'),
+  length: u32('bytes of the node; may be 0'),
+});
+
+const LENGTH_OFFSET = V1_SLOT.offsetOf('length');
+
+/** Offset in the block of slot `slot`: the directory grows down from the end of the block. */
+function slotOffset(slot: number): number {
+  return BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
+}
+
+/** Reads the slots where they are. @see docs/format.md, "V1 directory" */
+export class V1Directory implements SlotDirectory {
+  readonly count: number;
+  readonly start: number;
+  readonly end: number = BLOCK_BYTES;
+  readonly #view: DataView;
+
+  constructor(block: Uint8Array, header: PageHeader) {
+    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.count = Math.min(header.nodeCount, V1_MAX_SLOTS);
+    this.start = BLOCK_BYTES - V1_SLOT_BYTES * this.count;
+  }
+
+  nodeOffset(slot: number): number {
+    return this.#view.getUint32(slotOffset(slot), true);
+  }
+
+  nodeBytes(slot: number): number {
+    return this.#view.getUint32(slotOffset(slot) + LENGTH_OFFSET, true);
+  }
+
+  entryOffset(slot: number): number {
+    return slotOffset(slot);
+  }
+}
+
+/** Appends nodes to a V1 page: node bytes grow up, slots grow down, and neither touches what is committed. */
+export class V1PageWriter implements PageWriter {
+  readonly format = 'v1';
+  readonly block: Uint8Array;
+  readonly #view: DataView;
+  #nodeCount: number;
+  #freeOffset: number;
+  #committedNodes: number;
+  #committedFree: number;
+
+  constructor(block: Uint8Array, header: PageHeader) {
+    this.block = block;
+    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.#nodeCount = this.#committedNodes = header.nodeCount;
+    this.#freeOffset = this.#committedFree = header.freeOffset;
+  }
+
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  get #directoryStart(): number {
+    return BLOCK_BYTES - V1_SLOT_BYTES * this.#nodeCount;
+  }
+
+  fits(nodeBytes: number): boolean {
+    return this.#directoryStart - this.#freeOffset >= nodeBytes + V1_SLOT_BYTES + V1_RESERVE_BYTES;
+  }
+
+  add(source: Uint8Array, start: number, end: number): boolean {
+    const nodeBytes = end - start;
+    if (!this.fits(nodeBytes)) return false;
+    copyBytes(source, start, end, this.block, this.#freeOffset);
+    const slot = slotOffset(this.#nodeCount);
+    this.#view.setUint32(slot, this.#freeOffset, true);
+    this.#view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
+    this.#freeOffset += nodeBytes;
+    this.#nodeCount++;
+    return true;
+  }
+
+  plan(): PagePlan {
+    const written: ByteRange[] = [
+      { start: this.#committedFree, end: this.#freeOffset },
+      { start: this.#directoryStart, end: BLOCK_BYTES - V1_SLOT_BYTES * this.#committedNodes },
+    ];
+    return {
+      nodeCount: this.#nodeCount,
+      freeOffset: this.#freeOffset,
+      directoryStart: this.#directoryStart,
+      directoryLength: 0,
+      written,
+    };
+  }
+
+  committed(): void {
+    this.#committedNodes = this.#nodeCount;
+    this.#committedFree = this.#freeOffset;
+  }
+}

@@ -1,0 +1,167 @@
+import { varintBytes, writeVarint } from '../bytes/varint.ts';
+import { type ByteRange, copyBytes } from './directory.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET } from './layout.ts';
+import type { PageHeader } from './page-header.ts';
+import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
+import { DirectoryForecast } from './directory-forecast.ts';
+
+const NOWHERE: ByteRange = { start: 0, end: 0 };
+
+const overlap = (a: ByteRange, b: ByteRange): boolean => a.start < b.end && b.start < a.end;
+
+/**
+ * Appends nodes to a V2 page. While the page is open its directory stands apart from the nodes: nodes grow
+ * up towards it, and it grows up towards the end of the block, so that a commit writes new nodes and new
+ * pairs alone. Where one of the two meets its end, the whole directory is written once more in free space.
+ * @see docs/format.md, "V2 pages that are still open"
+ */
+export class V2PageWriter implements PageWriter {
+  readonly format = 'v2';
+  readonly block: Uint8Array;
+  /** The encoded directory, pairs included that are not in the block yet. */
+  #directory: Uint8Array;
+  #directoryBytes: number;
+  #nodeCount: number;
+  #freeOffset: number;
+  #committedFree: number;
+  /** The directory that the committed header names. */
+  #home: ByteRange;
+  /** The one committed before it: a commit record, or a reader at work, may still need it. */
+  #previous: ByteRange = NOWHERE;
+  #planned: ByteRange;
+  readonly #forecast: DirectoryForecast;
+
+  /** @param header - of the sound page in `block`, its directory ending at `directoryEnd` */
+  constructor(block: Uint8Array, header: PageHeader, directoryEnd: number) {
+    this.block = block;
+    this.#nodeCount = header.nodeCount;
+    this.#freeOffset = this.#committedFree = header.freeOffset;
+    this.#home = header.nodeCount === 0 ? NOWHERE : { start: header.directoryStart, end: directoryEnd };
+    this.#planned = this.#home;
+    this.#directoryBytes = this.#home.end - this.#home.start;
+    this.#directory = new Uint8Array(Math.max(4096, 2 * this.#directoryBytes));
+    this.#directory.set(block.subarray(this.#home.start, this.#home.end));
+    this.#forecast = new DirectoryForecast(this.#freeOffset);
+  }
+
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  fits(nodeBytes: number): boolean {
+    const offset = this.#placeNode(nodeBytes);
+    const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
+    return this.#hasRoom(offset + nodeBytes, directoryBytes);
+  }
+
+  add(source: Uint8Array, start: number, end: number): boolean {
+    const nodeBytes = end - start;
+    const offset = this.#placeNode(nodeBytes);
+    const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
+    if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return false;
+    if (directoryBytes > this.#directory.length) this.#growDirectory();
+    copyBytes(source, start, end, this.block, offset);
+    writeVarint(nodeBytes, this.#directory, writeVarint(offset, this.#directory, this.#directoryBytes));
+    this.#directoryBytes = directoryBytes;
+    this.#freeOffset = offset + nodeBytes;
+    this.#nodeCount++;
+    return true;
+  }
+
+  plan(outlook: PageOutlook): PagePlan {
+    const start = this.#nodeCount === 0 ? this.#freeOffset : this.#placeDirectory(outlook);
+    const stays = start === this.#home.start;
+    const from = stays ? this.#home.end - this.#home.start : 0;
+    this.#planned = { start, end: start + this.#directoryBytes };
+    this.block.set(this.#directory.subarray(from, this.#directoryBytes), start + from);
+    return {
+      nodeCount: this.#nodeCount,
+      freeOffset: this.#freeOffset,
+      directoryStart: start,
+      directoryLength: this.#directoryBytes,
+      written: [
+        { start: this.#committedFree, end: this.#freeOffset },
+        { start: start + from, end: this.#planned.end },
+      ],
+    };
+  }
+
+  committed(): void {
+    if (this.#planned.start !== this.#home.start) this.#forecast.placed(this.#freeOffset);
+    this.#previous = this.#home;
+    this.#home = this.#planned;
+    this.#committedFree = this.#freeOffset;
+  }
+
+  /** Where the next node's bytes go: behind the nodes, and past a committed directory that is in the way. */
+  #placeNode(nodeBytes: number): number {
+    let offset = this.#freeOffset;
+    for (;;) {
+      const end = offset + nodeBytes;
+      if (offset < this.#home.end && end > this.#home.start) offset = this.#home.end;
+      else if (offset < this.#previous.end && end > this.#previous.start) offset = this.#previous.end;
+      else return offset;
+    }
+  }
+
+  /** Whether a directory of `directoryBytes` has a place above nodes that end at `nodesEnd`. */
+  #hasRoom(nodesEnd: number, directoryBytes: number): boolean {
+    if (nodesEnd + directoryBytes > BLOCK_BYTES) return false;
+    if (this.#home === NOWHERE) return true;
+    return this.#canStay(nodesEnd, directoryBytes) || this.#largestGap(nodesEnd, directoryBytes) !== undefined;
+  }
+
+  #canStay(nodesEnd: number, directoryBytes: number): boolean {
+    const { start, end } = this.#home;
+    const grown = { start: end, end: start + directoryBytes };
+    return end > start && nodesEnd <= start && grown.end <= BLOCK_BYTES && !this.#inPrevious(grown);
+  }
+
+  #inPrevious(range: ByteRange): boolean {
+    return this.#previous.start !== this.#home.start && overlap(range, this.#previous);
+  }
+
+  /** The largest free range above `nodesEnd`, if it holds `directoryBytes`. */
+  #largestGap(nodesEnd: number, directoryBytes: number): ByteRange | undefined {
+    let largest: ByteRange = NOWHERE;
+    let start = nodesEnd;
+    const inTheWay = [this.#home, this.#previous].filter((range) => range.end > start);
+    inTheWay.sort((a, b) => a.start - b.start);
+    for (const range of [...inTheWay, { start: BLOCK_BYTES, end: BLOCK_BYTES }]) {
+      if (range.start - start > largest.end - largest.start) largest = { start, end: range.start };
+      start = Math.max(start, range.end);
+    }
+    return largest.end - largest.start >= directoryBytes ? largest : undefined;
+  }
+
+  #placeDirectory(outlook: PageOutlook): number {
+    const nodesEnd = this.#freeOffset;
+    const bytes = this.#directoryBytes;
+    const ideal = this.#forecast.idealStart(nodesEnd, this.#nodeCount, bytes);
+    if (this.#canStay(nodesEnd, bytes)) {
+      const { start } = this.#home;
+      if (outlook === 'full' || !this.#forecast.worthMoving(nodesEnd, start, bytes, ideal)) return start;
+      return this.#nearestFree(ideal, nodesEnd) ?? start;
+    }
+    const gap = this.#largestGap(nodesEnd, bytes) as ByteRange; // add() left room for the directory
+    return outlook === 'full' ? gap.start : Math.min(Math.max(ideal, gap.start), gap.end - bytes);
+  }
+
+  /** The place for the directory that is nearest to `ideal` and free, if there is one. */
+  #nearestFree(ideal: number, nodesEnd: number): number | undefined {
+    const bytes = this.#directoryBytes;
+    const candidates = [ideal, this.#home.end, this.#home.start - bytes, this.#previous.end, this.#previous.start - bytes];
+    candidates.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
+    return candidates.find((start) => {
+      const range = { start, end: start + bytes };
+      const inside = start >= nodesEnd && range.end <= BLOCK_BYTES;
+      return inside && !overlap(range, this.#home) && !overlap(range, this.#previous);
+    });
+  }
+
+  #growDirectory(): void {
+    const grown = new Uint8Array(Math.min(2 * this.#directory.length, BLOCK_BYTES - NODE_AREA_OFFSET));
+    grown.set(this.#directory.subarray(0, this.#directoryBytes));
+    this.#directory = grown;
+  }
+}

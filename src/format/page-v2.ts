@@ -1,0 +1,53 @@
+import { readVarint, varintBytesFrom } from '../bytes/varint.ts';
+import type { SlotDirectory } from './directory.ts';
+import { BLOCK_BYTES, V2_MAX_SLOTS } from './layout.ts';
+import type { PageHeader } from './page-header.ts';
+
+const U32_MAX = 0xffff_ffff;
+
+/** A V2 directory: one stream of varint pairs (offset, length), decoded once. @see docs/format.md, "V2 directory" */
+export class V2Directory implements SlotDirectory {
+  readonly count: number;
+  readonly start: number;
+  readonly end: number;
+  readonly #entryOffsets: Uint32Array;
+  readonly #nodeOffsets: Uint32Array;
+  readonly #nodeBytes: Uint32Array;
+
+  constructor(block: Uint8Array, header: PageHeader) {
+    this.start = Math.min(header.directoryStart, BLOCK_BYTES);
+    // A pair takes two bytes at the least, which bounds what a damaged node count can ask for.
+    const capacity = Math.min(header.nodeCount, V2_MAX_SLOTS, (BLOCK_BYTES - this.start) >> 1);
+    this.#entryOffsets = new Uint32Array(capacity);
+    this.#nodeOffsets = new Uint32Array(capacity);
+    this.#nodeBytes = new Uint32Array(capacity);
+    let at = this.start;
+    let count = 0;
+    while (count < capacity) {
+      const nodeOffset = readVarint(block, at, BLOCK_BYTES);
+      if (nodeOffset < 0) break;
+      const lengthAt = at + varintBytesFrom(block[at] as number); // readVarint found the byte
+      const nodeBytes = readVarint(block, lengthAt, BLOCK_BYTES);
+      if (nodeBytes < 0) break;
+      this.#entryOffsets[count] = at;
+      this.#nodeOffsets[count] = Math.min(nodeOffset, U32_MAX);
+      this.#nodeBytes[count] = Math.min(nodeBytes, U32_MAX);
+      at = lengthAt + varintBytesFrom(block[lengthAt] as number); // readVarint found the byte
+      count++;
+    }
+    this.count = count;
+    this.end = at;
+  }
+
+  nodeOffset(slot: number): number {
+    return this.#nodeOffsets[slot] as number; // 0 <= slot < count, by contract
+  }
+
+  nodeBytes(slot: number): number {
+    return this.#nodeBytes[slot] as number; // 0 <= slot < count, by contract
+  }
+
+  entryOffset(slot: number): number {
+    return this.#entryOffsets[slot] as number; // 0 <= slot < count, by contract
+  }
+}

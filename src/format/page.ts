@@ -1,0 +1,108 @@
+import type { SlotDirectory } from './directory.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_NODE_BYTES } from './layout.ts';
+import { checksummedDirectory, pageChecksum } from './page-checksum.ts';
+import {
+  encodePageHeader,
+  newPageHeader,
+  PAGE_FLAG,
+  PAGE_HEADER,
+  type PageFormat,
+  pageFormatOf,
+  type PageHeader,
+} from './page-header.ts';
+import { V1Directory, V1PageWriter } from './page-v1.ts';
+import { V2Directory } from './page-v2.ts';
+import { V2PageWriter } from './page-v2-writer.ts';
+import type { PagePlan, PageWriter } from './page-writer.ts';
+import { varintBytes } from '../bytes/varint.ts';
+
+/** A page as its bytes describe it: decoded, not validated. It shares the bytes that it was made from. */
+export interface Page {
+  readonly format: PageFormat;
+  readonly block: Uint8Array;
+  readonly header: PageHeader;
+  readonly directory: SlotDirectory;
+}
+
+/**
+ * Decodes the page in `block`. A damaged page decodes as far as it goes; `pageProblems` says what is wrong with it.
+ * @param block - 262,144 bytes
+ * @returns undefined for a block that does not begin with the magic of a page
+ */
+export function decodePage(block: Uint8Array): Page | undefined {
+  const format = pageFormatOf(block);
+  if (format === undefined) return undefined;
+  const header = PAGE_HEADER.read(block);
+  const directory = format === 'v1' ? new V1Directory(block, header) : new V2Directory(block, header);
+  return { format, block, header, directory };
+}
+
+/**
+ * The bytes of one node: a view of the page's block, valid as long as that holds this page.
+ * @param slot - 0 <= slot < directory.count, of a page without problems
+ */
+export function nodeOf(page: Page, slot: number): Uint8Array {
+  const offset = page.directory.nodeOffset(slot);
+  return page.block.subarray(offset, offset + page.directory.nodeBytes(slot));
+}
+
+/** A writer for a page without problems. It changes `page.block`. */
+export function openPageWriter(page: Page): PageWriter {
+  return page.format === 'v1'
+    ? new V1PageWriter(page.block, page.header)
+    : new V2PageWriter(page.block, page.header, page.directory.end);
+}
+
+/** Makes `block` (262,144 zero bytes) an empty page, and a writer for it. */
+export function newPage(format: PageFormat, block: Uint8Array): PageWriter {
+  const header = newPageHeader(format);
+  block.set(emptyPageHead(format));
+  return format === 'v1' ? new V1PageWriter(block, header) : new V2PageWriter(block, header, BLOCK_BYTES);
+}
+
+/** The 64 header bytes of an empty page; the rest of its block may hold anything. */
+export function emptyPageHead(format: PageFormat): Uint8Array {
+  return sealPageHeader(format, new Uint8Array(0), newPageHeader(format));
+}
+
+/** The header bytes that commit a plan for the page in `block`: its flags and reserved bytes stay as they are. */
+export function planHeader(format: PageFormat, block: Uint8Array, plan: PagePlan): Uint8Array {
+  const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
+  const old = PAGE_HEADER.read(block);
+  return sealPageHeader(format, block, { ...old, nodeCount, freeOffset, directoryStart, directoryLength });
+}
+
+/** The bytes of `header` with HAS_CHECKSUM and the checksum over what `block` holds now. */
+export function sealPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
+  const sealed = { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount };
+  const checksum = pageChecksum(block, sealed, checksummedDirectory(format, sealed));
+  return encodePageHeader({ ...sealed, checksum });
+}
+
+/** Longest node that an empty page of this format holds. */
+export function maxNodeBytes(format: PageFormat): number {
+  if (format === 'v1') return V1_MAX_NODE_BYTES;
+  const room = BLOCK_BYTES - NODE_AREA_OFFSET - varintBytes(NODE_AREA_OFFSET);
+  return room - varintBytes(room);
+}
+
+/** Whether the page takes more nodes: it is not sealed, and what it holds is what its directory says. */
+export function isOpen(page: Page): boolean {
+  return (page.header.flags & PAGE_FLAG.finalized) === 0 && orphanedBytes(page) === 0;
+}
+
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
+/**
+ * Bytes in the page that look like nodes while its header knows of none, as in a V2 page of libdictenstein that
+ * was never finalized: up to the free offset, or to the last byte that is not zero. A checksum rules the latter out: free
+ * space of a page that has one may hold what was in the block before.
+ */
+export function orphanedBytes({ header, block }: Page): number {
+  if (header.nodeCount > 0) return 0;
+  if (header.freeOffset > NODE_AREA_OFFSET) return header.freeOffset - NODE_AREA_OFFSET;
+  if ((header.flags & PAGE_FLAG.hasChecksum) !== 0) return 0;
+  const rest = block.subarray(NODE_AREA_OFFSET);
+  if (ZEROS.compare(rest, 0, rest.length, 0, rest.length) === 0) return 0;
+  return rest.findLastIndex((byte) => byte !== 0) + 1;
+}

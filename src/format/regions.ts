@@ -1,0 +1,130 @@
+import { decodeCommitRecord, COMMIT_RECORD } from './commit-record.ts';
+import { FILE_HEADER, HEADER_COPY, headerCopyState, ROOT_DESCRIPTOR } from './file-header.ts';
+import { hex } from './invariants.ts';
+import {
+  BLOCK_BYTES,
+  COMMIT_RECORD_OFFSETS,
+  HEADER_COPY_OFFSET,
+  ROOT_DESCRIPTOR_OFFSET,
+} from './layout.ts';
+import type { Page } from './page.ts';
+import { PAGE_HEADER } from './page-header.ts';
+import { readField, type RecordLayout } from '../bytes/record.ts';
+
+/** What the bytes of a region are. */
+export type RegionKind = 'header' | 'record' | 'node' | 'directory' | 'gap';
+
+/** A named range of bytes in a block. `start` and `end` are within the block, whatever its header says. */
+export interface Region {
+  readonly kind: RegionKind;
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+  /** What the bytes mean, where they are a number. */
+  readonly value?: string;
+}
+
+/** The regions of a page, with what lies between them as gaps, in ascending order of their starts. Nodes may overlap. */
+export function* pageRegions(page: Page, blockId: number): Generator<Region> {
+  yield* withGaps(
+    (function* (): Generator<Region> {
+      yield* recordRegions(PAGE_HEADER, page.block, 0, 'header', '');
+      yield* merge(nodeRegions(page, blockId), directoryRegions(page, blockId));
+    })(),
+  );
+}
+
+/** The regions of block 0, with what lies between them as gaps. */
+export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
+  yield* withGaps(
+    (function* (): Generator<Region> {
+      yield* recordRegions(FILE_HEADER, block0, 0, 'header', '');
+      yield* recordRegions(ROOT_DESCRIPTOR, block0, ROOT_DESCRIPTOR_OFFSET, 'record', 'root descriptor: ');
+      for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
+        if (decodeCommitRecord(block0, offset)) {
+          yield* recordRegions(COMMIT_RECORD, block0, offset, 'record', `commit record ${index}: `);
+        }
+      }
+      if (headerCopyState(block0) !== 'absent') {
+        yield* recordRegions(HEADER_COPY, block0, HEADER_COPY_OFFSET, 'record', 'header copy: ');
+      }
+    })(),
+  );
+}
+
+/** A region for each field of a record. */
+export function* recordRegions<T>(
+  layout: RecordLayout<T>,
+  block: Uint8Array,
+  offset: number,
+  kind: RegionKind,
+  prefix: string,
+): Generator<Region> {
+  const view = new DataView(block.buffer, block.byteOffset + offset, layout.bytes);
+  for (const field of layout.fields) {
+    const value = readField(view, field);
+    const start = offset + field.offset;
+    const region = { kind, start, end: start + field.bytes, name: prefix + field.name };
+    yield value instanceof Uint8Array ? region : { ...region, value: fieldText(field.name, value) };
+  }
+}
+
+const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record)$/i;
+
+/** A field's value as a person reads it: in hexadecimal where its bits matter. */
+export function fieldText(name: string, value: number | bigint): string {
+  return IN_HEX.test(name) ? hex(value) : String(value);
+}
+
+function* nodeRegions({ directory }: Page, blockId: number): Generator<Region> {
+  const inOrder = new Float64Array(directory.count);
+  for (let slot = 0; slot < directory.count; slot++) inOrder[slot] = directory.nodeOffset(slot) * 2 ** 20 + slot;
+  inOrder.sort();
+  for (const key of inOrder) {
+    const slot = key % 2 ** 20;
+    const start = Math.min(directory.nodeOffset(slot), BLOCK_BYTES);
+    const end = Math.min(start + directory.nodeBytes(slot), BLOCK_BYTES);
+    yield { kind: 'node', start, end, name: `node ${blockId}:${slot}`, value: bytesText(directory.nodeBytes(slot)) };
+  }
+}
+
+function bytesText(bytes: number): string {
+  return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+}
+
+function* directoryRegions({ directory, format }: Page, blockId: number): Generator<Region> {
+  // A V1 directory grows down, so its last slot has the lowest address.
+  for (let index = 0; index < directory.count; index++) {
+    const slot = format === 'v1' ? directory.count - 1 - index : index;
+    const start = directory.entryOffset(slot);
+    const last = format === 'v1' ? slot === 0 : slot === directory.count - 1;
+    const end = last ? directory.end : directory.entryOffset(format === 'v1' ? slot - 1 : slot + 1);
+    const value = `${directory.nodeOffset(slot)}, ${directory.nodeBytes(slot)}`;
+    yield { kind: 'directory', start, end, name: `slot ${blockId}:${slot}`, value };
+  }
+}
+
+/** Two rows of regions as one, by their starts. */
+function* merge(a: Iterator<Region>, b: Iterator<Region>): Generator<Region> {
+  let left = a.next();
+  let right = b.next();
+  while (!left.done || !right.done) {
+    if (right.done || (!left.done && left.value.start <= right.value.start)) {
+      if (!left.done) yield left.value;
+      left = a.next();
+    } else {
+      yield right.value;
+      right = b.next();
+    }
+  }
+}
+
+function* withGaps(regions: Iterable<Region>): Generator<Region> {
+  let end = 0;
+  for (const region of regions) {
+    if (region.start > end) yield { kind: 'gap', start: end, end: region.start, name: 'free space' };
+    yield region;
+    end = Math.max(end, region.end);
+  }
+  if (end < BLOCK_BYTES) yield { kind: 'gap', start: end, end: BLOCK_BYTES, name: 'free space' };
+}

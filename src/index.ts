@@ -1,0 +1,1 @@
+export { PageStoreError } from './errors.ts';

@@ -1,0 +1,21 @@
+import type { Finding, VerifySummary } from '../verify/finding.ts';
+
+/** Version of the fields of every JSON line; it grows when a field is added. None is ever taken away. */
+export const SCHEMA_VERSION = 1;
+
+/** One object as a JSON line. A bigint becomes a string: its value may pass 2^53. */
+export function jsonLine(type: string, fields: object): string {
+  const replacer = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
+  return `${JSON.stringify({ type, ...fields }, replacer)}\n`;
+}
+
+/** One finding as a JSON line. */
+export function findingJson(finding: Finding): string {
+  const { code, severity, file, block, slot, offset, message, found, expected } = finding;
+  return jsonLine('finding', { code, severity, file, block, slot, offset, message, found, expected });
+}
+
+/** The summary of one file as a JSON line. */
+export function fileSummaryJson(summary: VerifySummary): string {
+  return jsonLine('file', summary);
+}

@@ -1,0 +1,172 @@
+import type { Commit, DiskManager } from '../disk/disk-manager.ts';
+import { PageStoreError } from '../errors.ts';
+import { BLOCK_BYTES } from '../format/layout.ts';
+import { emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
+import type { PageFormat } from '../format/page-header.ts';
+import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
+import type { RefRun } from './page-ref.ts';
+import { findTail } from './tail.ts';
+
+/** Most new pages in one batch, and so what it takes in memory: 16 x 256 KiB. */
+const MAX_NEW_PAGES = 16;
+
+interface OpenPage {
+  readonly block: number;
+  readonly writer: PageWriter;
+  /** Slots that the page had when the batch began. */
+  firstSlot: number;
+  /** Whether the file has the page already: then only what changes in it is written. */
+  inFile: boolean;
+}
+
+/** Packs nodes into pages in memory and makes them durable batch by batch. */
+export class Appender {
+  readonly #disk: DiskManager;
+  readonly #wanted: PageFormat | undefined;
+  /** Given to new pages; known once the last page of the file has been looked at. */
+  #format: PageFormat | undefined;
+  /** The pages of this batch in the order of their nodes; the last one takes the next node. */
+  #pages: OpenPage[] = [];
+  #spareBlocks: Uint8Array[] = [];
+  #stagedNodes = 0;
+
+  constructor(disk: DiskManager, wanted: PageFormat | undefined) {
+    this.#disk = disk;
+    this.#wanted = wanted;
+  }
+
+  /** Nodes that the next commit will make durable. */
+  get stagedNodes(): number {
+    return this.#stagedNodes;
+  }
+
+  /**
+   * Packs the node `source[start, end)`.
+   * @returns false, with nothing changed, where it needs `makeRoom` first
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`
+   */
+  stage(source: Uint8Array, start: number, end: number): boolean {
+    const last = this.#pages.at(-1);
+    if (!last?.writer.add(source, start, end)) {
+      if (last === undefined || !this.#addPage(end - start)) return false;
+      const added = this.#pages.at(-1) as OpenPage; // just added, and empty
+      if (!added.writer.add(source, start, end)) return false;
+    }
+    this.#stagedNodes++;
+    return true;
+  }
+
+  /** Finds or takes a page with room for a node of so many bytes. Nothing may be staged. */
+  async makeRoom(nodeBytes: number): Promise<void> {
+    if (this.#format === undefined || this.#pages.length === 0) {
+      const tail = await findTail(this.#disk, nodeBytes, this.#wanted);
+      this.#format = tail.format;
+      this.#assertNodeFits(nodeBytes);
+      if (tail.page) return this.#continueIn(tail.page.block, tail.page.writer, true);
+    }
+    this.#assertNodeFits(nodeBytes);
+    if (this.#pages.at(-1)?.writer.fits(nodeBytes)) return;
+    const reused = await this.#disk.reuse(emptyPageHead(this.#format));
+    if (reused !== undefined) return this.#continueIn(reused, this.#newWriter(), true);
+    this.#continueIn(this.#disk.blockCount, this.#newWriter(), false);
+  }
+
+  /**
+   * Makes all staged nodes durable.
+   * @param counted - by how many the header's entry count grows
+   * @returns where they are, in the order in which they were staged
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file
+   */
+  async commit(counted: number): Promise<RefRun[]> {
+    if (this.#stagedNodes === 0) return [];
+    try {
+      return await this.#commit(counted);
+    } catch (error) {
+      this.reset();
+      throw error;
+    }
+  }
+
+  /** Forgets staged nodes and the page at hand, for when somebody else has changed pages. */
+  reset(): void {
+    this.#pages = [];
+    this.#format = undefined;
+    this.#stagedNodes = 0;
+  }
+
+  async #commit(counted: number): Promise<RefRun[]> {
+    const disk = this.#disk;
+    const runs: RefRun[] = [];
+    let changed: Commit['changed'];
+    let addedBlocks = 0;
+    const lastPage = this.#pages.at(-1);
+    await disk.undoOnFailure(async () => {
+      for (const page of this.#pages) {
+        const { block, writer, firstSlot, inFile } = page;
+        const count = writer.nodeCount - firstSlot;
+        if (count === 0) continue;
+        runs.push({ block, slot: firstSlot, count });
+        const head = await this.#writePage(page, page === lastPage ? 'open' : 'full');
+        if (inFile) changed = { block, head };
+        else addedBlocks++;
+      }
+    });
+    await disk.commit({ ...(changed && { changed }), addedBlocks, nodes: counted });
+    this.#continueAfterCommit(changed?.head);
+    return runs;
+  }
+
+  /** Writes what a page has gained, but for the header of a page that the file has already; returns that header. */
+  async #writePage({ block, writer, inFile }: OpenPage, outlook: PageOutlook): Promise<Uint8Array> {
+    const plan = writer.plan(outlook);
+    const head = planHeader(writer.format, writer.block, plan);
+    if (inFile) {
+      for (const { start, end } of plan.written) {
+        if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
+      }
+    } else {
+      writer.block.set(head);
+      await this.#disk.write(block, writer.block);
+    }
+    return head;
+  }
+
+  #continueAfterCommit(changedHead: Uint8Array | undefined): void {
+    const last = this.#pages.pop() as OpenPage; // a batch has at least one page
+    for (const page of this.#pages) this.#spareBlocks.push(page.writer.block);
+    if (last.inFile && changedHead) last.writer.block.set(changedHead);
+    last.writer.committed();
+    last.inFile = true;
+    last.firstSlot = last.writer.nodeCount;
+    this.#pages = [last];
+    this.#stagedNodes = 0;
+  }
+
+  /** Goes on in a new page behind the last block, if the batch may take one more and no free block is to be used first. */
+  #addPage(nodeBytes: number): boolean {
+    this.#assertNodeFits(nodeBytes);
+    const newPages = this.#pages.filter((page) => !page.inFile).length;
+    if (newPages >= MAX_NEW_PAGES || this.#disk.header.freeListHead !== 0n) return false;
+    const block = this.#disk.blockCount + newPages;
+    this.#pages.push({ block, writer: this.#newWriter(), firstSlot: 0, inFile: false });
+    return true;
+  }
+
+  #continueIn(block: number, writer: PageWriter, inFile: boolean): void {
+    for (const page of this.#pages) this.#spareBlocks.push(page.writer.block);
+    this.#pages = [{ block, writer, firstSlot: writer.nodeCount, inFile }];
+  }
+
+  #newWriter(): PageWriter {
+    const block = this.#spareBlocks.pop()?.fill(0) ?? new Uint8Array(BLOCK_BYTES);
+    return newPage(this.#format ?? 'v1', block);
+  }
+
+  #assertNodeFits(nodeBytes: number): void {
+    const most = maxNodeBytes(this.#format ?? 'v1');
+    if (nodeBytes <= most) return;
+    const format = (this.#format ?? 'v1').toUpperCase();
+    const message = `a node of ${nodeBytes} bytes fits no page: a ${format} page holds at most ${most}`;
+    throw new PageStoreError('NODE_TOO_LARGE', message, { file: this.#disk.name, found: String(nodeBytes), expected: `at most ${most}` });
+  }
+}

@@ -1,0 +1,57 @@
+import type { DiskManager } from '../disk/disk-manager.ts';
+import { problemError } from '../disk/refusal.ts';
+import { PageStoreError } from '../errors.ts';
+import { hex } from '../format/invariants.ts';
+import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
+import { decodePage, type Page } from '../format/page.ts';
+import { firstPageError } from '../format/page-invariants.ts';
+
+/** Whether the first eight bytes of a block are zero: it was allocated and never written, or it ends the free list. */
+export function isUnwritten(block: Uint8Array): boolean {
+  return block.subarray(0, 8).every((byte) => byte === 0);
+}
+
+/**
+ * Reads one page and checks all of it.
+ * @param target - 262,144 bytes, which the page then is a view of
+ * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `BLOCK_UNKNOWN`, `IO`, or the code of the first thing that is wrong with the page
+ */
+export async function readSoundPage(
+  disk: DiskManager,
+  block: number,
+  target: Uint8Array = new Uint8Array(BLOCK_BYTES),
+): Promise<Page> {
+  await disk.read(block, target);
+  const page = decodePage(target);
+  if (page === undefined) throw await noPageError(disk, block, target);
+  const problem = firstPageError(page, block);
+  if (problem) throw problemError(disk, problem);
+  return page;
+}
+
+async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array): Promise<PageStoreError> {
+  const detail = { file: disk.name, block, offset: fileOffset(block) };
+  if (isUnwritten(bytes) || (await disk.isFree(block))) {
+    return new PageStoreError('BLOCK_FREE', `block ${block} is no page: it is free, or was never written`, detail);
+  }
+  const found = hex(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true), 16);
+  const message = `block ${block} is neither a page nor free: it begins with ${found}`;
+  return new PageStoreError('BLOCK_UNKNOWN', message, { ...detail, found });
+}
+
+/**
+ * Reads all pages, in the order of their blocks, past free blocks and those never written. A page is valid until
+ * the next one is asked for: they share one buffer.
+ * @throws {@link PageStoreError} as {@link readSoundPage}, at the first block that is damaged
+ */
+export async function* soundPages(disk: DiskManager): AsyncGenerator<{ block: number; page: Page }> {
+  const target = new Uint8Array(BLOCK_BYTES);
+  const countedBlocks = disk.header.blockCount;
+  for (let block = 1; block < countedBlocks; block++) {
+    try {
+      yield { block, page: await readSoundPage(disk, block, target) };
+    } catch (error) {
+      if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
+    }
+  }
+}

@@ -1,0 +1,273 @@
+import type { BlockFile } from '../disk/block-file.ts';
+import { DiskManager } from '../disk/disk-manager.ts';
+import { type Access, createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
+import { PageStoreError } from '../errors.ts';
+import { fileOffset } from '../format/layout.ts';
+import { resealedHead } from '../format/finalize.ts';
+import { emptyPageHead, nodeOf, type Page } from '../format/page.ts';
+import { PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import { Appender } from './appender.ts';
+import { EntryCount } from './entry-count.ts';
+import { type FinalizedPage, finalizePages } from './finalizer.ts';
+import { Mutex } from './mutex.ts';
+import { PageCache } from './page-cache.ts';
+import { readSoundPage, soundPages } from './page-reader.ts';
+import { lastPageFormat } from './tail.ts';
+import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
+
+export interface OpenOptions {
+  /** `write` by default. A file opened to `read` is never written to. */
+  readonly access?: Access;
+  /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
+  readonly pageFormat?: PageFormat;
+}
+
+export interface CreateOptions {
+  /** `v1` by default: every reader of the format can read it at any time. */
+  readonly pageFormat?: PageFormat;
+  /** Whether to take the place of a file that exists. */
+  readonly replace?: boolean;
+}
+
+/**
+ * The nodes of one page file. Calls may overlap: those that write are carried out one after the other, and each
+ * resolves when what it did is durable. The file's damage is an error of the call that meets it.
+ */
+export class PageStore {
+  readonly #disk: DiskManager;
+  readonly #appender: Appender;
+  readonly #writer = new Mutex();
+  readonly #cache = new PageCache();
+  readonly #entryCount: EntryCount;
+
+  private constructor(disk: DiskManager, pageFormat: PageFormat | undefined) {
+    this.#disk = disk;
+    this.#appender = new Appender(disk, pageFormat);
+    this.#entryCount = new EntryCount(disk);
+  }
+
+  /**
+   * Opens a page file.
+   * @param file - a path, or any other implementation of BlockFile, which the store then closes
+   * @throws {@link PageStoreError} as {@link DiskManager.open}
+   */
+  static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
+    const access = options.access ?? 'write';
+    const blockFile = typeof file === 'string' ? await openBlockFile(file, access) : file;
+    try {
+      return new PageStore(await DiskManager.open(blockFile, access), options.pageFormat);
+    } catch (error) {
+      await blockFile.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes a file of two blocks, the header and an empty page, and opens it. The file appears whole or not at all.
+   * @param file - a path, or an empty BlockFile
+   * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`
+   */
+  static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
+    const { pageFormat = 'v1', replace = false } = options;
+    const format = (target: BlockFile): Promise<void> => DiskManager.format(target, [emptyPageHead(pageFormat)]);
+    if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format));
+    await format(file);
+    await file.sync();
+    return PageStore.open(file);
+  }
+
+  /** The blocks below the pages: file header, free list, block count. Its writing methods are the store's to call. */
+  get disk(): DiskManager {
+    return this.#disk;
+  }
+
+  /**
+   * Appends one node.
+   * @returns where it is, once it is durable
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of what is wrong with the last page
+   */
+  async append(node: Uint8Array): Promise<PageRef> {
+    const [run] = await this.appendMany([node]);
+    if (run === undefined) throw new Error('a node was appended, and no ref came back');
+    return { block: run.block, slot: run.slot };
+  }
+
+  /**
+   * Appends nodes in their order. They become durable in batches of a few MiB: where a later one fails, what came
+   * before stays.
+   * @returns where they are, once all of them are durable
+   * @throws {@link PageStoreError} as {@link append}
+   */
+  async appendMany(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
+    return this.#exclusive(async () => {
+      const runs: RefRun[] = [];
+      try {
+        for (const node of nodes) {
+          while (!this.#appender.stage(node, 0, node.length)) {
+            runs.push(...(await this.#commit()));
+            await this.#appender.makeRoom(node.length);
+          }
+        }
+      } catch (error) {
+        this.#appender.reset();
+        throw error;
+      }
+      runs.push(...(await this.#commit()));
+      return joinRuns(runs);
+    });
+  }
+
+  /**
+   * Packs the node `source[start, end)` for the next {@link commit}, without a promise or an object for each: for
+   * streams. Other calls that write are an error until then.
+   * @returns false, with nothing changed, where `commit` and then `makeRoom(end - start)` have to come first
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`
+   */
+  stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
+    return this.#appender.stage(source, start, end);
+  }
+
+  /** Nodes staged and not committed. */
+  get stagedNodes(): number {
+    return this.#appender.stagedNodes;
+  }
+
+  /** Finds or makes room for a node of so many bytes; see {@link stage}. Nothing may be staged. */
+  async makeRoom(nodeBytes: number): Promise<void> {
+    await this.#exclusive(() => this.#appender.makeRoom(nodeBytes));
+  }
+
+  /** Makes the staged nodes durable. @returns where they are, in the order in which they were staged */
+  async commit(): Promise<RefRun[]> {
+    return this.#writer.run(() => this.#commit());
+  }
+
+  /**
+   * Reads one node.
+   * @returns a copy of its bytes
+   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
+   */
+  async read(ref: PageRef): Promise<Uint8Array> {
+    const page = await this.readPage(ref.block);
+    this.assertSlot(page, ref);
+    return nodeOf(page, ref.slot).slice();
+  }
+
+  /**
+   * Reads one page; a few are kept, so that reading on in one costs no input. The page does not change, even when
+   * its block does.
+   * @throws {@link PageStoreError} as {@link read}
+   */
+  async readPage(block: number): Promise<Page> {
+    const cached = this.#cache.get(block);
+    if (cached) return cached;
+    const generation = this.#cache.generation;
+    const page = await readSoundPage(this.#disk, block);
+    this.#cache.put(block, page, generation);
+    return page;
+  }
+
+  /** Reads all pages in the order of their blocks. A page is valid until the next one is asked for. */
+  pages(): AsyncGenerator<{ block: number; page: Page }> {
+    return soundPages(this.#disk);
+  }
+
+  /**
+   * Replaces a node by one of the same length.
+   * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link read}
+   */
+  async update(ref: PageRef, node: Uint8Array): Promise<void> {
+    await this.#exclusive(async () => {
+      const page = await readSoundPage(this.#disk, ref.block);
+      this.assertSlot(page, ref);
+      const old = nodeOf(page, ref.slot);
+      if (old.length !== node.length) {
+        const message = `the node at ${ref.block}:${ref.slot} has ${old.length} bytes and can be replaced by as many, not ${node.length}`;
+        throw new PageStoreError('NODE_LENGTH', message, { file: this.#disk.name, ...ref });
+      }
+      old.set(node);
+      this.#changing();
+      await this.#disk.write(ref.block, node, page.directory.nodeOffset(ref.slot));
+      await this.#disk.commit({ changed: { block: ref.block, head: resealedHead(page) } });
+    });
+  }
+
+  /**
+   * Takes `count` blocks, from the free list first, and makes each an empty page.
+   * @param pageFormat - that of the file's last page by default
+   * @returns their ids, once durable
+   */
+  async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
+    return this.#exclusive(async () => {
+      this.#changing();
+      const format = pageFormat ?? (await lastPageFormat(this.#disk));
+      return this.#disk.allocate(count, emptyPageHead(format));
+    });
+  }
+
+  /**
+   * Puts a block on the free list: its nodes are gone.
+   * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`; `BLOCK_IN_USE` in a file with a trie, which owns its pages
+   */
+  async free(block: number): Promise<void> {
+    await this.#exclusive(async () => {
+      this.#disk.assertBlock(block);
+      if (this.#disk.header.rootPointer !== 0n) {
+        const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: nothing was freed`;
+        throw new PageStoreError('BLOCK_IN_USE', message, { file: this.#disk.name, block, offset: fileOffset(block) });
+      }
+      const head = new Uint8Array(PAGE_HEADER.bytes);
+      await this.#disk.read(block, head);
+      const nodes = pageFormatOf(head) !== undefined && (await this.#entryCount.isOurs()) ? PAGE_HEADER.read(head).nodeCount : 0;
+      this.#changing();
+      await this.#disk.free(block, nodes);
+    });
+  }
+
+  /**
+   * Seals pages: they take no more nodes. Sealed pages are left as they are.
+   * @param blocks - which; all pages by default
+   * @returns what became of each page, in order; a damaged one is not sealed, and says why
+   */
+  async finalize(blocks?: readonly number[]): Promise<FinalizedPage[]> {
+    return this.#exclusive(async () => {
+      this.#changing();
+      return finalizePages(this.#disk, blocks);
+    });
+  }
+
+  /** Closes the file. What is staged and not committed is dropped. */
+  async close(): Promise<void> {
+    await this.#writer.run(() => this.#disk.close());
+  }
+
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#writer.run(async () => {
+      if (this.#appender.stagedNodes > 0) throw new Error('nodes are staged: commit them first');
+      return work();
+    });
+  }
+
+  async #commit(): Promise<RefRun[]> {
+    const nodes = this.#appender.stagedNodes;
+    const counted = nodes > 0 && (await this.#entryCount.isOurs());
+    const runs = await this.#appender.commit(counted ? nodes : 0);
+    for (const run of runs) this.#cache.drop(run.block);
+    return runs;
+  }
+
+  /** Pages are about to change behind the appender's back. */
+  #changing(): void {
+    this.#appender.reset();
+    this.#cache.clear();
+  }
+
+  /** @throws {@link PageStoreError} `SLOT_RANGE` where the page has no such slot */
+  assertSlot(page: Page, ref: PageRef): void {
+    const { count } = page.directory;
+    if (Number.isInteger(ref.slot) && ref.slot >= 0 && ref.slot < count) return;
+    const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
+    const message = `there is no slot ${ref.slot} in block ${ref.block}: ${slots}`;
+    throw new PageStoreError('SLOT_RANGE', message, { file: this.#disk.name, ...ref });
+  }
+}

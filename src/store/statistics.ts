@@ -1,0 +1,27 @@
+import type { DiskManager } from '../disk/disk-manager.ts';
+import { PageStoreError } from '../errors.ts';
+import { BLOCK_BYTES } from '../format/layout.ts';
+import { addPage, newStatistics, type PageStatistics } from '../format/statistics.ts';
+import { readSoundPage } from './page-reader.ts';
+
+/** Reads all pages and counts. A damaged page is counted as such, and what is in it is not. */
+export async function collectStatistics(
+  disk: DiskManager,
+  signal?: AbortSignal,
+  onBlock?: (done: number, total: number) => Promise<void>,
+): Promise<PageStatistics> {
+  const statistics = newStatistics(disk.header.blockCount);
+  const target = new Uint8Array(BLOCK_BYTES);
+  for (let block = 1; block < disk.header.blockCount; block++) {
+    signal?.throwIfAborted();
+    try {
+      addPage(statistics, await readSoundPage(disk, block, target));
+    } catch (error) {
+      if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
+      if (error.code === 'BLOCK_FREE') statistics.otherBlocks++;
+      else statistics.damagedPages++;
+    }
+    await onBlock?.(block + 1, disk.header.blockCount);
+  }
+  return statistics;
+}

@@ -1,0 +1,56 @@
+import { BlockSet } from '../disk/raw-blocks.ts';
+import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import type { Problem } from '../format/invariants.ts';
+import { fileOffset } from '../format/layout.ts';
+import { decodeFreeLink } from '../format/pointer.ts';
+import { NO_LINK, type OtherBlocks } from './other-blocks.ts';
+
+/** What the free list says of the blocks that are no pages. */
+export interface FreeListResult {
+  readonly free: BlockSet;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Follows the free list through the blocks that are no pages; no input is needed for it. It ends at the first
+ * thing that is wrong with it, for nothing behind that is known.
+ * @param blocks - blocks that were read
+ */
+export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: number): FreeListResult {
+  const free = new BlockSet(blocks);
+  const problems: Problem[] = [];
+  let block = decodeFreeLink(header.freeListHead);
+  let from = 0;
+  while (block > 0 && block < blocks) {
+    const index = others.indexOf(block);
+    if (index < 0) {
+      problems.push(linkProblem(from, String(block), 'a free block', `${origin(from)} to block ${block}, which is a page`));
+      break;
+    }
+    if (!free.add(block)) {
+      const message = `the free list runs in a circle: ${origin(from)} to block ${block}, which is on it already`;
+      problems.push({ ...linkProblem(from, String(block), 'a block not yet on the list', message), code: 'FREE_LIST_CYCLE' });
+      break;
+    }
+    from = block;
+    block = others.linkAt(index);
+    if (block === NO_LINK || block >= blocks) {
+      const found = block === NO_LINK ? 'bytes that are no link' : `block ${block}`;
+      const message = `${origin(from)} to ${block === NO_LINK ? 'nowhere: its first 8 bytes are no link' : `block ${block}, which is not in the file`}`;
+      problems.push(linkProblem(from, found, `0, or a block id below ${blocks} shifted left by 40`, message));
+      break;
+    }
+  }
+  return { free, problems };
+}
+
+function origin(from: number): string {
+  return from === 0 ? 'the free list leads' : `the link in free block ${from} leads`;
+}
+
+function linkProblem(from: number, found: string, expected: string, message: string): Problem {
+  const offset = from === 0 ? FREE_LIST_HEAD_OFFSET : fileOffset(from);
+  return { code: 'FREE_LIST_LINK', severity: 'error', block: from, offset, found, expected, message };
+}
+
+const FREE_LIST_HEAD_OFFSET = FILE_HEADER.offsetOf('freeListHead');
