@@ -1,1 +1,25 @@
-export { PageStoreError } from './errors.ts';
+// The public API. Everything below may change between minor versions while it is not exported here.
+
+export { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError, type ProblemCode } from './errors.ts';
+
+export { PageStore } from './store/page-store.ts';
+export type { CreateOptions, OpenOptions } from './store/store-options.ts';
+export type { FinalizedPage } from './store/finalizer.ts';
+export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from './store/page-ref.ts';
+export { collectStatistics } from './store/statistics.ts';
+export type { PageStatistics } from './format/statistics.ts';
+
+export { type Commit, DiskManager } from './disk/disk-manager.ts';
+export type { BlockFile } from './disk/block-file.ts';
+export { MemoryBlockFile } from './disk/memory-block-file.ts';
+export { type Access, createBlockFile, openBlockFile } from './disk/node-block-file.ts';
+
+export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';
+export type { FileHeader } from './format/file-header.ts';
+export type { PageFormat, PageHeader } from './format/page-header.ts';
+export type { SlotDirectory } from './format/directory.ts';
+export { decodePage, maxNodeBytes, nodeOf, type Page } from './format/page.ts';
+export type { Problem, Severity } from './format/invariants.ts';
+
+export { verifyFile } from './verify/verify-file.ts';
+export type { Finding, FindingSink, VerifyOptions, VerifySummary } from './verify/finding.ts';

@@ -90,8 +90,9 @@ export function readField(view: DataView, field: PlacedField): number | bigint |
     case 'u64':
       return view.getBigUint64(field.offset, true);
     case 'bytes':
-      return new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).slice();
+      break;
   }
+  return new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).slice();
 }
 
 function writeField(view: DataView, field: PlacedField, value: unknown): void {

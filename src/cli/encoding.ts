@@ -13,8 +13,12 @@ export function decodeText(text: string, encoding: Encoding): Uint8Array {
   // Buffer.from stops at the first character that it does not know and says nothing.
   if (!(encoding === 'hex' ? HEX : BASE64).test(text)) {
     const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-    const rule = encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
-    throw new PageStoreError('INVALID_ENCODING', `'${shown}' is not ${encoding}: ${rule}`, { found: shown, expected: rule });
+    const rule =
+      encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
+    throw new PageStoreError('INVALID_ENCODING', `'${shown}' is not ${encoding}: ${rule}`, {
+      found: shown,
+      expected: rule,
+    });
   }
   return Buffer.from(text, encoding);
 }

@@ -146,7 +146,10 @@ export class Framer {
 }
 
 /** The bytes that stand before and behind a node of so many bytes. */
-export function frameOf(framing: Framing, nodeBytes: number): { readonly before: Uint8Array; readonly after: Uint8Array } {
+export function frameOf(
+  framing: Framing,
+  nodeBytes: number,
+): { readonly before: Uint8Array; readonly after: Uint8Array } {
   if (framing === 'lines') return LINE;
   if (framing === 'nul') return NUL;
   if (framing === 'whole') return BARE;

@@ -24,7 +24,7 @@ export class NodeWriter {
     const { before, after } = frameOf(this.#framing, data.length);
     if (this.#used + before.length + data.length + after.length > BUFFER_BYTES) return false;
     this.#put(before);
-    if (typeof data === 'string') this.#used += this.#buffer.write(data, this.#used, "latin1");
+    if (typeof data === 'string') this.#used += this.#buffer.write(data, this.#used, 'latin1');
     else this.#put(data);
     this.#put(after);
     return true;

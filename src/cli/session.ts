@@ -1,6 +1,7 @@
 import { PageStoreError } from '../errors.ts';
 import { jsonLine, SCHEMA_VERSION } from '../report/json.ts';
-import { PageStore, type OpenOptions } from '../store/page-store.ts';
+import { PageStore } from '../store/page-store.ts';
+import type { OpenOptions } from '../store/store-options.ts';
 import type { Context } from './context.ts';
 import type { CommonOptions } from './options.ts';
 

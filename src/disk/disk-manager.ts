@@ -1,25 +1,13 @@
 import { PageStoreError } from '../errors.ts';
-import {
-  encodeFileHeader,
-  encodeHeaderCopy,
-  FILE_HEADER,
-  type FileHeader,
-  newFileHeader,
-} from '../format/file-header.ts';
-import {
-  BLOCK_BYTES,
-  fileOffset,
-  HEADER_COPY_OFFSET,
-  MAX_BLOCKS,
-  ROOT_DESCRIPTOR_BYTES,
-  ROOT_DESCRIPTOR_OFFSET,
-} from '../format/layout.ts';
+import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { BLOCK_BYTES, fileOffset, MAX_BLOCKS } from '../format/layout.ts';
 import { decodeFreeLink, encodeFreeLink } from '../format/pointer.ts';
 import type { BlockFile } from './block-file.ts';
+import { writeHeaderCopy } from './new-file.ts';
 import { freedBlockHead, isFree, nextFree } from './free-list.ts';
 import { readFileHead } from './identify.ts';
 import type { Access } from './node-block-file.ts';
-import { refuseHeader, refuseToWrite } from './refusal.ts';
+import { noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
 
 /** The headers that make a batch part of the file. Everything they cover has been written before. */
 export interface Commit {
@@ -71,20 +59,6 @@ export class DiskManager {
     return new DiskManager(file, access, header, fileBytes);
   }
 
-  /**
-   * Writes a new file: the header block, and `blocks` behind it.
-   * @param heads - the first 64 bytes of each block behind block 0
-   */
-  static async format(file: BlockFile, heads: readonly Uint8Array[]): Promise<void> {
-    const header = encodeFileHeader(newFileHeader(1 + heads.length));
-    await file.truncate(fileOffset(1 + heads.length));
-    for (const [index, head] of heads.entries()) await file.write(head, fileOffset(1 + index));
-    const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
-    start.set(header);
-    await file.write(encodeHeaderCopy(start), HEADER_COPY_OFFSET);
-    await file.write(header, 0);
-  }
-
   /** What messages call the file. */
   get name(): string {
     return this.#file.name;
@@ -108,7 +82,7 @@ export class DiskManager {
     this.#assertUsable();
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
-    if (bytes < target.length) throw this.#missingBlock(block);
+    if (bytes < target.length) throw noBlockError(this.#file, block, block, this.#header.blockCount);
   }
 
   /**
@@ -118,7 +92,9 @@ export class DiskManager {
   async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
     this.#assertWritable();
     if (block >= MAX_BLOCKS) {
-      throw new PageStoreError('FILE_FULL', `the file has ${MAX_BLOCKS} blocks, the most that the format can count`, { file: this.name });
+      throw new PageStoreError('FILE_FULL', `the file has ${MAX_BLOCKS} blocks, the most that the format can count`, {
+        file: this.name,
+      });
     }
     await this.#file.write(source, fileOffset(block, offset));
   }
@@ -232,7 +208,7 @@ export class DiskManager {
     const alive = this.#dead === undefined;
     this.#dead = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.name });
     try {
-      if (alive && this.#copyIsOld) await this.#writeHeaderCopy();
+      if (alive && this.#copyIsOld) await writeHeaderCopy(this.#file);
     } finally {
       await this.#file.close();
     }
@@ -241,22 +217,7 @@ export class DiskManager {
   /** @throws {@link PageStoreError} `BLOCK_RANGE` for what is not one of blocks 1..blockCount-1; `BLOCK_COUNT_BEYOND_FILE` for what should be */
   assertBlock(block: number): void {
     if (block >= 1 && block < this.#blockCount) return;
-    if (block >= 1 && block < this.#header.blockCount) throw this.#missingBlock(block);
-    const last = this.#blockCount - 1;
-    const range = last < 1 ? 'the file has block 0 alone, the file header' : `the file has pages in blocks 1 to ${last}`;
-    throw new PageStoreError('BLOCK_RANGE', `there is no page in block ${block}: ${range}`, { file: this.name, block });
-  }
-
-  #missingBlock(block: number): PageStoreError {
-    const message = `block ${block} is missing: the header counts ${this.#header.blockCount} blocks, and the file ends before`;
-    return new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, { file: this.name, block, offset: fileOffset(block) });
-  }
-
-  async #writeHeaderCopy(): Promise<void> {
-    const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
-    await this.#file.read(start, 0);
-    await this.#file.write(encodeHeaderCopy(start), HEADER_COPY_OFFSET);
-    await this.#file.sync();
+    throw noBlockError(this.#file, block, this.#blockCount, this.#header.blockCount);
   }
 
   async #orDie(step: () => Promise<void>): Promise<void> {

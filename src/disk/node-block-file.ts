@@ -8,12 +8,15 @@ import type { BlockFile } from './block-file.ts';
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
 
-/** A {@link BlockFile} over a file of the operating system. It owns the handle. */
-class NodeBlockFile implements BlockFile {
-  readonly name: string;
-  readonly #handle: FileHandle;
+/** The calls of a file handle that a block file makes. */
+type Handle = Pick<FileHandle, 'stat' | 'read' | 'write' | 'truncate' | 'datasync' | 'close'>;
 
-  constructor(name: string, handle: FileHandle) {
+/** A {@link BlockFile} over a file of the operating system. It owns the handle. */
+export class NodeBlockFile implements BlockFile {
+  readonly name: string;
+  readonly #handle: Handle;
+
+  constructor(name: string, handle: Handle) {
     this.name = name;
     this.#handle = handle;
   }
@@ -111,7 +114,7 @@ export async function openBlockFile(path: string, access: Access): Promise<Block
 }
 
 /**
- * Makes a file that is whole when it appears under its name: `fill` writes it, then it and its directory are
+ * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
  * synced. What fails in between leaves nothing behind.
  * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
  * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, and whatever `fill` throws
@@ -131,7 +134,6 @@ export async function createBlockFile(
   }
   try {
     await fill(file);
-    await file.sync();
     if (replace) await rename(temporary, target);
     await syncDirectory(dirname(target));
     return file;

@@ -43,3 +43,29 @@ export async function refuseToWrite(file: BlockFile, header: FileHeader, fileByt
     throw new PageStoreError('BLOCKS_UNCOUNTED', message, detail);
   }
 }
+
+/**
+ * The error for a block that cannot be had: `BLOCK_COUNT_BEYOND_FILE` where the header counts it and the file ends
+ * before, else `BLOCK_RANGE`.
+ * @param blocks - blocks that are there
+ * @param countedBlocks - blocks that the header counts
+ */
+export function noBlockError(
+  file: { readonly name: string },
+  block: number,
+  blocks: number,
+  countedBlocks: number,
+): PageStoreError {
+  if (block >= 1 && block < countedBlocks) {
+    const message = `block ${block} is missing: the header counts ${countedBlocks} blocks, and the file ends before`;
+    return new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, {
+      file: file.name,
+      block,
+      offset: fileOffset(block),
+    });
+  }
+  const last = blocks - 1;
+  const range =
+    last < 1 ? 'the file has block 0 alone, the file header' : `the file has blocks 1 to ${last} behind its header`;
+  return new PageStoreError('BLOCK_RANGE', `there is no page in block ${block}: ${range}`, { file: file.name, block });
+}

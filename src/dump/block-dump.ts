@@ -34,8 +34,7 @@ export function* pageTable(page: Page, blockId: number): Generator<string> {
   }
   yield '\n';
   const { directory } = page;
-  if (directory.count === 0) return yield 'no slots\n';
-  yield tableRow(SLOTS);
+  yield directory.count === 0 ? 'no slots\n' : tableRow(SLOTS);
   for (let slot = 0; slot < directory.count; slot++) {
     const [at, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
     const cells = [slot, directory.entryOffset(slot), at, bytes].map(String);

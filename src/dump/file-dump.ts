@@ -26,9 +26,19 @@ export function* fileHeaderTable(header: FileHeader, block0: Uint8Array): Genera
     const record = decodeCommitRecord(block0, offset);
     if (record === undefined) continue;
     const { sequence, block } = record;
-    yield tableRow(FIELDS, [String(offset), 'commit record', String(sequence), `${COMMIT_RECORD.bytes} bytes, block ${block}`]);
+    yield tableRow(FIELDS, [
+      String(offset),
+      'commit record',
+      String(sequence),
+      `${COMMIT_RECORD.bytes} bytes, block ${block}`,
+    ]);
   }
-  yield tableRow(FIELDS, [String(HEADER_COPY_OFFSET), 'header copy', headerCopyState(block0), 'for the day the first sector is lost']);
+  yield tableRow(FIELDS, [
+    String(HEADER_COPY_OFFSET),
+    'header copy',
+    headerCopyState(block0),
+    'for the day the first sector is lost',
+  ]);
 }
 
 const BLOCKS: readonly Column[] = [
@@ -91,7 +101,18 @@ export function blockTableHead(): string {
 
 /** A block as a row of the table. */
 export function blockTableRow(row: BlockRow): string {
-  const { block, kind, state = '', nodes, nodeBytes, directoryBytes, freeBytes, checksum = '', problem = '', next } = row;
+  const {
+    block,
+    kind,
+    state = '',
+    nodes,
+    nodeBytes,
+    directoryBytes,
+    freeBytes,
+    checksum = '',
+    problem = '',
+    next,
+  } = row;
   const fill = freeBytes === undefined ? '' : `${(100 * (1 - freeBytes / BLOCK_BYTES)).toFixed(1)}%`;
   const note = next === undefined ? problem : `next: ${next === 0 ? 'none' : next}`;
   const sizes = [nodes ?? '', nodeBytes ?? '', directoryBytes ?? '', freeBytes ?? ''];

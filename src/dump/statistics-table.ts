@@ -35,7 +35,12 @@ export function* statisticsTable(model: PageStatistics): Generator<string> {
   if (pageBytes > 0) yield tableRow(COUNTS, ['fill of pages', share(pageBytes - freeBytes, pageBytes)]);
   yield '\nspace, bytes\n';
   const total = headerBytes + nodeBytes + directoryBytes + freeBytes;
-  for (const [name, bytes] of Object.entries({ headers: headerBytes, nodes: nodeBytes, directory: directoryBytes, free: freeBytes })) {
+  for (const [name, bytes] of Object.entries({
+    headers: headerBytes,
+    nodes: nodeBytes,
+    directory: directoryBytes,
+    free: freeBytes,
+  })) {
     yield tableRow(COUNTS, [name, bytes, share(bytes, total)]);
   }
   if (model.nodes > 0) yield* histogram(model);

@@ -11,15 +11,15 @@ const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
  * itself come to their ends at about the same time.
  */
 export class DirectoryForecast {
-  /** End of the nodes when the directory was placed last. */
+  /** Bytes of nodes and directory when the directory was placed last. */
   #placedAt: number;
 
-  constructor(freeOffset: number) {
-    this.#placedAt = freeOffset;
+  constructor(freeOffset: number, directoryBytes: number) {
+    this.#placedAt = used(freeOffset, directoryBytes);
   }
 
-  placed(freeOffset: number): void {
-    this.#placedAt = freeOffset;
+  placed(freeOffset: number, directoryBytes: number): void {
+    this.#placedAt = used(freeOffset, directoryBytes);
   }
 
   /** Where the directory should begin, by the nodes seen so far: at least `freeOffset`, and with room for what there is of it. */
@@ -37,14 +37,16 @@ export class DirectoryForecast {
 
   /**
    * Whether a directory at `start` should move to `ideal` although it could stay. Moving costs as much as the
-   * directory is long, so it is done when the nodes have doubled since, or when one side is about to end.
+   * directory is long, so it is done when the page's content has doubled since, or when one side is about to end.
    */
   worthMoving(freeOffset: number, start: number, directoryBytes: number, ideal: number): boolean {
     const error = Math.abs(ideal - start);
     if (error < 512) return false;
-    const doubled = freeOffset - NODE_AREA_OFFSET >= 2 * (this.#placedAt - NODE_AREA_OFFSET);
+    const doubled = used(freeOffset, directoryBytes) >= 2 * this.#placedAt;
     const nodeRoom = start - freeOffset;
     const directoryRoom = BLOCK_BYTES - start - directoryBytes;
     return doubled || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
   }
 }
+
+const used = (freeOffset: number, directoryBytes: number): number => freeOffset - NODE_AREA_OFFSET + directoryBytes;

@@ -6,11 +6,9 @@ import {
   fileHeaderChecksum,
   type FileHeader,
   headerCopyState,
-  ROOT_DESCRIPTOR,
-  type RootDescriptor,
 } from './file-header.ts';
-import { BLOCK_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
-import { decodeFreeLink, decodePointer, NODE_TYPES } from './pointer.ts';
+import { BLOCK_BYTES, HEADER_COPY_OFFSET } from './layout.ts';
+import { decodeFreeLink } from './pointer.ts';
 
 /**
  * `error`: bytes are damaged, or may mislead a reader. `warning`: the file is sound as far as can be told,
@@ -35,44 +33,50 @@ export interface Problem {
 /** A number as dumps and messages show it where its bits matter. */
 export const hex = (value: number | bigint, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`;
 
-const headerOffset = (name: keyof FileHeader & string): number => FILE_HEADER.offsetOf(name);
+function headerProblem(
+  code: ProblemCode,
+  field: keyof FileHeader,
+  found: string,
+  expected: string,
+  message: string,
+): Problem {
+  return { code, severity: 'error', block: 0, offset: FILE_HEADER.offsetOf(field), found, expected, message };
+}
 
 /**
  * What is wrong with a file header in itself: the first of the problems that have severity `error` keeps a
  * writer from the file, and one of magic or version a reader as well.
  */
 export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
-  const problem = (
-    code: ProblemCode,
-    field: keyof FileHeader & string,
-    found: string,
-    expected: string,
-    message: string,
-  ): Problem => ({ code, severity: 'error', block: 0, offset: headerOffset(field), found, expected, message });
-
   if (header.magic !== FILE_MAGIC) {
     const found = hex(header.magic, 16);
-    yield problem('FILE_HEADER_MAGIC', 'magic', found, hex(FILE_MAGIC, 16), `file header magic is ${found}`);
+    yield headerProblem('FILE_HEADER_MAGIC', 'magic', found, hex(FILE_MAGIC, 16), `file header magic is ${found}`);
   }
   if (header.version < 1 || header.version > FILE_VERSION) {
     const found = String(header.version);
-    yield problem('FILE_HEADER_VERSION', 'version', found, '1 or 2', `file version is ${found}, 1 and 2 are understood`);
+    yield headerProblem(
+      'FILE_HEADER_VERSION',
+      'version',
+      found,
+      '1 or 2',
+      `file version is ${found}, 1 and 2 are understood`,
+    );
   }
   const sum = fileHeaderChecksum(header);
   if (sum !== header.checksum) {
     const [found, expected] = [hex(header.checksum, 16), hex(sum, 16)];
     const message = `file header checksum is ${found}, its fields give ${expected}`;
-    yield problem('FILE_HEADER_CHECKSUM', 'checksum', found, expected, message);
+    yield headerProblem('FILE_HEADER_CHECKSUM', 'checksum', found, expected, message);
   }
   // The checksum leaves these two out, so a flipped bit in them shows only here.
   if (header.padding !== 0) {
     const found = hex(header.padding, 8);
-    yield problem('FILE_HEADER_RESERVED', 'padding', found, '0', `file header padding is ${found}, not 0`);
+    yield headerProblem('FILE_HEADER_RESERVED', 'padding', found, '0', `file header padding is ${found}, not 0`);
   }
   if (header.version === 1 && header.imageCheckpointLsn !== 0n) {
     const found = hex(header.imageCheckpointLsn);
     const message = `imageCheckpointLsn is ${found} in a file of version 1, which has no such field`;
-    yield problem('FILE_HEADER_RESERVED', 'imageCheckpointLsn', found, '0', message);
+    yield headerProblem('FILE_HEADER_RESERVED', 'imageCheckpointLsn', found, '0', message);
   }
 }
 
@@ -80,7 +84,7 @@ export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
 export function* fileSizeProblems(header: FileHeader, fileBytes: number): Generator<Problem> {
   const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
   const rest = fileBytes % BLOCK_BYTES;
-  const at = { offset: headerOffset('blockCount'), block: 0, found: String(header.blockCount) };
+  const at = { offset: FILE_HEADER.offsetOf('blockCount'), block: 0, found: String(header.blockCount) };
   const missing = header.blockCount > wholeBlocks;
   if (rest !== 0) {
     const message = missing
@@ -88,7 +92,15 @@ export function* fileSizeProblems(header: FileHeader, fileBytes: number): Genera
       : `the file has ${rest} bytes behind its last whole block, left by a write that was never acknowledged`;
     const severity = missing ? 'error' : 'warning';
     const offset = wholeBlocks * BLOCK_BYTES;
-    yield { code: 'FILE_SIZE', severity, block: wholeBlocks, offset, found: String(fileBytes), expected: `a multiple of ${BLOCK_BYTES}`, message };
+    yield {
+      code: 'FILE_SIZE',
+      severity,
+      block: wholeBlocks,
+      offset,
+      found: String(fileBytes),
+      expected: `a multiple of ${BLOCK_BYTES}`,
+      message,
+    };
   }
   if (missing || header.blockCount === 0) {
     const message = `blockCount is ${header.blockCount}, the file has ${wholeBlocks} whole blocks`;
@@ -108,51 +120,11 @@ export function* freeListHeadProblems(header: FileHeader, blocks: number): Gener
     code: 'FREE_LIST_LINK',
     severity: 'error',
     block: 0,
-    offset: headerOffset('freeListHead'),
+    offset: FILE_HEADER.offsetOf('freeListHead'),
     found,
     expected: `0, or a block id below ${blocks} shifted left by 40`,
     message: `the free list begins at ${target < 0 ? `${found}, which is no link` : `block ${target}, which is not in the file`}`,
   };
-}
-
-/** What is wrong with root pointer and root descriptor. @param block0 - the block that begins with `header` */
-export function* rootProblems(header: FileHeader, block0: Uint8Array, blocks: number): Generator<Problem> {
-  if (header.rootPointer === 0n) return;
-  const at = { severity: 'error', block: 0, offset: headerOffset('rootPointer'), found: hex(header.rootPointer, 16) } as const;
-  const { inMemory, block, slot } = decodePointer(header.rootPointer);
-  if (inMemory || block >= blocks) {
-    const why = inMemory ? 'has bit 63 set, a state in memory' : `points to block ${block}, the file has ${blocks}`;
-    yield { code: 'ROOT_POINTER', ...at, expected: `a block id below ${blocks}`, message: `the root pointer ${why}` };
-  } else if (block === 0 && slot !== ROOT_DESCRIPTOR_OFFSET) {
-    const message = `the root pointer points to byte ${slot} of block 0, where no root descriptor is`;
-    yield { code: 'ROOT_POINTER', ...at, expected: `byte ${ROOT_DESCRIPTOR_OFFSET} of block 0`, message };
-  } else if (block === 0) {
-    yield* rootDescriptorProblems(ROOT_DESCRIPTOR.read(block0, ROOT_DESCRIPTOR_OFFSET), blocks);
-  }
-}
-
-function* rootDescriptorProblems(root: RootDescriptor, blocks: number): Generator<Problem> {
-  const problem = (field: keyof RootDescriptor & string, found: string, expected: string): Problem => ({
-    code: 'ROOT_DESCRIPTOR',
-    severity: 'error',
-    block: 0,
-    offset: ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf(field),
-    found,
-    expected,
-    message: `root descriptor: ${field} is ${found}, expected ${expected}`,
-  });
-  if (root.rootType > 2) yield problem('rootType', String(root.rootType), '0, 1 or 2');
-  if (root.isFinal > 1) yield problem('isFinal', String(root.isFinal), '0 or 1');
-  if (root.arenaCount >= blocks) yield problem('arenaCount', String(root.arenaCount), `at most ${blocks - 1}`);
-  const target = decodePointer(root.rootRecord);
-  const found = hex(root.rootRecord, 16);
-  if (root.rootType === 0) {
-    if (root.rootRecord !== 0n) yield problem('rootRecord', found, '0, for an empty trie');
-  } else if (target.inMemory || target.block === 0 || target.block >= blocks) {
-    yield problem('rootRecord', found, `a pointer to a block of 1 to ${blocks - 1}`);
-  } else if (!NODE_TYPES.includes(target.nodeType)) {
-    yield problem('rootRecord', found, `a pointer with node type ${NODE_TYPES.join(', ')}`);
-  }
 }
 
 /** What is wrong with the header copy. @param block0 - at least its first 12,374 bytes */

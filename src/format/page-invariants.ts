@@ -30,14 +30,14 @@ export function firstPageError(page: Page, blockId: number): Problem | undefined
   return undefined;
 }
 
-function at(blockId: number, field: keyof PageHeader & string): { block: number; offset: number } {
+function at(blockId: number, field: keyof PageHeader): { block: number; offset: number } {
   return { block: blockId, offset: fileOffset(blockId, PAGE_HEADER.offsetOf(field)) };
 }
 
 function fieldProblem(
   blockId: number,
   code: ProblemCode,
-  field: keyof PageHeader & string,
+  field: keyof PageHeader,
   found: number | string,
   expected: number | string,
   severity: Severity = 'error',
@@ -58,7 +58,7 @@ function* headerProblems({ header, format }: Page, blockId: number): Generator<P
 }
 
 function* boundsProblems({ header, format }: Page, blockId: number): Generator<Problem> {
-  const problem = (field: keyof PageHeader & string, expected: number | string): Problem =>
+  const problem = (field: keyof PageHeader, expected: number | string): Problem =>
     fieldProblem(blockId, 'PAGE_BOUNDS', field, header[field] as number, expected);
 
   const { nodeCount, freeOffset, directoryStart } = header;
@@ -88,7 +88,16 @@ function* directoryProblems(page: Page, blockId: number): Generator<Problem> {
     const message = `page ${blockId}: the directory runs past the block after ${count} of ${header.nodeCount} slots`;
     const found = `${count} slots`;
     const expected = `${header.nodeCount} slots`;
-    yield { code: 'DIRECTORY_TRUNCATED', severity: 'error', block: blockId, slot: count, offset: fileOffset(blockId, end), found, expected, message };
+    yield {
+      code: 'DIRECTORY_TRUNCATED',
+      severity: 'error',
+      block: blockId,
+      slot: count,
+      offset: fileOffset(blockId, end),
+      found,
+      expected,
+      message,
+    };
   } else if (format === 'v2' && (header.flags & PAGE_FLAG.hasChecksum) !== 0) {
     const bytes = directory.end - directory.start;
     if (header.directoryLength !== bytes) {
@@ -101,7 +110,11 @@ function* directoryProblems(page: Page, blockId: number): Generator<Problem> {
   yield* slotProblems(page, blockId);
 }
 
-function* checksumProblems({ header, block, directory, format }: Page, blockId: number, bounded: boolean): Generator<Problem> {
+function* checksumProblems(
+  { header, block, directory, format }: Page,
+  blockId: number,
+  bounded: boolean,
+): Generator<Problem> {
   const state = bounded ? checksumState(format, block, header, directory) : 'mismatch';
   if ((header.flags & PAGE_FLAG.hasChecksum) === 0) {
     // Otherwise one flipped flag would hide whatever else is wrong.
@@ -111,15 +124,40 @@ function* checksumProblems({ header, block, directory, format }: Page, blockId: 
       }
     }
     const message = `page ${blockId}: no checksum, so its bytes cannot be verified`;
-    yield { code: 'PAGE_CHECKSUM_ABSENT', severity: 'info', ...at(blockId, 'flags'), found: hex(header.flags, 4), message };
+    yield {
+      code: 'PAGE_CHECKSUM_ABSENT',
+      severity: 'info',
+      ...at(blockId, 'flags'),
+      found: hex(header.flags, 4),
+      message,
+    };
   } else if (!bounded) {
     const message = `page ${blockId}: the header gives no bounds to compute its checksum in`;
-    yield { code: 'PAGE_CHECKSUM', severity: 'error', ...at(blockId, 'checksum'), found: hex(header.checksum, 8), message };
+    yield {
+      code: 'PAGE_CHECKSUM',
+      severity: 'error',
+      ...at(blockId, 'checksum'),
+      found: hex(header.checksum, 8),
+      message,
+    };
   } else if (state === 'mismatch') {
     const message = `page ${blockId}: checksum ${hex(header.checksum, 8)} is not that of its bytes`;
-    yield { code: 'PAGE_CHECKSUM', severity: 'error', ...at(blockId, 'checksum'), found: hex(header.checksum, 8), message };
+    yield {
+      code: 'PAGE_CHECKSUM',
+      severity: 'error',
+      ...at(blockId, 'checksum'),
+      found: hex(header.checksum, 8),
+      message,
+    };
   } else if (state === 'stale') {
     const message = `page ${blockId}: the checksum covers ${header.checksumNodeCount} of ${header.nodeCount} nodes: another program has appended since`;
-    yield { code: 'PAGE_CHECKSUM_STALE', severity: 'warning', ...at(blockId, 'checksumNodeCount'), found: String(header.checksumNodeCount), expected: String(header.nodeCount), message };
+    yield {
+      code: 'PAGE_CHECKSUM_STALE',
+      severity: 'warning',
+      ...at(blockId, 'checksumNodeCount'),
+      found: String(header.checksumNodeCount),
+      expected: String(header.nodeCount),
+      message,
+    };
   }
 }

@@ -41,7 +41,7 @@ export class V2PageWriter implements PageWriter {
     this.#directoryBytes = this.#home.end - this.#home.start;
     this.#directory = new Uint8Array(Math.max(4096, 2 * this.#directoryBytes));
     this.#directory.set(block.subarray(this.#home.start, this.#home.end));
-    this.#forecast = new DirectoryForecast(this.#freeOffset);
+    this.#forecast = new DirectoryForecast(this.#freeOffset, this.#directoryBytes);
   }
 
   get nodeCount(): number {
@@ -87,7 +87,7 @@ export class V2PageWriter implements PageWriter {
   }
 
   committed(): void {
-    if (this.#planned.start !== this.#home.start) this.#forecast.placed(this.#freeOffset);
+    if (this.#planned.start !== this.#home.start) this.#forecast.placed(this.#freeOffset, this.#directoryBytes);
     this.#previous = this.#home;
     this.#home = this.#planned;
     this.#committedFree = this.#freeOffset;
@@ -147,14 +147,16 @@ export class V2PageWriter implements PageWriter {
     return outlook === 'full' ? gap.start : Math.min(Math.max(ideal, gap.start), gap.end - bytes);
   }
 
-  /** The place for the directory that is nearest to `ideal` and free, if there is one. */
+  /** The free place for the directory that is nearest to `ideal`, if it is much nearer than where it is. */
   #nearestFree(ideal: number, nodesEnd: number): number | undefined {
     const bytes = this.#directoryBytes;
-    const candidates = [ideal, this.#home.end, this.#home.start - bytes, this.#previous.end, this.#previous.start - bytes];
-    candidates.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
-    return candidates.find((start) => {
-      const range = { start, end: start + bytes };
-      const inside = start >= nodesEnd && range.end <= BLOCK_BYTES;
+    const { start, end } = this.#home;
+    const places = [ideal, end, start - bytes, this.#previous.end, this.#previous.start - bytes];
+    const near = places.filter((place) => Math.abs(place - ideal) <= Math.abs(start - ideal) / 2);
+    near.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
+    return near.find((place) => {
+      const range = { start: place, end: place + bytes };
+      const inside = place >= nodesEnd && range.end <= BLOCK_BYTES;
       return inside && !overlap(range, this.#home) && !overlap(range, this.#previous);
     });
   }

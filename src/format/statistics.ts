@@ -43,7 +43,7 @@ export function newStatistics(blocks: number): PageStatistics {
     freeBytes: 0,
     longestNode: 0,
     shortestNode: 0,
-    lengths: new Array<number>(BUCKETS).fill(0),
+    lengths: Array.from({ length: BUCKETS }, () => 0),
   };
 }
 

@@ -5,9 +5,11 @@ export const SCHEMA_VERSION = 1;
 
 /** One object as a JSON line. A bigint becomes a string: its value may pass 2^53. */
 export function jsonLine(type: string, fields: object): string {
-  const replacer = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
-  return `${JSON.stringify({ type, ...fields }, replacer)}\n`;
+  return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
 }
+
+const bigintAsString = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? value.toString() : value;
 
 /** One finding as a JSON line. */
 export function findingJson(finding: Finding): string {

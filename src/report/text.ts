@@ -11,11 +11,9 @@ export function findingText(finding: Finding, style: Style): string {
 /** What was looked at and what came of it, as a line. */
 export function summaryText(summary: VerifySummary, style: Style): string {
   const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks } = summary;
-  const counts = [
-    plural(findings.error, 'error'),
-    plural(findings.warning, 'warning'),
-    `${findings.info} info`,
-  ].join(', ');
+  const counts = [plural(findings.error, 'error'), plural(findings.warning, 'warning'), `${findings.info} info`].join(
+    ', ',
+  );
   const verdict = findings.error > 0 ? style.error('damaged') : findings.warning > 0 ? style.warning('doubtful') : 'ok';
   const rest = [
     plural(nodes, 'node'),

@@ -167,6 +167,10 @@ export class Appender {
     if (nodeBytes <= most) return;
     const format = (this.#format ?? 'v1').toUpperCase();
     const message = `a node of ${nodeBytes} bytes fits no page: a ${format} page holds at most ${most}`;
-    throw new PageStoreError('NODE_TOO_LARGE', message, { file: this.#disk.name, found: String(nodeBytes), expected: `at most ${most}` });
+    throw new PageStoreError('NODE_TOO_LARGE', message, {
+      file: this.#disk.name,
+      found: String(nodeBytes),
+      expected: `at most ${most}`,
+    });
   }
 }

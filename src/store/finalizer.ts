@@ -21,7 +21,10 @@ export interface FinalizedPage {
 }
 
 /** Seals pages; free blocks and those never written are passed over unless they are asked for by id. */
-export async function finalizePages(disk: DiskManager, blocks: readonly number[] | undefined): Promise<FinalizedPage[]> {
+export async function finalizePages(
+  disk: DiskManager,
+  blocks: readonly number[] | undefined,
+): Promise<FinalizedPage[]> {
   const results: FinalizedPage[] = [];
   let heads: { block: number; head: Uint8Array }[] = [];
   const target = new Uint8Array(BLOCK_BYTES);

@@ -5,6 +5,7 @@ import { hex } from '../format/invariants.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { firstPageError } from '../format/page-invariants.ts';
+import type { PageRef } from './page-ref.ts';
 
 /** Whether the first eight bytes of a block are zero: it was allocated and never written, or it ends the free list. */
 export function isUnwritten(block: Uint8Array): boolean {
@@ -54,4 +55,13 @@ export async function* soundPages(disk: DiskManager): AsyncGenerator<{ block: nu
       if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
     }
   }
+}
+
+/** @throws {@link PageStoreError} `SLOT_RANGE` where the page has no such slot */
+export function assertSlot(disk: DiskManager, page: Page, ref: PageRef): void {
+  const { count } = page.directory;
+  if (Number.isInteger(ref.slot) && ref.slot >= 0 && ref.slot < count) return;
+  const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
+  const message = `there is no slot ${ref.slot} in block ${ref.block}: ${slots}`;
+  throw new PageStoreError('SLOT_RANGE', message, { file: disk.name, ...ref });
 }

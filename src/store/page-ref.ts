@@ -31,7 +31,10 @@ const REF = /^(\d{1,8})(?::(\d{1,8})(?:-(\d{1,8}))?)?$/;
 export function parseRef(text: string): RefRange {
   const match = REF.exec(text);
   if (match === null) {
-    throw new PageStoreError('INVALID_REF', `'${text}' is no REF: write block:slot (3:17), block (3), or block:from-to (3:10-19)`);
+    throw new PageStoreError(
+      'INVALID_REF',
+      `'${text}' is no REF: write block:slot (3:17), block (3), or block:from-to (3:10-19)`,
+    );
   }
   const block = Number(match[1]);
   if (match[2] === undefined) return { block };

@@ -1,6 +1,7 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
-import { type Access, createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
+import { writeNewFile } from '../disk/new-file.ts';
+import { createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { fileOffset } from '../format/layout.ts';
 import { resealedHead } from '../format/finalize.ts';
@@ -11,23 +12,10 @@ import { EntryCount } from './entry-count.ts';
 import { type FinalizedPage, finalizePages } from './finalizer.ts';
 import { Mutex } from './mutex.ts';
 import { PageCache } from './page-cache.ts';
-import { readSoundPage, soundPages } from './page-reader.ts';
+import { assertSlot, readSoundPage, soundPages } from './page-reader.ts';
+import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
 import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
-
-export interface OpenOptions {
-  /** `write` by default. A file opened to `read` is never written to. */
-  readonly access?: Access;
-  /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
-  readonly pageFormat?: PageFormat;
-}
-
-export interface CreateOptions {
-  /** `v1` by default: every reader of the format can read it at any time. */
-  readonly pageFormat?: PageFormat;
-  /** Whether to take the place of a file that exists. */
-  readonly replace?: boolean;
-}
 
 /**
  * The nodes of one page file. Calls may overlap: those that write are carried out one after the other, and each
@@ -69,10 +57,9 @@ export class PageStore {
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const { pageFormat = 'v1', replace = false } = options;
-    const format = (target: BlockFile): Promise<void> => DiskManager.format(target, [emptyPageHead(pageFormat)]);
+    const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
     if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format));
     await format(file);
-    await file.sync();
     return PageStore.open(file);
   }
 
@@ -149,7 +136,7 @@ export class PageStore {
    */
   async read(ref: PageRef): Promise<Uint8Array> {
     const page = await this.readPage(ref.block);
-    this.assertSlot(page, ref);
+    assertSlot(this.#disk, page, ref);
     return nodeOf(page, ref.slot).slice();
   }
 
@@ -179,7 +166,7 @@ export class PageStore {
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
     await this.#exclusive(async () => {
       const page = await readSoundPage(this.#disk, ref.block);
-      this.assertSlot(page, ref);
+      assertSlot(this.#disk, page, ref);
       const old = nodeOf(page, ref.slot);
       if (old.length !== node.length) {
         const message = `the node at ${ref.block}:${ref.slot} has ${old.length} bytes and can be replaced by as many, not ${node.length}`;
@@ -218,7 +205,8 @@ export class PageStore {
       }
       const head = new Uint8Array(PAGE_HEADER.bytes);
       await this.#disk.read(block, head);
-      const nodes = pageFormatOf(head) !== undefined && (await this.#entryCount.isOurs()) ? PAGE_HEADER.read(head).nodeCount : 0;
+      const nodes =
+        pageFormatOf(head) !== undefined && (await this.#entryCount.isOurs()) ? PAGE_HEADER.read(head).nodeCount : 0;
       this.#changing();
       await this.#disk.free(block, nodes);
     });
@@ -260,14 +248,5 @@ export class PageStore {
   #changing(): void {
     this.#appender.reset();
     this.#cache.clear();
-  }
-
-  /** @throws {@link PageStoreError} `SLOT_RANGE` where the page has no such slot */
-  assertSlot(page: Page, ref: PageRef): void {
-    const { count } = page.directory;
-    if (Number.isInteger(ref.slot) && ref.slot >= 0 && ref.slot < count) return;
-    const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
-    const message = `there is no slot ${ref.slot} in block ${ref.block}: ${slots}`;
-    throw new PageStoreError('SLOT_RANGE', message, { file: this.#disk.name, ...ref });
   }
 }

@@ -24,12 +24,17 @@ export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: n
   while (block > 0 && block < blocks) {
     const index = others.indexOf(block);
     if (index < 0) {
-      problems.push(linkProblem(from, String(block), 'a free block', `${origin(from)} to block ${block}, which is a page`));
+      problems.push(
+        linkProblem(from, String(block), 'a free block', `${origin(from)} to block ${block}, which is a page`),
+      );
       break;
     }
     if (!free.add(block)) {
       const message = `the free list runs in a circle: ${origin(from)} to block ${block}, which is on it already`;
-      problems.push({ ...linkProblem(from, String(block), 'a block not yet on the list', message), code: 'FREE_LIST_CYCLE' });
+      problems.push({
+        ...linkProblem(from, String(block), 'a block not yet on the list', message),
+        code: 'FREE_LIST_CYCLE',
+      });
       break;
     }
     from = block;

@@ -7,13 +7,13 @@ import {
   freeListHeadProblems,
   headerCopyProblems,
   type Problem,
-  rootProblems,
   type Severity,
 } from '../format/invariants.ts';
 import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
 import { pageProblems } from '../format/page-invariants.ts';
+import { rootProblems } from '../format/root-invariants.ts';
 import { decodeFreeLink, decodePointer } from '../format/pointer.ts';
 import type { FindingSink, VerifyOptions, VerifySummary } from './finding.ts';
 import { checkFreeList } from './free-list-check.ts';
@@ -129,7 +129,14 @@ class FileCheck {
       const why = this.#rootPageSlots < 0 ? 'is no page' : `has ${this.#rootPageSlots} slots`;
       const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf('rootRecord');
       const message = `the root record is said to be in slot ${slot} of block ${block}, which ${why}`;
-      await this.#add({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, found: `${block}:${slot}`, message });
+      await this.#add({
+        code: 'ROOT_DESCRIPTOR',
+        severity: 'error',
+        block: 0,
+        offset,
+        found: `${block}:${slot}`,
+        message,
+      });
     }
     if (header.rootPointer === 0n && header.entryCount !== 0n && header.entryCount !== BigInt(this.#nodes)) {
       const offset = FILE_HEADER.offsetOf('entryCount');
@@ -143,7 +150,8 @@ class FileCheck {
   #rootPage(): { block: number; slot: number } | undefined {
     const { header, block0, wholeBlocks } = this.#raw;
     const descriptor = decodePointer(header.rootPointer);
-    if (header.rootPointer === 0n || descriptor.block !== 0 || descriptor.slot !== ROOT_DESCRIPTOR_OFFSET) return undefined;
+    if (header.rootPointer === 0n || descriptor.block !== 0 || descriptor.slot !== ROOT_DESCRIPTOR_OFFSET)
+      return undefined;
     const { rootType, rootRecord } = ROOT_DESCRIPTOR.read(block0, ROOT_DESCRIPTOR_OFFSET);
     const { block, slot, inMemory } = decodePointer(rootRecord);
     return rootType === 0 || inMemory || block === 0 || block >= wholeBlocks ? undefined : { block, slot };

@@ -80,7 +80,10 @@ async function afterStop(error: unknown, run: AppendRun, store: PageStore): Prom
   const node = run.acknowledgedNodes + store.stagedNodes + 1;
   await run.commit();
   if (!badInput) return error;
-  const before = node === 1 ? 'nothing was appended' : `${plural(node - 1, 'node')} before it ${node === 2 ? 'was' : 'were'} appended`;
+  const before =
+    node === 1
+      ? 'nothing was appended'
+      : `${plural(node - 1, 'node')} before it ${node === 2 ? 'was' : 'were'} appended`;
   return new PageStoreError(error.code, `node ${node} of the input: ${error.message} (${before})`, error.detail, error);
 }
 

@@ -41,7 +41,8 @@ async function dump(context: Context, path: string, options: DumpOptions): Promi
     const raw = await RawBlocks.open(file);
     const printer = new Printer(context, options);
     if (ref?.from !== undefined) await dumpNode(printer, raw, ref.block, ref.from);
-    else if (options.block !== undefined || options.hex === true) await dumpBlock(printer, raw, options.block ?? 0, options.hex === true);
+    else if (options.block !== undefined || options.hex === true)
+      await dumpBlock(printer, raw, options.block ?? 0, options.hex === true);
     else await dumpFile(context, printer, raw);
     await printer.summary('dump', path, { bytes: raw.fileBytes, blocks: raw.wholeBlocks });
   } finally {
@@ -78,21 +79,36 @@ async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: U
 async function dumpBlock(printer: Printer, raw: RawBlocks, block: number, hex: boolean): Promise<void> {
   const bytes = await readBlock(raw, block);
   const page = block === 0 ? undefined : decodePage(bytes);
-  if (page) await printer.json('page', () => ({ block, format: page.format, ...page.header, reserved: Buffer.from(page.header.reserved).toString('hex') }));
+  if (page)
+    await printer.json('page', () => ({
+      block,
+      format: page.format,
+      ...page.header,
+      reserved: Buffer.from(page.header.reserved).toString('hex'),
+    }));
   if (hex) {
     await printer.text(hexdump(bytes, block, page ? pageRegions(page, block) : otherRegions(block, bytes)));
   } else if (page) {
     await printer.text(pageTable(page, block));
     for (let slot = 0; slot < page.directory.count; slot++) {
       const [offset, length] = [page.directory.nodeOffset(slot), page.directory.nodeBytes(slot)];
-      await printer.json('slot', () => ({ block, slot, entryOffset: page.directory.entryOffset(slot), offset, bytes: length }));
+      await printer.json('slot', () => ({
+        block,
+        slot,
+        entryOffset: page.directory.entryOffset(slot),
+        offset,
+        bytes: length,
+      }));
     }
   } else if (block === 0) {
     await printer.text(fileHeaderTable(raw.header, bytes));
     await printer.json('header', () => raw.header);
   } else {
     const what = (await raw.freeBlocks()).has(block) ? 'on the free list' : 'no page';
-    await printer.text([`block ${block} is ${what}; its first 64 bytes:\n\n`, ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }])]);
+    await printer.text([
+      `block ${block} is ${what}; its first 64 bytes:\n\n`,
+      ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }]),
+    ]);
   }
 }
 
@@ -104,7 +120,11 @@ async function dumpNode(printer: Printer, raw: RawBlocks, block: number, slot: n
   const page = decodePage(await readBlock(raw, block));
   if (page === undefined || slot >= page.directory.count) {
     const why = page === undefined ? 'is no page' : `has ${page.directory.count} slots`;
-    throw new PageStoreError('SLOT_RANGE', `there is no node ${block}:${slot}: block ${block} ${why}`, { file: raw.file.name, block, slot });
+    throw new PageStoreError('SLOT_RANGE', `there is no node ${block}:${slot}: block ${block} ${why}`, {
+      file: raw.file.name,
+      block,
+      slot,
+    });
   }
   await printer.text(nodeDump(page, block, slot));
   const { directory } = page;

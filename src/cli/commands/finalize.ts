@@ -25,9 +25,16 @@ async function finalize(context: Context, file: string, options: FinalizeOptions
     const printer = new Printer(context, options);
     for (const page of pages) {
       const { block, outcome, nodes, error } = page;
-      await printer.item(describe(page), 'page', () => ({ block, outcome, nodes, code: error?.code, message: error?.message }));
+      await printer.item(describe(page), 'page', () => ({
+        block,
+        outcome,
+        nodes,
+        code: error?.code,
+        message: error?.message,
+      }));
     }
-    const count = (outcome: FinalizedPage['outcome']): number => pages.filter((page) => page.outcome === outcome).length;
+    const count = (outcome: FinalizedPage['outcome']): number =>
+      pages.filter((page) => page.outcome === outcome).length;
     const [sealed, before, damaged] = [count('sealed'), count('was sealed'), count('damaged')];
     await printer.summary('finalize', file, { sealed, sealedBefore: before, damaged });
     const first = pages.find((page) => page.error)?.error;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import { nodeOf, orphanedBytes, type Page } from '../../format/page.ts';
 import { jsonLine } from '../../report/json.ts';
+import { assertSlot } from '../../store/page-reader.ts';
 import { formatRef, parseRef, type RefRange } from '../../store/page-ref.ts';
 import type { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
@@ -58,7 +59,7 @@ async function read(
 
 async function pageOf(store: PageStore, { block, to }: RefRange): Promise<Page> {
   const page = await store.readPage(block);
-  if (to !== undefined) store.assertSlot(page, { block, slot: to });
+  if (to !== undefined) assertSlot(store.disk, page, { block, slot: to });
   return page;
 }
 

@@ -18,8 +18,15 @@ export function addStat(program: Command, run: Runner): void {
 
 async function stat(context: Context, file: string, options: CommonOptions): Promise<number> {
   return withStore(file, { access: 'read' }, async (store) => {
-    const progress = new Progress(context, file, (blocks) => plural(Math.round(blocks), 'block'), options.quiet === true);
-    const statistics = await collectStatistics(store.disk, context.signal, (done, total) => progress.update(done, total));
+    const progress = new Progress(
+      context,
+      file,
+      (blocks) => plural(Math.round(blocks), 'block'),
+      options.quiet === true,
+    );
+    const statistics = await collectStatistics(store.disk, context.signal, (done, total) =>
+      progress.update(done, total),
+    );
     await progress.done();
     const printer = new Printer(context, options);
     await printer.text(statisticsTable(statistics));

@@ -23,7 +23,13 @@ export function addUpdate(program: Command, run: Runner): void {
     );
 }
 
-async function update(context: Context, file: string, text: string, data: string, options: UpdateOptions): Promise<void> {
+async function update(
+  context: Context,
+  file: string,
+  text: string,
+  data: string,
+  options: UpdateOptions,
+): Promise<void> {
   const { block, from, to } = parseRef(text);
   if (from === undefined || from !== to) {
     throw new PageStoreError('INVALID_REF', `'${text}' is not one node: write block:slot`, { file });

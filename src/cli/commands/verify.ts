@@ -29,7 +29,9 @@ export function addVerify(program: Command, run: Runner): void {
   withCommonOptions(program.command('verify'))
     .description('check everything that can be checked, and report all that is wrong')
     .argument('<file...>')
-    .addOption(new Option('--format <format>', 'of the report').choices(['text', 'json'] satisfies Format[]).default('text'))
+    .addOption(
+      new Option('--format <format>', 'of the report').choices(['text', 'json'] satisfies Format[]).default('text'),
+    )
     .option('--output <path>', 'write the report to a file; text still goes to standard output')
     .addOption(
       new Option('--fail-on <severity>', 'the least that makes the exit code 1')
@@ -52,7 +54,9 @@ interface Reporter {
 async function verify(context: Context, files: string[], options: VerifyOptions): Promise<number> {
   const format: Format = options.json === true ? 'json' : options.format;
   const toFile = options.output === undefined ? undefined : await openOutput(options.output);
-  const reporters = [toFile ? textReporter(context.stdout, context, options) : reporter(format, context.stdout, context, options)];
+  const reporters = [
+    toFile ? textReporter(context.stdout, context, options) : reporter(format, context.stdout, context, options),
+  ];
   if (toFile) reporters.push(reporter(format, toFile, context, { ...options, color: false }));
   const each = async (report: (reporter: Reporter) => Promise<void>): Promise<void> => {
     for (const one of reporters) await report(one);

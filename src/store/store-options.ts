@@ -1,0 +1,16 @@
+import type { Access } from '../disk/node-block-file.ts';
+import type { PageFormat } from '../format/page-header.ts';
+
+export interface OpenOptions {
+  /** `write` by default. A file opened to `read` is never written to. */
+  readonly access?: Access;
+  /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
+  readonly pageFormat?: PageFormat;
+}
+
+export interface CreateOptions {
+  /** `v1` by default: every reader of the format can read it at any time. */
+  readonly pageFormat?: PageFormat;
+  /** Whether to take the place of a file that exists. */
+  readonly replace?: boolean;
+}

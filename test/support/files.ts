@@ -1,0 +1,35 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll } from 'vitest';
+
+export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
+export const GOLDEN = join(FIXTURES, 'golden');
+
+/** The page files that libdictenstein wrote. */
+export const GOLDEN_NAMES = ['empty', 'v1', 'v2', 'v2-unfinalized', 'arenas', 'stale-header'] as const;
+export type GoldenName = (typeof GOLDEN_NAMES)[number];
+
+export const goldenPath = (name: GoldenName): string => join(GOLDEN, `${name}.part`);
+export const goldenBytes = (name: GoldenName): Uint8Array => new Uint8Array(readFileSync(goldenPath(name)));
+
+/** The nodes of a golden file as a third program read them: `block:slot` and bytes in hex. */
+export function goldenNodes(name: GoldenName): { ref: string; hex: string }[] {
+  const path = join(GOLDEN, `${name}.nodes`);
+  const text = name === 'arenas' ? gunzipSync(readFileSync(`${path}.gz`)).toString() : readFileSync(path, 'utf8');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [ref = '', hex = ''] = line.split(' ');
+      return { ref, hex };
+    });
+}
+
+/** A folder that is removed when the tests of the file have run. */
+export function temporaryFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'artrie-pages-'));
+  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}

@@ -1,0 +1,21 @@
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import type { BlockFile } from '../../src/disk/block-file.ts';
+import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/finding.ts';
+import { verifyFile } from '../../src/verify/verify-file.ts';
+
+/** Verifies bytes or a file and keeps all findings. */
+export async function verifyAll(
+  source: Uint8Array | BlockFile,
+  options?: VerifyOptions,
+): Promise<{ findings: Finding[]; summary: VerifySummary }> {
+  const findings: Finding[] = [];
+  const file = source instanceof Uint8Array ? new MemoryBlockFile(source) : source;
+  const summary = await verifyFile(file, (finding) => void findings.push(finding), options);
+  return { findings, summary };
+}
+
+/** Findings as `severity CODE block` or `severity CODE block:slot`, which is what most tests compare. */
+export const brief = (findings: readonly Finding[]): string[] =>
+  findings.map(
+    ({ severity, code, block, slot }) => `${severity} ${code} ${block}${slot === undefined ? '' : `:${slot}`}`,
+  );
