@@ -4,7 +4,7 @@ export { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError, t
 
 export { PageStore } from './store/page-store.ts';
 export type { CreateOptions, OpenOptions } from './store/store-options.ts';
-export type { FinalizedPage } from './store/finalizer.ts';
+export type { FinalizedPage, FinalizedPageSink } from './store/finalizer.ts';
 export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from './store/page-ref.ts';
 export { collectStatistics } from './store/statistics.ts';
 export type { PageStatistics } from './format/statistics.ts';

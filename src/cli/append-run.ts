@@ -4,8 +4,10 @@ import type { PageStore } from '../store/page-store.ts';
 import type { Context } from './context.ts';
 import type { CommonOptions } from './options.ts';
 
-/** Refs are gathered to texts of about this many characters. */
-const TEXT_CHARACTERS = 32_768;
+const REF_BUFFER_BYTES = 32_768;
+
+/** A slot number has at most six digits; and a line end. */
+const MAX_SLOT_CHARACTERS = 7;
 
 interface AppendRunOptions extends CommonOptions {
   readonly batch?: number;
@@ -17,6 +19,7 @@ export class AppendRun {
   readonly #store: PageStore;
   readonly #options: AppendRunOptions;
   readonly #batchNodes: number;
+  readonly #refs = Buffer.allocUnsafe(REF_BUFFER_BYTES);
   #nodeBytes = 0;
   #acknowledgedNodes = 0;
 
@@ -53,21 +56,23 @@ export class AppendRun {
     return true;
   }
 
-  /** Commits what is staged, and stages a node in the room that it then has. */
+  /** Stages a node in the room that is made for it, and prints the refs of what has to be committed before. */
   async add(source: Uint8Array, start: number, end: number): Promise<void> {
-    await this.commit();
-    this.#context.signal.throwIfAborted();
-    if (this.isOver) return;
-    if (!this.tryAdd(source, start, end)) {
-      await this.#store.makeRoom(end - start);
-      if (!this.tryAdd(source, start, end)) throw new Error('there was room made for a node, and it did not fit');
+    if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
+    while (!this.tryAdd(source, start, end)) {
+      await this.#acknowledge(await this.#store.makeRoom(end - start));
+      this.#context.signal.throwIfAborted();
+      if (this.isOver) return;
     }
   }
 
   /** Makes what is staged durable, and prints where it is. */
   async commit(): Promise<void> {
-    if (!this.hasStaged) return;
-    const runs = await this.#store.commit();
+    if (this.hasStaged) await this.#acknowledge(await this.#store.commit());
+  }
+
+  async #acknowledge(runs: readonly RefRun[]): Promise<void> {
+    if (runs.length === 0) return;
     for (const run of runs) {
       this.#acknowledgedNodes += run.count;
       if (this.#options.quiet !== true || this.#options.json === true) await this.#print(run);
@@ -76,14 +81,36 @@ export class AppendRun {
   }
 
   async #print({ block, slot, count }: RefRun): Promise<void> {
-    let text = '';
-    for (let each = slot; each < slot + count; each++) {
-      text += this.#options.json === true ? jsonLine('node', { ref: `${block}:${each}` }) : `${block}:${each}\n`;
-      if (text.length >= TEXT_CHARACTERS) {
-        await this.#context.stdout.write(text);
-        text = '';
+    if (this.#options.json === true) {
+      for (let each = slot; each < slot + count; each++) {
+        await this.#context.stdout.write(jsonLine('node', { ref: `${block}:${each}` }));
       }
+      return;
     }
-    await this.#context.stdout.write(text);
+    // Digits straight into bytes: a string for each ref is garbage faster than it is collected.
+    const prefix = Buffer.from(`${block}:`);
+    let used = 0;
+    for (let each = slot; each < slot + count; each++) {
+      if (used + prefix.length + MAX_SLOT_CHARACTERS > this.#refs.length) {
+        await this.#context.stdout.write(this.#refs.subarray(0, used));
+        used = 0;
+      }
+      prefix.copy(this.#refs, used);
+      used = writeDecimalLine(each, this.#refs, used + prefix.length);
+    }
+    await this.#context.stdout.write(this.#refs.subarray(0, used));
   }
+}
+
+/** Writes a number in decimal and a line end. @returns the offset behind them */
+function writeDecimalLine(value: number, target: Uint8Array, offset: number): number {
+  let digits = 1;
+  for (let limit = 10; value >= limit; limit *= 10) digits++;
+  let rest = value;
+  for (let at = offset + digits - 1; at >= offset; at--) {
+    target[at] = 0x30 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+  target[offset + digits] = 0x0a;
+  return offset + digits + 1;
 }

@@ -1,3 +1,4 @@
+import { plural } from '../report/text.ts';
 import type { Context } from './context.ts';
 
 const FIRST_AFTER_MS = 1000;
@@ -67,4 +68,9 @@ export function bytesText(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
+/** An amount of blocks for people. */
+export function blocksText(blocks: number): string {
+  return plural(Math.round(blocks), 'block');
 }

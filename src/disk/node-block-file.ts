@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
@@ -125,9 +125,10 @@ export async function createBlockFile(
   fill: (file: BlockFile) => Promise<void>,
 ): Promise<BlockFile> {
   const target = replace ? await resolveTarget(path) : path;
-  const temporary = replace ? `${target}.${randomUUID()}.new` : target;
+  const temporary = `${target}.${randomUUID()}.new`;
   let file: BlockFile;
   try {
+    if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
     file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666));
   } catch (error) {
     throw ioError(path, 'create', error);
@@ -135,13 +136,38 @@ export async function createBlockFile(
   try {
     await fill(file);
     if (replace) await rename(temporary, target);
+    else await publish(temporary, target);
     await syncDirectory(dirname(target));
     return file;
   } catch (error) {
     await file.close();
-    await unlink(temporary);
+    await rm(temporary, { force: true });
     throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
   }
+}
+
+/** Gives a file a name that no file has. */
+async function publish(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+    await unlink(temporary);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? '';
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)) throw error;
+    // A file system without hard links: take the name first, then put the file in its place.
+    await (await open(target, 'wx')).close();
+    await rename(temporary, target);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
 }
 
 /** Where a file that is to be replaced really is; only a regular file is replaced. */

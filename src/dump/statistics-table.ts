@@ -34,12 +34,14 @@ export function* statisticsTable(model: PageStatistics): Generator<string> {
   const pageBytes = BLOCK_BYTES * (model.pages.v1 + model.pages.v2);
   if (pageBytes > 0) yield tableRow(COUNTS, ['fill of pages', share(pageBytes - freeBytes, pageBytes)]);
   yield '\nspace, bytes\n';
-  const total = headerBytes + nodeBytes + directoryBytes + freeBytes;
+  const unused = model.otherBlocks * BLOCK_BYTES;
+  const total = headerBytes + nodeBytes + directoryBytes + freeBytes + unused;
   for (const [name, bytes] of Object.entries({
     headers: headerBytes,
     nodes: nodeBytes,
     directory: directoryBytes,
     free: freeBytes,
+    'blocks not in use': unused,
   })) {
     yield tableRow(COUNTS, [name, bytes, share(bytes, total)]);
   }

@@ -114,7 +114,7 @@ export function* fileSizeProblems(header: FileHeader, fileBytes: number): Genera
 /** What is wrong with the free-list head in itself. @param blocks - blocks that the file has */
 export function* freeListHeadProblems(header: FileHeader, blocks: number): Generator<Problem> {
   const target = decodeFreeLink(header.freeListHead);
-  if (target >= 0 && target < blocks) return;
+  if (target === 0 || (target > 0 && target < blocks)) return;
   const found = hex(header.freeListHead);
   yield {
     code: 'FREE_LIST_LINK',

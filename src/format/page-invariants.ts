@@ -10,7 +10,7 @@ const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLA
 
 /**
  * What is wrong with a page, in the order in which it should be read: header, bounds, directory, slots,
- * checksum. Ends on any bytes, and holds a few hundred KiB at the most.
+ * checksum. Ends on any bytes.
  * @param blockId - where the page stands, for offsets and messages
  */
 export function* pageProblems(page: Page, blockId: number): Generator<Problem> {

@@ -5,6 +5,8 @@ import type { PageHeader } from './page-header.ts';
 import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
 import { DirectoryForecast } from './directory-forecast.ts';
 
+const FIRST_DIRECTORY_BYTES = 8192;
+
 const NOWHERE: ByteRange = { start: 0, end: 0 };
 
 const overlap = (a: ByteRange, b: ByteRange): boolean => a.start < b.end && b.start < a.end;
@@ -31,15 +33,19 @@ export class V2PageWriter implements PageWriter {
   #planned: ByteRange;
   readonly #forecast: DirectoryForecast;
 
-  /** @param header - of the sound page in `block`, its directory ending at `directoryEnd` */
-  constructor(block: Uint8Array, header: PageHeader, directoryEnd: number) {
+  /**
+   * @param header - of the sound page in `block`, its directory ending at `directoryEnd`
+   * @param spare - a writer that is no longer used, for the memory that it has
+   */
+  constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
     this.#nodeCount = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
     this.#home = header.nodeCount === 0 ? NOWHERE : { start: header.directoryStart, end: directoryEnd };
     this.#planned = this.#home;
     this.#directoryBytes = this.#home.end - this.#home.start;
-    this.#directory = new Uint8Array(Math.max(4096, 2 * this.#directoryBytes));
+    this.#directory = spare === undefined ? new Uint8Array(FIRST_DIRECTORY_BYTES) : spare.#directory;
+    while (this.#directory.length < this.#directoryBytes) this.#growDirectory(0);
     this.#directory.set(block.subarray(this.#home.start, this.#home.end));
     this.#forecast = new DirectoryForecast(this.#freeOffset, this.#directoryBytes);
   }
@@ -59,7 +65,7 @@ export class V2PageWriter implements PageWriter {
     const offset = this.#placeNode(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
     if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return false;
-    if (directoryBytes > this.#directory.length) this.#growDirectory();
+    if (directoryBytes > this.#directory.length) this.#growDirectory(this.#directoryBytes);
     copyBytes(source, start, end, this.block, offset);
     writeVarint(nodeBytes, this.#directory, writeVarint(offset, this.#directory, this.#directoryBytes));
     this.#directoryBytes = directoryBytes;
@@ -161,9 +167,9 @@ export class V2PageWriter implements PageWriter {
     });
   }
 
-  #growDirectory(): void {
+  #growDirectory(keptBytes: number): void {
     const grown = new Uint8Array(Math.min(2 * this.#directory.length, BLOCK_BYTES - NODE_AREA_OFFSET));
-    grown.set(this.#directory.subarray(0, this.#directoryBytes));
+    grown.set(this.#directory.subarray(0, keptBytes));
     this.#directory = grown;
   }
 }

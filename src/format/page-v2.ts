@@ -5,6 +5,22 @@ import type { PageHeader } from './page-header.ts';
 
 const U32_MAX = 0xffff_ffff;
 
+/** Room for decoded directories, to be used for one page after the other. */
+export class DirectoryScratch {
+  entryOffsets: Uint32Array = new Uint32Array(0);
+  nodeOffsets: Uint32Array = new Uint32Array(0);
+  nodeBytes: Uint32Array = new Uint32Array(0);
+
+  /** Makes room for so many slots; what was in it is gone. */
+  reserve(slots: number): void {
+    if (slots <= this.nodeBytes.length) return;
+    const room = Math.max(slots, 2 * this.nodeBytes.length);
+    this.entryOffsets = new Uint32Array(room);
+    this.nodeOffsets = new Uint32Array(room);
+    this.nodeBytes = new Uint32Array(room);
+  }
+}
+
 /** A V2 directory: one stream of varint pairs (offset, length), decoded once. @see docs/format.md, "V2 directory" */
 export class V2Directory implements SlotDirectory {
   readonly count: number;
@@ -14,13 +30,15 @@ export class V2Directory implements SlotDirectory {
   readonly #nodeOffsets: Uint32Array;
   readonly #nodeBytes: Uint32Array;
 
-  constructor(block: Uint8Array, header: PageHeader) {
+  /** @param scratch - what holds the decoded slots: until it is used for another page, the directory is valid */
+  constructor(block: Uint8Array, header: PageHeader, scratch: DirectoryScratch) {
     this.start = Math.min(header.directoryStart, BLOCK_BYTES);
     // A pair takes two bytes at the least, which bounds what a damaged node count can ask for.
     const capacity = Math.min(header.nodeCount, V2_MAX_SLOTS, (BLOCK_BYTES - this.start) >> 1);
-    this.#entryOffsets = new Uint32Array(capacity);
-    this.#nodeOffsets = new Uint32Array(capacity);
-    this.#nodeBytes = new Uint32Array(capacity);
+    scratch.reserve(capacity);
+    this.#entryOffsets = scratch.entryOffsets;
+    this.#nodeOffsets = scratch.nodeOffsets;
+    this.#nodeBytes = scratch.nodeBytes;
     let at = this.start;
     let count = 0;
     while (count < capacity) {

@@ -11,7 +11,7 @@ import {
   type PageHeader,
 } from './page-header.ts';
 import { V1Directory, V1PageWriter } from './page-v1.ts';
-import { V2Directory } from './page-v2.ts';
+import { DirectoryScratch, V2Directory } from './page-v2.ts';
 import { V2PageWriter } from './page-v2-writer.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
 import { varintBytes } from '../bytes/varint.ts';
@@ -27,13 +27,14 @@ export interface Page {
 /**
  * Decodes the page in `block`. A damaged page decodes as far as it goes; `pageProblems` says what is wrong with it.
  * @param block - 262,144 bytes
+ * @param scratch - room for a decoded directory, for who looks at many pages, one after the other; its own by default
  * @returns undefined for a block that does not begin with the magic of a page
  */
-export function decodePage(block: Uint8Array): Page | undefined {
+export function decodePage(block: Uint8Array, scratch: DirectoryScratch = new DirectoryScratch()): Page | undefined {
   const format = pageFormatOf(block);
   if (format === undefined) return undefined;
   const header = PAGE_HEADER.read(block);
-  const directory = format === 'v1' ? new V1Directory(block, header) : new V2Directory(block, header);
+  const directory = format === 'v1' ? new V1Directory(block, header) : new V2Directory(block, header, scratch);
   return { format, block, header, directory };
 }
 
@@ -53,11 +54,16 @@ export function openPageWriter(page: Page): PageWriter {
     : new V2PageWriter(page.block, page.header, page.directory.end);
 }
 
-/** Makes `block` (262,144 zero bytes) an empty page, and a writer for it. */
-export function newPage(format: PageFormat, block: Uint8Array): PageWriter {
+/**
+ * A writer for a new, empty page.
+ * @param spare - a writer that is no longer used, for the memory that it has: its page is overwritten
+ */
+export function newPage(format: PageFormat, spare?: PageWriter): PageWriter {
   const header = newPageHeader(format);
+  const block = spare?.block.fill(0) ?? new Uint8Array(BLOCK_BYTES);
   block.set(emptyPageHead(format));
-  return format === 'v1' ? new V1PageWriter(block, header) : new V2PageWriter(block, header, BLOCK_BYTES);
+  if (format === 'v1') return new V1PageWriter(block, header);
+  return new V2PageWriter(block, header, BLOCK_BYTES, spare instanceof V2PageWriter ? spare : undefined);
 }
 
 /** The 64 header bytes of an empty page; the rest of its block may hold anything. */

@@ -1,6 +1,6 @@
 import type { Finding, VerifySummary } from '../verify/finding.ts';
 
-/** Version of the fields of every JSON line; it grows when a field is added. None is ever taken away. */
+/** Version of the fields of every JSON line. Within a version fields are added, and none is taken away or changed. */
 export const SCHEMA_VERSION = 1;
 
 /** One object as a JSON line. A bigint becomes a string: its value may pass 2^53. */

@@ -1,9 +1,9 @@
 import type { Commit, DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
-import { BLOCK_BYTES } from '../format/layout.ts';
 import { emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
+import type { EntryCount } from './entry-count.ts';
 import type { RefRun } from './page-ref.ts';
 import { findTail } from './tail.ts';
 
@@ -22,16 +22,21 @@ interface OpenPage {
 /** Packs nodes into pages in memory and makes them durable batch by batch. */
 export class Appender {
   readonly #disk: DiskManager;
+  readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
   /** Given to new pages; known once the last page of the file has been looked at. */
   #format: PageFormat | undefined;
   /** The pages of this batch in the order of their nodes; the last one takes the next node. */
   #pages: OpenPage[] = [];
-  #spareBlocks: Uint8Array[] = [];
+  /** Writers of pages that are full, kept for their memory. */
+  #spareWriters: PageWriter[] = [];
   #stagedNodes = 0;
+  /** Whether no other open page was found when the page at hand was full: then new pages follow it. */
+  #lookedBack = false;
 
-  constructor(disk: DiskManager, wanted: PageFormat | undefined) {
+  constructor(disk: DiskManager, entryCount: EntryCount, wanted: PageFormat | undefined) {
     this.#disk = disk;
+    this.#entryCount = entryCount;
     this.#wanted = wanted;
   }
 
@@ -56,31 +61,43 @@ export class Appender {
     return true;
   }
 
-  /** Finds or takes a page with room for a node of so many bytes. Nothing may be staged. */
-  async makeRoom(nodeBytes: number): Promise<void> {
-    if (this.#format === undefined || this.#pages.length === 0) {
-      const tail = await findTail(this.#disk, nodeBytes, this.#wanted);
+  /**
+   * Finds or takes a page with room for a node of so many bytes. Where staged nodes have to be committed first it does
+   * that alone, so that their refs are known whatever comes after: then it has to be called again.
+   * @returns what it committed
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
+   */
+  async makeRoom(nodeBytes: number): Promise<RefRun[]> {
+    const [first] = this.#pages;
+    if (first === undefined || !this.#lookedBack) {
+      const inUse = first?.inFile === true ? first.block : undefined;
+      const tail = await findTail(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse);
       this.#format = tail.format;
       this.#assertNodeFits(nodeBytes);
-      if (tail.page) return this.#continueIn(tail.page.block, tail.page.writer, true);
+      if (tail.page && this.#stagedNodes > 0) return this.commit();
+      if (tail.page) {
+        this.#continueIn(tail.page.block, tail.page.writer, true);
+        return [];
+      }
+      this.#lookedBack = true;
     }
+    if (first !== undefined && this.#addPage(nodeBytes)) return [];
     this.#assertNodeFits(nodeBytes);
-    if (this.#pages.at(-1)?.writer.fits(nodeBytes)) return;
-    const reused = await this.#disk.reuse(emptyPageHead(this.#format));
-    if (reused !== undefined) return this.#continueIn(reused, this.#newWriter(), true);
-    this.#continueIn(this.#disk.blockCount, this.#newWriter(), false);
+    if (this.#stagedNodes > 0) return this.commit();
+    const reused = await this.#disk.reuse(emptyPageHead(this.#format ?? 'v1'));
+    this.#continueIn(reused ?? this.#disk.blockCount, this.#newWriter(), reused !== undefined);
+    return [];
   }
 
   /**
    * Makes all staged nodes durable.
-   * @param counted - by how many the header's entry count grows
    * @returns where they are, in the order in which they were staged
    * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file
    */
-  async commit(counted: number): Promise<RefRun[]> {
+  async commit(): Promise<RefRun[]> {
     if (this.#stagedNodes === 0) return [];
     try {
-      return await this.#commit(counted);
+      return await this.#commit((await this.#entryCount.isOurs()) ? this.#stagedNodes : 0);
     } catch (error) {
       this.reset();
       throw error;
@@ -91,6 +108,7 @@ export class Appender {
   reset(): void {
     this.#pages = [];
     this.#format = undefined;
+    this.#lookedBack = false;
     this.#stagedNodes = 0;
   }
 
@@ -133,7 +151,7 @@ export class Appender {
 
   #continueAfterCommit(changedHead: Uint8Array | undefined): void {
     const last = this.#pages.pop() as OpenPage; // a batch has at least one page
-    for (const page of this.#pages) this.#spareBlocks.push(page.writer.block);
+    for (const page of this.#pages) this.#spareWriters.push(page.writer);
     if (last.inFile && changedHead) last.writer.block.set(changedHead);
     last.writer.committed();
     last.inFile = true;
@@ -144,6 +162,7 @@ export class Appender {
 
   /** Goes on in a new page behind the last block, if the batch may take one more and no free block is to be used first. */
   #addPage(nodeBytes: number): boolean {
+    if (!this.#lookedBack) return false;
     this.#assertNodeFits(nodeBytes);
     const newPages = this.#pages.filter((page) => !page.inFile).length;
     if (newPages >= MAX_NEW_PAGES || this.#disk.header.freeListHead !== 0n) return false;
@@ -153,13 +172,12 @@ export class Appender {
   }
 
   #continueIn(block: number, writer: PageWriter, inFile: boolean): void {
-    for (const page of this.#pages) this.#spareBlocks.push(page.writer.block);
+    for (const page of this.#pages) this.#spareWriters.push(page.writer);
     this.#pages = [{ block, writer, firstSlot: writer.nodeCount, inFile }];
   }
 
   #newWriter(): PageWriter {
-    const block = this.#spareBlocks.pop()?.fill(0) ?? new Uint8Array(BLOCK_BYTES);
-    return newPage(this.#format ?? 'v1', block);
+    return newPage(this.#format ?? 'v1', this.#spareWriters.pop());
   }
 
   #assertNodeFits(nodeBytes: number): void {

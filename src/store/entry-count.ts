@@ -16,14 +16,22 @@ export class EntryCount {
     return this.#isOurs;
   }
 
+  /** Nodes in a block that the entry count loses when the block is freed. */
+  async nodesIn(block: number): Promise<number> {
+    if (!(await this.isOurs())) return 0;
+    return this.#nodeCount(block);
+  }
+
   async #find(): Promise<boolean> {
     const { rootPointer, entryCount } = this.#disk.header;
     if (rootPointer !== 0n || entryCount !== 0n) return rootPointer === 0n;
-    const head = new Uint8Array(PAGE_HEADER.bytes);
-    for (let block = 1; block < this.#disk.blockCount; block++) {
-      await this.#disk.read(block, head);
-      if (pageFormatOf(head) !== undefined && PAGE_HEADER.read(head).nodeCount > 0) return false;
-    }
+    for (let block = 1; block < this.#disk.blockCount; block++) if ((await this.#nodeCount(block)) > 0) return false;
     return true;
+  }
+
+  async #nodeCount(block: number): Promise<number> {
+    const head = new Uint8Array(PAGE_HEADER.bytes);
+    await this.#disk.read(block, head);
+    return pageFormatOf(head) === undefined ? 0 : PAGE_HEADER.read(head).nodeCount;
   }
 }

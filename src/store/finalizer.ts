@@ -6,6 +6,7 @@ import { BLOCK_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
 import { PAGE_FLAG } from '../format/page-header.ts';
 import { pageProblems } from '../format/page-invariants.ts';
+import { DirectoryScratch } from '../format/page-v2.ts';
 import { readSoundPage } from './page-reader.ts';
 
 /** Pages whose headers are written between two syncs. */
@@ -20,40 +21,70 @@ export interface FinalizedPage {
   readonly error?: PageStoreError;
 }
 
-/** Seals pages; free blocks and those never written are passed over unless they are asked for by id. */
-export async function finalizePages(
-  disk: DiskManager,
-  blocks: readonly number[] | undefined,
-): Promise<FinalizedPage[]> {
-  const results: FinalizedPage[] = [];
-  let heads: { block: number; head: Uint8Array }[] = [];
-  const target = new Uint8Array(BLOCK_BYTES);
-  for (const block of blocks ? new Set(blocks) : blockIds(disk.header.blockCount)) {
+/** Hears of each page once what became of it is durable. */
+export type FinalizedPageSink = (page: FinalizedPage) => void | Promise<void>;
+
+/** Seals pages in groups, and tells of each group when it is durable. */
+export class Finalizer {
+  readonly #disk: DiskManager;
+  readonly #report: FinalizedPageSink;
+  readonly #target = new Uint8Array(BLOCK_BYTES);
+  readonly #scratch = new DirectoryScratch();
+  #heads: { block: number; head: Uint8Array }[] = [];
+  #pages: FinalizedPage[] = [];
+
+  constructor(disk: DiskManager, report: FinalizedPageSink) {
+    this.#disk = disk;
+    this.#report = report;
+  }
+
+  /**
+   * @param blocks - which; by default all, where free blocks and those never written are passed over
+   * @param signal - stops it between two pages: what was sealed before is durable and reported
+   */
+  async run(blocks: readonly number[] | undefined, signal: AbortSignal | undefined): Promise<void> {
     try {
-      const page = await readSoundPage(disk, block, target);
+      for (const block of blocks ? new Set(blocks) : blockIds(this.#disk.header.blockCount)) {
+        signal?.throwIfAborted();
+        await this.#seal(block, blocks === undefined);
+        if (this.#pages.length >= PAGES_PER_COMMIT) await this.#commit();
+      }
+    } catch (error) {
+      // A block that cannot be sealed must not keep those named before it from being sealed.
+      if (!(error instanceof PageStoreError && error.code === 'IO')) await this.#commit();
+      throw error;
+    }
+    await this.#commit();
+  }
+
+  async #seal(block: number, passOverFree: boolean): Promise<void> {
+    try {
+      const page = await readSoundPage(this.#disk, block, this.#target, this.#scratch);
       const nodes = page.directory.count;
       if ((page.header.flags & PAGE_FLAG.finalized) !== 0) {
-        results.push({ block, outcome: 'was sealed', nodes });
-        continue;
+        this.#pages.push({ block, outcome: 'was sealed', nodes });
+        return;
       }
-      refuseOrphans(disk, page, block);
+      refuseOrphans(this.#disk, page, block);
       const { head, written } = sealPage(page);
-      if (written) await disk.write(block, target.subarray(written.start, written.end), written.start);
-      heads.push({ block, head });
-      results.push({ block, outcome: 'sealed', nodes });
+      if (written) await this.#disk.write(block, this.#target.subarray(written.start, written.end), written.start);
+      this.#heads.push({ block, head });
+      this.#pages.push({ block, outcome: 'sealed', nodes });
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO' || error.code === 'BLOCK_RANGE') throw error;
-      if (error.code === 'BLOCK_FREE' && blocks === undefined) continue;
+      if (error.code === 'BLOCK_FREE' && passOverFree) return;
       if (error.code === 'BLOCK_FREE') throw error;
-      results.push({ block, outcome: 'damaged', nodes: 0, error });
-    }
-    if (heads.length >= PAGES_PER_COMMIT) {
-      await disk.commitHeads(heads);
-      heads = [];
+      this.#pages.push({ block, outcome: 'damaged', nodes: 0, error });
     }
   }
-  if (heads.length > 0) await disk.commitHeads(heads);
-  return results;
+
+  async #commit(): Promise<void> {
+    const [heads, pages] = [this.#heads, this.#pages];
+    this.#heads = [];
+    this.#pages = [];
+    if (heads.length > 0) await this.#disk.commitHeads(heads);
+    for (const page of pages) await this.#report(page);
+  }
 }
 
 /** A page with node bytes and no directory may still be mended by the program that wrote it; sealed, it never would be. */

@@ -4,6 +4,7 @@ import { PageStoreError } from '../errors.ts';
 import { hex } from '../format/invariants.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
+import { DirectoryScratch } from '../format/page-v2.ts';
 import { firstPageError } from '../format/page-invariants.ts';
 import type { PageRef } from './page-ref.ts';
 
@@ -15,15 +16,17 @@ export function isUnwritten(block: Uint8Array): boolean {
 /**
  * Reads one page and checks all of it.
  * @param target - 262,144 bytes, which the page then is a view of
+ * @param scratch - room for its directory, if other pages are to have the same
  * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `BLOCK_UNKNOWN`, `IO`, or the code of the first thing that is wrong with the page
  */
 export async function readSoundPage(
   disk: DiskManager,
   block: number,
   target: Uint8Array = new Uint8Array(BLOCK_BYTES),
+  scratch?: DirectoryScratch,
 ): Promise<Page> {
   await disk.read(block, target);
-  const page = decodePage(target);
+  const page = decodePage(target, scratch);
   if (page === undefined) throw await noPageError(disk, block, target);
   const problem = firstPageError(page, block);
   if (problem) throw problemError(disk, problem);
@@ -47,10 +50,11 @@ async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array):
  */
 export async function* soundPages(disk: DiskManager): AsyncGenerator<{ block: number; page: Page }> {
   const target = new Uint8Array(BLOCK_BYTES);
+  const scratch = new DirectoryScratch();
   const countedBlocks = disk.header.blockCount;
   for (let block = 1; block < countedBlocks; block++) {
     try {
-      yield { block, page: await readSoundPage(disk, block, target) };
+      yield { block, page: await readSoundPage(disk, block, target, scratch) };
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
     }

@@ -6,10 +6,10 @@ import { PageStoreError } from '../errors.ts';
 import { fileOffset } from '../format/layout.ts';
 import { resealedHead } from '../format/finalize.ts';
 import { emptyPageHead, nodeOf, type Page } from '../format/page.ts';
-import { PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import type { PageFormat } from '../format/page-header.ts';
 import { Appender } from './appender.ts';
 import { EntryCount } from './entry-count.ts';
-import { type FinalizedPage, finalizePages } from './finalizer.ts';
+import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
 import { Mutex } from './mutex.ts';
 import { PageCache } from './page-cache.ts';
 import { assertSlot, readSoundPage, soundPages } from './page-reader.ts';
@@ -30,8 +30,8 @@ export class PageStore {
 
   private constructor(disk: DiskManager, pageFormat: PageFormat | undefined) {
     this.#disk = disk;
-    this.#appender = new Appender(disk, pageFormat);
     this.#entryCount = new EntryCount(disk);
+    this.#appender = new Appender(disk, this.#entryCount, pageFormat);
   }
 
   /**
@@ -63,7 +63,7 @@ export class PageStore {
     return PageStore.open(file);
   }
 
-  /** The blocks below the pages: file header, free list, block count. Its writing methods are the store's to call. */
+  /** The blocks below the pages. Its writing methods are the store's to call. */
   get disk(): DiskManager {
     return this.#disk;
   }
@@ -80,8 +80,7 @@ export class PageStore {
   }
 
   /**
-   * Appends nodes in their order. They become durable in batches of a few MiB: where a later one fails, what came
-   * before stays.
+   * Appends nodes in their order, in batches of a few MiB: where one fails, those before it stay.
    * @returns where they are, once all of them are durable
    * @throws {@link PageStoreError} as {@link append}
    */
@@ -91,15 +90,14 @@ export class PageStore {
       try {
         for (const node of nodes) {
           while (!this.#appender.stage(node, 0, node.length)) {
-            runs.push(...(await this.#commit()));
-            await this.#appender.makeRoom(node.length);
+            runs.push(...this.#changed(await this.#appender.makeRoom(node.length)));
           }
         }
       } catch (error) {
         this.#appender.reset();
         throw error;
       }
-      runs.push(...(await this.#commit()));
+      runs.push(...this.#changed(await this.#appender.commit()));
       return joinRuns(runs);
     });
   }
@@ -107,7 +105,7 @@ export class PageStore {
   /**
    * Packs the node `source[start, end)` for the next {@link commit}, without a promise or an object for each: for
    * streams. Other calls that write are an error until then.
-   * @returns false, with nothing changed, where `commit` and then `makeRoom(end - start)` have to come first
+   * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
@@ -119,14 +117,17 @@ export class PageStore {
     return this.#appender.stagedNodes;
   }
 
-  /** Finds or makes room for a node of so many bytes; see {@link stage}. Nothing may be staged. */
-  async makeRoom(nodeBytes: number): Promise<void> {
-    await this.#exclusive(() => this.#appender.makeRoom(nodeBytes));
+  /**
+   * Finds or makes room for a node of so many bytes, see {@link stage}; commits what is staged where that has to come first.
+   * @returns where the nodes are that it committed
+   */
+  async makeRoom(nodeBytes: number): Promise<RefRun[]> {
+    return this.#writer.run(async () => this.#changed(await this.#appender.makeRoom(nodeBytes)));
   }
 
   /** Makes the staged nodes durable. @returns where they are, in the order in which they were staged */
   async commit(): Promise<RefRun[]> {
-    return this.#writer.run(() => this.#commit());
+    return this.#writer.run(async () => this.#changed(await this.#appender.commit()));
   }
 
   /**
@@ -179,11 +180,7 @@ export class PageStore {
     });
   }
 
-  /**
-   * Takes `count` blocks, from the free list first, and makes each an empty page.
-   * @param pageFormat - that of the file's last page by default
-   * @returns their ids, once durable
-   */
+  /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
     return this.#exclusive(async () => {
       this.#changing();
@@ -203,30 +200,32 @@ export class PageStore {
         const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: nothing was freed`;
         throw new PageStoreError('BLOCK_IN_USE', message, { file: this.#disk.name, block, offset: fileOffset(block) });
       }
-      const head = new Uint8Array(PAGE_HEADER.bytes);
-      await this.#disk.read(block, head);
-      const nodes =
-        pageFormatOf(head) !== undefined && (await this.#entryCount.isOurs()) ? PAGE_HEADER.read(head).nodeCount : 0;
+      const nodes = await this.#entryCount.nodesIn(block);
       this.#changing();
       await this.#disk.free(block, nodes);
     });
   }
 
   /**
-   * Seals pages: they take no more nodes. Sealed pages are left as they are.
+   * Seals pages: they take no more nodes. Sealed pages are left as they are, and so are damaged ones.
    * @param blocks - which; all pages by default
-   * @returns what became of each page, in order; a damaged one is not sealed, and says why
+   * @param report - hears what became of each page, in order, once it is durable
+   * @param signal - stops it between two pages
    */
-  async finalize(blocks?: readonly number[]): Promise<FinalizedPage[]> {
-    return this.#exclusive(async () => {
+  async finalize(
+    blocks?: readonly number[],
+    report: FinalizedPageSink = () => {},
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#exclusive(async () => {
       this.#changing();
-      return finalizePages(this.#disk, blocks);
+      await new Finalizer(this.#disk, report).run(blocks, signal);
     });
   }
 
   /** Closes the file. What is staged and not committed is dropped. */
-  async close(): Promise<void> {
-    await this.#writer.run(() => this.#disk.close());
+  close(): Promise<void> {
+    return this.#writer.run(() => this.#disk.close());
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -236,10 +235,7 @@ export class PageStore {
     });
   }
 
-  async #commit(): Promise<RefRun[]> {
-    const nodes = this.#appender.stagedNodes;
-    const counted = nodes > 0 && (await this.#entryCount.isOurs());
-    const runs = await this.#appender.commit(counted ? nodes : 0);
+  #changed(runs: RefRun[]): RefRun[] {
     for (const run of runs) this.#cache.drop(run.block);
     return runs;
   }

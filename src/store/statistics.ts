@@ -1,6 +1,7 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
+import { DirectoryScratch } from '../format/page-v2.ts';
 import { addPage, newStatistics, type PageStatistics } from '../format/statistics.ts';
 import { readSoundPage } from './page-reader.ts';
 
@@ -12,10 +13,11 @@ export async function collectStatistics(
 ): Promise<PageStatistics> {
   const statistics = newStatistics(disk.header.blockCount);
   const target = new Uint8Array(BLOCK_BYTES);
+  const scratch = new DirectoryScratch();
   for (let block = 1; block < disk.header.blockCount; block++) {
     signal?.throwIfAborted();
     try {
-      addPage(statistics, await readSoundPage(disk, block, target));
+      addPage(statistics, await readSoundPage(disk, block, target, scratch));
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
       if (error.code === 'BLOCK_FREE') statistics.otherBlocks++;

@@ -12,6 +12,7 @@ import {
 import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
+import { DirectoryScratch } from '../format/page-v2.ts';
 import { pageProblems } from '../format/page-invariants.ts';
 import { rootProblems } from '../format/root-invariants.ts';
 import { decodeFreeLink, decodePointer } from '../format/pointer.ts';
@@ -66,10 +67,11 @@ class FileCheck {
 
     const rootPage = this.#rootPage();
     const target = new Uint8Array(BLOCK_BYTES);
+    const scratch = new DirectoryScratch();
     for (let block = 1; block < blocks; block++) {
       this.#options.signal?.throwIfAborted();
       await this.#raw.read(block, target);
-      const page = decodePage(target);
+      const page = decodePage(target, scratch);
       if (page) await this.#checkPage(page, block);
       else this.#others.add(block, linkOf(target), BLANK_BLOCK.equals(target));
       if (block === rootPage?.block && page) this.#rootPageSlots = page.directory.count;

@@ -1,13 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { COMMIT_RECORD, decodeCommitRecord, encodeCommitRecord } from '../../src/format/commit-record.ts';
+import { COMMIT_KIND, COMMIT_RECORD, decodeCommitRecord, encodeCommitRecord } from '../../src/format/commit-record.ts';
 
 const FIELDS = {
   sequence: 0x0102030405060708n,
   block: 3,
   oldPageHeaderCrc: 0x11111111,
   oldFileHeaderCrc: 0x22222222,
-  kind: 1,
+  kind: COMMIT_KIND.pageHeader,
   blockHead: new Uint8Array(64).fill(0x33),
   fileHeader: new Uint8Array(64).fill(0x44),
   oldBlockCount: 4,

@@ -44,7 +44,7 @@ function commit(writer: PageWriter, file: Uint8Array, outlook: PageOutlook = 'op
 function newFilePage(format: PageFormat): { writer: PageWriter; file: Uint8Array } {
   const file = blank();
   file.set(emptyPageHead(format));
-  return { writer: newPage(format, blank()), file };
+  return { writer: newPage(format), file };
 }
 
 function nodesIn(file: Uint8Array): string[] {
@@ -68,7 +68,8 @@ describe.each(FORMATS)('a %s page', (format) => {
     const batches = fc.array(fc.tuple(fc.array(node, { maxLength: 30 }), fc.boolean()), { maxLength: 12 });
     fc.assert(
       fc.property(batches, (script) => {
-        let { writer, file } = newFilePage(format);
+        const { writer: first, file } = newFilePage(format);
+        let writer = first;
         const model: string[] = [];
         for (const [lengths, reopen] of script) {
           for (const length of lengths) {
@@ -137,10 +138,10 @@ describe.each(FORMATS)('a %s page', (format) => {
       [200, 3000],
     ] as const) {
       const nodes = makeNodes(131_100, shortest, longest, longest);
-      const packed = newPage(format, blank());
+      const packed = newPage(format);
       let atOnce = 0;
       while (packed.add(nodes[atOnce]!, 0, nodes[atOnce]!.length)) atOnce++;
-      const single = newPage(format, blank());
+      const single = newPage(format);
       let oneByOne = 0;
       let bytes = 0;
       let payload = 0;

@@ -96,9 +96,23 @@ async function appendInput(
   file: string,
   options: AppendOptions,
 ): Promise<void> {
+  const progress = new Progress(context, file, bytesText, options.quiet === true);
+  try {
+    await appendEvents(context, run, input, options, progress);
+  } finally {
+    await progress.done();
+  }
+}
+
+async function appendEvents(
+  context: Context,
+  run: AppendRun,
+  input: Input,
+  options: AppendOptions,
+  progress: Progress,
+): Promise<void> {
   const framer = new Framer(options.framing, MAX_FRAME_BYTES);
   const reader = new InputReader(input.chunks, context.signal);
-  const progress = new Progress(context, file, bytesText, options.quiet === true);
   let inputBytes = 0;
   for (;;) {
     const event = await reader.nextEvent(run.hasStaged ? PAUSE_MS : undefined);
@@ -118,7 +132,7 @@ async function appendInput(
       }
       if (run.isOver) return;
     }
-    if (event.kind === 'end') return progress.done();
+    if (event.kind === 'end') return;
     inputBytes += event.kind === 'chunk' ? event.chunk.length : 0;
     await progress.update(inputBytes, input.totalBytes);
   }

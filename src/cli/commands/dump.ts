@@ -12,6 +12,7 @@ import { fileHeaderRegions, pageRegions, type Region } from '../../format/region
 import { parseRef } from '../../store/page-ref.ts';
 import type { Context } from '../context.ts';
 import { blockId, type CommonOptions, withCommonOptions } from '../options.ts';
+import { blocksText, Progress } from '../progress.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../session.ts';
 
@@ -43,25 +44,28 @@ async function dump(context: Context, path: string, options: DumpOptions): Promi
     if (ref?.from !== undefined) await dumpNode(printer, raw, ref.block, ref.from);
     else if (options.block !== undefined || options.hex === true)
       await dumpBlock(printer, raw, options.block ?? 0, options.hex === true);
-    else await dumpFile(context, printer, raw);
+    else await dumpFile(context, printer, raw, options.quiet === true);
     await printer.summary('dump', path, { bytes: raw.fileBytes, blocks: raw.wholeBlocks });
   } finally {
     await file.close();
   }
 }
 
-async function dumpFile(context: Context, printer: Printer, raw: RawBlocks): Promise<void> {
+async function dumpFile(context: Context, printer: Printer, raw: RawBlocks, quiet: boolean): Promise<void> {
   await printer.text(fileHeaderTable(raw.header, raw.block0));
   await printer.json('header', () => raw.header);
   await printer.text(['\n', blockTableHead()]);
   const free = await raw.freeBlocks();
   const target = new Uint8Array(BLOCK_BYTES);
+  const progress = new Progress(context, raw.file.name, blocksText, quiet || context.stdout.isTerminal);
   for (let block = 1; block < raw.startedBlocks && !printer.closed; block++) {
     context.signal.throwIfAborted();
     const row = await blockRow(raw, block, free, target);
     await printer.text([blockTableRow(row)]);
+    await progress.update(block, raw.startedBlocks);
     await printer.json('block', () => row);
   }
+  await progress.done();
 }
 
 async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
@@ -78,6 +82,8 @@ async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: U
 
 async function dumpBlock(printer: Printer, raw: RawBlocks, block: number, hex: boolean): Promise<void> {
   const bytes = await readBlock(raw, block);
+  if (block >= raw.wholeBlocks)
+    await printer.text([`block ${block} is cut off: what the file does not have is shown as zeros\n\n`]);
   const page = block === 0 ? undefined : decodePage(bytes);
   if (page)
     await printer.json('page', () => ({
@@ -117,7 +123,9 @@ function otherRegions(block: number, bytes: Uint8Array): Iterable<Region> {
 }
 
 async function dumpNode(printer: Printer, raw: RawBlocks, block: number, slot: number): Promise<void> {
-  const page = decodePage(await readBlock(raw, block));
+  const bytes = await readBlock(raw, block);
+  assertWhole(raw, block);
+  const page = decodePage(bytes);
   if (page === undefined || slot >= page.directory.count) {
     const why = page === undefined ? 'is no page' : `has ${page.directory.count} slots`;
     throw new PageStoreError('SLOT_RANGE', `there is no node ${block}:${slot}: block ${block} ${why}`, {
@@ -135,6 +143,15 @@ async function dumpNode(printer: Printer, raw: RawBlocks, block: number, slot: n
     offset: directory.nodeOffset(slot),
     bytes: directory.nodeBytes(slot),
   }));
+}
+
+function assertWhole(raw: RawBlocks, block: number): void {
+  if (block < raw.wholeBlocks) return;
+  throw new PageStoreError('FILE_SIZE', `block ${block} is cut off`, {
+    file: raw.file.name,
+    block,
+    offset: raw.fileBytes,
+  });
 }
 
 async function readBlock(raw: RawBlocks, block: number): Promise<Uint8Array> {

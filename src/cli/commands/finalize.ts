@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
+import type { PageStoreError } from '../../errors.ts';
 import { plural } from '../../report/text.ts';
 import type { FinalizedPage } from '../../store/finalizer.ts';
 import type { Context } from '../context.ts';
 import { EXIT, exitCodeOf } from '../exit-code.ts';
 import { blockId, type CommonOptions, gather, withCommonOptions } from '../options.ts';
+import { blocksText, Progress } from '../progress.ts';
+import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
 import { Printer, withStore } from '../session.ts';
 
@@ -21,10 +24,14 @@ export function addFinalize(program: Command, run: Runner): void {
 
 async function finalize(context: Context, file: string, options: FinalizeOptions): Promise<number> {
   return withStore(file, {}, async (store) => {
-    const pages = await store.finalize(options.block);
     const printer = new Printer(context, options);
-    for (const page of pages) {
+    const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
+    const counts = { sealed: 0, 'was sealed': 0, damaged: 0 };
+    let first: PageStoreError | undefined;
+    const report = async (page: FinalizedPage): Promise<void> => {
       const { block, outcome, nodes, error } = page;
+      counts[outcome]++;
+      first ??= error;
       await printer.item(describe(page), 'page', () => ({
         block,
         outcome,
@@ -32,15 +39,18 @@ async function finalize(context: Context, file: string, options: FinalizeOptions
         code: error?.code,
         message: error?.message,
       }));
+      await progress.update(block, store.disk.blockCount);
+    };
+    try {
+      await store.finalize(options.block, report, context.signal);
+    } finally {
+      await progress.done();
     }
-    const count = (outcome: FinalizedPage['outcome']): number =>
-      pages.filter((page) => page.outcome === outcome).length;
-    const [sealed, before, damaged] = [count('sealed'), count('was sealed'), count('damaged')];
-    await printer.summary('finalize', file, { sealed, sealedBefore: before, damaged });
-    const first = pages.find((page) => page.error)?.error;
+    const { sealed, damaged } = counts;
+    await printer.summary('finalize', file, { sealed, sealedBefore: counts['was sealed'], damaged });
     if (!first) return EXIT.done;
     await context.stderr.write(
-      `artrie-pages: ${file}: ${plural(damaged, 'page')} not sealed, because a new checksum would cover the damage; see artrie-pages verify ${file}\n`,
+      `artrie-pages: ${oneLine(file)}: ${plural(damaged, 'page')} not sealed, because a new checksum would cover the damage; artrie-pages verify says more\n`,
     );
     return exitCodeOf(first.code);
   });

@@ -17,7 +17,10 @@ export function addFree(program: Command, run: Runner): void {
 async function free(context: Context, file: string, blocks: number[], options: CommonOptions): Promise<void> {
   await withStore(file, {}, async (store) => {
     const printer = new Printer(context, options);
+    // A wrong id is told before anything is freed.
+    for (const block of blocks) store.disk.assertBlock(block);
     for (const block of blocks) {
+      context.signal.throwIfAborted();
       await store.free(block);
       await printer.item(String(block), 'block', () => ({ block }));
     }

@@ -10,6 +10,8 @@ import { encodeBytes, type Encoding } from '../encoding.ts';
 import type { Framing } from '../framing.ts';
 import { NodeWriter } from '../node-writer.ts';
 import { type CommonOptions, encodingOption, framingOption, withCommonOptions } from '../options.ts';
+import { blocksText, Progress } from '../progress.ts';
+import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
 import { Printer, withStore } from '../session.ts';
 
@@ -49,7 +51,12 @@ async function read(
   await withStore(file, { access: 'read' }, async (store) => {
     const reading = new Reading(context, options, single ? 'whole' : options.framing);
     if (options.all === true) {
-      for await (const { block, page } of store.pages()) if (!(await reading.page(page, { block }, file))) break;
+      const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
+      for await (const { block, page } of store.pages()) {
+        if (!(await reading.page(page, { block }, file))) break;
+        await progress.update(block, store.disk.blockCount);
+      }
+      await progress.done();
     } else {
       for (const range of ranges) if (!(await reading.page(await pageOf(store, range), range, file))) break;
     }
@@ -80,9 +87,9 @@ class Reading {
   async page(page: Page, range: RefRange, file: string): Promise<boolean> {
     const { stdout, stderr, signal } = this.#context;
     signal.throwIfAborted();
-    if (orphanedBytes(page) > 0) {
+    if (this.#options.quiet !== true && orphanedBytes(page) > 0) {
       const note = 'node bytes without a directory: where each node begins is not known (never finalized)';
-      await stderr.write(`artrie-pages: ${file}: block ${range.block} has ${note}\n`);
+      await stderr.write(`artrie-pages: ${oneLine(file)}: block ${range.block} has ${note}\n`);
     }
     const from = range.from ?? 0;
     const end = range.to === undefined ? page.directory.count : range.to + 1;

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { statisticsTable } from '../../dump/statistics-table.ts';
+import type { PageStatistics } from '../../format/statistics.ts';
 import { plural } from '../../report/text.ts';
 import { collectStatistics } from '../../store/statistics.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { type CommonOptions, withCommonOptions } from '../options.ts';
-import { Progress } from '../progress.ts';
+import { blocksText, Progress } from '../progress.ts';
+import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
 import { Printer, withStore } from '../session.ts';
 
@@ -18,22 +20,20 @@ export function addStat(program: Command, run: Runner): void {
 
 async function stat(context: Context, file: string, options: CommonOptions): Promise<number> {
   return withStore(file, { access: 'read' }, async (store) => {
-    const progress = new Progress(
-      context,
-      file,
-      (blocks) => plural(Math.round(blocks), 'block'),
-      options.quiet === true,
-    );
-    const statistics = await collectStatistics(store.disk, context.signal, (done, total) =>
-      progress.update(done, total),
-    );
-    await progress.done();
+    const progress = new Progress(context, file, blocksText, options.quiet === true);
+    const onBlock = (done: number, total: number): Promise<void> => progress.update(done, total);
+    let statistics: PageStatistics;
+    try {
+      statistics = await collectStatistics(store.disk, context.signal, onBlock);
+    } finally {
+      await progress.done();
+    }
     const printer = new Printer(context, options);
     await printer.text(statisticsTable(statistics));
     await printer.summary('stat', file, statistics);
     if (statistics.damagedPages === 0) return EXIT.done;
     const message = `${plural(statistics.damagedPages, 'damaged page')} left out of the counts; see artrie-pages verify ${file}`;
-    await context.stderr.write(`artrie-pages: ${file}: ${message}\n`);
+    await context.stderr.write(`artrie-pages: ${oneLine(`${file}: ${message}`)}\n`);
     return EXIT.damaged;
   });
 }

@@ -1,17 +1,19 @@
 import { createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { Severity } from '../../format/invariants.ts';
 import { fileSummaryJson, findingJson, jsonLine, SCHEMA_VERSION } from '../../report/json.ts';
 import { PLAIN } from '../../report/style.ts';
-import { findingText, plural, summaryText } from '../../report/text.ts';
+import { findingText, summaryText } from '../../report/text.ts';
 import { countFrom, type Finding, type VerifySummary } from '../../verify/finding.ts';
 import { verifyFile } from '../../verify/verify-file.ts';
 import type { Context, Output } from '../context.ts';
 import { EXIT, exitCodeOf } from '../exit-code.ts';
+import { oneLine } from '../one-line.ts';
 import { type CommonOptions, styleFor, withCommonOptions } from '../options.ts';
-import { Progress } from '../progress.ts';
+import { blocksText, Progress } from '../progress.ts';
 import type { Runner } from '../runner.ts';
 import { StreamOutput } from '../stream-output.ts';
 
@@ -53,13 +55,24 @@ interface Reporter {
 
 async function verify(context: Context, files: string[], options: VerifyOptions): Promise<number> {
   const format: Format = options.json === true ? 'json' : options.format;
+  if (options.output !== undefined && (await isOneOf(options.output, files))) {
+    throw new PageStoreError('FILE_EXISTS', 'the report would overwrite a file that is to be verified', {
+      file: options.output,
+    });
+  }
   const toFile = options.output === undefined ? undefined : await openOutput(options.output);
   const reporters = [
     toFile ? textReporter(context.stdout, context, options) : reporter(format, context.stdout, context, options),
   ];
   if (toFile) reporters.push(reporter(format, toFile, context, { ...options, color: false }));
+  let reportLost = false;
   const each = async (report: (reporter: Reporter) => Promise<void>): Promise<void> => {
-    for (const one of reporters) await report(one);
+    try {
+      for (const one of reporters) await report(one);
+    } catch (error) {
+      reportLost = true;
+      throw error;
+    }
   };
 
   let exit: number = EXIT.done;
@@ -75,7 +88,7 @@ async function verify(context: Context, files: string[], options: VerifyOptions)
       }
     } catch (error) {
       // One file that cannot be read must not keep the others from being checked.
-      if (!(error instanceof PageStoreError)) throw error;
+      if (reportLost || !(error instanceof PageStoreError)) throw error;
       totals.unreadable++;
       await each((one) => one.error(error, file));
       if (exit === EXIT.done) exit = exitCodeOf(error.code);
@@ -93,7 +106,7 @@ async function verifyOne(
   report: (finding: Finding) => Promise<void>,
 ): Promise<VerifySummary> {
   const file = await openBlockFile(path, 'read');
-  const progress = new Progress(context, path, (blocks) => plural(Math.round(blocks), 'block'), options.quiet === true);
+  const progress = new Progress(context, path, blocksText, options.quiet === true);
   try {
     return await verifyFile(file, report, {
       requireChecksums: options.requireChecksums === true,
@@ -116,7 +129,11 @@ function textReporter(output: Output, context: Context, options: VerifyOptions):
   return {
     finding: (finding) => output.write(findingText(finding, style)),
     file: (summary) => output.write(summaryText(summary, style)),
-    error: (error, file) => context.stderr.write(`artrie-pages: ${file}: ${error.message}\n`),
+    // What is not in the report on the terminal is told beside it; the report in a file has it itself.
+    error: (error, file) =>
+      (output === context.stdout ? context.stderr : output).write(
+        `artrie-pages: ${oneLine(`${file}: ${error.message}`)}\n`,
+      ),
     end: async () => undefined,
   };
 }
@@ -128,6 +145,21 @@ function jsonReporter(output: Output): Reporter {
     error: ({ code, message, detail }, file) => output.write(jsonLine('error', { code, message, ...detail, file })),
     end: (totals) => output.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals })),
   };
+}
+
+async function isOneOf(path: string, files: readonly string[]): Promise<boolean> {
+  const target = await identity(path);
+  if (target === undefined) return false;
+  for (const file of files) if ((await identity(file)) === target) return true;
+  return false;
+}
+
+/** Device and inode of a file that exists. */
+async function identity(path: string): Promise<string | undefined> {
+  return stat(path).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    () => undefined, // what is not there is not the same as anything; opening it will tell
+  );
 }
 
 async function openOutput(path: string): Promise<Output> {

@@ -1,0 +1,40 @@
+// How much memory `append` of a 1 GiB stream and `verify` of a file of more than 2 GiB add to an idle Node.
+// Measured as ru_maxrss, which each process tells of itself when it ends. Run: npm run campaign:memory
+
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { idlePeak, lines, toolPeak } from '../support/memory.ts';
+
+const LIMIT = 32 * 2 ** 20;
+const GIB = 2 ** 30;
+
+const folder = mkdtempSync(join(tmpdir(), 'artrie-pages-memory-'));
+try {
+  const idle = await idlePeak();
+  console.log(`idle node: ${mib(idle)}`);
+  for (const format of ['v1', 'v2']) {
+    const file = join(folder, format);
+    await toolPeak(['create', file, '--page-format', format]);
+    check(`append of 1 GiB, ${format}`, (await toolPeak(['append', file], lines(GIB))) - idle);
+    await toolPeak(['append', file, '--quiet'], lines(0.9 * GIB));
+    check(
+      `verify of ${(statSync(file).size / GIB).toFixed(2)} GiB, ${format}`,
+      (await toolPeak(['verify', file])) - idle,
+    );
+    check(`stat of the same`, (await toolPeak(['stat', file])) - idle);
+    check(`read --all of the same`, (await toolPeak(['read', '--all', file])) - idle);
+    rmSync(file);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+function check(what: string, added: number): void {
+  console.log(`${what}: ${mib(added)} added`);
+  if (added > LIMIT) process.exitCode = 1;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,70 @@
+// What `npm start` runs: the main job of the tool on a real word list, through the real commands, in V1 and in V2.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const TOOL = fileURLToPath(new URL('../../bin/artrie-pages.js', import.meta.url));
+const WORDS = fileURLToPath(new URL('../../fixtures/words/american-english.txt', import.meta.url));
+
+const folder = mkdtempSync(join(tmpdir(), 'artrie-pages-demo-'));
+let shownFolder = '';
+
+/** Shows a command as one would type it, runs it, and returns what it printed. */
+function run(...args) {
+  const shown = args.map((arg) =>
+    arg === WORDS ? 'fixtures/words/american-english.txt' : arg.replace(shownFolder, ''),
+  );
+  console.log(`\n$ artrie-pages ${shown.join(' ')}`);
+  return execFileSync(process.execPath, [TOOL, ...args], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** Prints the first lines of an output, and how many more there are. */
+function show(output, most) {
+  const lines = output.trimEnd().split('\n');
+  console.log(lines.slice(0, most).join('\n').replaceAll(shownFolder, ''));
+  if (lines.length > most) console.log(`... and ${lines.length - most} more lines`);
+}
+
+function demo(pageFormat, words) {
+  console.log(`\n=== ${words.length} words into a file of ${pageFormat.toUpperCase()} pages ===`);
+  const file = join(folder, `words-${pageFormat}.part`);
+  shownFolder = `${folder}/`;
+  show(run('create', file, '--page-format', pageFormat), 1);
+
+  const refs = run('append', file, '--input', WORDS);
+  show(refs, 3);
+  const refOf = refs.trimEnd().split('\n');
+
+  const wanted = ['adaptive', 'radix', 'éclair', 'zymurgy'].filter((word) => words.includes(word));
+  for (const word of wanted) {
+    const ref = refOf[words.indexOf(word)];
+    const read = run('read', file, ref);
+    console.log(read);
+    if (read !== word) throw new Error(`${ref} should be ${word}`);
+  }
+  if (run('read', file, '--all') !== readFileSync(WORDS, 'utf8')) throw new Error('read --all is not the word list');
+  console.log('(the word list, byte for byte)');
+
+  show(run('finalize', file), 3);
+  show(run('dump', file), 30);
+  show(run('stat', file), 30);
+  show(run('verify', '--require-checksums', '--require-finalized', file), 10);
+  return statSync(file).size;
+}
+
+try {
+  const words = readFileSync(WORDS, 'utf8').trimEnd().split('\n');
+  const sizes = { v1: demo('v1', words), v2: demo('v2', words) };
+  const kib = (bytes) => `${bytes / 1024} KiB`;
+  console.log(`\nDone. ${words.length} words were appended, read back byte for byte, sealed and verified:`);
+  console.log(`${kib(sizes.v1)} as V1 pages, ${kib(sizes.v2)} as V2 pages.`);
+} finally {
+  rmSync(folder, { recursive: true });
+}

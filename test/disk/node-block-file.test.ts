@@ -1,0 +1,134 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { DiskManager } from '../../src/disk/disk-manager.ts';
+import { createBlockFile, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
+import { PageStoreError } from '../../src/errors.ts';
+import { encodeFileHeader, newFileHeader } from '../../src/format/file-header.ts';
+import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { temporaryFolder } from '../support/files.ts';
+import { text } from '../support/nodes.ts';
+
+const folder = temporaryFolder();
+
+/** A handle that reads and writes three bytes at a time, as a system is free to do. */
+function shortHandle(handle: Awaited<ReturnType<typeof open>>): ConstructorParameters<typeof NodeBlockFile>[1] {
+  const bound = (name: 'stat' | 'truncate' | 'datasync' | 'close'): unknown => handle[name].bind(handle);
+  return {
+    stat: bound('stat'),
+    truncate: bound('truncate'),
+    datasync: bound('datasync'),
+    close: bound('close'),
+    read: (target: Uint8Array, offset: number, length: number, position: number) =>
+      handle.read(target, offset, Math.min(3, length), position),
+    write: (source: Uint8Array, offset: number, length: number, position: number) =>
+      handle.write(source, offset, Math.min(3, length), position),
+  } as unknown as ConstructorParameters<typeof NodeBlockFile>[1];
+}
+
+describe('a block file over a file handle', () => {
+  test('reads and writes the whole, though the system does it in small pieces', async () => {
+    const file = new NodeBlockFile('short', shortHandle(await open(join(folder, 'short'), 'w+')));
+    const bytes = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
+    await file.write(bytes, 5);
+    const target = new Uint8Array(1000);
+    expect(await file.read(target, 5)).toBe(1000);
+    expect(target).toEqual(bytes);
+    expect(await file.read(target, 900)).toBe(105);
+    await file.close();
+  });
+
+  test('a system that takes no byte and gives no error is an error, not a loop without end', async () => {
+    const handle = await open(join(folder, 'stuck'), 'w+');
+    const stuck = { ...shortHandle(handle), write: async () => ({ bytesWritten: 0 }) };
+    const file = new NodeBlockFile('stuck', stuck as unknown as ConstructorParameters<typeof NodeBlockFile>[1]);
+    await expect(file.write(text('x'), 0)).rejects.toMatchObject({ code: 'IO' });
+    await file.close();
+  });
+
+  test('reads and writes a block at 3 TiB of a sparse file, through the disk manager', async () => {
+    const path = join(folder, 'sparse');
+    const block = (3 * 2 ** 40) / BLOCK_BYTES;
+    const file = await createBlockFile(path, false, async (created) => {
+      await created.truncate(fileOffset(block + 1));
+      await created.write(encodeFileHeader(newFileHeader(block + 1)), 0);
+    });
+    const disk = await DiskManager.open(file, 'write');
+    expect(disk.blockCount).toBe(12_582_913);
+    const written = new Uint8Array(BLOCK_BYTES).fill(0xa5);
+    await disk.write(block, written);
+    await disk.sync();
+    const read = new Uint8Array(BLOCK_BYTES);
+    await disk.read(block, read);
+    expect(Buffer.compare(read, written)).toBe(0);
+    await disk.read(block - 1, read);
+    expect(read.every((byte) => byte === 0)).toBe(true);
+    await disk.close();
+    const stats = statSync(path);
+    expect(stats.size).toBe(3 * 2 ** 40 + BLOCK_BYTES);
+    expect(stats.blocks * 512).toBeLessThan(2 ** 21);
+  });
+
+  test.each([
+    ['no file', 'nothing-here', 'IO', 'ENOENT'],
+    ['a path through a file', 'short/below', 'IO', 'ENOTDIR'],
+  ])('%s is refused with the errno of the system', async (_, name, code, errno) => {
+    await expect(openBlockFile(join(folder, name), 'read')).rejects.toMatchObject({ code, detail: { errno } });
+  });
+
+  test('a directory and a pipe are no page files, and opening them does not wait for anything', async () => {
+    await expect(openBlockFile(folder, 'read')).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
+    await expect(openBlockFile('/dev/null', 'read')).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
+  });
+});
+
+describe('creating a file', () => {
+  const fill = (bytes: string) => async (file: { write(source: Uint8Array, position: number): Promise<void> }) =>
+    file.write(text(bytes), 0);
+
+  test('refuses one that exists, and leaves it alone', async () => {
+    const path = join(folder, 'exists');
+    writeFileSync(path, 'old');
+    await expect(createBlockFile(path, false, fill('new'))).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    expect(readFileSync(path, 'utf8')).toBe('old');
+  });
+
+  test('that fails half way leaves nothing behind, and the file that it was to replace', async () => {
+    const below = join(folder, 'failing');
+    mkdirSync(below);
+    const path = join(below, 'file');
+    writeFileSync(path, 'old');
+    const failing = async (): Promise<void> => {
+      throw new PageStoreError('IO', 'no space', { errno: 'ENOSPC' });
+    };
+    await expect(createBlockFile(join(below, 'other'), false, failing)).rejects.toMatchObject({ code: 'IO' });
+    await expect(createBlockFile(path, true, failing)).rejects.toMatchObject({ code: 'IO' });
+    expect(readdirSync(below)).toEqual(['file']);
+    expect(readFileSync(path, 'utf8')).toBe('old');
+  });
+
+  test('in the place of another follows a symbolic link to it', async () => {
+    const [path, link] = [join(folder, 'target'), join(folder, 'link')];
+    writeFileSync(path, 'old');
+    symlinkSync(path, link);
+    await (await createBlockFile(link, true, fill('new'))).close();
+    expect(readFileSync(path, 'utf8')).toBe('new');
+  });
+
+  test('in a folder that is not there is an error of the system', async () => {
+    const path = join(folder, 'no-folder', 'file');
+    await expect(createBlockFile(path, false, fill('x'))).rejects.toMatchObject({ detail: { errno: 'ENOENT' } });
+    expect(existsSync(path)).toBe(false);
+    chmodSync(folder, 0o755);
+  });
+});
