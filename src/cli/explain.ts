@@ -6,6 +6,13 @@ import { oneLine } from './one-line.ts';
 /** A command line that cannot be carried out as it is written. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** The command line that says how to write it. */
+  readonly help: string;
+
+  constructor(message: string, command: string | undefined) {
+    super(message);
+    this.help = `artrie-pages ${command === undefined ? '' : `${command} `}--help`;
+  }
 }
 
 /** Tells what went wrong, in one line, and gives the exit code. */
@@ -21,7 +28,7 @@ export async function explain(error: unknown, { stderr, env }: Context): Promise
 function lineAndExit(error: unknown): [string, number] {
   if (error instanceof PageStoreError) return [storeErrorLine(error), exitCodeOf(error.code)];
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UsageError) return [`${message}; see artrie-pages --help`, EXIT.usage];
+  if (error instanceof UsageError) return [`${message}; see ${error.help}`, EXIT.usage];
   return [`this is a fault of artrie-pages itself: ${message}`, EXIT.io];
 }
 

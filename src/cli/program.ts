@@ -36,7 +36,10 @@ export async function runProgram(args: readonly string[], context: Context): Pro
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0 && error.code !== 'commander.help')
-      throw new UsageError(error.message.replace(/^error: /, ''));
+      throw new UsageError(
+        error.message.replace(/^error: /, ''),
+        args.find((arg) => Object.hasOwn(COMMANDS, arg)),
+      );
     await context.stdout.write(texts.out);
     await context.stderr.write(texts.err);
     return error.exitCode === 0 ? EXIT.done : EXIT.usage;

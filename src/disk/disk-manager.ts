@@ -194,6 +194,7 @@ export class DiskManager {
 
   /** Runs what writes behind the last block; where it fails, cuts the file back to the blocks it had. */
   async undoOnFailure(grow: () => Promise<void>): Promise<void> {
+    this.#assertWritable();
     try {
       await grow();
     } catch (error) {
@@ -225,7 +226,7 @@ export class DiskManager {
       await step();
     } catch (error) {
       const message = 'an earlier write or sync failed, and what is on the device is not known; open the file again';
-      this.#dead = new PageStoreError('IO', message, { file: this.name }, error);
+      this.#dead ??= new PageStoreError('IO', message, { file: this.name }, error);
       throw error;
     }
   }

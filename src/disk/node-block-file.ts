@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
@@ -8,8 +8,20 @@ import type { BlockFile } from './block-file.ts';
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
 
-/** The calls of a file handle that a block file makes. */
-type Handle = Pick<FileHandle, 'stat' | 'read' | 'write' | 'truncate' | 'datasync' | 'close'>;
+/** What a block file needs of a `FileHandle` of node:fs; said here, so that users of the types need no others. */
+export interface Handle {
+  stat(): Promise<{ readonly size: number }>;
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  write(
+    source: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesWritten: number }>;
+  truncate(bytes: number): Promise<void>;
+  datasync(): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** A {@link BlockFile} over a file of the operating system. It owns the handle. */
 export class NodeBlockFile implements BlockFile {

@@ -110,12 +110,9 @@ function* directoryProblems(page: Page, blockId: number): Generator<Problem> {
   yield* slotProblems(page, blockId);
 }
 
-function* checksumProblems(
-  { header, block, directory, format }: Page,
-  blockId: number,
-  bounded: boolean,
-): Generator<Problem> {
-  const state = bounded ? checksumState(format, block, header, directory) : 'mismatch';
+function* checksumProblems(page: Page, blockId: number, bounded: boolean): Generator<Problem> {
+  const { header, block, directory, format } = page;
+  const { nodeCount, checksumNodeCount } = header;
   if ((header.flags & PAGE_FLAG.hasChecksum) === 0) {
     // Otherwise one flipped flag would hide whatever else is wrong.
     for (const field of ['checksum', 'directoryLength', 'checksumNodeCount'] as const) {
@@ -124,40 +121,21 @@ function* checksumProblems(
       }
     }
     const message = `page ${blockId}: no checksum, so its bytes cannot be verified`;
-    yield {
-      code: 'PAGE_CHECKSUM_ABSENT',
-      severity: 'info',
-      ...at(blockId, 'flags'),
-      found: hex(header.flags, 4),
-      message,
-    };
-  } else if (!bounded) {
-    const message = `page ${blockId}: the header gives no bounds to compute its checksum in`;
-    yield {
-      code: 'PAGE_CHECKSUM',
-      severity: 'error',
-      ...at(blockId, 'checksum'),
-      found: hex(header.checksum, 8),
-      message,
-    };
-  } else if (state === 'mismatch') {
-    const message = `page ${blockId}: checksum ${hex(header.checksum, 8)} is not that of its bytes`;
-    yield {
-      code: 'PAGE_CHECKSUM',
-      severity: 'error',
-      ...at(blockId, 'checksum'),
-      found: hex(header.checksum, 8),
-      message,
-    };
+    const found = hex(header.flags, 4);
+    yield { code: 'PAGE_CHECKSUM_ABSENT', severity: 'info', ...at(blockId, 'flags'), found, message };
+    return;
+  }
+  const state = bounded ? checksumState(format, block, header, directory) : 'mismatch';
+  if (state === 'mismatch') {
+    const sum = hex(header.checksum, 8);
+    const message = bounded
+      ? `page ${blockId}: checksum ${sum} is not that of its bytes`
+      : `page ${blockId}: the header gives no bounds to compute its checksum in`;
+    yield { code: 'PAGE_CHECKSUM', severity: 'error', ...at(blockId, 'checksum'), found: sum, message };
   } else if (state === 'stale') {
-    const message = `page ${blockId}: the checksum covers ${header.checksumNodeCount} of ${header.nodeCount} nodes: another program has appended since`;
-    yield {
-      code: 'PAGE_CHECKSUM_STALE',
-      severity: 'warning',
-      ...at(blockId, 'checksumNodeCount'),
-      found: String(header.checksumNodeCount),
-      expected: String(header.nodeCount),
-      message,
-    };
+    const message = `page ${blockId}: the checksum covers ${checksumNodeCount} of ${nodeCount} nodes: another program has appended since`;
+    const [found, expected] = [String(checksumNodeCount), String(nodeCount)];
+    const place = at(blockId, 'checksumNodeCount');
+    yield { code: 'PAGE_CHECKSUM_STALE', severity: 'warning', ...place, found, expected, message };
   }
 }

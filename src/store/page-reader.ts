@@ -69,3 +69,10 @@ export function assertSlot(disk: DiskManager, page: Page, ref: PageRef): void {
   const message = `there is no slot ${ref.slot} in block ${ref.block}: ${slots}`;
   throw new PageStoreError('SLOT_RANGE', message, { file: disk.name, ...ref });
 }
+
+/** @throws {@link PageStoreError} `BLOCK_IN_USE` in a file with a trie, which owns all its pages */
+export function assertNoTrie(disk: DiskManager, block: number): void {
+  if (disk.header.rootPointer === 0n) return;
+  const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: nothing was freed`;
+  throw new PageStoreError('BLOCK_IN_USE', message, { file: disk.name, block, offset: fileOffset(block) });
+}

@@ -2,17 +2,16 @@ import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { writeNewFile } from '../disk/new-file.ts';
 import { createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
-import { PageStoreError } from '../errors.ts';
-import { fileOffset } from '../format/layout.ts';
-import { resealedHead } from '../format/finalize.ts';
 import { emptyPageHead, nodeOf, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { Appender } from './appender.ts';
+import { assertBlockId, assertBytes, assertCount, assertPageFormat, assertRange, assertRef } from './arguments.ts';
 import { EntryCount } from './entry-count.ts';
 import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
 import { Mutex } from './mutex.ts';
+import { updateNode } from './node-update.ts';
 import { PageCache } from './page-cache.ts';
-import { assertSlot, readSoundPage, soundPages } from './page-reader.ts';
+import { assertNoTrie, assertSlot, readSoundPage, soundPages } from './page-reader.ts';
 import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
 import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
@@ -40,6 +39,7 @@ export class PageStore {
    * @throws {@link PageStoreError} as {@link DiskManager.open}
    */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
+    assertPageFormat(options.pageFormat);
     const access = options.access ?? 'write';
     const blockFile = typeof file === 'string' ? await openBlockFile(file, access) : file;
     try {
@@ -57,6 +57,7 @@ export class PageStore {
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const { pageFormat = 'v1', replace = false } = options;
+    assertPageFormat(pageFormat);
     const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
     if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format));
     await format(file);
@@ -69,26 +70,29 @@ export class PageStore {
   }
 
   /**
-   * Appends one node.
+   * Appends one node. Its bytes are copied at once.
    * @returns where it is, once it is durable
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of what is wrong with the last page
    */
   async append(node: Uint8Array): Promise<PageRef> {
-    const [run] = await this.appendMany([node]);
+    assertBytes(node);
+    const [run] = await this.appendMany([node.slice()]);
     if (run === undefined) throw new Error('a node was appended, and no ref came back');
     return { block: run.block, slot: run.slot };
   }
 
   /**
-   * Appends nodes in their order, in batches of a few MiB: where one fails, those before it stay.
+   * Appends nodes in their order, in batches of a few MiB. Where it fails, earlier batches stay, and the rest is not
+   * appended; who has to know which nodes those are uses {@link stage}. The bytes must not change until it resolves.
    * @returns where they are, once all of them are durable
-   * @throws {@link PageStoreError} as {@link append}
+   * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array
    */
   async appendMany(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
     return this.#exclusive(async () => {
       const runs: RefRun[] = [];
       try {
         for (const node of nodes) {
+          assertBytes(node);
           while (!this.#appender.stage(node, 0, node.length)) {
             runs.push(...this.#changed(await this.#appender.makeRoom(node.length)));
           }
@@ -103,12 +107,12 @@ export class PageStore {
   }
 
   /**
-   * Packs the node `source[start, end)` for the next {@link commit}, without a promise or an object for each: for
-   * streams. Other calls that write are an error until then.
+   * Packs `source[start, end)` for the next {@link commit}: for streams. Other writes are a TypeError until then.
    * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
+    assertRange(source, start, end);
     return this.#appender.stage(source, start, end);
   }
 
@@ -118,8 +122,8 @@ export class PageStore {
   }
 
   /**
-   * Finds or makes room for a node of so many bytes, see {@link stage}; commits what is staged where that has to come first.
-   * @returns where the nodes are that it committed
+   * Makes room for a node of so many bytes, see {@link stage}.
+   * @returns where the nodes are that it had to commit first; then it may have to be called again
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     return this.#writer.run(async () => this.#changed(await this.#appender.makeRoom(nodeBytes)));
@@ -136,17 +140,18 @@ export class PageStore {
    * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
    */
   async read(ref: PageRef): Promise<Uint8Array> {
+    assertRef(ref);
     const page = await this.readPage(ref.block);
     assertSlot(this.#disk, page, ref);
     return nodeOf(page, ref.slot).slice();
   }
 
   /**
-   * Reads one page; a few are kept, so that reading on in one costs no input. The page does not change, even when
-   * its block does.
+   * Reads one page; a few are kept. The page that was given does not change, even when its block does.
    * @throws {@link PageStoreError} as {@link read}
    */
   async readPage(block: number): Promise<Page> {
+    assertBlockId(block);
     const cached = this.#cache.get(block);
     if (cached) return cached;
     const generation = this.#cache.generation;
@@ -165,23 +170,18 @@ export class PageStore {
    * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link read}
    */
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
+    assertRef(ref);
+    assertBytes(node);
     await this.#exclusive(async () => {
-      const page = await readSoundPage(this.#disk, ref.block);
-      assertSlot(this.#disk, page, ref);
-      const old = nodeOf(page, ref.slot);
-      if (old.length !== node.length) {
-        const message = `the node at ${ref.block}:${ref.slot} has ${old.length} bytes and can be replaced by as many, not ${node.length}`;
-        throw new PageStoreError('NODE_LENGTH', message, { file: this.#disk.name, ...ref });
-      }
-      old.set(node);
       this.#changing();
-      await this.#disk.write(ref.block, node, page.directory.nodeOffset(ref.slot));
-      await this.#disk.commit({ changed: { block: ref.block, head: resealedHead(page) } });
+      await updateNode(this.#disk, ref, node);
     });
   }
 
   /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
+    assertCount(count);
+    assertPageFormat(pageFormat);
     return this.#exclusive(async () => {
       this.#changing();
       const format = pageFormat ?? (await lastPageFormat(this.#disk));
@@ -194,12 +194,10 @@ export class PageStore {
    * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`; `BLOCK_IN_USE` in a file with a trie, which owns its pages
    */
   async free(block: number): Promise<void> {
+    assertBlockId(block);
     await this.#exclusive(async () => {
       this.#disk.assertBlock(block);
-      if (this.#disk.header.rootPointer !== 0n) {
-        const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: nothing was freed`;
-        throw new PageStoreError('BLOCK_IN_USE', message, { file: this.#disk.name, block, offset: fileOffset(block) });
-      }
+      assertNoTrie(this.#disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
       this.#changing();
       await this.#disk.free(block, nodes);
@@ -207,7 +205,7 @@ export class PageStore {
   }
 
   /**
-   * Seals pages: they take no more nodes. Sealed pages are left as they are, and so are damaged ones.
+   * Seals pages: they take no more nodes. Damaged ones are left as they are.
    * @param blocks - which; all pages by default
    * @param report - hears what became of each page, in order, once it is durable
    * @param signal - stops it between two pages
@@ -224,13 +222,14 @@ export class PageStore {
   }
 
   /** Closes the file. What is staged and not committed is dropped. */
-  close(): Promise<void> {
-    return this.#writer.run(() => this.#disk.close());
+  async close(): Promise<void> {
+    this.#cache.clear();
+    await this.#writer.run(() => this.#disk.close());
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#writer.run(async () => {
-      if (this.#appender.stagedNodes > 0) throw new Error('nodes are staged: commit them first');
+      if (this.#appender.stagedNodes > 0) throw new TypeError('nodes are staged: commit them first');
       return work();
     });
   }

@@ -12,7 +12,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
-import { createBlockFile, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
+import { createBlockFile, type Handle, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { encodeFileHeader, newFileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
@@ -22,18 +22,15 @@ import { text } from '../support/nodes.ts';
 const folder = temporaryFolder();
 
 /** A handle that reads and writes three bytes at a time, as a system is free to do. */
-function shortHandle(handle: Awaited<ReturnType<typeof open>>): ConstructorParameters<typeof NodeBlockFile>[1] {
-  const bound = (name: 'stat' | 'truncate' | 'datasync' | 'close'): unknown => handle[name].bind(handle);
+function shortHandle(handle: Awaited<ReturnType<typeof open>>): Handle {
   return {
-    stat: bound('stat'),
-    truncate: bound('truncate'),
-    datasync: bound('datasync'),
-    close: bound('close'),
-    read: (target: Uint8Array, offset: number, length: number, position: number) =>
-      handle.read(target, offset, Math.min(3, length), position),
-    write: (source: Uint8Array, offset: number, length: number, position: number) =>
-      handle.write(source, offset, Math.min(3, length), position),
-  } as unknown as ConstructorParameters<typeof NodeBlockFile>[1];
+    stat: () => handle.stat(),
+    truncate: (bytes) => handle.truncate(bytes),
+    datasync: () => handle.datasync(),
+    close: () => handle.close(),
+    read: (target, offset, length, position) => handle.read(target, offset, Math.min(3, length), position),
+    write: (source, offset, length, position) => handle.write(source, offset, Math.min(3, length), position),
+  };
 }
 
 describe('a block file over a file handle', () => {
@@ -51,7 +48,7 @@ describe('a block file over a file handle', () => {
   test('a system that takes no byte and gives no error is an error, not a loop without end', async () => {
     const handle = await open(join(folder, 'stuck'), 'w+');
     const stuck = { ...shortHandle(handle), write: async () => ({ bytesWritten: 0 }) };
-    const file = new NodeBlockFile('stuck', stuck as unknown as ConstructorParameters<typeof NodeBlockFile>[1]);
+    const file = new NodeBlockFile('stuck', stuck);
     await expect(file.write(text('x'), 0)).rejects.toMatchObject({ code: 'IO' });
     await file.close();
   });

@@ -3,7 +3,8 @@ import type { PageFormat } from '../../format/page-header.ts';
 import type { Context } from '../context.ts';
 import { type CommonOptions, pageFormatOption, positiveInteger, withCommonOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 interface AllocateOptions extends CommonOptions {
   readonly count: number;

@@ -18,7 +18,8 @@ import {
 } from '../options.ts';
 import { bytesText, Progress } from '../progress.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 interface AppendOptions extends CommonOptions {
   readonly input?: string;
@@ -73,18 +74,19 @@ async function addNode(run: AppendRun, node: Uint8Array): Promise<void> {
   if (!run.tryAdd(node, 0, node.length)) await run.add(node, 0, node.length);
 }
 
-/** What came before bad input, or before the interruption, is whole: it is committed, and the error says so. */
+/** What came before bad input, or before the interruption, is whole: it is committed. The error says how much is in the file. */
 async function afterStop(error: unknown, run: AppendRun, store: PageStore): Promise<unknown> {
   const badInput = error instanceof PageStoreError && BAD_INPUT.has(error.code);
-  if (!badInput && !(error instanceof Interrupted)) return error;
   const node = run.acknowledgedNodes + store.stagedNodes + 1;
-  await run.commit();
-  if (!badInput) return error;
+  if (badInput || error instanceof Interrupted) await run.commit();
+  if (!(error instanceof PageStoreError)) return error;
+  const appended = run.acknowledgedNodes;
   const before =
-    node === 1
+    appended === 0
       ? 'nothing was appended'
-      : `${plural(node - 1, 'node')} before it ${node === 2 ? 'was' : 'were'} appended`;
-  return new PageStoreError(error.code, `node ${node} of the input: ${error.message} (${before})`, error.detail, error);
+      : `${plural(appended, 'node')} before it ${appended === 1 ? 'was' : 'were'} appended`;
+  const place = badInput ? `node ${node} of the input: ` : '';
+  return new PageStoreError(error.code, `${place}${error.message} (${before})`, error.detail, error);
 }
 
 const BAD_INPUT: ReadonlySet<string> = new Set(['INVALID_ENCODING', 'INVALID_FRAMING', 'NODE_TOO_LARGE']);

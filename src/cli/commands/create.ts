@@ -4,7 +4,7 @@ import { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
 import { type CommonOptions, pageFormatOption, withCommonOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
-import { Printer } from '../session.ts';
+import { Printer } from '../printer.ts';
 
 interface CreateOptions extends CommonOptions {
   readonly pageFormat: PageFormat;

@@ -14,7 +14,7 @@ import type { Context } from '../context.ts';
 import { blockId, type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
 import type { Runner } from '../runner.ts';
-import { Printer } from '../session.ts';
+import { Printer } from '../printer.ts';
 
 interface DumpOptions extends CommonOptions {
   readonly block?: number;

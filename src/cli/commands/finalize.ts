@@ -8,7 +8,8 @@ import { blockId, type CommonOptions, gather, withCommonOptions } from '../optio
 import { blocksText, Progress } from '../progress.ts';
 import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 interface FinalizeOptions extends CommonOptions {
   readonly block?: number[];

@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { blockId, type CommonOptions, gather, withCommonOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 export function addFree(program: Command, run: Runner): void {
   withCommonOptions(program.command('free'))

@@ -13,7 +13,8 @@ import { type CommonOptions, encodingOption, framingOption, withCommonOptions } 
 import { blocksText, Progress } from '../progress.ts';
 import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 interface ReadOptions extends CommonOptions {
   readonly all?: boolean;

@@ -9,7 +9,8 @@ import { type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
 import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 export function addStat(program: Command, run: Runner): void {
   withCommonOptions(program.command('stat'))

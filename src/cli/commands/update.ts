@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import { decodeText, type Encoding } from '../encoding.ts';
 import { type CommonOptions, encodingOption, withCommonOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
-import { Printer, withStore } from '../session.ts';
+import { Printer } from '../printer.ts';
+import { withStore } from '../with-store.ts';
 
 interface UpdateOptions extends CommonOptions {
   readonly encoding: Encoding;

@@ -1,0 +1,40 @@
+import type { PageFormat } from '../format/page-header.ts';
+import type { PageRef } from './page-ref.ts';
+
+// What TypeScript checks for those who use it, checked once more: a node that is no byte string would be stored as
+// other bytes, and acknowledged.
+
+/** @throws TypeError for what is not bytes; Buffers are */
+export function assertBytes(node: unknown): asserts node is Uint8Array {
+  if (!(node instanceof Uint8Array)) throw new TypeError('a node is a Uint8Array; encode text with TextEncoder');
+}
+
+/** @throws TypeError, or RangeError where [start, end) is not within `source` */
+export function assertRange(source: unknown, start: number, end: number): void {
+  assertBytes(source);
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
+  throw new RangeError(`[${start}, ${end}) is not a range within ${source.length} bytes`);
+}
+
+/** @throws RangeError for what is not a whole number of at least 1 */
+export function assertCount(count: number): void {
+  if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`${count} is not a whole number of at least 1`);
+}
+
+/** @throws RangeError for what is not a whole number of at least 0 */
+export function assertBlockId(block: number): void {
+  if (!Number.isSafeInteger(block) || block < 0) throw new RangeError(`${block} is not a block id`);
+}
+
+/** @throws RangeError where block or slot is not a whole number of at least 0 */
+export function assertRef({ block, slot }: PageRef): void {
+  assertBlockId(block);
+  if (!Number.isSafeInteger(slot) || slot < 0) throw new RangeError(`${slot} is not a slot`);
+}
+
+/** @throws RangeError for what is neither `v1` nor `v2`, nor left out */
+export function assertPageFormat(format: PageFormat | undefined): void {
+  if (format !== undefined && format !== 'v1' && format !== 'v2') {
+    throw new RangeError(`'${String(format)}' is no page format: v1 and v2 are`);
+  }
+}
