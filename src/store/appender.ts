@@ -152,10 +152,13 @@ export class Appender {
   #continueAfterCommit(changedHead: Uint8Array | undefined): void {
     const last = this.#pages.pop() as OpenPage; // a batch has at least one page
     for (const page of this.#pages) this.#spareWriters.push(page.writer);
-    if (last.inFile && changedHead) last.writer.block.set(changedHead);
-    last.writer.committed();
-    last.inFile = true;
-    last.firstSlot = last.writer.nodeCount;
+    // A page that room was made in, and that got no node, is no part of the file yet.
+    if (last.writer.nodeCount > last.firstSlot) {
+      if (last.inFile && changedHead) last.writer.block.set(changedHead);
+      last.writer.committed();
+      last.inFile = true;
+      last.firstSlot = last.writer.nodeCount;
+    }
     this.#pages = [last];
     this.#stagedNodes = 0;
   }

@@ -92,6 +92,23 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
   });
 });
 
+test.each(FORMATS)(
+  'room that was made in a %s file and not used is not taken for a page of the file',
+  async (format) => {
+    const { file, store } = await newStore(format);
+    await store.makeRoom(10);
+    while (store.stage(new Uint8Array(40_000)));
+    expect(await store.makeRoom(40_000)).toEqual([]);
+    expect(await store.commit()).toEqual([{ block: 1, slot: 0, count: 6 }]);
+    expect(file.bytes.length).toBe(2 * BLOCK_BYTES);
+    expect(store.stage(text('next'))).toBe(true);
+    expect(await store.commit()).toEqual([{ block: 2, slot: 0, count: 1 }]);
+    await store.close();
+    expect(specNodes(file.bytes).map((node) => node.ref)).toEqual(['1:0', '1:1', '1:2', '1:3', '1:4', '1:5', '2:0']);
+    expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
+  },
+);
+
 describe('damage that appending meets', () => {
   test('in the last page is an error of the append', async () => {
     const { file, store } = await newStore('v1');
