@@ -39,8 +39,16 @@ export class Progress {
     this.#drawn = stderr.isTerminal;
   }
 
-  /** Takes the bar away, so that what is written next stands on a line of its own. */
-  async done(): Promise<void> {
+  /** Does the work that is told of, and takes the bar away however it ends, so that what is written next has a line of its own. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      await this.#clear();
+    }
+  }
+
+  async #clear(): Promise<void> {
     if (!this.#drawn) return;
     await this.#context.stderr.write('\r\u001b[K');
     await this.#context.stderr.flush();

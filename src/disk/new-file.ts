@@ -3,7 +3,7 @@ import { fileOffset, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_
 import type { BlockFile } from './block-file.ts';
 
 /**
- * Writes a new file: the header block, and a block behind it for each head. It is the caller who syncs.
+ * Writes a new file: the header block, and a block behind it for each head. It is synced when this resolves.
  * @param file - empty
  * @param heads - the first 64 bytes of each block behind block 0
  */

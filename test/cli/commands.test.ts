@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import pkg from '../../package.json' with { type: 'json' };
 import { Interrupted } from '../../src/cli/context.ts';
-import { expectOneError, jsonLines, output, runInProcess } from '../support/cli.ts';
+import { COMMANDS, expectOneError, jsonLines, output, runInProcess } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { specNodes } from '../support/spec-reader.ts';
 
@@ -41,18 +41,7 @@ describe('the program itself', () => {
 
   test('--help and help print every command on stdout', async () => {
     const help = await output(['--help']);
-    for (const name of [
-      'create',
-      'allocate',
-      'append',
-      'read',
-      'update',
-      'free',
-      'finalize',
-      'stat',
-      'dump',
-      'verify',
-    ]) {
+    for (const name of COMMANDS) {
       expect(help).toMatch(new RegExp(`^  ${name} `, 'm'));
       expect(await output([name, '--help'])).toMatch(new RegExp(`^Usage: artrie-pages ${name} `));
       expect(await output(['help', name])).toBe(await output([name, '--help']));

@@ -1,26 +1,22 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { expectOneError, output, publicCopy, runCli, runInProcess, unprivileged } from '../support/cli.ts';
+import {
+  type CommandName,
+  COMMANDS,
+  expectOneError,
+  output,
+  publicCopy,
+  runCli,
+  runInProcess,
+  unprivileged,
+} from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { random } from '../support/nodes.ts';
 
 const folder = temporaryFolder();
 const bin = publicCopy();
 
-const COMMANDS = [
-  'create',
-  'allocate',
-  'append',
-  'read',
-  'update',
-  'free',
-  'finalize',
-  'stat',
-  'dump',
-  'verify',
-] as const;
-type CommandName = (typeof COMMANDS)[number];
 const WRITERS: readonly CommandName[] = ['allocate', 'append', 'update', 'free', 'finalize'];
 const LOOKING: readonly CommandName[] = ['read', 'stat', 'dump', 'verify'];
 

@@ -9,6 +9,22 @@ import { temporaryFolder } from './files.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+/** Every command that there is. */
+export const COMMANDS = [
+  'create',
+  'allocate',
+  'append',
+  'read',
+  'update',
+  'free',
+  'finalize',
+  'stat',
+  'dump',
+  'verify',
+] as const;
+
+export type CommandName = (typeof COMMANDS)[number];
+
 /** The executable of the checkout. */
 export const BIN = join(ROOT, 'bin/artrie-pages.js');
 

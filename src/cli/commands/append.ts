@@ -62,10 +62,10 @@ async function append(context: Context, file: string, data: string[], options: A
     try {
       if (input === undefined) for (const text of data) await addNode(run, decodeText(text, options.encoding));
       else await appendInput(context, run, input, file, options);
+      await run.commit();
     } catch (error) {
       throw await afterStop(error, run, store);
     }
-    await run.commit();
     await new Printer(context, options).summary('append', file, { nodes: run.acknowledgedNodes, bytes: run.nodeBytes });
   });
 }
@@ -79,7 +79,8 @@ async function afterStop(error: unknown, run: AppendRun, store: PageStore): Prom
   const badInput = error instanceof PageStoreError && BAD_INPUT.has(error.code);
   const node = run.acknowledgedNodes + store.stagedNodes + 1;
   if (badInput || error instanceof Interrupted) await run.commit();
-  if (!(error instanceof PageStoreError)) return error;
+  // An error of standard output, say, is not about the nodes.
+  if (!(error instanceof PageStoreError) || !(badInput || error.detail.file === store.disk.name)) return error;
   const appended = run.acknowledgedNodes;
   const before =
     appended === 0
@@ -99,11 +100,7 @@ async function appendInput(
   options: AppendOptions,
 ): Promise<void> {
   const progress = new Progress(context, file, bytesText, options.quiet === true);
-  try {
-    await appendEvents(context, run, input, options, progress);
-  } finally {
-    await progress.done();
-  }
+  await progress.during(() => appendEvents(context, run, input, options, progress));
 }
 
 async function appendEvents(

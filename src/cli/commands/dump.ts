@@ -58,14 +58,15 @@ async function dumpFile(context: Context, printer: Printer, raw: RawBlocks, quie
   const free = await raw.freeBlocks();
   const target = new Uint8Array(BLOCK_BYTES);
   const progress = new Progress(context, raw.file.name, blocksText, quiet || context.stdout.isTerminal);
-  for (let block = 1; block < raw.startedBlocks && !printer.closed; block++) {
-    context.signal.throwIfAborted();
-    const row = await blockRow(raw, block, free, target);
-    await printer.text([blockTableRow(row)]);
-    await progress.update(block, raw.startedBlocks);
-    await printer.json('block', () => row);
-  }
-  await progress.done();
+  await progress.during(async () => {
+    for (let block = 1; block < raw.startedBlocks && !printer.closed; block++) {
+      context.signal.throwIfAborted();
+      const row = await blockRow(raw, block, free, target);
+      await printer.text([blockTableRow(row)]);
+      await printer.json('block', () => row);
+      await progress.update(block, raw.startedBlocks);
+    }
+  });
 }
 
 async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {

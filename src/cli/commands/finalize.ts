@@ -42,11 +42,7 @@ async function finalize(context: Context, file: string, options: FinalizeOptions
       }));
       await progress.update(block, store.disk.blockCount);
     };
-    try {
-      await store.finalize(options.block, report, context.signal);
-    } finally {
-      await progress.done();
-    }
+    await progress.during(() => store.finalize(options.block, report, context.signal));
     const { sealed, damaged } = counts;
     await printer.summary('finalize', file, { sealed, sealedBefore: counts['was sealed'], damaged });
     if (!first) return EXIT.done;

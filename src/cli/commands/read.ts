@@ -53,11 +53,12 @@ async function read(
     const reading = new Reading(context, options, single ? 'whole' : options.framing);
     if (options.all === true) {
       const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
-      for await (const { block, page } of store.pages()) {
-        if (!(await reading.page(page, { block }, file))) break;
-        await progress.update(block, store.disk.blockCount);
-      }
-      await progress.done();
+      await progress.during(async () => {
+        for await (const { block, page } of store.pages()) {
+          if (!(await reading.page(page, { block }, file))) break;
+          await progress.update(block, store.disk.blockCount);
+        }
+      });
     } else {
       for (const range of ranges) if (!(await reading.page(await pageOf(store, range), range, file))) break;
     }

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { statisticsTable } from '../../dump/statistics-table.ts';
-import type { PageStatistics } from '../../format/statistics.ts';
 import { plural } from '../../report/text.ts';
 import { collectStatistics } from '../../store/statistics.ts';
 import type { Context } from '../context.ts';
@@ -23,12 +22,7 @@ async function stat(context: Context, file: string, options: CommonOptions): Pro
   return withStore(file, { access: 'read' }, async (store) => {
     const progress = new Progress(context, file, blocksText, options.quiet === true);
     const onBlock = (done: number, total: number): Promise<void> => progress.update(done, total);
-    let statistics: PageStatistics;
-    try {
-      statistics = await collectStatistics(store.disk, context.signal, onBlock);
-    } finally {
-      await progress.done();
-    }
+    const statistics = await progress.during(() => collectStatistics(store.disk, context.signal, onBlock));
     const printer = new Printer(context, options);
     await printer.text(statisticsTable(statistics));
     await printer.summary('stat', file, statistics);

@@ -108,14 +108,15 @@ async function verifyOne(
   const file = await openBlockFile(path, 'read');
   const progress = new Progress(context, path, blocksText, options.quiet === true);
   try {
-    return await verifyFile(file, report, {
-      requireChecksums: options.requireChecksums === true,
-      requireFinalized: options.requireFinalized === true,
-      onProgress: (done, total) => progress.update(done, total),
-      signal: context.signal,
-    });
+    return await progress.during(() =>
+      verifyFile(file, report, {
+        requireChecksums: options.requireChecksums === true,
+        requireFinalized: options.requireFinalized === true,
+        onProgress: (done, total) => progress.update(done, total),
+        signal: context.signal,
+      }),
+    );
   } finally {
-    await progress.done();
     await file.close();
   }
 }
