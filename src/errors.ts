@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'BLOCKS_UNCOUNTED'
   | 'ROOT_POINTER'
   | 'ROOT_DESCRIPTOR'
+  | 'JOURNAL_MISMATCH'
   | 'FREE_LIST_LINK'
   | 'FREE_LIST_CYCLE'
   | 'ENTRY_COUNT'

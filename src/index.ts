@@ -9,15 +9,17 @@ export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from '.
 export { collectStatistics } from './store/statistics.ts';
 export type { PageStatistics } from './format/statistics.ts';
 
-export { type Commit, DiskManager } from './disk/disk-manager.ts';
-export type { BlockFile } from './disk/block-file.ts';
+export { DiskManager } from './disk/disk-manager.ts';
+export type { AddedBlocks, ChangedHead, Commit } from './disk/header-change.ts';
+export type { Overwrite } from './disk/overwrite.ts';
+export type { BlockFile, Journal } from './disk/block-file.ts';
 export { MemoryBlockFile } from './disk/memory-block-file.ts';
 export { type Access, createBlockFile, openBlockFile } from './disk/node-block-file.ts';
 
 export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';
 export type { FileHeader } from './format/file-header.ts';
 export type { PageFormat, PageHeader } from './format/page-header.ts';
-export type { SlotDirectory } from './format/directory.ts';
+export type { ByteRange, SlotDirectory } from './format/directory.ts';
 export { decodePage, maxNodeBytes, nodeOf, type Page } from './format/page.ts';
 export type { Problem, Severity } from './format/invariants.ts';
 

@@ -9,6 +9,8 @@
 export interface BlockFile {
   /** What messages call it: for a file, the path as the caller gave it. */
   readonly name: string;
+  /** Where the bytes of a block are kept while they are overwritten. */
+  readonly journal: Journal;
   /** Size in bytes. */
   size(): Promise<number>;
   /** Fills `target` from `position`. @returns the bytes read: fewer than asked for only at the end of the file */
@@ -20,4 +22,17 @@ export interface BlockFile {
   /** Resolves when everything written before is on the device. After a failure nothing is known of those bytes: see DiskManager. */
   sync(): Promise<void>;
   close(): Promise<void>;
+}
+
+/**
+ * A place beside a block file for one row of bytes, up to JOURNAL_BYTES long, that is there again after a crash.
+ * Every method rejects with a PageStoreError of code `IO` where the system below it fails.
+ */
+export interface Journal {
+  /** What it holds, if anything; after a crash during `write` that may be any part of what was to be written. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Resolves when the bytes are on the device, in the place of those before. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when what it held is gone for good. */
+  remove(): Promise<void>;
 }

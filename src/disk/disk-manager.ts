@@ -1,25 +1,16 @@
 import { PageStoreError } from '../errors.ts';
-import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, fileOffset, MAX_BLOCKS } from '../format/layout.ts';
-import { decodeFreeLink, encodeFreeLink } from '../format/pointer.ts';
+import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { decodeFreeLink } from '../format/pointer.ts';
 import type { BlockFile } from './block-file.ts';
+import { CommitLog } from './commit-log.ts';
+import { CommittedView } from './committed-view.ts';
+import { isFree, nextFree } from './free-list.ts';
+import { type Commit, headerChange } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
-import { freedBlockHead, isFree, nextFree } from './free-list.ts';
-import { readFileHead } from './identify.ts';
 import type { Access } from './node-block-file.ts';
+import { type Overwrite, overwrite } from './overwrite.ts';
 import { noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
-
-/** The headers that make a batch part of the file. Everything they cover has been written before. */
-export interface Commit {
-  /** A block that was in the file already, and its new first 64 bytes. */
-  readonly changed?: { readonly block: number; readonly head: Uint8Array };
-  /** Blocks written behind the last one, whole. */
-  readonly addedBlocks?: number;
-  /** Id of the first free block, 0 for none; the same as before unless given. */
-  readonly firstFree?: number;
-  /** Nodes added (or, negative, removed); counted in the header where the header counts. */
-  readonly nodes?: number;
-}
 
 /**
  * Reads and writes the blocks of one page file and keeps its file header and free list. It knows nothing of
@@ -27,36 +18,41 @@ export interface Commit {
  */
 export class DiskManager {
   readonly #file: BlockFile;
-  readonly #access: Access;
+  /** What a writer makes commits through; a reader has a {@link CommittedView} for its file instead. */
+  readonly #log: CommitLog | undefined;
   #header: FileHeader;
   #blockCount: number;
   #copyIsOld = false;
   /** Set when nothing more may be done: after `close`, or after a failure that leaves the file's state unknown. */
   #dead: PageStoreError | undefined;
+  /** A failure behind an acknowledged commit, which nobody has been told of yet. */
+  #untold: unknown;
 
-  private constructor(file: BlockFile, access: Access, header: FileHeader, fileBytes: number) {
+  private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
     this.#file = file;
-    this.#access = access;
+    this.#log = log;
     this.#header = header;
     this.#blockCount = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
   }
 
   /**
    * Opens a page file. A reader is refused a file whose magic or version it does not understand; a writer, every
-   * file whose header or size has an error, and one with pages of another program behind its block count.
+   * file whose header or size has an error, and one with pages of another program behind its block count. What a
+   * crash left unfinished a writer finishes, and a reader sees as if it were.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
-   * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `IO`
+   * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, access: Access): Promise<DiskManager> {
-    const header = FILE_HEADER.read(await readFileHead(file));
-    const fileBytes = await file.size();
+    const view = await CommittedView.open(file);
+    const header = await view.readFileHeader();
     refuseHeader(file, header, access);
-    if (access === 'write') {
-      await refuseToWrite(file, header, fileBytes);
-      // What is behind the last block now was never acknowledged.
-      if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
-    }
-    return new DiskManager(file, access, header, fileBytes);
+    if (access === 'read') return new DiskManager(view, undefined, header, await file.size());
+    const fileBytes = await file.size();
+    await refuseToWrite(view, header, fileBytes);
+    const log = await CommitLog.open(file, view);
+    // What is behind the last block now was never acknowledged.
+    if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
+    return new DiskManager(file, log, header, fileBytes);
   }
 
   /** What messages call the file. */
@@ -82,7 +78,34 @@ export class DiskManager {
     this.#assertUsable();
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
-    if (bytes < target.length) throw noBlockError(this.#file, block, block, this.#header.blockCount);
+    this.#assertHas(block, bytes, target.length);
+  }
+
+  /**
+   * Reads a block whole; for a reader, again while it is not sound and still changes: a writer may be at work on it.
+   * @param isSound - judges what `target` holds; asked after every read that has changed it
+   * @throws {@link PageStoreError} as {@link read}
+   */
+  async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<void> {
+    if (this.#file instanceof CommittedView) {
+      this.#assertUsable();
+      this.assertBlock(block);
+      this.#assertHas(block, await this.#file.readSettled(block, target, isSound), target.length);
+    } else {
+      await this.read(block, target);
+      isSound();
+    }
+  }
+
+  /** Lets a reader see what has been committed since it opened the file. @returns whether anything has; false for a writer */
+  async refresh(): Promise<boolean> {
+    this.#assertUsable();
+    if (!(this.#file instanceof CommittedView) || !(await this.#file.refresh())) return false;
+    const header = await this.#file.readFileHeader();
+    refuseHeader(this.#file, header, 'read');
+    this.#header = header;
+    this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
+    return true;
   }
 
   /**
@@ -90,92 +113,46 @@ export class DiskManager {
    * It is part of the file, and durable, once a commit says so.
    */
   async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
-    this.#assertWritable();
-    if (block >= MAX_BLOCKS) {
-      throw new PageStoreError('FILE_FULL', `the file has ${MAX_BLOCKS} blocks, the most that the format can count`, {
-        file: this.name,
-      });
-    }
+    this.#writable();
+    this.#assertCountable(block);
     await this.#file.write(source, fileOffset(block, offset));
   }
 
-  /** Makes everything written so far durable. After a failure the manager is dead: whether the bytes are on the device cannot be known. */
-  async sync(): Promise<void> {
-    this.#assertWritable();
-    await this.#orDie(() => this.#file.sync());
+  /** Adds room for so many blocks behind the last one, zero throughout; the next commit may make them part of the file. */
+  async lengthen(blocks: number): Promise<void> {
+    this.#writable();
+    this.#assertCountable(this.#blockCount + blocks - 1);
+    await this.#file.truncate(fileOffset(this.#blockCount + blocks));
   }
 
   /**
-   * Makes a batch part of the file: syncs what was written, then writes the headers and syncs those. When it
-   * resolves, the batch is durable. A failure of the first sync or later kills the manager.
+   * Makes a batch part of the file, by one sync: when it resolves, what was written and the headers that cover it
+   * are durable. A failure kills the manager; then the batch is not in the file, or, after a power cut, all of it may be.
    */
   async commit(commit: Commit): Promise<void> {
-    await this.sync();
-    const header = { ...this.#header };
-    header.blockCount += commit.addedBlocks ?? 0;
-    header.freeListHead = commit.firstFree === undefined ? header.freeListHead : encodeFreeLink(commit.firstFree);
-    const entryCount = header.entryCount + BigInt(commit.nodes ?? 0);
-    header.entryCount = entryCount < 0n ? 0n : entryCount;
-    const bytes = encodeFileHeader(header);
-    await this.#orDie(async () => {
-      const { changed } = commit;
-      if (changed) await this.#file.write(changed.head, fileOffset(changed.block));
-      await this.#file.write(bytes, 0);
-      await this.#file.sync();
-    });
-    this.#header = FILE_HEADER.read(bytes);
-    this.#blockCount = header.blockCount;
+    const log = this.#writable();
+    const { changed, added } = commit;
+    const oldHead = changed && (changed.oldHead ?? (await this.#headOf(changed.block)));
+    const change = headerChange(this.#header, commit, oldHead);
+    await this.#orDie(() => log.record(change));
+    this.#header = FILE_HEADER.read(change.fileHeader);
+    this.#blockCount = this.#header.blockCount;
     this.#copyIsOld = true;
-  }
-
-  /**
-   * Takes `count` blocks: from the free list first, then by growth.
-   * @param head - the first 64 bytes of each, such as the header of an empty page
-   * @returns their ids, in the order in which they were taken; each is durable
-   */
-  async allocate(count: number, head: Uint8Array): Promise<number[]> {
-    const taken: number[] = [];
-    while (taken.length < count) {
-      const block = await this.reuse(head);
-      if (block === undefined) break;
-      taken.push(block);
+    try {
+      // The batch is acknowledged: no failure from here on may take that back.
+      await this.#orDie(async () => {
+        await log.writeHeaders(change);
+        if (added) await writeHeaderCopy(this.#file);
+      });
+    } catch (error) {
+      this.#untold = error;
     }
-    const first = this.#blockCount;
-    const addedBlocks = count - taken.length;
-    if (addedBlocks === 0) return taken;
-    await this.undoOnFailure(async () => {
-      if (first + addedBlocks > MAX_BLOCKS) await this.write(MAX_BLOCKS, head);
-      await this.#file.truncate(fileOffset(first + addedBlocks));
-      for (let block = first; block < first + addedBlocks; block++) await this.write(block, head);
-    });
-    await this.commit({ addedBlocks });
-    for (let block = first; block < first + addedBlocks; block++) taken.push(block);
-    return taken;
   }
 
-  /** Takes the first block of the free list and gives it these first 64 bytes, durably; undefined where the list is empty. */
-  async reuse(head: Uint8Array): Promise<number | undefined> {
-    this.#assertWritable();
-    const block = decodeFreeLink(this.#header.freeListHead);
-    if (block === 0) return undefined;
-    const firstFree = await nextFree(this.#file, block, this.#blockCount);
-    await this.commit({ changed: { block, head }, firstFree });
-    return block;
-  }
-
-  /**
-   * Puts a block on the free list, durably. Its first 64 bytes become a link and zeros; the rest stays until it is used again.
-   * @param nodes - nodes that were in it
-   * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, and the codes of a damaged free list
-   */
-  async free(block: number, nodes: number): Promise<void> {
-    this.#assertWritable();
-    this.assertBlock(block);
-    if (await this.isFree(block)) {
-      throw new PageStoreError('BLOCK_FREE', `block ${block} is free already`, { file: this.name, block });
-    }
-    const head = freedBlockHead(this.#header.freeListHead);
-    await this.commit({ changed: { block, head }, firstFree: block, nodes: -nodes });
+  /** The block that follows on the free list, 0 at its end. @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is not free */
+  async nextFree(block: number): Promise<number> {
+    this.#assertUsable();
+    return nextFree(this.#file, block, this.#blockCount);
   }
 
   /** Whether a block is on the free list. Reads the list up to it. */
@@ -183,18 +160,31 @@ export class DiskManager {
     return isFree(this.#file, decodeFreeLink(this.#header.freeListHead), block, this.#blockCount);
   }
 
+  /** Syncs what commits have left to the next sync: from here on, bytes that only older headers cover may be changed. */
+  async settle(): Promise<void> {
+    const log = this.#writable();
+    if (log.unsynced) await this.#orDie(() => log.sync());
+  }
+
   /** Writes the first 64 bytes of many blocks between two syncs: of what was written before, and of themselves. */
   async commitHeads(heads: readonly { readonly block: number; readonly head: Uint8Array }[]): Promise<void> {
-    await this.sync();
+    const log = this.#writable();
     await this.#orDie(async () => {
+      await log.sync();
       for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
-      await this.#file.sync();
+      await log.sync();
     });
+  }
+
+  /** Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager; the next open decides. */
+  async overwrite(change: Overwrite): Promise<void> {
+    await this.settle();
+    await this.#orDie(() => overwrite(this.#file, change));
   }
 
   /** Runs what writes behind the last block; where it fails, cuts the file back to the blocks it had. */
   async undoOnFailure(grow: () => Promise<void>): Promise<void> {
-    this.#assertWritable();
+    this.#writable();
     try {
       await grow();
     } catch (error) {
@@ -203,22 +193,32 @@ export class DiskManager {
     }
   }
 
-  /** Writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
+  /** Syncs what is left to sync, writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
   async close(): Promise<void> {
     if (this.#dead?.code === 'FILE_CLOSED') return;
-    const alive = this.#dead === undefined;
+    const dead = this.#dead;
     this.#dead = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.name });
     try {
-      if (alive && this.#copyIsOld) await writeHeaderCopy(this.#file);
+      if (dead === undefined && this.#log) {
+        if (this.#copyIsOld) await writeHeaderCopy(this.#file);
+        if (this.#copyIsOld || this.#log.unsynced) await this.#log.sync();
+      }
     } finally {
       await this.#file.close();
     }
+    if (this.#untold !== undefined) throw this.#untold;
   }
 
   /** @throws {@link PageStoreError} `BLOCK_RANGE` for what is not one of blocks 1..blockCount-1; `BLOCK_COUNT_BEYOND_FILE` for what should be */
   assertBlock(block: number): void {
     if (block >= 1 && block < this.#blockCount) return;
     throw noBlockError(this.#file, block, this.#blockCount, this.#header.blockCount);
+  }
+
+  async #headOf(block: number): Promise<Uint8Array> {
+    const head = new Uint8Array(PAGE_HEADER_BYTES);
+    await this.read(block, head);
+    return head;
   }
 
   async #orDie(step: () => Promise<void>): Promise<void> {
@@ -231,14 +231,26 @@ export class DiskManager {
     }
   }
 
-  #assertUsable(): void {
-    if (this.#dead) throw this.#dead;
+  #assertCountable(block: number): void {
+    if (block < MAX_BLOCKS) return;
+    const message = `the file has ${MAX_BLOCKS} blocks, the most that the format can count`;
+    throw new PageStoreError('FILE_FULL', message, { file: this.name });
   }
 
-  #assertWritable(): void {
+  #assertHas(block: number, bytes: number, expected: number): void {
+    if (bytes < expected) throw noBlockError(this.#file, block, block, this.#header.blockCount);
+  }
+
+  #assertUsable(): void {
+    if (this.#dead === undefined) return;
+    this.#untold = undefined;
+    throw this.#dead;
+  }
+
+  /** The log that commits go through. */
+  #writable(): CommitLog {
     this.#assertUsable();
-    if (this.#access === 'read') {
-      throw new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: this.name });
-    }
+    if (this.#log) return this.#log;
+    throw new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: this.name });
   }
 }

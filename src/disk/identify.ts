@@ -1,15 +1,12 @@
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, FILE_MAGIC, fileHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { hex } from '../format/invariants.ts';
-import { BLOCK_BYTES, FILE_HEADER_BYTES, fileOffset, HEADER_COPY_OFFSET, SECTOR_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, FILE_HEAD_BYTES, FILE_HEADER_BYTES, fileOffset } from '../format/layout.ts';
 import { pageFormatOf } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 
 /** Blocks whose first bytes are looked at where the file header is lost. */
 const BLOCKS_TO_TRY = 16;
-
-/** How much of block 0 has a meaning: everything up to the end of the header copy's sector. */
-export const FILE_HEAD_BYTES: number = HEADER_COPY_OFFSET + SECTOR_BYTES;
 
 /**
  * Reads the part of block 0 that has a meaning, padded with zeros where the file ends before.
@@ -29,6 +26,20 @@ export async function readFileHead(
     throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: file.name, offset: 0, found });
   }
   return target;
+}
+
+/** How often block 0 is read until two reads agree. */
+const MAX_HEAD_READS = 20;
+
+/** As {@link readFileHead}, again until two reads agree: a writer may be at work on the header. @returns FILE_HEAD_BYTES bytes */
+export async function readSettledHead(file: BlockFile): Promise<Uint8Array> {
+  let head = await readFileHead(file);
+  for (let reads = 1; reads < MAX_HEAD_READS; reads++) {
+    const again = await readFileHead(file);
+    if (Buffer.compare(head, again) === 0) break;
+    head = again;
+  }
+  return head;
 }
 
 async function isPageFile(file: BlockFile, head: Uint8Array): Promise<boolean> {

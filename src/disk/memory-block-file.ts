@@ -1,8 +1,9 @@
-import type { BlockFile } from './block-file.ts';
+import type { BlockFile, Journal } from './block-file.ts';
 
 /** A {@link BlockFile} in memory, for tests and for programs that build a page file to send it somewhere. */
 export class MemoryBlockFile implements BlockFile {
   readonly name: string;
+  readonly journal: Journal = new MemoryJournal();
   #bytes: Uint8Array;
   #size: number;
 
@@ -49,5 +50,22 @@ export class MemoryBlockFile implements BlockFile {
     const grown = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
     grown.set(this.bytes);
     this.#bytes = grown;
+  }
+}
+
+/** A {@link Journal} in memory. */
+export class MemoryJournal implements Journal {
+  #bytes: Uint8Array | undefined;
+
+  async read(): Promise<Uint8Array | undefined> {
+    return this.#bytes?.slice();
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#bytes = bytes.slice();
+  }
+
+  async remove(): Promise<void> {
+    this.#bytes = undefined;
   }
 }

@@ -3,7 +3,9 @@ import { constants } from 'node:fs';
 import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
-import type { BlockFile } from './block-file.ts';
+import type { BlockFile, Journal } from './block-file.ts';
+import { ioError, syncDirectory } from './node-io.ts';
+import { NodeJournal } from './node-journal.ts';
 
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
@@ -26,11 +28,13 @@ export interface Handle {
 /** A {@link BlockFile} over a file of the operating system. It owns the handle. */
 export class NodeBlockFile implements BlockFile {
   readonly name: string;
+  readonly journal: Journal;
   readonly #handle: Handle;
 
-  constructor(name: string, handle: Handle) {
+  constructor(name: string, handle: Handle, journal: Journal) {
     this.name = name;
     this.#handle = handle;
+    this.journal = journal;
   }
 
   async size(): Promise<number> {
@@ -80,33 +84,6 @@ export class NodeBlockFile implements BlockFile {
   }
 }
 
-/** What an errno means to a person; the system's own words are terse, and in English as well. */
-const EXPLANATIONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EISDIR: 'is a directory',
-  ENOTDIR: 'part of the path is not a directory',
-  EEXIST: 'the file exists',
-  EROFS: 'read-only file system',
-  ENOSPC: 'no space left on the device; nothing that was acknowledged is lost',
-  EDQUOT: 'disk quota exceeded; nothing that was acknowledged is lost',
-  EFBIG: 'the file would be larger than the file system or a limit allows',
-  EIO: 'the device reports an input/output error',
-  EMFILE: 'too many open files',
-  ELOOP: 'too many symbolic links in the path',
-  ENAMETOOLONG: 'the name is too long',
-};
-
-function ioError(name: string, call: string, cause: unknown, offset?: number): PageStoreError {
-  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'EIO';
-  const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
-  const where = offset === undefined ? '' : ` at byte ${offset}`;
-  const detail = offset === undefined ? { file: name, errno } : { file: name, errno, offset };
-  const code = errno === 'EEXIST' ? 'FILE_EXISTS' : 'IO';
-  return new PageStoreError(code, `${call}${where}: ${what} (${errno})`, detail, cause);
-}
-
 /**
  * Opens an existing regular file.
  * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe
@@ -119,7 +96,9 @@ export async function openBlockFile(path: string, access: Access): Promise<Block
       const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';
       throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
     }
-    return new NodeBlockFile(path, await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR));
+    const journal = new NodeJournal(await realpath(path));
+    const flags = access === 'read' ? constants.O_RDONLY : constants.O_RDWR;
+    return new NodeBlockFile(path, await open(path, flags), journal);
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
   }
@@ -138,10 +117,11 @@ export async function createBlockFile(
 ): Promise<BlockFile> {
   const target = replace ? await resolveTarget(path) : path;
   const temporary = `${target}.${randomUUID()}.new`;
+  const journal = new NodeJournal(target);
   let file: BlockFile;
   try {
     if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
-    file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666));
+    file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666), journal);
   } catch (error) {
     throw ioError(path, 'create', error);
   }
@@ -150,6 +130,8 @@ export async function createBlockFile(
     if (replace) await rename(temporary, target);
     else await publish(temporary, target);
     await syncDirectory(dirname(target));
+    // One that is there belongs to a file that had the name before.
+    await journal.remove();
     return file;
   } catch (error) {
     await file.close();
@@ -193,15 +175,5 @@ async function resolveTarget(path: string): Promise<string> {
     if (error instanceof PageStoreError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
     throw ioError(path, 'create', error);
-  }
-}
-
-/** Makes the name of a new file durable: on most file systems the file's own sync does not cover it. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

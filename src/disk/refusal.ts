@@ -33,15 +33,25 @@ export async function refuseToWrite(file: BlockFile, header: FileHeader, fileByt
   }
   for (const problem of freeListHeadProblems(header, header.blockCount)) throw problemError(file, problem);
 
+  const foreign = await foreignBlockBehind(file, header.blockCount, fileBytes);
+  if (foreign) throw problemError(file, foreign);
+}
+
+/** The first page of another program behind the last block that the header counts, if there is one. */
+export async function foreignBlockBehind(
+  file: BlockFile,
+  blockCount: number,
+  fileBytes: number,
+): Promise<Problem | undefined> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
-  for (let block = header.blockCount; fileOffset(block + 1) <= fileBytes; block++) {
+  for (let block = blockCount; fileOffset(block + 1) <= fileBytes; block++) {
     await file.read(head, fileOffset(block));
     // What is left behind the last block when a batch of ours is cut off has a checksum, or is no page at all.
     if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
-    const message = `block ${block} is a page of another program, behind the ${header.blockCount} blocks that the header counts; let that program sync the file first`;
-    const detail = { file: file.name, block, offset: fileOffset(block) };
-    throw new PageStoreError('BLOCKS_UNCOUNTED', message, detail);
+    const message = `block ${block} is a page of another program, behind the ${blockCount} blocks that the header counts; let that program sync the file first`;
+    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset: fileOffset(block), message };
   }
+  return undefined;
 }
 
 /**

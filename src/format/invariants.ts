@@ -89,8 +89,8 @@ export function* fileSizeProblems(header: FileHeader, fileBytes: number): Genera
   if (rest !== 0) {
     const message = missing
       ? `the file ends ${rest} bytes into block ${wholeBlocks}: it has been cut`
-      : `the file has ${rest} bytes behind its last whole block, left by a write that was never acknowledged`;
-    const severity = missing ? 'error' : 'warning';
+      : `the file has ${rest} bytes behind its last whole block, of a batch that was not acknowledged, or is being written`;
+    const severity = missing ? 'error' : 'info';
     const offset = wholeBlocks * BLOCK_BYTES;
     yield {
       code: 'FILE_SIZE',
@@ -106,8 +106,8 @@ export function* fileSizeProblems(header: FileHeader, fileBytes: number): Genera
     const message = `blockCount is ${header.blockCount}, the file has ${wholeBlocks} whole blocks`;
     yield { code: 'BLOCK_COUNT_BEYOND_FILE', severity: 'error', ...at, expected: String(wholeBlocks), message };
   } else if (wholeBlocks > header.blockCount) {
-    const message = `${wholeBlocks - header.blockCount} blocks behind blockCount (${header.blockCount}) are no part of the file yet`;
-    yield { code: 'BLOCKS_UNCOUNTED', severity: 'warning', ...at, expected: String(wholeBlocks), message };
+    const message = `${wholeBlocks - header.blockCount} blocks behind blockCount (${header.blockCount}) are no part of the file: of a batch that was not acknowledged, or is being written`;
+    yield { code: 'BLOCKS_UNCOUNTED', severity: 'info', ...at, expected: String(wholeBlocks), message };
   }
 }
 

@@ -17,6 +17,8 @@ export const ROOT_DESCRIPTOR_BYTES = 18;
 export const COMMIT_RECORD_OFFSETS: readonly [number, number] = [8 * SECTOR_BYTES, 16 * SECTOR_BYTES];
 /** Offset in block 0 of the copy of the file header and root descriptor. */
 export const HEADER_COPY_OFFSET: number = 24 * SECTOR_BYTES;
+/** How much of block 0 has a meaning: everything up to the end of the header copy's sector. */
+export const FILE_HEAD_BYTES: number = HEADER_COPY_OFFSET + SECTOR_BYTES;
 
 export const PAGE_HEADER_BYTES = 64;
 /** Where the first node of a page goes. */

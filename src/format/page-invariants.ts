@@ -30,6 +30,16 @@ export function firstPageError(page: Page, blockId: number): Problem | undefined
   return undefined;
 }
 
+/** All problems of a page that has no error; undefined for one that has. */
+export function problemsIfSound(page: Page, blockId: number): Problem[] | undefined {
+  const problems: Problem[] = [];
+  for (const problem of pageProblems(page, blockId)) {
+    if (problem.severity === 'error') return undefined;
+    problems.push(problem);
+  }
+  return problems;
+}
+
 function at(blockId: number, field: keyof PageHeader): { block: number; offset: number } {
   return { block: blockId, offset: fileOffset(blockId, PAGE_HEADER.offsetOf(field)) };
 }

@@ -1,5 +1,9 @@
-import type { Commit, DiskManager } from '../disk/disk-manager.ts';
+import { crc32 } from '../bytes/checksum.ts';
+import { reuseBlock } from '../disk/allocation.ts';
+import type { DiskManager } from '../disk/disk-manager.ts';
+import type { ChangedHead } from '../disk/header-change.ts';
 import { PageStoreError } from '../errors.ts';
+import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
@@ -84,7 +88,7 @@ export class Appender {
     if (first !== undefined && this.#addPage(nodeBytes)) return [];
     this.#assertNodeFits(nodeBytes);
     if (this.#stagedNodes > 0) return this.commit();
-    const reused = await this.#disk.reuse(emptyPageHead(this.#format ?? 'v1'));
+    const reused = await reuseBlock(this.#disk, emptyPageHead(this.#format ?? 'v1'));
     this.#continueIn(reused ?? this.#disk.blockCount, this.#newWriter(), reused !== undefined);
     return [];
   }
@@ -115,8 +119,8 @@ export class Appender {
   async #commit(counted: number): Promise<RefRun[]> {
     const disk = this.#disk;
     const runs: RefRun[] = [];
-    let changed: Commit['changed'];
-    let addedBlocks = 0;
+    let changed: ChangedHead | undefined;
+    const added = { count: 0, headsCrc: 0 };
     const lastPage = this.#pages.at(-1);
     await disk.undoOnFailure(async () => {
       for (const page of this.#pages) {
@@ -125,11 +129,15 @@ export class Appender {
         if (count === 0) continue;
         runs.push({ block, slot: firstSlot, count });
         const head = await this.#writePage(page, page === lastPage ? 'open' : 'full');
-        if (inFile) changed = { block, head };
-        else addedBlocks++;
+        if (inFile) {
+          changed = { block, head, oldHead: writer.block.subarray(0, PAGE_HEADER_BYTES) };
+        } else {
+          added.count++;
+          added.headsCrc = crc32(head, added.headsCrc);
+        }
       }
     });
-    await disk.commit({ ...(changed && { changed }), addedBlocks, nodes: counted });
+    await disk.commit({ ...(changed && { changed }), ...(added.count > 0 && { added }), nodes: counted });
     this.#continueAfterCommit(changed?.head);
     return runs;
   }

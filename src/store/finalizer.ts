@@ -43,6 +43,8 @@ export class Finalizer {
    * @param signal - stops it between two pages: what was sealed before is durable and reported
    */
   async run(blocks: readonly number[] | undefined, signal: AbortSignal | undefined): Promise<void> {
+    // A directory may be moved to where one was that only an older header names.
+    await this.#disk.settle();
     try {
       for (const block of blocks ? new Set(blocks) : blockIds(this.#disk.header.blockCount)) {
         signal?.throwIfAborted();

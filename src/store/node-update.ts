@@ -6,8 +6,8 @@ import { assertSlot, readSoundPage } from './page-reader.ts';
 import type { PageRef } from './page-ref.ts';
 
 /**
- * Writes a node over one of the same length, durably. It is the one change that overwrites committed bytes: cut off
- * half way, it leaves a page whose checksum does not match.
+ * Writes a node over one of the same length, durably: a crash leaves the old node or the new one. It is the one change
+ * of the store that overwrites committed bytes.
  * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link readSoundPage}
  */
 export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Array): Promise<void> {
@@ -19,7 +19,9 @@ export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Arr
     const message = `the node at ${block}:${slot} has ${old.length} bytes and can be replaced by as many, not ${node.length}`;
     throw new PageStoreError('NODE_LENGTH', message, { file: disk.name, block, slot });
   }
+  const image = page.block.slice();
   old.set(node);
-  await disk.write(block, node, page.directory.nodeOffset(slot));
-  await disk.commit({ changed: { block, head: resealedHead(page) } });
+  const start = page.directory.nodeOffset(slot);
+  const changed = { start, end: start + node.length };
+  await disk.overwrite({ block, image, bytes: node, changed, head: resealedHead(page) });
 }

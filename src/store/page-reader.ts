@@ -1,7 +1,8 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
-import { hex } from '../format/invariants.ts';
+import { hex, type Problem } from '../format/invariants.ts';
+import { decodeFreeLink } from '../format/pointer.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/page-v2.ts';
@@ -25,12 +26,20 @@ export async function readSoundPage(
   target: Uint8Array = new Uint8Array(BLOCK_BYTES),
   scratch?: DirectoryScratch,
 ): Promise<Page> {
-  await disk.read(block, target);
-  const page = decodePage(target, scratch);
-  if (page === undefined) throw await noPageError(disk, block, target);
-  const problem = firstPageError(page, block);
-  if (problem) throw problemError(disk, problem);
-  return page;
+  const found: { page?: Page | undefined; problem?: Problem | undefined } = {};
+  await disk.readSettled(block, target, () => {
+    found.page = decodePage(target, scratch);
+    found.problem = found.page && firstPageError(found.page, block);
+    return found.page ? found.problem === undefined : beginsWithLink(target);
+  });
+  if (found.page === undefined) throw await noPageError(disk, block, target);
+  if (found.problem) throw problemError(disk, found.problem);
+  return found.page;
+}
+
+/** Whether the first eight bytes of a block could be the link of a free one. */
+function beginsWithLink(block: Uint8Array): boolean {
+  return decodeFreeLink(new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true)) >= 0;
 }
 
 async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array): Promise<PageStoreError> {

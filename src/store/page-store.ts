@@ -1,17 +1,19 @@
+import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { writeNewFile } from '../disk/new-file.ts';
 import { createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
-import { emptyPageHead, nodeOf, type Page } from '../format/page.ts';
+import { emptyPageHead, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
+import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import { assertBlockId, assertBytes, assertCount, assertPageFormat, assertRange, assertRef } from './arguments.ts';
 import { EntryCount } from './entry-count.ts';
 import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
 import { Mutex } from './mutex.ts';
+import { NodeReader } from './node-reader.ts';
 import { updateNode } from './node-update.ts';
-import { PageCache } from './page-cache.ts';
-import { assertNoTrie, assertSlot, readSoundPage, soundPages } from './page-reader.ts';
+import { assertNoTrie, soundPages } from './page-reader.ts';
 import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
 import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
@@ -23,14 +25,21 @@ import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
 export class PageStore {
   readonly #disk: DiskManager;
   readonly #appender: Appender;
+  readonly #queue: AppendQueue;
   readonly #writer = new Mutex();
-  readonly #cache = new PageCache();
+  readonly #reader: NodeReader;
   readonly #entryCount: EntryCount;
 
   private constructor(disk: DiskManager, pageFormat: PageFormat | undefined) {
     this.#disk = disk;
+    this.#reader = new NodeReader(disk);
     this.#entryCount = new EntryCount(disk);
     this.#appender = new Appender(disk, this.#entryCount, pageFormat);
+    this.#queue = new AppendQueue(
+      this.#appender,
+      (work) => this.#exclusive(work),
+      (runs) => this.#changed(runs),
+    );
   }
 
   /**
@@ -70,15 +79,13 @@ export class PageStore {
   }
 
   /**
-   * Appends one node. Its bytes are copied at once.
+   * Appends one node. Its bytes are copied at once. Calls that wait at the same time share one sync.
    * @returns where it is, once it is durable
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of what is wrong with the last page
    */
   async append(node: Uint8Array): Promise<PageRef> {
     assertBytes(node);
-    const [run] = await this.appendMany([node.slice()]);
-    if (run === undefined) throw new Error('a node was appended, and no ref came back');
-    return { block: run.block, slot: run.slot };
+    return this.#queue.append(node.slice());
   }
 
   /**
@@ -135,15 +142,13 @@ export class PageStore {
   }
 
   /**
-   * Reads one node.
+   * Reads one node. In a file opened for reading that may also be one that a writer has committed since.
    * @returns a copy of its bytes
    * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
    */
   async read(ref: PageRef): Promise<Uint8Array> {
     assertRef(ref);
-    const page = await this.readPage(ref.block);
-    assertSlot(this.#disk, page, ref);
-    return nodeOf(page, ref.slot).slice();
+    return this.#reader.read(ref);
   }
 
   /**
@@ -152,12 +157,7 @@ export class PageStore {
    */
   async readPage(block: number): Promise<Page> {
     assertBlockId(block);
-    const cached = this.#cache.get(block);
-    if (cached) return cached;
-    const generation = this.#cache.generation;
-    const page = await readSoundPage(this.#disk, block);
-    this.#cache.put(block, page, generation);
-    return page;
+    return this.#reader.readPage(block);
   }
 
   /** Reads all pages in the order of their blocks. A page is valid until the next one is asked for. */
@@ -185,7 +185,7 @@ export class PageStore {
     return this.#exclusive(async () => {
       this.#changing();
       const format = pageFormat ?? (await lastPageFormat(this.#disk));
-      return this.#disk.allocate(count, emptyPageHead(format));
+      return allocateBlocks(this.#disk, count, emptyPageHead(format));
     });
   }
 
@@ -200,7 +200,7 @@ export class PageStore {
       assertNoTrie(this.#disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
       this.#changing();
-      await this.#disk.free(block, nodes);
+      await freeBlock(this.#disk, block, nodes);
     });
   }
 
@@ -223,7 +223,7 @@ export class PageStore {
 
   /** Closes the file. What is staged and not committed is dropped. */
   async close(): Promise<void> {
-    this.#cache.clear();
+    this.#reader.clear();
     await this.#writer.run(() => this.#disk.close());
   }
 
@@ -235,13 +235,13 @@ export class PageStore {
   }
 
   #changed(runs: RefRun[]): RefRun[] {
-    for (const run of runs) this.#cache.drop(run.block);
+    for (const run of runs) this.#reader.drop(run.block);
     return runs;
   }
 
   /** Pages are about to change behind the appender's back. */
   #changing(): void {
     this.#appender.reset();
-    this.#cache.clear();
+    this.#reader.clear();
   }
 }

@@ -28,6 +28,8 @@ export interface VerifySummary {
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
   readonly nodes: number;
+  /** Whether a writer was at work: then what needs all blocks as of one moment (free list, counts) was not checked. */
+  readonly changed: boolean;
   readonly findings: Readonly<Record<Severity, number>>;
 }
 

@@ -1,5 +1,7 @@
 import type { BlockFile } from '../disk/block-file.ts';
+import { CommittedView } from '../disk/committed-view.ts';
 import { type BlockSet, RawBlocks } from '../disk/raw-blocks.ts';
+import { foreignBlockBehind } from '../disk/refusal.ts';
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import {
   fileHeaderProblems,
@@ -13,7 +15,7 @@ import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../format/layou
 import { decodePage, type Page } from '../format/page.ts';
 import { PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
 import { DirectoryScratch } from '../format/page-v2.ts';
-import { pageProblems } from '../format/page-invariants.ts';
+import { pageProblems, problemsIfSound } from '../format/page-invariants.ts';
 import { rootProblems } from '../format/root-invariants.ts';
 import { decodeFreeLink, decodePointer } from '../format/pointer.ts';
 import type { FindingSink, VerifyOptions, VerifySummary } from './finding.ts';
@@ -31,12 +33,14 @@ export async function verifyFile(
   report: FindingSink,
   options: VerifyOptions = {},
 ): Promise<VerifySummary> {
-  return new FileCheck(await RawBlocks.open(file), report, options).run();
+  const view = await CommittedView.open(file);
+  return new FileCheck(view, await RawBlocks.open(view), report, options).run();
 }
 
 const BLANK_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
 class FileCheck {
+  readonly #view: CommittedView;
   readonly #raw: RawBlocks;
   readonly #report: FindingSink;
   readonly #options: VerifyOptions;
@@ -48,7 +52,8 @@ class FileCheck {
   /** Slots of the page that the root descriptor points to; -1 where that is no page. */
   #rootPageSlots = -1;
 
-  constructor(raw: RawBlocks, report: FindingSink, options: VerifyOptions) {
+  constructor(view: CommittedView, raw: RawBlocks, report: FindingSink, options: VerifyOptions) {
+    this.#view = view;
     this.#raw = raw;
     this.#report = report;
     this.#options = options;
@@ -61,6 +66,7 @@ class FileCheck {
     // A header that does not verify cannot say how many blocks there are; the file's size can.
     const blocks = headerIsSound && header.blockCount > 0 ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
     await this.#addAll(fileSizeProblems(header, fileBytes));
+    await this.#addForeignBlock(fileBytes);
     await this.#addAll(freeListHeadProblems(header, blocks));
     await this.#addAll(rootProblems(header, block0, blocks));
     await this.#addAll(headerCopyProblems(block0));
@@ -70,18 +76,20 @@ class FileCheck {
     const scratch = new DirectoryScratch();
     for (let block = 1; block < blocks; block++) {
       this.#options.signal?.throwIfAborted();
-      await this.#raw.read(block, target);
-      const page = decodePage(target, scratch);
-      if (page) await this.#checkPage(page, block);
+      const { page, problems } = await this.#readPage(block, target, scratch);
+      if (page) await this.#checkPage(page, block, problems ?? pageProblems(page, block));
       else this.#others.add(block, linkOf(target), BLANK_BLOCK.equals(target));
       if (block === rootPage?.block && page) this.#rootPageSlots = page.directory.count;
       await this.#options.onProgress?.(block + 1, blocks);
     }
 
     const { free, problems } = checkFreeList(header, this.#others, blocks);
-    await this.#addAll(problems);
-    await this.#checkOthers(free);
-    await this.#checkTotals(rootPage);
+    const changed = await this.#view.refresh();
+    if (!changed) {
+      await this.#addAll(problems);
+      await this.#checkOthers(free);
+      await this.#checkTotals(rootPage);
+    }
     return {
       file: file.name,
       bytes: fileBytes,
@@ -90,14 +98,31 @@ class FileCheck {
       freeBlocks: free.size,
       unwrittenBlocks: this.#unwritten,
       nodes: this.#nodes,
+      changed,
       findings: this.#findings,
     };
   }
 
-  async #checkPage(page: Page, block: number): Promise<void> {
+  /** Reads a block: again, where it does not look sound, for as long as it changes. */
+  async #readPage(block: number, target: Uint8Array, scratch: DirectoryScratch): Promise<PageFound> {
+    let found: PageFound = {};
+    const bytes = await this.#view.readSettled(block, target, () => {
+      const page = decodePage(target, scratch);
+      if (page === undefined) {
+        found = {};
+        return linkOf(target) !== NO_LINK;
+      }
+      found = { page, problems: problemsIfSound(page, block) };
+      return found.problems !== undefined;
+    });
+    target.fill(0, bytes);
+    return found;
+  }
+
+  async #checkPage(page: Page, block: number, problems: Iterable<Problem>): Promise<void> {
     this.#pages++;
     this.#nodes += page.directory.count;
-    for (const problem of pageProblems(page, block)) {
+    for (const problem of problems) {
       const required = problem.code === 'PAGE_CHECKSUM_ABSENT' && this.#options.requireChecksums === true;
       await this.#add(required ? { ...problem, severity: 'error' } : problem);
     }
@@ -106,6 +131,11 @@ class FileCheck {
       const message = `page ${block}: not finalized`;
       await this.#add({ code: 'PAGE_NOT_FINALIZED', severity: 'error', block, offset, message });
     }
+  }
+
+  async #addForeignBlock(fileBytes: number): Promise<void> {
+    const problem = await foreignBlockBehind(this.#view, this.#raw.header.blockCount, fileBytes);
+    if (problem) await this.#add({ ...problem, severity: 'warning' });
   }
 
   /** The blocks that are no pages have to be free, or never written. */
@@ -167,6 +197,12 @@ class FileCheck {
     this.#findings[problem.severity]++;
     await this.#report({ ...problem, file: this.#raw.file.name });
   }
+}
+
+/** What a block holds if that is a page, and what there is to say of one without an error. */
+interface PageFound {
+  readonly page?: Page;
+  readonly problems?: readonly Problem[] | undefined;
 }
 
 /** A block taken from the end of the free list and never written looks as a page does that lost its first bytes. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { allocateBlocks, freeBlock } from '../../src/disk/allocation.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { writeNewFile } from '../../src/disk/new-file.ts';
@@ -94,11 +95,11 @@ describe('blocks', () => {
   test('are taken from the free list, last freed first, and then by growth', async () => {
     const file = new MemoryBlockFile(await newBytes(3));
     const disk = await DiskManager.open(file, 'write');
-    await disk.free(1, 0);
-    await disk.free(3, 0);
+    await freeBlock(disk, 1, 0);
+    await freeBlock(disk, 3, 0);
     expect([...specFreeList(Buffer.from(file.bytes))]).toEqual([3, 1]);
     expect(file.bytes.subarray(fileOffset(3) + 8, fileOffset(3) + 64).every((byte) => byte === 0)).toBe(true);
-    expect(await disk.allocate(4, HEAD)).toEqual([3, 1, 4, 5]);
+    expect(await allocateBlocks(disk, 4, HEAD)).toEqual([3, 1, 4, 5]);
     expect(disk.blockCount).toBe(6);
     expect(file.bytes.length).toBe(6 * BLOCK_BYTES);
     expect(specFreeList(Buffer.from(file.bytes)).size).toBe(0);
@@ -106,9 +107,10 @@ describe('blocks', () => {
 
   test('that are free, or not there, or the header, cannot be freed', async () => {
     const disk = await opening(await newBytes(2), 'write');
-    await disk.free(1, 0);
-    await expect(disk.free(1, 0)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
-    for (const block of [0, 3, 99]) await expect(disk.free(block, 0)).rejects.toMatchObject({ code: 'BLOCK_RANGE' });
+    await freeBlock(disk, 1, 0);
+    await expect(freeBlock(disk, 1, 0)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+    for (const block of [0, 3, 99])
+      await expect(freeBlock(disk, block, 0)).rejects.toMatchObject({ code: 'BLOCK_RANGE' });
   });
 
   test.each([
@@ -120,27 +122,35 @@ describe('blocks', () => {
     const bytes = await newBytes(3);
     const file = new MemoryBlockFile(bytes);
     const disk = await DiskManager.open(file, 'write');
-    await disk.free(1, 0);
-    await disk.free(2, 0);
+    await freeBlock(disk, 1, 0);
+    await freeBlock(disk, 2, 0);
     new DataView(file.bytes.buffer).setBigUint64(fileOffset(1), link, true);
     await expect(disk.isFree(3)).rejects.toMatchObject({ code });
   });
 });
 
 describe('a commit', () => {
-  test('syncs what was written, then writes the headers, then syncs those', async () => {
+  test('writes a record behind what was written, syncs once, and only then writes the headers home', async () => {
     const file = new RecordingBlockFile(await newBytes(1));
     const disk = await DiskManager.open(file, 'write');
     file.operations = [];
     await disk.write(2, new Uint8Array(BLOCK_BYTES));
-    await disk.commit({ changed: { block: 1, head: HEAD }, addedBlocks: 1 });
+    await disk.commit({ changed: { block: 1, head: HEAD, oldHead: HEAD }, added: { count: 1, headsCrc: 0 } });
     const steps = file.operations.map((step) =>
       step.kind === 'write' ? `write ${step.position}+${step.bytes.length}` : step.kind,
     );
-    expect(steps).toEqual(['write 524288+262144', 'sync', 'write 262144+64', 'write 0+64', 'sync']);
+    expect(steps).toEqual([
+      'write 524288+262144',
+      'write 8192+172',
+      'sync',
+      'write 262144+64',
+      'write 0+64',
+      'read',
+      'write 12288+86',
+    ]);
   });
 
-  test('whose sync fails kills the handle: nothing is tried again', async () => {
+  test('whose sync fails takes its record back and kills the handle: nothing is tried again', async () => {
     const file = new RecordingBlockFile(await newBytes(1));
     const disk = await DiskManager.open(file, 'write');
     file.operations = [];
@@ -149,7 +159,9 @@ describe('a commit', () => {
     file.failOn = () => undefined;
     await expect(disk.commit({})).rejects.toMatchObject({ code: 'IO' });
     await expect(disk.read(1, new Uint8Array(8))).rejects.toMatchObject({ code: 'IO' });
-    expect(file.operations).toEqual([]);
+    const record = { kind: 'write', position: 8192 };
+    expect(file.operations).toMatchObject([record, { ...record, bytes: new Uint8Array(172) }]);
+    file.operations = [];
     await disk.close();
     expect(file.operations).toEqual([{ kind: 'close' }]);
   });
@@ -166,7 +178,7 @@ describe('closing', () => {
     await (await DiskManager.open(file, 'write')).close();
     expect(file.count('write')).toBe(0);
     const disk = await DiskManager.open(file, 'write');
-    await disk.allocate(1, HEAD);
+    await allocateBlocks(disk, 1, HEAD);
     await disk.close();
     expect(headerCopyState(file.bytes)).toBe('sound');
     expect(file.bytes.slice(12_288, 12_288 + 64)).toEqual(file.bytes.slice(0, 64));

@@ -11,6 +11,7 @@ import {
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { createBlockFile, type Handle, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
@@ -35,7 +36,7 @@ function shortHandle(handle: Awaited<ReturnType<typeof open>>): Handle {
 
 describe('a block file over a file handle', () => {
   test('reads and writes the whole, though the system does it in small pieces', async () => {
-    const file = new NodeBlockFile('short', shortHandle(await open(join(folder, 'short'), 'w+')));
+    const file = new NodeBlockFile('short', shortHandle(await open(join(folder, 'short'), 'w+')), new MemoryJournal());
     const bytes = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
     await file.write(bytes, 5);
     const target = new Uint8Array(1000);
@@ -48,7 +49,7 @@ describe('a block file over a file handle', () => {
   test('a system that takes no byte and gives no error is an error, not a loop without end', async () => {
     const handle = await open(join(folder, 'stuck'), 'w+');
     const stuck = { ...shortHandle(handle), write: async () => ({ bytesWritten: 0 }) };
-    const file = new NodeBlockFile('stuck', stuck);
+    const file = new NodeBlockFile('stuck', stuck, new MemoryJournal());
     await expect(file.write(text('x'), 0)).rejects.toMatchObject({ code: 'IO' });
     await file.close();
   });
@@ -64,7 +65,7 @@ describe('a block file over a file handle', () => {
     expect(disk.blockCount).toBe(12_582_913);
     const written = new Uint8Array(BLOCK_BYTES).fill(0xa5);
     await disk.write(block, written);
-    await disk.sync();
+    await disk.commit({});
     const read = new Uint8Array(BLOCK_BYTES);
     await disk.read(block, read);
     expect(Buffer.compare(read, written)).toBe(0);

@@ -1,5 +1,5 @@
 import type { BlockFile } from '../../src/disk/block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile, MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 
 export type Operation =
@@ -11,6 +11,7 @@ export type Operation =
 /** A block file in memory that remembers what was done to it, and fails where it is told to. */
 export class RecordingBlockFile implements BlockFile {
   readonly name = 'recording';
+  readonly journal = new MemoryJournal();
   readonly inner: MemoryBlockFile;
   operations: Operation[] = [];
   /** Asked before each operation; the errno that it gives is what the operation fails with. */

@@ -8,8 +8,12 @@ import { verifyAll } from '../support/verify.ts';
 test('each block is read once, in order', async () => {
   const file = new RecordingBlockFile(await fileWithFreeList());
   await verifyFile(file, () => undefined);
-  const reads = file.operations.map((step) => (step.kind === 'read' ? [step.position, step.length] : step.kind));
-  expect(reads).toEqual([0, 1, 2, 3, 4, 5, 6].map((block) => [fileOffset(block), BLOCK_BYTES]));
+  const reads = file.operations.filter((step) => step.kind === 'read');
+  const whole = reads.filter(({ length }) => length === BLOCK_BYTES).map(({ position }) => position);
+  expect(whole).toEqual([0, 1, 2, 3, 4, 5, 6].map((block) => fileOffset(block)));
+  // What is left is looking for commits that are not home yet.
+  const bytes = reads.reduce((sum, { length }) => sum + length, 0);
+  expect(bytes - 7 * BLOCK_BYTES).toBeLessThan(BLOCK_BYTES / 2);
   expect(file.count('write')).toBe(0);
 });
 

@@ -1,0 +1,180 @@
+import { crc32 } from '../bytes/checksum.ts';
+import type { CommitRecord } from '../format/commit-record.ts';
+import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { BLOCK_BYTES, FILE_HEADER_BYTES, fileOffset } from '../format/layout.ts';
+import { type BeforeImage, decodeJournal, journalState } from '../format/journal.ts';
+import { PageStoreError } from '../errors.ts';
+import type { BlockFile, Journal } from './block-file.ts';
+import { readSettledHead } from './identify.ts';
+import { isHome, judgeRecord, recordsIn } from './commit-judgement.ts';
+
+/** How often something that changes while it is read, and is not sound, is read again. */
+const MAX_READS = 20;
+
+/** 64 bytes that a commit record knows and that have not reached their place yet. */
+interface PendingHead {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+  /** CRC-32 of what they replace: they count as long as that is what the file has there. */
+  readonly replaces: number;
+}
+
+/** What commit records and a journal say of a file. */
+interface Recovery {
+  /** The file header, records of commits and header copy, as they were read. */
+  readonly head: Uint8Array;
+  readonly pending: readonly PendingHead[];
+  readonly before: BeforeImage | undefined;
+  /** The last record, standing or not; undefined where there is none. */
+  readonly lastRecord: CommitRecord | undefined;
+  /** Whether the file has all that the last record says. */
+  readonly lastIsHome: boolean;
+}
+
+/**
+ * A page file as its last commit left it, for those who write nothing: headers that only a commit record has
+ * yet, and a block whose overwriting was cut off, are put right on the way from the file to the reader.
+ * A writer may be at work on the file meanwhile: what has reached its place by then is read from there.
+ */
+export class CommittedView implements BlockFile {
+  readonly name: string;
+  readonly #file: BlockFile;
+  #recovery: Recovery;
+
+  private constructor(file: BlockFile, head: Uint8Array) {
+    this.name = file.name;
+    this.#file = file;
+    this.#recovery = { head, pending: [], before: undefined, lastRecord: undefined, lastIsHome: true };
+  }
+
+  /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
+  static async open(file: BlockFile): Promise<CommittedView> {
+    const view = new CommittedView(file, await readSettledHead(file));
+    await view.#judge(await file.journal.read());
+    return view;
+  }
+
+  get journal(): Journal {
+    return this.#file.journal;
+  }
+
+  /** What commit records and the journal say; a writer that opens the file carries it out. */
+  get recovery(): Readonly<Recovery> {
+    return this.#recovery;
+  }
+
+  /** Looks at the commit records and the journal again. @returns whether the file header or a record has changed since */
+  async refresh(): Promise<boolean> {
+    const head = await readSettledHead(this.#file);
+    const changed = Buffer.compare(head, this.#recovery.head) !== 0;
+    const journal = await this.#file.journal.read();
+    // To judge a record may take reading many blocks.
+    if (!changed && journal === undefined && this.#recovery.before === undefined) return false;
+    const fresh = new CommittedView(this.#file, head);
+    await fresh.#judge(journal);
+    this.#recovery = fresh.#recovery;
+    return changed;
+  }
+
+  /**
+   * Reads a block until it is sound, or the same twice: a writer may be at work on it.
+   * @param target - 262,144 bytes
+   * @param isSound - judges what `target` holds; asked after every read that has changed it
+   * @returns the bytes that the file has of the block
+   */
+  async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<number> {
+    let bytes = await this.read(target, fileOffset(block));
+    for (let reads = 1; !isSound() && reads < MAX_READS; reads++) {
+      const sum = crc32(target);
+      await this.refresh();
+      bytes = await this.read(target, fileOffset(block));
+      if (crc32(target) === sum) break;
+    }
+    return bytes;
+  }
+
+  /** The file header as of the last commit. */
+  async readFileHeader(): Promise<FileHeader> {
+    const bytes = new Uint8Array(FILE_HEADER_BYTES);
+    await this.read(bytes, 0);
+    return FILE_HEADER.read(bytes);
+  }
+
+  async size(): Promise<number> {
+    return this.#file.size();
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    const bytes = await this.#file.read(target, position);
+    const { before, pending } = this.#recovery;
+    if (before) await this.#layImage(before, target, position);
+    for (const head of pending) await this.#layHead(head, target, position);
+    return bytes;
+  }
+
+  async write(): Promise<void> {
+    throw this.#readOnly();
+  }
+
+  async truncate(): Promise<void> {
+    throw this.#readOnly();
+  }
+
+  async sync(): Promise<void> {
+    throw this.#readOnly();
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  #readOnly(): PageStoreError {
+    return new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: this.name });
+  }
+
+  /** Takes the journal, and then each record on what the one before left. */
+  async #judge(journal: Uint8Array | undefined): Promise<void> {
+    const { head } = this.#recovery;
+    const before = journal && decodeJournal(journal);
+    if (before) this.#recovery = { ...this.#recovery, before };
+    for (const record of recordsIn(head)) {
+      const lastIsHome = await isHome(this, record);
+      this.#recovery = { ...this.#recovery, lastRecord: record, lastIsHome };
+      if (lastIsHome || !(await judgeRecord(this, record))) continue;
+      const pending = this.#recovery.pending.slice();
+      pending.push({ position: 0, bytes: record.fileHeader, replaces: record.oldFileHeaderCrc });
+      if (record.block !== 0) {
+        const position = fileOffset(record.block);
+        pending.push({ position, bytes: record.blockHead, replaces: record.oldPageHeaderCrc });
+      }
+      this.#recovery = { ...this.#recovery, pending };
+    }
+  }
+
+  async #layHead({ position, bytes, replaces }: PendingHead, target: Uint8Array, from: number): Promise<void> {
+    const start = Math.max(position, from);
+    const end = Math.min(position + bytes.length, from + target.length);
+    if (end <= start) return;
+    const isWhole = end - start === bytes.length;
+    const head = isWhole ? target.subarray(start - from, end - from) : new Uint8Array(bytes.length);
+    if (isWhole) {
+      if (crc32(head) === replaces) head.set(bytes);
+    } else {
+      // What a part of it is to be, only all of it can say.
+      await this.read(head, position);
+      target.set(head.subarray(start - position, end - position), start - from);
+    }
+  }
+
+  async #layImage(before: BeforeImage, target: Uint8Array, from: number): Promise<void> {
+    const position = fileOffset(before.block);
+    const start = Math.max(position, from);
+    const end = Math.min(position + BLOCK_BYTES, from + target.length);
+    if (end <= start) return;
+    const now = new Uint8Array(BLOCK_BYTES);
+    await this.#file.read(now, position);
+    const state = journalState(before, now);
+    const image = state === 'cut off' || state === 'before' ? before.image : now;
+    target.set(image.subarray(start - position, end - position), start - from);
+  }
+}

@@ -1,0 +1,59 @@
+import { crc32 } from '../bytes/checksum.ts';
+import { COMMIT_KIND } from '../format/commit-record.ts';
+import { encodeFileHeader, type FileHeader } from '../format/file-header.ts';
+import { PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { encodeFreeLink } from '../format/pointer.ts';
+import type { HeaderChange } from './commit-log.ts';
+
+/** New first 64 bytes of a block that is in the file already. */
+export interface ChangedHead {
+  readonly block: number;
+  readonly head: Uint8Array;
+  /** The 64 bytes that they replace; read from the file unless given. */
+  readonly oldHead?: Uint8Array;
+  /** Whether they are the link of a freed block, and not a page header. */
+  readonly isLink?: boolean;
+}
+
+/** Blocks written behind the last one, whole. */
+export interface AddedBlocks {
+  readonly count: number;
+  /** CRC-32 over the first 64 bytes of each, in their order. */
+  readonly headsCrc: number;
+}
+
+/** The headers that make a batch part of the file. Everything they cover has been written before. */
+export interface Commit {
+  readonly changed?: ChangedHead;
+  readonly added?: AddedBlocks;
+  /** Id of the first free block, 0 for none; the same as before unless given. */
+  readonly firstFree?: number;
+  /** Nodes added (or, negative, removed); counted in the header where the header counts. */
+  readonly nodes?: number;
+}
+
+/**
+ * What a commit changes in the headers of a file.
+ * @param header - the file header so far
+ * @param oldHead - the 64 bytes that `changed.head` replaces
+ */
+export function headerChange(header: FileHeader, commit: Commit, oldHead: Uint8Array | undefined): HeaderChange {
+  const { changed, added, firstFree, nodes = 0 } = commit;
+  const entryCount = header.entryCount + BigInt(nodes);
+  const next = {
+    ...header,
+    blockCount: header.blockCount + (added?.count ?? 0),
+    freeListHead: firstFree === undefined ? header.freeListHead : encodeFreeLink(firstFree),
+    entryCount: entryCount < 0n ? 0n : entryCount,
+  };
+  return {
+    block: changed?.block ?? 0,
+    oldPageHeaderCrc: oldHead ? crc32(oldHead) : 0,
+    oldFileHeaderCrc: crc32(encodeFileHeader(header)),
+    kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
+    blockHead: changed?.head ?? new Uint8Array(PAGE_HEADER_BYTES),
+    fileHeader: encodeFileHeader(next),
+    oldBlockCount: header.blockCount,
+    addedHeadersCrc: added?.headsCrc ?? 0,
+  };
+}

@@ -1,0 +1,70 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Journal } from './block-file.ts';
+import { JOURNAL_BYTES } from '../format/journal.ts';
+import { ioError, syncDirectory } from './node-io.ts';
+
+/** A {@link Journal} that is a file beside the page file: its path and `.journal`. */
+export class NodeJournal implements Journal {
+  readonly path: string;
+
+  /** @param pageFile - the path of the page file, without symbolic links */
+  constructor(pageFile: string) {
+    this.path = `${pageFile}.journal`;
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    try {
+      return await withFile(this.path, constants.O_RDONLY, async (handle) => {
+        // A byte more than a journal has: whatever else is there under the name is not taken for one.
+        const bytes = new Uint8Array(JOURNAL_BYTES + 1);
+        let done = 0;
+        while (done < bytes.length) {
+          const { bytesRead } = await handle.read(bytes, done, bytes.length - done, done);
+          if (bytesRead === 0) break;
+          done += bytesRead;
+        }
+        return bytes.subarray(0, done);
+      });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw ioError(this.path, 'read journal', error);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      await withFile(this.path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, async (handle) => {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      });
+      await syncDirectory(dirname(this.path));
+    } catch (error) {
+      throw ioError(this.path, 'write journal', error);
+    }
+  }
+
+  async remove(): Promise<void> {
+    try {
+      await unlink(this.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw ioError(this.path, 'remove journal', error);
+    }
+    try {
+      await syncDirectory(dirname(this.path));
+    } catch (error) {
+      throw ioError(this.path, 'remove journal', error);
+    }
+  }
+}
+
+async function withFile<T>(path: string, flags: number, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(path, flags, 0o666);
+  try {
+    return await work(handle);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,54 @@
+import { crc32 } from '../bytes/checksum.ts';
+import { PageStoreError } from '../errors.ts';
+import type { ByteRange } from '../format/directory.ts';
+import { type BeforeImage, encodeJournal, journalState } from '../format/journal.ts';
+import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
+import type { BlockFile } from './block-file.ts';
+
+/** Bytes that take the place of committed ones in one block: a range of it, and its page header. */
+export interface Overwrite {
+  readonly block: number;
+  /** The 262,144 bytes that the block has. */
+  readonly image: Uint8Array;
+  /** The new bytes of `changed`. */
+  readonly bytes: Uint8Array;
+  readonly changed: ByteRange;
+  /** The new page header. */
+  readonly head: Uint8Array;
+}
+
+/**
+ * Overwrites committed bytes, durably: the block as it was is in the journal for as long as the file may have part
+ * of the new bytes and not all of them.
+ * @throws {@link PageStoreError} `IO`
+ */
+export async function overwrite(file: BlockFile, { block, image, bytes, changed, head }: Overwrite): Promise<void> {
+  await file.journal.write(encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) }));
+  await file.write(bytes, fileOffset(block, changed.start));
+  await file.write(head, fileOffset(block));
+  await file.sync();
+  await file.journal.remove();
+}
+
+/**
+ * Puts a block right whose overwriting was cut off, and removes the journal.
+ * @param before - what the journal holds; undefined where that is nothing, or not whole: then no byte was overwritten yet
+ * @throws {@link PageStoreError} `JOURNAL_MISMATCH` where the block is no longer the one that the journal was made of
+ */
+export async function finishOverwrite(file: BlockFile, before: BeforeImage | undefined): Promise<void> {
+  if (before === undefined) {
+    if ((await file.journal.read()) !== undefined) await file.journal.remove();
+    return;
+  }
+  const { block, image } = before;
+  const now = new Uint8Array(BLOCK_BYTES);
+  await file.read(now, fileOffset(block));
+  const state = journalState(before, now);
+  if (state === 'other') {
+    const message = `the journal beside the file holds an older state of block ${block}, which another program has changed since; move the journal away once the block is known to be right`;
+    throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
+  }
+  if (state === 'cut off') await file.write(image, fileOffset(block));
+  await file.sync();
+  await file.journal.remove();
+}
