@@ -37,12 +37,13 @@ export class CommitLog {
       await writeHeaders(file, lastRecord);
       return new CommitLog(file, lastRecord.sequence, true);
     }
-    for (const { position, bytes } of pending) {
-      const head = new Uint8Array(bytes.length);
-      await view.read(head, position);
-      await file.write(head, position);
-    }
+    // A process that was killed may have left a record, and what it covers, in the system's memory alone.
     await file.sync();
+    for (const record of pending) {
+      await writeHeaders(file, record);
+      // One record at a time: with the second one's file header in place and not the first one's page header, the first would be void.
+      await file.sync();
+    }
     // A record that did not stand could come true by what is written from now on.
     for (const offset of COMMIT_RECORD_OFFSETS) await file.write(new Uint8Array(COMMIT_RECORD.bytes), offset);
     await file.sync();

@@ -11,19 +11,12 @@ import { isHome, judgeRecord, recordsIn } from './commit-judgement.ts';
 /** How often something that changes while it is read, and is not sound, is read again. */
 const MAX_READS = 20;
 
-/** 64 bytes that a commit record knows and that have not reached their place yet. */
-interface PendingHead {
-  readonly position: number;
-  readonly bytes: Uint8Array;
-  /** CRC-32 of what they replace: they count as long as that is what the file has there. */
-  readonly replaces: number;
-}
-
 /** What commit records and a journal say of a file. */
 interface Recovery {
   /** The file header, records of commits and header copy, as they were read. */
   readonly head: Uint8Array;
-  readonly pending: readonly PendingHead[];
+  /** The records that stand and are not home, in ascending order of sequence number. */
+  readonly pending: readonly CommitRecord[];
   readonly before: BeforeImage | undefined;
   /** The last record, standing or not; undefined where there is none. */
   readonly lastRecord: CommitRecord | undefined;
@@ -108,7 +101,10 @@ export class CommittedView implements BlockFile {
     const bytes = await this.#file.read(target, position);
     const { before, pending } = this.#recovery;
     if (before) await this.#layImage(before, target, position);
-    for (const head of pending) await this.#layHead(head, target, position);
+    for (const { block, blockHead, fileHeader, oldPageHeaderCrc, oldFileHeaderCrc } of pending) {
+      await this.#layHead(0, fileHeader, oldFileHeaderCrc, target, position);
+      if (block !== 0) await this.#layHead(fileOffset(block), blockHead, oldPageHeaderCrc, target, position);
+    }
     return bytes;
   }
 
@@ -141,24 +137,23 @@ export class CommittedView implements BlockFile {
       const lastIsHome = await isHome(this, record);
       this.#recovery = { ...this.#recovery, lastRecord: record, lastIsHome };
       if (lastIsHome || !(await judgeRecord(this, record))) continue;
-      const pending = this.#recovery.pending.slice();
-      pending.push({ position: 0, bytes: record.fileHeader, replaces: record.oldFileHeaderCrc });
-      if (record.block !== 0) {
-        const position = fileOffset(record.block);
-        pending.push({ position, bytes: record.blockHead, replaces: record.oldPageHeaderCrc });
-      }
-      this.#recovery = { ...this.#recovery, pending };
+      this.#recovery = { ...this.#recovery, pending: [...this.#recovery.pending, record] };
     }
   }
 
-  async #layHead({ position, bytes, replaces }: PendingHead, target: Uint8Array, from: number): Promise<void> {
+  /**
+   * Lays a header over what was read of it, unless the file has another one by now.
+   * @param oldCrc - CRC-32 of the header that it replaces
+   * @param from - where `target` was read from
+   */
+  async #layHead(position: number, bytes: Uint8Array, oldCrc: number, target: Uint8Array, from: number): Promise<void> {
     const start = Math.max(position, from);
     const end = Math.min(position + bytes.length, from + target.length);
     if (end <= start) return;
     const isWhole = end - start === bytes.length;
     const head = isWhole ? target.subarray(start - from, end - from) : new Uint8Array(bytes.length);
     if (isWhole) {
-      if (crc32(head) === replaces) head.set(bytes);
+      if (crc32(head) === oldCrc) head.set(bytes);
     } else {
       // What a part of it is to be, only all of it can say.
       await this.read(head, position);

@@ -29,6 +29,14 @@ export function specNodes(file: Uint8Array): SpecNode[] {
   return nodes;
 }
 
+/** The nodes of the page in one block of 262,144 bytes. */
+export function specBlockNodes(block: Buffer, id: number): SpecNode[] {
+  const nodes: SpecNode[] = [];
+  if (block.toString('latin1', 0, 8) === 'BYTARANA') readV1(block, id, nodes);
+  else readV2(block, id, nodes);
+  return nodes;
+}
+
 /** FNV-1a by the definition, one bigint product a byte. */
 export function specHeaderChecksum(header: Buffer): bigint {
   const version = header.readUInt32LE(8);

@@ -1,0 +1,114 @@
+import { PageStore } from '../../../src/store/page-store.ts';
+import type { BlockFile } from '../../../src/disk/block-file.ts';
+import type { PageFormat } from '../../../src/format/page-header.ts';
+import { random as newRandom } from '../nodes.ts';
+import { CrashDisk, type DiskState, StateFile } from './crash-disk.ts';
+import { statesOf } from './crash-states.ts';
+import { contentsOf, judgeState } from './judge-state.ts';
+import { type Contents, Oracle } from './oracle.ts';
+import { ScriptRunner } from './script.ts';
+
+export interface CrashOptions {
+  readonly seed: number;
+  readonly pageFormat: PageFormat;
+  /** Actions in the script. */
+  readonly actions: number;
+  /** One of so many states is gone on from: crash, recover, append, crash again. 0 for none. */
+  readonly goOnFromOneIn: number;
+  /** Stands between the store and the disk, to break the protocol. */
+  readonly between?: (disk: CrashDisk) => BlockFile;
+  /** Changes a state before it is judged, to break recovery. */
+  readonly spoil?: (state: DiskState) => void;
+  /** Failures after which no more states are judged. */
+  readonly mostFailures?: number;
+}
+
+export interface CrashReport {
+  /** Different states that were judged. */
+  states: number;
+  /** States from which a second run was begun. */
+  secondRuns: number;
+  readonly failures: string[];
+}
+
+/** Runs a script on a crash disk and judges the states that a power cut at each operation may leave. */
+export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
+  const run = new CrashRun(options);
+  await run.start();
+  return run.report;
+}
+
+class CrashRun {
+  readonly report: CrashReport = { states: 0, secondRuns: 0, failures: [] };
+  readonly #options: CrashOptions;
+  readonly #random: () => number;
+
+  constructor(options: CrashOptions) {
+    this.#options = options;
+    this.#random = newRandom(options.seed);
+  }
+
+  async start(): Promise<void> {
+    const disk = new CrashDisk();
+    const oracle = new Oracle();
+    const file = this.#options.between?.(disk) ?? disk;
+    const store = await PageStore.create(file, { pageFormat: this.#options.pageFormat });
+    oracle.acknowledge((contents) => contents.set(1, []));
+    const goOn = this.#options.goOnFromOneIn > 0;
+    disk.afterOperation = () => this.#explore(disk, oracle, 'first', goOn);
+    await disk.afterOperation();
+    await this.#script(store, oracle, this.#options.actions);
+  }
+
+  async #script(store: PageStore, oracle: Oracle, actions: number): Promise<void> {
+    const runner = new ScriptRunner(store, oracle, this.#random, this.#options.pageFormat);
+    for (let each = 0; each < actions; each++) await runner.act();
+    await store.close();
+  }
+
+  readonly #seen = new Set<string>();
+
+  async #explore(disk: CrashDisk, oracle: Oracle, run: string, goOn: boolean): Promise<void> {
+    const goOnFrom: DiskState[] = [];
+    if (this.report.failures.length >= (this.#options.mostFailures ?? 20)) return;
+    for (const state of statesOf(disk, this.#seen, `${run}/${oracle.version}`, this.#random)) {
+      this.report.states++;
+      this.#options.spoil?.(state);
+      const chosen = goOn && this.#random() * this.#options.goOnFromOneIn < 1;
+      if (chosen) goOnFrom.push({ image: state.image.copy(), journal: state.journal });
+      this.#note(await judgeState(state, oracle), run, oracle);
+    }
+    for (const state of goOnFrom) await this.#goOn(new CrashDisk(state), oracle);
+    // A process that is killed leaves what it wrote to the system, synced or not.
+    if (goOn && this.#random() * 8 < 1) await this.#goOn(disk.fork(), oracle);
+  }
+
+  /** A second process opens what a crash left: crashes while it recovers, then while it goes on. */
+  async #goOn(disk: CrashDisk, oracle: Oracle): Promise<void> {
+    const run = `second ${++this.report.secondRuns}`;
+    const file = this.#options.between?.(disk) ?? disk;
+    disk.afterOperation = () => this.#explore(disk, oracle, `${run} recovering`, false);
+    let contents: Contents;
+    let store: PageStore;
+    try {
+      store = await PageStore.open(file);
+      contents = await contentsOf(
+        new StateFile({ image: disk.imageAfter(() => true, true), journal: undefined }),
+        'read',
+      );
+    } catch (error) {
+      this.#note(String(error), run, oracle);
+      return;
+    }
+    // What it found is what it and everybody after it has to find again.
+    const second = new Oracle(contents);
+    disk.afterOperation = () => this.#explore(disk, second, run, false);
+    await this.#script(store, second, 3);
+  }
+
+  #note(wrong: string | undefined, run: string, oracle: Oracle): void {
+    if (wrong === undefined) return;
+    const { seed, pageFormat } = this.#options;
+    this.report.failures.push(`seed ${seed} ${pageFormat}, ${run} run, during ${oracle.underWay.kind}: ${wrong}`);
+  }
+}
