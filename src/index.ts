@@ -13,6 +13,7 @@ export { type Commit, DiskManager } from './disk/disk-manager.ts';
 export type { BlockFile } from './disk/block-file.ts';
 export { MemoryBlockFile } from './disk/memory-block-file.ts';
 export { type Access, createBlockFile, openBlockFile } from './disk/node-block-file.ts';
+export type { LockOptions } from './disk/node-lock.ts';
 
 export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';
 export type { FileHeader } from './format/file-header.ts';

