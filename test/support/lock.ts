@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import { PageStore } from '../../src/store/page-store.ts';
@@ -59,7 +59,7 @@ export function killHoldersAfterEach(): void {
   });
 }
 
-/** Starts an `append` that waits for input. Resolves when it has the lock. @param bin - as of `publicCopy` */
+/** Starts an `append` that waits for input. Resolves when it has the lock, and nothing but that beside the file. @param bin - as of `publicCopy` */
 export async function startHolder(path: string, bin: string = BIN): Promise<LockHolderProcess> {
   const child = spawn(process.execPath, [bin, 'append', path], { stdio: ['pipe', 'ignore', 'inherit'] });
   running.add(child);
@@ -71,7 +71,12 @@ export async function startHolder(path: string, bin: string = BIN): Promise<Lock
     });
   });
   const pid = child.pid ?? 0;
-  await until(() => [`${path}.lock`, `${path}.lock.pid`].some((name) => textOf(name).includes(`"pid":${pid},`)));
+  const making = (name: string): boolean => name.endsWith('.new');
+  await until(
+    () =>
+      !readdirSync(dirname(path)).some(making) &&
+      [`${path}.lock`, `${path}.lock.pid`].some((name) => textOf(name).includes(`"pid":${pid},`)),
+  );
   return {
     pid,
     kill: (signal) => child.kill(signal),
