@@ -53,8 +53,10 @@ export async function refusePidHolder(place: LockPlace, breakLock: boolean): Pro
 /**
  * Removes the lock of a holder that has ended. Of several that try, one does it: the guard, a second name of the same
  * file, is made by one alone. Whoever comes late links a newer lock, sees that by its content, and leaves it.
+ * @param text - what the lock said when its holder was found to have ended
+ * @throws {@link PageStoreError} `FILE_LOCKED` where another process is at it, `IO`
  */
-async function breakPidLock(place: LockPlace, text: string, holder: LockHolder): Promise<void> {
+export async function breakPidLock(place: LockPlace, text: string, holder: LockHolder): Promise<void> {
   const { pidFile } = place;
   const guard = `${pidFile}.${holder.pid}-${holder.startTime?.split('@')[0] ?? 'unknown'}.gone`;
   try {

@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { takeWriterLock } from '../../src/disk/node-lock.ts';
 import { loadNativeLocking } from '../../src/disk/node-native-lock.ts';
-import { killHoldersAfterEach, lockFolder, startHolder, textOf } from '../support/lock.ts';
+import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from '../support/lock.ts';
 
 killHoldersAfterEach();
 const { newFile, newPageFile, namesBeside } = lockFolder();
@@ -113,5 +114,59 @@ describe('the lock of the system', () => {
     const locking = takeWriterLock(path, {}, async () => ({ tryLock: fail, unlock: fail }));
     await expect(locking).rejects.toMatchObject({ code: 'IO', detail: { file: `${path}.lock`, errno: 'EIO' } });
     await (await takeWriterLock(path)).release();
+  });
+});
+
+describe('writers with and without fs-native-extensions', () => {
+  test('one with it keeps one without it out', async () => {
+    const path = newFile();
+    const lock = await takeWriterLock(path);
+    const taking = takeWriterLock(path, { breakLock: true }, noModule);
+    await expect(taking).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+    await lock.release();
+    await (await takeWriterLock(path, {}, noModule)).release();
+  });
+
+  test('one without it keeps one with it out, who leaves no word of itself', async () => {
+    const path = newFile();
+    const lock = await takeWriterLock(path, {}, noModule);
+    await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
+    expect(textOf(`${path}.lock`)).toBe('');
+    await lock.release();
+    await (await takeWriterLock(path)).release();
+  });
+
+  test('what one with it left when it was killed keeps nobody out', async () => {
+    const path = await newPageFile();
+    const holder = await startHolder(path);
+    holder.kill('SIGKILL');
+    await holder.ended;
+    expect(textOf(`${path}.lock`)).not.toBe('');
+    await (await takeWriterLock(path, {}, noModule)).release();
+  });
+
+  test('what one with it wrote on another host keeps one without it out', async () => {
+    const path = newFile();
+    writeFileSync(`${path}.lock`, JSON.stringify({ pid: 1, host: 'elsewhere', since: '2026-01-02T03:04:05Z' }));
+    await expect(takeWriterLock(path, {}, noModule)).rejects.toThrow(`delete ${path}.lock`);
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+  });
+
+  test('never have it at once, and each has it in the end', async () => {
+    const path = newFile();
+    let inside = 0;
+    const one = async (index: number): Promise<void> => {
+      for (let round = 0; round < 6; round++) {
+        const load = index % 2 === 0 ? noModule : loadNativeLocking;
+        const lock = await takeWriterLock(path, { lockTimeout: 50 }, load);
+        expect(++inside).toBe(1);
+        await setImmediate();
+        inside--;
+        await lock.release();
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, index) => one(index)));
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
   });
 });

@@ -1,9 +1,11 @@
 import { readFileSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { takeWriterLock, type WriterLock } from '../../src/disk/node-lock.ts';
+import { lockPlace } from '../../src/disk/node-lock-place.ts';
 import { loadNativeLocking } from '../../src/disk/node-native-lock.ts';
+import { breakPidLock } from '../../src/disk/node-pid-lock.ts';
 import { publicCopy } from '../support/cli.ts';
 import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from '../support/lock.ts';
 
@@ -118,12 +120,27 @@ describe('the lock file of a holder that has ended', () => {
     expect(namesBeside(path)).toEqual(['file', 'file.lock.pid', `file.lock.pid.${process.pid}-1.gone`]);
   });
 
+  test('is left alone by who comes late, when another writer has the lock already', async () => {
+    const path = forged(ENDED);
+    const left = textOf(`${path}.lock.pid`);
+    const faster = await takeWriterLock(path, { breakLock: true }, noModule);
+    const held = textOf(`${path}.lock.pid`);
+    await breakPidLock(await lockPlace(path), left, ENDED);
+    expect(textOf(`${path}.lock.pid`)).toBe(held);
+    expect(namesBeside(path)).toEqual(['file', 'file.lock.pid']);
+    await faster.release();
+    await breakPidLock(await lockPlace(path), left, ENDED);
+    expect(namesBeside(path)).toEqual(['file']);
+  });
+
   test('is removed once where many try, and one of them has the lock', async () => {
     for (let round = 0; round < 40; round++) {
       const path = forged(ENDED);
-      const loads = Array.from({ length: 8 }, (_, index) =>
-        round % 2 > 0 && index % 2 > 0 ? loadNativeLocking : noModule,
-      );
+      const loads = Array.from({ length: 8 }, (_, index) => async () => {
+        // Some come while others are at it already.
+        await setTimeout(Math.random() * 4);
+        return round % 2 > 0 && index % 2 > 0 ? loadNativeLocking() : undefined;
+      });
       const results = await Promise.allSettled(loads.map((load) => takeWriterLock(path, { breakLock: true }, load)));
       const had = results.filter(
         (result): result is PromiseFulfilledResult<WriterLock> => result.status === 'fulfilled',
@@ -179,59 +196,5 @@ describe('a lock file whose holder may run is not removed', () => {
     const path = forged({ ...ENDED, startTime: undefined });
     const taking = takeWriterLock(path, { breakLock: true }, noModule);
     await expect(taking).rejects.toMatchObject({ detail: { holder: 'running' } });
-  });
-});
-
-describe('writers with and without fs-native-extensions', () => {
-  test('one with it keeps one without it out', async () => {
-    const path = newFile();
-    const lock = await takeWriterLock(path);
-    const taking = takeWriterLock(path, { breakLock: true }, noModule);
-    await expect(taking).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
-    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
-    await lock.release();
-    await (await takeWriterLock(path, {}, noModule)).release();
-  });
-
-  test('one without it keeps one with it out, who leaves no word of itself', async () => {
-    const path = newFile();
-    const lock = await takeWriterLock(path, {}, noModule);
-    await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
-    expect(textOf(`${path}.lock`)).toBe('');
-    await lock.release();
-    await (await takeWriterLock(path)).release();
-  });
-
-  test('what one with it left when it was killed keeps nobody out', async () => {
-    const path = await newPageFile();
-    const holder = await startHolder(path);
-    holder.kill('SIGKILL');
-    await holder.ended;
-    expect(textOf(`${path}.lock`)).not.toBe('');
-    await (await takeWriterLock(path, {}, noModule)).release();
-  });
-
-  test('what one with it wrote on another host keeps one without it out', async () => {
-    const path = newFile();
-    writeFileSync(`${path}.lock`, JSON.stringify({ ...ENDED, host: 'elsewhere' }));
-    await expect(takeWriterLock(path, {}, noModule)).rejects.toThrow(`delete ${path}.lock`);
-    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
-  });
-
-  test('never have it at once, and each has it in the end', async () => {
-    const path = newFile();
-    let inside = 0;
-    const one = async (index: number): Promise<void> => {
-      for (let round = 0; round < 6; round++) {
-        const load = index % 2 === 0 ? noModule : loadNativeLocking;
-        const lock = await takeWriterLock(path, { lockTimeout: 50 }, load);
-        expect(++inside).toBe(1);
-        await setImmediate();
-        inside--;
-        await lock.release();
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, (_, index) => one(index)));
-    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
   });
 });
