@@ -39,6 +39,7 @@ export type OperationCode =
   | 'FILE_EXISTS'
   | 'FILE_FULL'
   | 'FILE_CLOSED'
+  | 'FILE_LOCKED'
   | 'FILE_READ_ONLY'
   | 'IO'
   | 'BLOCK_RANGE'
@@ -67,6 +68,11 @@ export interface ErrorDetail {
   readonly expected?: string;
   /** The errno name of the system call that failed, such as `ENOSPC`. */
   readonly errno?: string;
+  /**
+   * Of `FILE_LOCKED`, the process that holds the lock: `gone` where it has ended and its lock has to be removed,
+   * `unknown` where that cannot be told, as of another machine.
+   */
+  readonly holder?: 'running' | 'gone' | 'unknown';
 }
 
 /** The one class of errors that this library throws for files, devices and data. Misuse of the API by its caller is a TypeError or RangeError instead. */

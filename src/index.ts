@@ -14,7 +14,9 @@ export type { AddedBlocks, ChangedHead, Commit } from './disk/header-change.ts';
 export type { Overwrite } from './disk/overwrite.ts';
 export type { BlockFile, Journal } from './disk/block-file.ts';
 export { MemoryBlockFile } from './disk/memory-block-file.ts';
-export { type Access, createBlockFile, openBlockFile } from './disk/node-block-file.ts';
+export { type Access, openBlockFile } from './disk/node-block-file.ts';
+export { createBlockFile } from './disk/node-create.ts';
+export type { LockOptions } from './disk/node-lock.ts';
 
 export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';
 export type { FileHeader } from './format/file-header.ts';

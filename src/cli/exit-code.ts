@@ -1,7 +1,7 @@
 import type { ErrorCode, OperationCode } from '../errors.ts';
 
 /** Exit codes, fixed for scripts. See docs/cli.md. */
-export const EXIT = { done: 0, findings: 1, usage: 2, io: 3, damaged: 5, interrupted: 130 } as const;
+export const EXIT = { done: 0, findings: 1, usage: 2, io: 3, locked: 4, damaged: 5, interrupted: 130 } as const;
 
 /** What the shell is told of a request that could not be carried out. */
 const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
@@ -9,6 +9,7 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   FILE_EXISTS: EXIT.io,
   FILE_FULL: EXIT.io,
   FILE_CLOSED: EXIT.io,
+  FILE_LOCKED: EXIT.locked,
   FILE_READ_ONLY: EXIT.io,
   IO: EXIT.io,
   BLOCK_RANGE: EXIT.usage,

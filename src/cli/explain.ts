@@ -1,4 +1,4 @@
-import { PageStoreError } from '../errors.ts';
+import { type ErrorDetail, PageStoreError } from '../errors.ts';
 import { type Context, Interrupted } from './context.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { oneLine } from './one-line.ts';
@@ -37,6 +37,12 @@ function storeErrorLine({ code, message, detail }: PageStoreError): string {
   const { file, offset } = detail;
   const place = offset === undefined || message.includes(` byte ${offset}`) ? '' : ` (byte ${offset})`;
   const damaged = exitCodeOf(code) === EXIT.damaged && file !== undefined;
-  const advice = damaged ? `; artrie-pages verify ${file} says more` : '';
+  const advice = damaged ? `; artrie-pages verify ${file} says more` : lockAdvice(detail);
   return `${file === undefined ? '' : `${file}: `}${message}${place}${advice}`;
+}
+
+function lockAdvice({ holder }: ErrorDetail): string {
+  if (holder === 'running') return '; wait for it with --lock-timeout SECONDS';
+  // Of a holder of which nothing is known, the message says itself what a person has to look at.
+  return holder === 'gone' ? '; remove it with --break-lock' : '';
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { LockOptions } from '../disk/node-lock.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { COLOR, PLAIN, type Style } from '../report/style.ts';
 import type { Context } from './context.ts';
@@ -20,6 +21,24 @@ export function withCommonOptions(command: Command): Command {
     .option('--no-color', 'no colour, even on a terminal');
 }
 
+/** Options of every command that writes to a page file. */
+export interface WriterOptions extends CommonOptions {
+  readonly lockTimeout: number;
+  readonly breakLock?: boolean;
+}
+
+/** Adds the options that every command has, and those of the commands that write. */
+export function withWriterOptions(command: Command): Command {
+  return withCommonOptions(command)
+    .option('--lock-timeout <seconds>', 'how long to wait while another writer has the file', seconds, 0)
+    .option('--break-lock', 'remove the lock of a writer that was killed');
+}
+
+/** How a command takes the lock: an interruption ends the waiting. */
+export function lockOptions({ signal }: Context, { lockTimeout, breakLock = false }: WriterOptions): LockOptions {
+  return { lockTimeout, breakLock, lockSignal: signal };
+}
+
 export const pageFormatOption = (description: string): Option =>
   new Option('--page-format <format>', description).choices(['v1', 'v2'] satisfies PageFormat[]);
 
@@ -34,6 +53,12 @@ export function positiveInteger(text: string): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (value === 0) throw new InvalidArgumentError('It takes a whole number of at least 1.');
   return value;
+}
+
+/** Reads a number of seconds. */
+function seconds(text: string): number {
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(text)) throw new InvalidArgumentError('It takes a number of seconds.');
+  return Number(text);
 }
 
 /** Reads a block id. */

@@ -18,7 +18,7 @@ import type { BlockFile } from './block-file.ts';
 /** The commit records whose checksums hold, in ascending order of sequence number. @param head - the first 12,800 bytes of block 0 */
 export function recordsIn(head: Uint8Array): CommitRecord[] {
   const records = COMMIT_RECORD_OFFSETS.map((offset) => decodeCommitRecord(head, offset));
-  return records.filter((record) => record !== undefined).sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+  return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
 }
 
 /** Whether the headers that a record speaks of are in their places. */

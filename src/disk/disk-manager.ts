@@ -1,6 +1,6 @@
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import type { BlockFile } from './block-file.ts';
 import { CommitLog } from './commit-log.ts';
@@ -10,7 +10,7 @@ import { type Commit, headerChange } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
 import { type Overwrite, overwrite } from './overwrite.ts';
-import { noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
+import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
 
 /**
  * Reads and writes the blocks of one page file and keeps its file header and free list. It knows nothing of
@@ -26,7 +26,7 @@ export class DiskManager {
   /** Set when nothing more may be done: after `close`, or after a failure that leaves the file's state unknown. */
   #dead: PageStoreError | undefined;
   /** A failure behind an acknowledged commit, which nobody has been told of yet. */
-  #untold: unknown;
+  #untold: PageStoreError | undefined;
 
   private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
     this.#file = file;
@@ -114,14 +114,14 @@ export class DiskManager {
    */
   async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
     this.#writable();
-    this.#assertCountable(block);
+    assertCountable(this, block);
     await this.#file.write(source, fileOffset(block, offset));
   }
 
   /** Adds room for so many blocks behind the last one, zero throughout; the next commit may make them part of the file. */
   async lengthen(blocks: number): Promise<void> {
     this.#writable();
-    this.#assertCountable(this.#blockCount + blocks - 1);
+    assertCountable(this, this.#blockCount + blocks - 1);
     await this.#file.truncate(fileOffset(this.#blockCount + blocks));
   }
 
@@ -144,8 +144,8 @@ export class DiskManager {
         await log.writeHeaders(change);
         if (added) await writeHeaderCopy(this.#file);
       });
-    } catch (error) {
-      this.#untold = error;
+    } catch {
+      this.#untold = this.#dead;
     }
   }
 
@@ -229,12 +229,6 @@ export class DiskManager {
       this.#dead ??= new PageStoreError('IO', message, { file: this.name }, error);
       throw error;
     }
-  }
-
-  #assertCountable(block: number): void {
-    if (block < MAX_BLOCKS) return;
-    const message = `the file has ${MAX_BLOCKS} blocks, the most that the format can count`;
-    throw new PageStoreError('FILE_FULL', message, { file: this.name });
   }
 
   #assertHas(block: number, bytes: number, expected: number): void {

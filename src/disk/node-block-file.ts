@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile, Journal } from './block-file.ts';
-import { ioError, syncDirectory } from './node-io.ts';
+import { readFileHead } from './identify.ts';
+import { ioError } from './io-error.ts';
 import { NodeJournal } from './node-journal.ts';
+import { type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
@@ -25,16 +25,18 @@ export interface Handle {
   close(): Promise<void>;
 }
 
-/** A {@link BlockFile} over a file of the operating system. It owns the handle. */
+/** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock where it has one. */
 export class NodeBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal;
   readonly #handle: Handle;
+  #lock: WriterLock | undefined;
 
-  constructor(name: string, handle: Handle, journal: Journal) {
+  constructor(name: string, handle: Handle, journal: Journal, lock?: WriterLock) {
     this.name = name;
-    this.#handle = handle;
     this.journal = journal;
+    this.#handle = handle;
+    this.#lock = lock;
   }
 
   async size(): Promise<number> {
@@ -72,7 +74,13 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async close(): Promise<void> {
-    await this.#io('close', this.#handle.close());
+    const lock = this.#lock;
+    this.#lock = undefined;
+    try {
+      await this.#io('close', this.#handle.close());
+    } finally {
+      await lock?.release();
+    }
   }
 
   async #io<T>(call: string, result: Promise<T>, offset?: number): Promise<T> {
@@ -85,10 +93,44 @@ export class NodeBlockFile implements BlockFile {
 }
 
 /**
- * Opens an existing regular file.
- * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe
+ * Opens an existing regular file. To write, it takes the file's lock, and closing the file gives that back.
+ * @param lock - how to take the lock; readers take none
+ * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe; `FILE_LOCKED` where
+ * another writer has it; the reason of `lockSignal`
  */
-export async function openBlockFile(path: string, access: Access): Promise<BlockFile> {
+export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  const handle = await openRegular(path, access);
+  const journal = await journalOf(path);
+  if (access === 'read') return new NodeBlockFile(path, handle, journal);
+  // Opened to find out whether it can be, before a lock file is made. While we wait for the lock, another file can
+  // take its place.
+  await handle.close();
+  const taken = await takeWriterLock(path, lock);
+  try {
+    return new NodeBlockFile(path, await openRegular(path, access), journal, taken);
+  } catch (error) {
+    await taken.release();
+    throw error;
+  }
+}
+
+/**
+ * Opens a page file, as {@link openBlockFile}. What is no page file gets no lock file beside it.
+ * @throws {@link PageStoreError} as {@link openBlockFile}, and `NOT_A_PAGE_FILE` for any other file that is to be written
+ */
+export async function openPageFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  if (access === 'write') {
+    const file = new NodeBlockFile(path, await openRegular(path, access), await journalOf(path));
+    try {
+      await readFileHead(file);
+    } finally {
+      await file.close();
+    }
+  }
+  return openBlockFile(path, access, lock);
+}
+
+async function openRegular(path: string, access: Access): Promise<FileHandle> {
   try {
     // Before it is opened: opening a pipe would wait for somebody at its other end.
     const stats = await stat(path);
@@ -96,84 +138,16 @@ export async function openBlockFile(path: string, access: Access): Promise<Block
       const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';
       throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
     }
-    const journal = new NodeJournal(await realpath(path));
-    const flags = access === 'read' ? constants.O_RDONLY : constants.O_RDWR;
-    return new NodeBlockFile(path, await open(path, flags), journal);
+    return await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR);
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
   }
 }
 
-/**
- * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
- * synced. What fails in between leaves nothing behind.
- * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
- * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, and whatever `fill` throws
- */
-export async function createBlockFile(
-  path: string,
-  replace: boolean,
-  fill: (file: BlockFile) => Promise<void>,
-): Promise<BlockFile> {
-  const target = replace ? await resolveTarget(path) : path;
-  const temporary = `${target}.${randomUUID()}.new`;
-  const journal = new NodeJournal(target);
-  let file: BlockFile;
+async function journalOf(path: string): Promise<NodeJournal> {
   try {
-    if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
-    file = new NodeBlockFile(path, await open(temporary, 'wx+', 0o666), journal);
+    return new NodeJournal(await realpath(path));
   } catch (error) {
-    throw ioError(path, 'create', error);
-  }
-  try {
-    await fill(file);
-    if (replace) await rename(temporary, target);
-    else await publish(temporary, target);
-    await syncDirectory(dirname(target));
-    // One that is there belongs to a file that had the name before.
-    await journal.remove();
-    return file;
-  } catch (error) {
-    await file.close();
-    await rm(temporary, { force: true });
-    throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
-  }
-}
-
-/** Gives a file a name that no file has. */
-async function publish(temporary: string, target: string): Promise<void> {
-  try {
-    await link(temporary, target);
-    await unlink(temporary);
-  } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? '';
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)) throw error;
-    // A file system without hard links: take the name first, then put the file in its place.
-    await (await open(target, 'wx')).close();
-    await rename(temporary, target);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
-}
-
-/** Where a file that is to be replaced really is; only a regular file is replaced. */
-async function resolveTarget(path: string): Promise<string> {
-  try {
-    if (!(await stat(path)).isFile()) {
-      throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file is replaced', { file: path });
-    }
-    return await realpath(path);
-  } catch (error) {
-    if (error instanceof PageStoreError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
-    throw ioError(path, 'create', error);
+    throw ioError(path, 'open', error);
   }
 }

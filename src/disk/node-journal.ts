@@ -3,7 +3,8 @@ import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Journal } from './block-file.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
-import { ioError, syncDirectory } from './node-io.ts';
+import { errnoOf, ioError } from './io-error.ts';
+import { syncDirectory } from './node-directory.ts';
 
 /** A {@link Journal} that is a file beside the page file: its path and `.journal`. */
 export class NodeJournal implements Journal {
@@ -28,7 +29,7 @@ export class NodeJournal implements Journal {
         return bytes.subarray(0, done);
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (errnoOf(error) === 'ENOENT') return undefined;
       throw ioError(this.path, 'read journal', error);
     }
   }
@@ -49,7 +50,7 @@ export class NodeJournal implements Journal {
     try {
       await unlink(this.path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if (errnoOf(error) === 'ENOENT') return;
       throw ioError(this.path, 'remove journal', error);
     }
     try {

@@ -1,7 +1,7 @@
 import { PageStoreError } from '../errors.ts';
 import type { FileHeader } from '../format/file-header.ts';
 import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems, type Problem } from '../format/invariants.ts';
-import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { Access } from './node-block-file.ts';
@@ -52,6 +52,13 @@ export async function foreignBlockBehind(
     return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset: fileOffset(block), message };
   }
   return undefined;
+}
+
+/** @throws {@link PageStoreError} `FILE_FULL` for a block that no header can count */
+export function assertCountable(file: { readonly name: string }, block: number): void {
+  if (block < MAX_BLOCKS) return;
+  const message = `the file has ${MAX_BLOCKS} blocks, the most that the format can count`;
+  throw new PageStoreError('FILE_FULL', message, { file: file.name });
 }
 
 /**

@@ -2,7 +2,8 @@ import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { writeNewFile } from '../disk/new-file.ts';
-import { createBlockFile, openBlockFile } from '../disk/node-block-file.ts';
+import { openPageFile } from '../disk/node-block-file.ts';
+import { createBlockFile } from '../disk/node-create.ts';
 import { emptyPageHead, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { AppendQueue } from './append-queue.ts';
@@ -45,12 +46,12 @@ export class PageStore {
   /**
    * Opens a page file.
    * @param file - a path, or any other implementation of BlockFile, which the store then closes
-   * @throws {@link PageStoreError} as {@link DiskManager.open}
+   * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}
    */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
     assertPageFormat(options.pageFormat);
     const access = options.access ?? 'write';
-    const blockFile = typeof file === 'string' ? await openBlockFile(file, access) : file;
+    const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
     try {
       return new PageStore(await DiskManager.open(blockFile, access), options.pageFormat);
     } catch (error) {
@@ -62,13 +63,13 @@ export class PageStore {
   /**
    * Makes a file of two blocks, the header and an empty page, and opens it. The file appears whole or not at all.
    * @param file - a path, or an empty BlockFile
-   * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`
+   * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const { pageFormat = 'v1', replace = false } = options;
     assertPageFormat(pageFormat);
     const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
-    if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format));
+    if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format, options));
     await format(file);
     return PageStore.open(file);
   }

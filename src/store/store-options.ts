@@ -1,14 +1,17 @@
 import type { Access } from '../disk/node-block-file.ts';
+import type { LockOptions } from '../disk/node-lock.ts';
 import type { PageFormat } from '../format/page-header.ts';
 
-export interface OpenOptions {
+/** The options of the lock have a meaning for a path that is opened to write. */
+export interface OpenOptions extends LockOptions {
   /** `write` by default. A file opened to `read` is never written to. */
   readonly access?: Access;
   /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
   readonly pageFormat?: PageFormat;
 }
 
-export interface CreateOptions {
+/** The options of the lock have a meaning for a path. */
+export interface CreateOptions extends LockOptions {
   /** `v1` by default: every reader of the format can read it at any time. */
   readonly pageFormat?: PageFormat;
   /** Whether to take the place of a file that exists. */

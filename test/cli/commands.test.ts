@@ -72,7 +72,7 @@ describe('create', () => {
     expect(await output(['create', path])).toBe(`${path}\n`);
     expect(statSync(path).size).toBe(524_288);
     expect(specNodes(readFileSync(path))).toEqual([]);
-    expect(readdirSync(join(path, '..'))).toEqual(['file.part']);
+    expect(readdirSync(join(path, '..'))).toEqual(['file.part', 'file.part.lock']);
   });
 
   test('--json prints a summary', async () => {
@@ -92,7 +92,7 @@ describe('create', () => {
     await failure(3, path, ['create', path]);
     expect(await output(['create', path, '--force'])).toBe(`${path}\n`);
     expect(await output(['read', path, '--all'])).toBe('');
-    expect(readdirSync(join(path, '..'))).toEqual(['file.part']);
+    expect(readdirSync(join(path, '..'))).toEqual(['file.part', 'file.part.lock']);
   });
 
   test('--force makes a file where there is none, and replaces no directory', async () => {

@@ -102,7 +102,7 @@ describe('what is no page file', () => {
   test('create of a file that does not exist makes it', async () => {
     const path = newPath();
     expect(await output(['create', path])).toBe(`${path}\n`);
-    expect(readdirSync(join(path, '..'))).toEqual(['file.part']);
+    expect(readdirSync(join(path, '..'))).toEqual(['file.part', 'file.part.lock']);
   });
 
   test('create in a folder that does not exist exits 3', async () => {

@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
-import { createBlockFile, type Handle, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
+import { type Handle, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
+import { createBlockFile } from '../../src/disk/node-create.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { encodeFileHeader, newFileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
@@ -101,7 +102,7 @@ describe('creating a file', () => {
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
-  test('that fails half way leaves nothing behind, and the file that it was to replace', async () => {
+  test('that fails half way leaves the lock file behind, and the file that it was to replace', async () => {
     const below = join(folder, 'failing');
     mkdirSync(below);
     const path = join(below, 'file');
@@ -111,7 +112,7 @@ describe('creating a file', () => {
     };
     await expect(createBlockFile(join(below, 'other'), false, failing)).rejects.toMatchObject({ code: 'IO' });
     await expect(createBlockFile(path, true, failing)).rejects.toMatchObject({ code: 'IO' });
-    expect(readdirSync(below)).toEqual(['file']);
+    expect(readdirSync(below)).toEqual(['file', 'file.lock', 'other.lock']);
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import type { Context } from '../context.ts';
-import { type CommonOptions, pageFormatOption, positiveInteger, withCommonOptions } from '../options.ts';
+import { lockOptions, pageFormatOption, positiveInteger, type WriterOptions, withWriterOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 import { withStore } from '../with-store.ts';
 
-interface AllocateOptions extends CommonOptions {
+interface AllocateOptions extends WriterOptions {
   readonly count: number;
   readonly pageFormat?: PageFormat;
 }
 
 export function addAllocate(program: Command, run: Runner): void {
-  withCommonOptions(program.command('allocate'))
+  withWriterOptions(program.command('allocate'))
     .description('take blocks, from the free list first, and make each an empty page')
     .argument('<file>')
     .option('--count <n>', 'how many', positiveInteger, 1)
@@ -21,7 +21,7 @@ export function addAllocate(program: Command, run: Runner): void {
 }
 
 async function allocate(context: Context, file: string, options: AllocateOptions): Promise<void> {
-  await withStore(file, {}, async (store) => {
+  await withStore(file, lockOptions(context, options), async (store) => {
     const blocks = await store.allocate(options.count, options.pageFormat);
     const printer = new Printer(context, options);
     for (const block of blocks) await printer.item(String(block), 'block', () => ({ block }));

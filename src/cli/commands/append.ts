@@ -9,19 +9,20 @@ import { decodeText, type Encoding } from '../encoding.ts';
 import { Framer, type Framing } from '../framing.ts';
 import { type Input, InputReader, openInput } from '../input.ts';
 import {
-  type CommonOptions,
   encodingOption,
   framingOption,
+  lockOptions,
   pageFormatOption,
   positiveInteger,
-  withCommonOptions,
+  type WriterOptions,
+  withWriterOptions,
 } from '../options.ts';
 import { bytesText, Progress } from '../progress.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 import { withStore } from '../with-store.ts';
 
-interface AppendOptions extends CommonOptions {
+interface AppendOptions extends WriterOptions {
   readonly input?: string;
   readonly framing: Framing;
   readonly encoding: Encoding;
@@ -36,7 +37,7 @@ const PAUSE_MS = 50;
 const MAX_FRAME_BYTES = 2 * 262_144;
 
 export function addAppend(program: Command, run: Runner): void {
-  withCommonOptions(program.command('append'))
+  withWriterOptions(program.command('append'))
     .description('add nodes, and print where each one is once it is durable')
     .argument('<file>')
     .argument('[data...]', 'each is a node; without any, standard input is cut into nodes')
@@ -57,7 +58,8 @@ async function append(context: Context, file: string, data: string[], options: A
   const { pageFormat } = options;
   // Input that cannot be read is told before anything is written.
   const input = data.length > 0 ? undefined : await openInput(context, options.input);
-  await withStore(file, pageFormat === undefined ? {} : { pageFormat }, async (store) => {
+  const opening = { ...lockOptions(context, options), ...(pageFormat === undefined ? {} : { pageFormat }) };
+  await withStore(file, opening, async (store) => {
     const run = new AppendRun(context, store, options);
     try {
       if (input === undefined) for (const text of data) await addNode(run, decodeText(text, options.encoding));

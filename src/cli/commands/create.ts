@@ -2,17 +2,17 @@ import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
-import { type CommonOptions, pageFormatOption, withCommonOptions } from '../options.ts';
+import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 
-interface CreateOptions extends CommonOptions {
+interface CreateOptions extends WriterOptions {
   readonly pageFormat: PageFormat;
   readonly force?: boolean;
 }
 
 export function addCreate(program: Command, run: Runner): void {
-  withCommonOptions(program.command('create'))
+  withWriterOptions(program.command('create'))
     .description('make a new file: the header block and one empty page')
     .argument('<file>', 'the file to make')
     .addOption(pageFormatOption('format of its first page').default('v1'))
@@ -22,7 +22,7 @@ export function addCreate(program: Command, run: Runner): void {
 
 async function create(context: Context, file: string, options: CreateOptions): Promise<void> {
   const { pageFormat, force = false } = options;
-  const store = await PageStore.create(file, { pageFormat, replace: force });
+  const store = await PageStore.create(file, { pageFormat, replace: force, ...lockOptions(context, options) });
   await store.close();
   const printer = new Printer(context, options);
   await printer.text([`${file}\n`]);

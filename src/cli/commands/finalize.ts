@@ -4,19 +4,19 @@ import { plural } from '../../report/text.ts';
 import type { FinalizedPage } from '../../store/finalizer.ts';
 import type { Context } from '../context.ts';
 import { EXIT, exitCodeOf } from '../exit-code.ts';
-import { blockId, type CommonOptions, gather, withCommonOptions } from '../options.ts';
+import { blockId, gather, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
 import { oneLine } from '../one-line.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 import { withStore } from '../with-store.ts';
 
-interface FinalizeOptions extends CommonOptions {
+interface FinalizeOptions extends WriterOptions {
   readonly block?: number[];
 }
 
 export function addFinalize(program: Command, run: Runner): void {
-  withCommonOptions(program.command('finalize'))
+  withWriterOptions(program.command('finalize'))
     .description('seal pages: directory and checksum are written, and the page takes no more nodes')
     .argument('<file>')
     .option('--block <id...>', 'which pages (default: all)', gather(blockId))
@@ -24,7 +24,7 @@ export function addFinalize(program: Command, run: Runner): void {
 }
 
 async function finalize(context: Context, file: string, options: FinalizeOptions): Promise<number> {
-  return withStore(file, {}, async (store) => {
+  return withStore(file, lockOptions(context, options), async (store) => {
     const printer = new Printer(context, options);
     const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
     const counts = { sealed: 0, 'was sealed': 0, damaged: 0 };

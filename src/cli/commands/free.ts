@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
-import { blockId, type CommonOptions, gather, withCommonOptions } from '../options.ts';
+import { blockId, gather, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 import { withStore } from '../with-store.ts';
 
 export function addFree(program: Command, run: Runner): void {
-  withCommonOptions(program.command('free'))
+  withWriterOptions(program.command('free'))
     .description('put blocks on the free list; the nodes in them are gone')
     .argument('<file>')
     .argument('<block...>', 'block ids', gather(blockId))
-    .action((file: string, blocks: number[], options: CommonOptions) =>
+    .action((file: string, blocks: number[], options: WriterOptions) =>
       run((context) => free(context, file, blocks, options)),
     );
 }
 
-async function free(context: Context, file: string, blocks: number[], options: CommonOptions): Promise<void> {
-  await withStore(file, {}, async (store) => {
+async function free(context: Context, file: string, blocks: number[], options: WriterOptions): Promise<void> {
+  await withStore(file, lockOptions(context, options), async (store) => {
     const printer = new Printer(context, options);
     // A wrong id is told before anything is freed.
     for (const block of blocks) store.disk.assertBlock(block);

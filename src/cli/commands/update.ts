@@ -3,17 +3,17 @@ import { PageStoreError } from '../../errors.ts';
 import { formatRef, parseRef } from '../../store/page-ref.ts';
 import type { Context } from '../context.ts';
 import { decodeText, type Encoding } from '../encoding.ts';
-import { type CommonOptions, encodingOption, withCommonOptions } from '../options.ts';
+import { encodingOption, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
 import { withStore } from '../with-store.ts';
 
-interface UpdateOptions extends CommonOptions {
+interface UpdateOptions extends WriterOptions {
   readonly encoding: Encoding;
 }
 
 export function addUpdate(program: Command, run: Runner): void {
-  withCommonOptions(program.command('update'))
+  withWriterOptions(program.command('update'))
     .description('replace a node by one of the same length')
     .argument('<file>')
     .argument('<ref>', 'block:slot')
@@ -37,7 +37,7 @@ async function update(
   }
   const node = decodeText(data, options.encoding);
   const ref = { block, slot: from };
-  await withStore(file, {}, (store) => store.update(ref, node));
+  await withStore(file, lockOptions(context, options), (store) => store.update(ref, node));
   const printer = new Printer(context, options);
   await printer.text([`${formatRef(ref)}\n`]);
   await printer.summary('update', file, { ref: formatRef(ref), bytes: node.length });

@@ -29,7 +29,7 @@ export async function judgeState(state: DiskState, oracle: Oracle): Promise<stri
     const left = await seriousFindings(file, 'none');
     return left && `verify after recovery: ${left}`;
   } catch (error) {
-    return `${String(error)}`;
+    return String(error);
   }
 }
 

@@ -73,7 +73,7 @@ export class Oracle {
     const batch = new Map(this.underWay.nodes.map((node, index) => [textOf(node), index]));
     const indexes = extra.map((nodes) => nodes.map((node) => batch.get(node) ?? -1));
     const inOrder = indexes.every((page) => page.every((each, slot) => slot === 0 || each > (page[slot - 1] ?? 0)));
-    const sorted = indexes.flat().sort((a, b) => a - b);
+    const sorted = indexes.flat().toSorted((a, b) => a - b);
     if (inOrder && sorted.every((each, index) => each === index)) return undefined;
     return `of the batch under way there are nodes ${sorted.slice(0, 9).join(', ')}`;
   }

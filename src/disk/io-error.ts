@@ -1,5 +1,3 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
 
 /** What an errno means to a person; the system's own words are terse, and in English as well. */
@@ -20,7 +18,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long',
 };
 
-/** The error of a system call that failed. @param name - the file, as messages call it */
+/** The error for a system call that failed: its errno in words, and the byte where that is known. */
 export function ioError(name: string, call: string, cause: unknown, offset?: number): PageStoreError {
   const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'EIO';
   const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
@@ -30,12 +28,7 @@ export function ioError(name: string, call: string, cause: unknown, offset?: num
   return new PageStoreError(code, `${call}${where}: ${what} (${errno})`, detail, cause);
 }
 
-/** Makes the name of a new file durable: on most file systems the file's own sync does not cover it. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+/** The errno name of an error of the system, such as `ENOENT`; empty for any other error. */
+export function errnoOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
 }

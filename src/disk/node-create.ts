@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PageStoreError } from '../errors.ts';
+import type { BlockFile } from './block-file.ts';
+import { errnoOf, ioError } from './io-error.ts';
+import { NodeBlockFile } from './node-block-file.ts';
+import { syncDirectory } from './node-directory.ts';
+import { NodeJournal } from './node-journal.ts';
+import { type LockOptions, takeWriterLock } from './node-lock.ts';
+
+/**
+ * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
+ * synced. What fails in between leaves nothing behind but the lock file. The lock is held from before `fill` until the
+ * file is closed, also on the file that is replaced.
+ * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
+ * @param lock - how to take the lock
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and whatever `fill` throws
+ */
+export async function createBlockFile(
+  path: string,
+  replace: boolean,
+  fill: (file: BlockFile) => Promise<void>,
+  lock: LockOptions = {},
+): Promise<BlockFile> {
+  const target = replace ? await resolveTarget(path) : path;
+  const temporary = `${target}.${randomUUID()}.new`;
+  const journal = new NodeJournal(target);
+  let handle: FileHandle;
+  try {
+    if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
+    handle = await open(temporary, 'wx+', 0o666);
+  } catch (error) {
+    throw ioError(path, 'create', error);
+  }
+  let file = new NodeBlockFile(path, handle, journal);
+  try {
+    // Once the folder has shown that it takes a file: a lock file stays, and none shall stay beside a file that cannot be.
+    file = new NodeBlockFile(path, handle, journal, await takeWriterLock(target, lock));
+    await fill(file);
+    await giveName(path, temporary, target, replace);
+    // One that is there belongs to a file that had the name before.
+    await journal.remove();
+    return file;
+  } catch (error) {
+    await file.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function giveName(path: string, temporary: string, target: string, replace: boolean): Promise<void> {
+  try {
+    if (replace) await rename(temporary, target);
+    else await publish(temporary, target);
+    await syncDirectory(dirname(target));
+  } catch (error) {
+    throw ioError(path, 'create', error);
+  }
+}
+
+/** Gives a file a name that no file has. */
+async function publish(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+    await unlink(temporary);
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error))) throw error;
+    // A file system without hard links: take the name first, then put the file in its place.
+    await (await open(target, 'wx')).close();
+    await rename(temporary, target);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+}
+
+/** Where a file that is to be replaced really is; only a regular file is replaced. */
+async function resolveTarget(path: string): Promise<string> {
+  try {
+    if (!(await stat(path)).isFile()) {
+      throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file is replaced', { file: path });
+    }
+    return await realpath(path);
+  } catch (error) {
+    if (error instanceof PageStoreError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
+    throw ioError(path, 'create', error);
+  }
+}

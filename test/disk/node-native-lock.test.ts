@@ -1,0 +1,172 @@
+import { chmodSync, existsSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { takeWriterLock } from '../../src/disk/node-lock.ts';
+import { loadNativeLocking } from '../../src/disk/node-native-lock.ts';
+import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from '../support/lock.ts';
+
+killHoldersAfterEach();
+const { newFile, newPageFile, namesBeside } = lockFolder();
+
+describe('the lock of the system', () => {
+  test('leaves its file behind, empty, and the next writer uses the same one', async () => {
+    const path = newFile();
+    await (await takeWriterLock(path)).release();
+    const first = statSync(`${path}.lock`);
+    expect(first.size).toBe(0);
+    await (await takeWriterLock(path)).release();
+    expect(statSync(`${path}.lock`).ino).toBe(first.ino);
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+  });
+
+  test('is free at once when its holder is killed', async () => {
+    const path = await newPageFile();
+    const holder = await startHolder(path);
+    await expect(takeWriterLock(path)).rejects.toThrow(`process ${holder.pid} on host`);
+    holder.kill('SIGKILL');
+    await holder.ended;
+    expect(textOf(`${path}.lock`)).toContain(`"pid":${holder.pid},`);
+    await (await takeWriterLock(path)).release();
+  });
+
+  test('stays with a holder that is stopped', async () => {
+    const path = await newPageFile();
+    const holder = await startHolder(path);
+    holder.kill('SIGSTOP');
+    const waiting = takeWriterLock(path, { lockTimeout: 0.5, breakLock: true });
+    await expect(waiting).rejects.toThrow(`process ${holder.pid} on host`);
+    holder.kill('SIGCONT');
+    expect(await holder.finish()).toBe(0);
+    await (await takeWriterLock(path)).release();
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['half a line', '{"pid":123,"host":"na'],
+    ['garbage', '\0\u{1}garbage'],
+    ['JSON of another kind', '[1]'],
+    ['a pid that is none', JSON.stringify({ pid: -1, host: 'name', since: '2026-01-01T00:00:00Z' })],
+    ['more lines than one', JSON.stringify({ pid: 1, host: 'a\nb', since: '2026-01-01T00:00:00Z' })],
+  ])('does its work where its file holds %s', async (_, content) => {
+    const path = newFile();
+    writeFileSync(`${path}.lock`, content);
+    const lock = await takeWriterLock(path);
+    writeFileSync(`${path}.lock`, content);
+    await expect(takeWriterLock(path)).rejects.toThrow(`another writer holds the lock: ${path}.lock does not say who`);
+    await lock.release();
+  });
+
+  test('does not write to a file of another kind that has its name', async () => {
+    const path = newFile();
+    writeFileSync(`${path}.lock`, 'x'.repeat(5000));
+    const expected = { code: 'IO', detail: { file: `${path}.lock` } };
+    await expect(takeWriterLock(path)).rejects.toMatchObject(expected);
+    expect(textOf(`${path}.lock`)).toBe('x'.repeat(5000));
+  });
+
+  test('does not follow a symbolic link that has its name', async () => {
+    const path = newFile();
+    symlinkSync(path, `${path}.lock`);
+    await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'IO', detail: { errno: 'ELOOP' } });
+    expect(textOf(path)).toBe('content');
+  });
+
+  test.each([0o600, 0o660, 0o666])('can be taken by all who may write the file, of mode %o', async (mode) => {
+    const path = newFile();
+    chmodSync(path, mode);
+    await (await takeWriterLock(path)).release();
+    expect(statSync(`${path}.lock`).mode & 0o777).toBe(mode);
+  });
+
+  test('is on the file that has the name, where somebody deletes it just then', async () => {
+    const path = newFile();
+    const native = await loadNativeLocking();
+    expect(native).toBeDefined();
+    let deleted = false;
+    const lock = await takeWriterLock(path, {}, async () => ({
+      ...native!,
+      tryLock: (fd, offset, length) => {
+        if (!deleted) renameSync(`${path}.lock`, `${path}.away`);
+        deleted = true;
+        return native!.tryLock(fd, offset, length);
+      },
+    }));
+    await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'FILE_LOCKED' });
+    await lock.release();
+  });
+
+  test('gives way to the lock that is a file where the file system has none', async () => {
+    const path = newFile();
+    const fail = (): never => {
+      throw Object.assign(new Error('no locks available'), { code: 'ENOLCK' });
+    };
+    const lock = await takeWriterLock(path, {}, async () => ({ tryLock: fail, unlock: fail }));
+    expect(textOf(`${path}.lock.pid`)).toContain(`"pid":${process.pid},`);
+    await lock.release();
+    expect(existsSync(`${path}.lock.pid`)).toBe(false);
+  });
+
+  test('that cannot be had for another reason is an error that names its file', async () => {
+    const path = newFile();
+    const fail = (): never => {
+      throw Object.assign(new Error('bad descriptor'), { code: 'EIO' });
+    };
+    const locking = takeWriterLock(path, {}, async () => ({ tryLock: fail, unlock: fail }));
+    await expect(locking).rejects.toMatchObject({ code: 'IO', detail: { file: `${path}.lock`, errno: 'EIO' } });
+    await (await takeWriterLock(path)).release();
+  });
+});
+
+describe('writers with and without fs-native-extensions', () => {
+  test('one with it keeps one without it out', async () => {
+    const path = newFile();
+    const lock = await takeWriterLock(path);
+    const taking = takeWriterLock(path, { breakLock: true }, noModule);
+    await expect(taking).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+    await lock.release();
+    await (await takeWriterLock(path, {}, noModule)).release();
+  });
+
+  test('one without it keeps one with it out, who leaves no word of itself', async () => {
+    const path = newFile();
+    const lock = await takeWriterLock(path, {}, noModule);
+    await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
+    expect(textOf(`${path}.lock`)).toBe('');
+    await lock.release();
+    await (await takeWriterLock(path)).release();
+  });
+
+  test('what one with it left when it was killed keeps nobody out', async () => {
+    const path = await newPageFile();
+    const holder = await startHolder(path);
+    holder.kill('SIGKILL');
+    await holder.ended;
+    expect(textOf(`${path}.lock`)).not.toBe('');
+    await (await takeWriterLock(path, {}, noModule)).release();
+  });
+
+  test('what one with it wrote on another host keeps one without it out', async () => {
+    const path = newFile();
+    writeFileSync(`${path}.lock`, JSON.stringify({ pid: 1, host: 'elsewhere', since: '2026-01-02T03:04:05Z' }));
+    await expect(takeWriterLock(path, {}, noModule)).rejects.toThrow(`delete ${path}.lock`);
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+  });
+
+  test('never have it at once, and each has it in the end', async () => {
+    const path = newFile();
+    let inside = 0;
+    const one = async (index: number): Promise<void> => {
+      for (let round = 0; round < 6; round++) {
+        const load = index % 2 === 0 ? noModule : loadNativeLocking;
+        const lock = await takeWriterLock(path, { lockTimeout: 50 }, load);
+        expect(++inside).toBe(1);
+        await setImmediate();
+        inside--;
+        await lock.release();
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, index) => one(index)));
+    expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+  });
+});
