@@ -13,9 +13,9 @@ import { asMarkdown, type Report, resultsOf } from './report.ts';
 const { values } = parseArgs({
   options: {
     folder: { type: 'string', default: tmpdir() },
-    rounds: { type: 'string', default: '15' },
-    'warm-up': { type: 'string', default: '5' },
-    appends: { type: 'string', default: '200' },
+    rounds: { type: 'string', default: '30' },
+    'warm-up': { type: 'string', default: '10' },
+    appends: { type: 'string', default: '100' },
     json: { type: 'string' },
   },
 });
@@ -38,7 +38,7 @@ try {
   }
   const times = CONTENDERS.map((): number[] => []);
   for (let round = -warmUp; round < rounds; round++) {
-    // Interleaved, so that a busy spell of a shared machine meets all; each round begins with another contender.
+    // Interleaved in short rounds, so that a busy spell of a shared machine meets all; each round begins with another contender.
     for (const step of CONTENDERS.keys()) {
       const number = (step + round + warmUp) % CONTENDERS.length;
       const { microseconds = NaN } = await children[number]!.ask('round');
