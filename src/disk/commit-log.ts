@@ -15,30 +15,27 @@ export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' |
 export class CommitLog {
   readonly #file: BlockFile;
   #sequence: bigint;
-  #unsynced: boolean;
+  #unsynced = false;
 
-  private constructor(file: BlockFile, sequence: bigint, unsynced: boolean) {
+  private constructor(file: BlockFile, sequence: bigint) {
     this.#file = file;
     this.#sequence = sequence;
-    this.#unsynced = unsynced;
   }
 
   /**
-   * Carries out what the journal and the records of a file say, and begins a log on it.
+   * Carries out what the journal and the records of a file say, and begins a log on it. From then on the file cannot
+   * come to hold anything else than what it was found to hold.
    * @param view - of `file`, just opened
    * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
     const { lastRecord, lastIsHome, before, pending } = view.recovery;
     await finishOverwrite(file, before);
-    if (lastRecord === undefined) return new CommitLog(file, 0n, false);
-    if (lastIsHome) {
-      // A sync that failed elsewhere may have left these headers in the system's memory and not on the device.
-      await writeHeaders(file, lastRecord);
-      return new CommitLog(file, lastRecord.sequence, true);
-    }
-    // A process that was killed may have left a record, and what it covers, in the system's memory alone.
+    // What is read may be in the system's memory alone: left there by a process that was killed, or by a sync that
+    // failed, after which only what is written again can be synced.
+    if (lastRecord && lastIsHome) await writeHeaders(file, lastRecord);
     await file.sync();
+    if (lastRecord === undefined || lastIsHome) return new CommitLog(file, lastRecord?.sequence ?? 0n);
     for (const record of pending) {
       await writeHeaders(file, record);
       // One record at a time: with the second one's file header in place and not the first one's page header, the first would be void.
@@ -47,7 +44,7 @@ export class CommitLog {
     // A record that did not stand could come true by what is written from now on.
     for (const offset of COMMIT_RECORD_OFFSETS) await file.write(new Uint8Array(COMMIT_RECORD.bytes), offset);
     await file.sync();
-    return new CommitLog(file, 0n, false);
+    return new CommitLog(file, 0n);
   }
 
   /** Whether headers have been written to their places that no sync has covered yet. */

@@ -48,7 +48,8 @@ export async function finishOverwrite(file: BlockFile, before: BeforeImage | und
     const message = `the journal beside the file holds an older state of block ${block}, which another program has changed since; move the journal away once the block is known to be right`;
     throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
   }
-  if (state === 'cut off') await file.write(image, fileOffset(block));
+  // Written again even where it is complete: a sync that failed may have left it in the system's memory alone.
+  if (state !== 'before') await file.write(state === 'complete' ? now : image, fileOffset(block));
   await file.sync();
   await file.journal.remove();
 }

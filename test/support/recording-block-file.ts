@@ -1,17 +1,30 @@
-import type { BlockFile } from '../../src/disk/block-file.ts';
+import type { BlockFile, Journal } from '../../src/disk/block-file.ts';
 import { MemoryBlockFile, MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
+
+const SECTOR_BYTES = 512;
 
 export type Operation =
   | { readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
   | { readonly kind: 'read'; readonly position: number; readonly length: number }
   | { readonly kind: 'truncate'; readonly bytes: number }
-  | { readonly kind: 'sync' | 'close' };
+  | { readonly kind: 'sync' | 'close' | 'journal write' | 'journal remove' };
 
 /** A block file in memory that remembers what was done to it, and fails where it is told to. */
 export class RecordingBlockFile implements BlockFile {
   readonly name = 'recording';
-  readonly journal = new MemoryJournal();
+  readonly journal: Journal = {
+    read: () => this.#journal.read(),
+    write: async (bytes) => {
+      this.#record({ kind: 'journal write' });
+      await this.#journal.write(bytes);
+    },
+    remove: async () => {
+      this.#record({ kind: 'journal remove' });
+      await this.#journal.remove();
+    },
+  };
+  readonly #journal = new MemoryJournal();
   readonly inner: MemoryBlockFile;
   operations: Operation[] = [];
   /** Asked before each operation; the errno that it gives is what the operation fails with. */
@@ -42,8 +55,9 @@ export class RecordingBlockFile implements BlockFile {
     const operation: Operation = { kind: 'write', position, bytes: source.slice() };
     const errno = this.failOn(operation);
     if (errno !== undefined) {
-      // As a full disk does: some of it is written, then it fails.
-      await this.inner.write(source.subarray(0, source.length >> 1), position);
+      // As a full disk does: some sectors of it are written, then it fails.
+      const cut = (position + (source.length >> 1)) & ~(SECTOR_BYTES - 1);
+      if (cut > position) await this.inner.write(source.subarray(0, cut - position), position);
       throw new PageStoreError('IO', `write: ${errno}`, { errno });
     }
     this.operations.push(operation);

@@ -17,7 +17,6 @@ export const BROKEN_PROTOCOLS: Readonly<Record<string, Pick<CrashOptions, 'betwe
   'headers go home before the sync': { between: (disk) => new EarlyHome(disk) },
   'recovery ignores the first of two records': { spoil: ignoreFirstRecord },
   'a record is written over by the next one': { between: (disk) => new OneRecord(disk) },
-  'blocks that a batch adds are not behind its sync': { between: (disk) => new LateBlocks(disk) },
   'the space of a moved V2 directory is used one commit too soon': { between: (disk) => new EagerReuse(disk) },
   'the journal is removed before the block is synced': { between: (disk) => new NoJournal(disk) },
 };
@@ -70,26 +69,6 @@ class EarlyHome extends Between {
 class OneRecord extends Between {
   override async write(source: Uint8Array, position: number): Promise<void> {
     await super.write(source, position === COMMIT_RECORD_OFFSETS[1] ? COMMIT_RECORD_OFFSETS[0] : position);
-  }
-}
-
-/** Holds back added blocks until the record that counts them is on the disk. */
-class LateBlocks extends Between {
-  #held: { source: Uint8Array; position: number }[] = [];
-
-  override async write(source: Uint8Array, position: number): Promise<void> {
-    if (source.length === BLOCK_BYTES) this.#held.push({ source: source.slice(), position });
-    else await super.write(source, position);
-  }
-
-  override async sync(): Promise<void> {
-    await super.sync();
-    for (const { source, position } of this.#held.splice(0)) await super.write(source, position);
-  }
-
-  override async size(): Promise<number> {
-    const held = this.#held.map(({ position }) => position + BLOCK_BYTES);
-    return Math.max(await super.size(), ...held);
   }
 }
 

@@ -1,10 +1,11 @@
 import { PageStore } from '../../../src/store/page-store.ts';
+import { PageStoreError } from '../../../src/errors.ts';
 import type { BlockFile } from '../../../src/disk/block-file.ts';
 import type { PageFormat } from '../../../src/format/page-header.ts';
 import { random as newRandom } from '../nodes.ts';
 import { CrashDisk, type DiskState, StateFile } from './crash-disk.ts';
 import { statesOf } from './crash-states.ts';
-import { contentsOf, judgeState } from './judge-state.ts';
+import { contentsIn, contentsOf, judgeState } from './judge-state.ts';
 import { type Contents, Oracle } from './oracle.ts';
 import { ScriptRunner } from './script.ts';
 
@@ -28,6 +29,8 @@ export interface CrashReport {
   states: number;
   /** States from which a second run was begun. */
   secondRuns: number;
+  /** Syncs that were made to fail, after which the file was opened again. */
+  failedSyncs: number;
   readonly failures: string[];
 }
 
@@ -39,7 +42,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 }
 
 class CrashRun {
-  readonly report: CrashReport = { states: 0, secondRuns: 0, failures: [] };
+  readonly report: CrashReport = { states: 0, secondRuns: 0, failedSyncs: 0, failures: [] };
   readonly #options: CrashOptions;
   readonly #random: () => number;
 
@@ -57,21 +60,44 @@ class CrashRun {
     const goOn = this.#options.goOnFromOneIn > 0;
     disk.afterOperation = () => this.#explore(disk, oracle, 'first', goOn);
     await disk.afterOperation();
-    await this.#script(store, oracle, this.#options.actions);
+    await this.#script(store, file, disk, oracle, this.#options.actions);
   }
 
-  async #script(store: PageStore, oracle: Oracle, actions: number): Promise<void> {
+  async #script(store: PageStore, file: BlockFile, disk: CrashDisk, oracle: Oracle, actions: number): Promise<void> {
     const runner = new ScriptRunner(store, oracle, this.#random, this.#options.pageFormat);
-    for (let each = 0; each < actions; each++) await runner.act();
-    await store.close();
+    for (let each = 0; each < actions; each++) {
+      if (this.#random() * 10 < 1) {
+        const share = this.#random();
+        disk.failNextSync = () => this.#random() < share;
+      }
+      try {
+        await runner.act();
+      } catch (error) {
+        if (disk.failNextSync || !(error instanceof PageStoreError && error.detail.errno === 'EIO')) throw error;
+        await this.#reopen(runner, file, oracle);
+      }
+      disk.failNextSync = undefined;
+    }
+    await runner.store.close();
+  }
+
+  /** After a sync that failed, a new store sees what was acknowledged, and no more than may have been done. */
+  async #reopen(runner: ScriptRunner, file: BlockFile, oracle: Oracle): Promise<void> {
+    this.report.failedSyncs++;
+    await runner.store.close();
+    const store = await PageStore.open(file);
+    const found = await contentsIn(store);
+    this.#note(oracle.judge(found), 'reopened', oracle);
+    oracle.fail(found);
+    runner.continueIn(store);
   }
 
   readonly #seen = new Set<string>();
 
   async #explore(disk: CrashDisk, oracle: Oracle, run: string, goOn: boolean): Promise<void> {
     const goOnFrom: DiskState[] = [];
-    if (this.report.failures.length >= (this.#options.mostFailures ?? 20)) return;
     for (const state of statesOf(disk, this.#seen, `${run}/${oracle.version}`, this.#random)) {
+      if (this.report.failures.length >= (this.#options.mostFailures ?? 20)) return;
       this.report.states++;
       this.#options.spoil?.(state);
       const chosen = goOn && this.#random() * this.#options.goOnFromOneIn < 1;
@@ -103,7 +129,7 @@ class CrashRun {
     // What it found is what it and everybody after it has to find again.
     const second = new Oracle(contents);
     disk.afterOperation = () => this.#explore(disk, second, run, false);
-    await this.#script(store, second, 3);
+    await this.#script(store, file, disk, second, 3);
   }
 
   #note(wrong: string | undefined, run: string, oracle: Oracle): void {

@@ -17,12 +17,12 @@ import { type Contents, type Oracle, textOf } from './oracle.ts';
 export async function judgeState(state: DiskState, oracle: Oracle): Promise<string | undefined> {
   const file = new StateFile(state);
   try {
-    const findings = await seriousFindings(file, 'info');
-    if (findings) return `verify before recovery: ${findings}`;
     const asReader = await contentsOf(file, 'read');
-    if (file.writes > 0) return 'a reader has written to the file';
     const wrong = oracle.judge(asReader) ?? judgeForeignView(state, oracle);
     if (wrong) return wrong;
+    const findings = await seriousFindings(file, 'info');
+    if (findings) return `verify before recovery: ${findings}`;
+    if (file.writes > 0) return 'a reader has written to the file';
 
     const asWriter = await contentsOf(file, 'write');
     if (!isEqual(asReader, asWriter)) return 'recovery gives other nodes than a reader saw before it';
@@ -45,6 +45,13 @@ async function seriousFindings(file: StateFile, allowed: 'info' | 'none'): Promi
 /** The nodes of all pages, as a store that is opened for this sees them. */
 export async function contentsOf(file: StateFile, access: 'read' | 'write'): Promise<Contents> {
   const store = await PageStore.open(file, { access });
+  const contents = await contentsIn(store);
+  await store.close();
+  return contents;
+}
+
+/** The nodes of all pages of an open store. */
+export async function contentsIn(store: PageStore): Promise<Contents> {
   const contents: Contents = new Map();
   for await (const { block, page } of store.pages()) {
     contents.set(
@@ -52,7 +59,6 @@ export async function contentsOf(file: StateFile, access: 'read' | 'write'): Pro
       Array.from({ length: page.directory.count }, (_, slot) => textOf(nodeOf(page, slot))),
     );
   }
-  await store.close();
   return contents;
 }
 

@@ -18,10 +18,12 @@ export function textOf(node: Uint8Array): string {
 
 /** Knows what was acknowledged, and so what a state has to hold and what it may hold. */
 export class Oracle {
-  readonly contents: Contents = new Map();
+  contents: Contents = new Map();
   /** Grows with each acknowledgement. */
   version = 0;
   underWay: Action = { kind: 'nothing' };
+  /** An action whose sync failed: it may yet turn out to have been done, until something else is acknowledged. */
+  #failed: Action | undefined;
 
   constructor(contents: Contents = new Map()) {
     for (const [block, nodes] of contents) this.contents.set(block, nodes.slice());
@@ -31,10 +33,28 @@ export class Oracle {
     change(this.contents);
     this.version++;
     this.underWay = { kind: 'nothing' };
+    this.#failed = undefined;
+  }
+
+  /** The action under way has failed: this is what was found afterwards, and the action may yet turn out to have been done. */
+  fail(found: Contents): void {
+    this.contents = found;
+    this.#failed = this.underWay;
+    this.version++;
   }
 
   /** What is wrong with a state, or undefined. */
   judge(found: Contents): string | undefined {
+    const wrong = this.#judgeWith(found);
+    if (wrong === undefined || this.#failed === undefined) return wrong;
+    const { underWay } = this;
+    this.underWay = this.#failed;
+    const wrongAfterFailure = this.#judgeWith(found);
+    this.underWay = underWay;
+    return wrongAfterFailure && wrong;
+  }
+
+  #judgeWith(found: Contents): string | undefined {
     const extra: string[][] = [];
     for (const [block, nodes] of this.contents) {
       const there = found.get(block);

@@ -7,7 +7,7 @@ let nodesMade = 0;
 
 /** Does one thing after the other to a store, and tells the oracle what is under way and what was acknowledged. */
 export class ScriptRunner {
-  readonly #store: PageStore;
+  #store: PageStore;
   readonly #oracle: Oracle;
   readonly #random: () => number;
   readonly #pageFormat: PageFormat;
@@ -17,6 +17,15 @@ export class ScriptRunner {
     this.#oracle = oracle;
     this.#random = random;
     this.#pageFormat = pageFormat;
+  }
+
+  get store(): PageStore {
+    return this.#store;
+  }
+
+  /** Goes on in another store of the same disk. */
+  continueIn(store: PageStore): void {
+    this.#store = store;
   }
 
   async act(): Promise<void> {

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { PageStoreError } from '../../src/errors.ts';
+import type { PageFormat } from '../../src/format/page-header.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { contentsIn } from '../support/crash/judge-state.ts';
+import { Oracle } from '../support/crash/oracle.ts';
+import { ScriptRunner } from '../support/crash/script.ts';
+import { makeNodes, random, text } from '../support/nodes.ts';
+import { type Operation, RecordingBlockFile } from '../support/recording-block-file.ts';
+import { brief, verifyAll } from '../support/verify.ts';
+
+const ERRNOS = ['ENOSPC', 'EIO', 'EDQUOT', 'EROFS', 'EFBIG'];
+const ACTIONS = 14;
+
+/**
+ * Does a script whose changing operation number `failing` fails, and all after it where it `lasts`. Then the trouble is
+ * over, the file is opened again, and has to hold what was acknowledged.
+ * @returns operations that changed the file
+ */
+async function failAt(format: PageFormat, failing: number, lasts: boolean): Promise<number> {
+  const file = new RecordingBlockFile();
+  let store = await PageStore.create(file, { pageFormat: format });
+  const oracle = new Oracle();
+  oracle.acknowledge((contents) => contents.set(1, []));
+  let changes = 0;
+  const errno = ERRNOS[failing % ERRNOS.length]!;
+  file.failOn = ({ kind }: Operation) => {
+    if (kind === 'read' || kind === 'close') return undefined;
+    const number = changes++;
+    return number === failing || (lasts && number > failing) ? errno : undefined;
+  };
+  const runner = new ScriptRunner(store, oracle, random(7), format);
+  let failed = false;
+  for (let each = 0; each < ACTIONS && !failed; each++) {
+    try {
+      await runner.act();
+    } catch (error) {
+      failed = true;
+      expect(error).toBeInstanceOf(PageStoreError);
+      expect(error).toMatchObject({ code: 'IO' });
+    }
+  }
+  // A failure behind an acknowledgement is told when the file is closed, if nothing came in between.
+  await store.close().catch((error: unknown) => expect(error).toMatchObject({ code: 'IO' }));
+  file.failOn = () => undefined;
+  store = await PageStore.open(file);
+  expect(oracle.judge(await contentsIn(store))).toBeUndefined();
+  await store.append(text('after the failure'));
+  await store.close();
+  expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
+  return changes;
+}
+
+describe.each(['v1', 'v2'] as const)('a %s file in which one operation fails', (format) => {
+  test.each([
+    ['once', false],
+    ['and every one after it', true],
+  ])('%s keeps what was acknowledged, and takes nodes again', { timeout: 120_000 }, async (_, lasts) => {
+    const operations = await failAt(format, Infinity, lasts);
+    expect(operations).toBeGreaterThan(40);
+    for (let failing = 0; failing < operations; failing++) await failAt(format, failing, lasts);
+  });
+
+  test('a sync, is not tried again, and nothing is written or read through that store any more', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat: format });
+    await store.append(text('kept'));
+    file.failOn = ({ kind }) => (kind === 'sync' ? 'EIO' : undefined);
+    await expect(store.append(text('lost'))).rejects.toMatchObject({ code: 'IO', detail: { errno: 'EIO' } });
+    file.failOn = () => undefined;
+    file.operations = [];
+    await expect(store.append(text('later'))).rejects.toThrow('open the file again');
+    await expect(store.update({ block: 1, slot: 0 }, text('KEPT'))).rejects.toThrow('open the file again');
+    await expect(store.free(1)).rejects.toThrow('open the file again');
+    await store.close();
+    expect(file.operations).toEqual([{ kind: 'close' }]);
+    const again = await PageStore.open(file);
+    expect(await contentsIn(again)).toEqual(new Map([[1, ['kept']]]));
+  });
+
+  test('a header, behind the sync that acknowledged the node, does not take that back', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat: format });
+    file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
+    const ref = await store.append(text('acknowledged'));
+    expect(Buffer.from(await store.read(ref).catch(() => text('the store is dead'))).toString()).toBe(
+      'the store is dead',
+    );
+    await store.close();
+    file.failOn = () => undefined;
+    const reader = await PageStore.open(file, { access: 'read' });
+    expect(Buffer.from(await reader.read(ref)).toString()).toBe('acknowledged');
+    const again = await PageStore.open(file);
+    expect(Buffer.from(await again.read(ref)).toString()).toBe('acknowledged');
+    expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
+  });
+
+  test('a header, is told by close where nothing came in between', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat: format });
+    file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
+    await store.append(text('acknowledged'));
+    await expect(store.close()).rejects.toMatchObject({ code: 'IO' });
+  });
+});
+
+describe('calls of append that wait at the same time', () => {
+  test('share one sync', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file);
+    file.operations = [];
+    const refs = await Promise.all(makeNodes(100, 10, 60).map((node) => store.append(node)));
+    expect(refs).toEqual(Array.from({ length: 100 }, (_, slot) => ({ block: 1, slot })));
+    expect(file.count('sync')).toBe(1);
+  });
+
+  test('that come while a commit is under way share the next one', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file);
+    await store.append(text('first'));
+    file.operations = [];
+    const under = store.append(text('second'));
+    // The commit has begun once the file hears of it.
+    while (file.operations.length === 0) await Promise.resolve();
+    await Promise.all([under, store.append(text('third')), store.append(text('fourth'))]);
+    expect(file.count('sync')).toBe(2);
+  });
+
+  test('are answered each for itself where one of them fits no page', async () => {
+    const store = await PageStore.create(new RecordingBlockFile());
+    const answers = await Promise.allSettled(
+      [text('a'), new Uint8Array(262_144), text('b')].map((node) => store.append(node)),
+    );
+    expect(answers[0]).toEqual({ status: 'fulfilled', value: { block: 1, slot: 0 } });
+    expect(answers[1]).toMatchObject({ status: 'rejected', reason: { code: 'NODE_TOO_LARGE' } });
+    expect(answers[2]).toEqual({ status: 'fulfilled', value: { block: 1, slot: 1 } });
+  });
+
+  test('are all refused where nodes are staged', async () => {
+    const store = await PageStore.create(new RecordingBlockFile());
+    await store.makeRoom(1);
+    store.stage(text('staged'));
+    const answers = await Promise.allSettled([store.append(text('a')), store.append(text('b'))]);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(TypeError) });
+    await store.commit();
+    expect(await store.append(text('c'))).toEqual({ block: 1, slot: 1 });
+  });
+});
