@@ -18,6 +18,8 @@ interface Recovery {
   /** The records that stand and are not home, in ascending order of sequence number. */
   readonly pending: readonly CommitRecord[];
   readonly before: BeforeImage | undefined;
+  /** All records whose checksums hold, in ascending order of sequence number. */
+  readonly records: readonly CommitRecord[];
   /** The last record, standing or not; undefined where there is none. */
   readonly lastRecord: CommitRecord | undefined;
   /** Whether the file has all that the last record says. */
@@ -37,7 +39,7 @@ export class CommittedView implements BlockFile {
   private constructor(file: BlockFile, head: Uint8Array) {
     this.name = file.name;
     this.#file = file;
-    this.#recovery = { head, pending: [], before: undefined, lastRecord: undefined, lastIsHome: true };
+    this.#recovery = { head, pending: [], before: undefined, records: [], lastRecord: undefined, lastIsHome: true };
   }
 
   /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
@@ -133,7 +135,9 @@ export class CommittedView implements BlockFile {
     const { head } = this.#recovery;
     const before = journal && decodeJournal(journal);
     if (before) this.#recovery = { ...this.#recovery, before };
-    for (const record of recordsIn(head)) {
+    const records = recordsIn(head);
+    this.#recovery = { ...this.#recovery, records };
+    for (const record of records) {
       const lastIsHome = await isHome(this, record);
       this.#recovery = { ...this.#recovery, lastRecord: record, lastIsHome };
       if (lastIsHome || !(await judgeRecord(this, record))) continue;

@@ -1,4 +1,4 @@
-import { COMMIT_RECORD, decodeCommitRecord } from '../format/commit-record.ts';
+import { type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader, headerCopyState } from '../format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
@@ -15,8 +15,15 @@ const FIELDS: readonly Column[] = [
   { heading: 'meaning', width: 0, align: 'left' },
 ];
 
-/** The file header, field by field, and what else block 0 holds. */
-export function* fileHeaderTable(header: FileHeader, block0: Uint8Array): Generator<string> {
+/**
+ * The file header, field by field, and what else block 0 holds.
+ * @param commitNote - what there is to say of a commit record, besides its block
+ */
+export function* fileHeaderTable(
+  header: FileHeader,
+  block0: Uint8Array,
+  commitNote: (record: CommitRecord) => string,
+): Generator<string> {
   yield tableRow(FIELDS);
   const values = header as unknown as Readonly<Record<string, number | bigint>>;
   for (const { name, offset, doc } of FILE_HEADER.fields) {
@@ -26,12 +33,8 @@ export function* fileHeaderTable(header: FileHeader, block0: Uint8Array): Genera
     const record = decodeCommitRecord(block0, offset);
     if (record === undefined) continue;
     const { sequence, block } = record;
-    yield tableRow(FIELDS, [
-      String(offset),
-      'commit record',
-      String(sequence),
-      `${COMMIT_RECORD.bytes} bytes, block ${block}`,
-    ]);
+    const what = block === 0 ? 'new blocks alone' : `block ${block}`;
+    yield tableRow(FIELDS, [String(offset), 'commit record', String(sequence), `${what}; ${commitNote(record)}`]);
   }
   yield tableRow(FIELDS, [
     String(HEADER_COPY_OFFSET),

@@ -20,7 +20,8 @@ export function summaryText(summary: VerifySummary, style: Style): string {
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
     ...(unwrittenBlocks > 0 ? [plural(unwrittenBlocks, 'block') + ' never written'] : []),
   ].join(', ');
-  return `${file}: ${verdict} (${counts}); ${plural(blocks, 'block')}, ${plural(pages, 'page')}, ${rest}\n`;
+  const changed = summary.changed ? '; a writer was at work: free list and counts were not checked' : '';
+  return `${file}: ${verdict} (${counts}); ${plural(blocks, 'block')}, ${plural(pages, 'page')}, ${rest}${changed}\n`;
 }
 
 /** `1 page`, `2 pages`. */

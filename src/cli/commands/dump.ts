@@ -1,15 +1,18 @@
 import type { Command } from 'commander';
 import { openBlockFile } from '../../disk/node-block-file.ts';
+import { CommittedView } from '../../disk/committed-view.ts';
 import { type BlockSet, RawBlocks } from '../../disk/raw-blocks.ts';
 import { nodeDump, pageTable } from '../../dump/block-dump.ts';
 import { type BlockRow, blockTableHead, blockTableRow, fileHeaderTable, pageRow } from '../../dump/file-dump.ts';
 import { hexdump } from '../../dump/hexdump.ts';
 import { PageStoreError } from '../../errors.ts';
+import type { CommitRecord } from '../../format/commit-record.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
 import { decodePage } from '../../format/page.ts';
 import { decodeFreeLink } from '../../format/pointer.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { parseRef } from '../../store/page-ref.ts';
+import { COMMIT_NOTES, commitState } from '../commit-notes.ts';
 import type { Context } from '../context.ts';
 import { blockId, type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
@@ -52,8 +55,7 @@ async function dump(context: Context, path: string, options: DumpOptions): Promi
 }
 
 async function dumpFile(context: Context, printer: Printer, raw: RawBlocks, quiet: boolean): Promise<void> {
-  await printer.text(fileHeaderTable(raw.header, raw.block0));
-  await printer.json('header', () => raw.header);
+  await dumpFileHeader(printer, raw);
   await printer.text(['\n', blockTableHead()]);
   const free = await raw.freeBlocks();
   const target = new Uint8Array(BLOCK_BYTES);
@@ -67,6 +69,23 @@ async function dumpFile(context: Context, printer: Printer, raw: RawBlocks, quie
       await progress.update(block, raw.startedBlocks);
     }
   });
+}
+
+/** The file header as it stands in the file, whatever commit records say, and what is still to come of those. */
+async function dumpFileHeader(printer: Printer, raw: RawBlocks): Promise<void> {
+  const view = await CommittedView.open(raw.file);
+  const note = (record: CommitRecord): string =>
+    `${commitState(view, record)}: ${COMMIT_NOTES[commitState(view, record)]}`;
+  await printer.text(fileHeaderTable(raw.header, raw.block0, note));
+  await printer.json('header', () => raw.header);
+  for (const record of view.recovery.records) {
+    const { sequence, block } = record;
+    await printer.json('commit', () => ({ sequence, block, state: commitState(view, record) }));
+  }
+  const { before } = view.recovery;
+  if (before === undefined) return;
+  await printer.text([`\nthe journal beside the file holds block ${before.block} as it was before an update began\n`]);
+  await printer.json('journal', () => ({ block: before.block }));
 }
 
 async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
@@ -108,8 +127,7 @@ async function dumpBlock(printer: Printer, raw: RawBlocks, block: number, hex: b
       }));
     }
   } else if (block === 0) {
-    await printer.text(fileHeaderTable(raw.header, bytes));
-    await printer.json('header', () => raw.header);
+    await dumpFileHeader(printer, raw);
   } else {
     const what = (await raw.freeBlocks()).has(block) ? 'on the free list' : 'no page';
     await printer.text([
