@@ -12,6 +12,50 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   return bytes.length < NATIVE_FROM_BYTES ? CRC32.buf(bytes, seed) >>> 0 : crc32Native(bytes, seed);
 }
 
+/**
+ * The CRC-32 of two ranges that stand one behind the other, from the sum of each; neither is read again.
+ * @param sum - of the first range
+ * @param nextSum - of the second
+ * @param nextBytes - length of the second, below 2^29
+ */
+export function combineCrc32(sum: number, nextSum: number, nextBytes: number): number {
+  return (multiply(powerOfX(8 * nextBytes), sum) ^ nextSum) >>> 0;
+}
+
+// A CRC-32 is the remainder of a polynomial over GF(2). In its bits as they are kept here the highest is that of x^0.
+// Bytes behind a range multiply its polynomial by x for each of their bits.
+
+const REFLECTED_POLYNOMIAL = 0xedb8_8320;
+const ONE = 0x8000_0000;
+
+/** The product of two polynomials, modulo that of CRC-32. */
+function multiply(a: number, b: number): number {
+  let product = 0;
+  let term = b;
+  for (let rest = a; rest !== 0; rest <<= 1) {
+    if ((rest & ONE) !== 0) product ^= term;
+    term = (term & 1) === 0 ? term >>> 1 : (term >>> 1) ^ REFLECTED_POLYNOMIAL;
+  }
+  return product;
+}
+
+/** x to the power of 2^n, at index n. */
+const SQUARES: number[] = [ONE >>> 1];
+
+function powerOfX(exponent: number): number {
+  let power = ONE;
+  for (let rest = exponent, n = 0; rest > 0; rest >>>= 1, n++) {
+    let square = SQUARES[n];
+    if (square === undefined) {
+      const root = SQUARES[n - 1] as number; // filled up to n - 1 by the rounds before
+      square = multiply(root, root);
+      SQUARES.push(square);
+    }
+    if ((rest & 1) === 1) power = multiply(square, power);
+  }
+  return power;
+}
+
 const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
 
 /**

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
 import { errnoOf, ioError } from './io-error.ts';
-import { NodeBlockFile } from './node-block-file.ts';
+import { asHandle, type Handle, NodeBlockFile } from './node-block-file.ts';
 import { syncDirectory } from './node-directory.ts';
 import { NodeJournal } from './node-journal.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
@@ -26,10 +26,10 @@ export async function createBlockFile(
   const target = replace ? await resolveTarget(path) : path;
   const temporary = `${target}.${randomUUID()}.new`;
   const journal = new NodeJournal(target);
-  let handle: FileHandle;
+  let handle: Handle;
   try {
     if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
-    handle = await open(temporary, 'wx+', 0o666);
+    handle = asHandle(await open(temporary, 'wx+', 0o666));
   } catch (error) {
     throw ioError(path, 'create', error);
   }

@@ -1,4 +1,4 @@
-import { crc32 } from '../bytes/checksum.ts';
+import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import type { ByteRange, SlotDirectory } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
 import { encodePageHeader, PAGE_FLAG, type PageFormat, type PageHeader } from './page-header.ts';
@@ -17,6 +17,19 @@ export function pageChecksum(block: Uint8Array, header: PageHeader, directory: B
   let sum = crc32(encodePageHeader({ ...header, checksum: 0 }));
   sum = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), sum);
   return crc32(block.subarray(directory.start, directory.end), sum);
+}
+
+/** A range of a page whose sum is known. */
+interface SummedRange {
+  readonly crc: number;
+  readonly bytes: number;
+}
+
+/** As {@link pageChecksum}, from the sums of the node area and the directory: the page is not read. */
+export function combinedPageChecksum(header: PageHeader, nodes: SummedRange, directory: SummedRange): number {
+  let sum = crc32(encodePageHeader({ ...header, checksum: 0 }));
+  sum = combineCrc32(sum, nodes.crc, nodes.bytes);
+  return combineCrc32(sum, directory.crc, directory.bytes);
 }
 
 /** The directory bytes that a header says its checksum covers. */

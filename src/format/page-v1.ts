@@ -1,5 +1,6 @@
 import { copyBytes, type ByteRange, type SlotDirectory } from './directory.ts';
-import { BLOCK_BYTES, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
@@ -57,6 +58,11 @@ export class V1PageWriter implements PageWriter {
   #freeOffset: number;
   #committedNodes: number;
   #committedFree: number;
+  // Sums of what is in the page so far: a commit reads what is new, and not the page.
+  #nodesCrc = 0;
+  #summedFree: number = NODE_AREA_OFFSET;
+  #directoryCrc = 0;
+  #summedNodes = 0;
 
   constructor(block: Uint8Array, header: PageHeader) {
     this.block = block;
@@ -90,6 +96,7 @@ export class V1PageWriter implements PageWriter {
   }
 
   plan(): PagePlan {
+    this.#sumUp();
     const written: ByteRange[] = [
       { start: this.#committedFree, end: this.#freeOffset },
       { start: this.#directoryStart, end: BLOCK_BYTES - V1_SLOT_BYTES * this.#committedNodes },
@@ -99,8 +106,19 @@ export class V1PageWriter implements PageWriter {
       freeOffset: this.#freeOffset,
       directoryStart: this.#directoryStart,
       directoryLength: 0,
+      nodesCrc: this.#nodesCrc,
+      directoryCrc: this.#directoryCrc,
       written,
     };
+  }
+
+  #sumUp(): void {
+    this.#nodesCrc = crc32(this.block.subarray(this.#summedFree, this.#freeOffset), this.#nodesCrc);
+    this.#summedFree = this.#freeOffset;
+    const summedBytes = V1_SLOT_BYTES * this.#summedNodes;
+    const added = crc32(this.block.subarray(this.#directoryStart, BLOCK_BYTES - summedBytes));
+    this.#directoryCrc = combineCrc32(added, this.#directoryCrc, summedBytes);
+    this.#summedNodes = this.#nodeCount;
   }
 
   committed(): void {

@@ -1,3 +1,4 @@
+import { crc32 } from '../bytes/checksum.ts';
 import { varintBytes, writeVarint } from '../bytes/varint.ts';
 import { type ByteRange, copyBytes } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET } from './layout.ts';
@@ -31,6 +32,11 @@ export class V2PageWriter implements PageWriter {
   /** The one committed before it: a commit record, or a reader at work, may still need it. */
   #previous: ByteRange = NOWHERE;
   #planned: ByteRange;
+  // Sums of what is in the page so far: a commit reads what is new, and not the page.
+  #nodesCrc = 0;
+  #summedFree: number = NODE_AREA_OFFSET;
+  #directoryCrc = 0;
+  #summedDirectory = 0;
   readonly #forecast: DirectoryForecast;
 
   /**
@@ -75,6 +81,7 @@ export class V2PageWriter implements PageWriter {
   }
 
   plan(outlook: PageOutlook): PagePlan {
+    this.#sumUp();
     const start = this.#nodeCount === 0 ? this.#freeOffset : this.#placeDirectory(outlook);
     const stays = start === this.#home.start;
     const from = stays ? this.#home.end - this.#home.start : 0;
@@ -85,6 +92,8 @@ export class V2PageWriter implements PageWriter {
       freeOffset: this.#freeOffset,
       directoryStart: start,
       directoryLength: this.#directoryBytes,
+      nodesCrc: this.#nodesCrc,
+      directoryCrc: this.#directoryCrc,
       written: [
         { start: this.#committedFree, end: this.#freeOffset },
         { start: start + from, end: this.#planned.end },
@@ -97,6 +106,16 @@ export class V2PageWriter implements PageWriter {
     this.#previous = this.#home;
     this.#home = this.#planned;
     this.#committedFree = this.#freeOffset;
+  }
+
+  #sumUp(): void {
+    this.#nodesCrc = crc32(this.block.subarray(this.#summedFree, this.#freeOffset), this.#nodesCrc);
+    this.#summedFree = this.#freeOffset;
+    this.#directoryCrc = crc32(
+      this.#directory.subarray(this.#summedDirectory, this.#directoryBytes),
+      this.#directoryCrc,
+    );
+    this.#summedDirectory = this.#directoryBytes;
   }
 
   /** Where the next node's bytes go: behind the nodes, and past a committed directory that is in the way. */

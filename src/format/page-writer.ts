@@ -7,6 +7,10 @@ export interface PagePlan {
   readonly freeOffset: number;
   readonly directoryStart: number;
   readonly directoryLength: number;
+  /** CRC-32 of the node area, [64, freeOffset). */
+  readonly nodesCrc: number;
+  /** CRC-32 of the directory. */
+  readonly directoryCrc: number;
   /** Ranges outside the header that changed since the last commit; some may be empty. */
   readonly written: readonly ByteRange[];
 }

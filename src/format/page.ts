@@ -1,6 +1,6 @@
 import type { SlotDirectory } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_NODE_BYTES } from './layout.ts';
-import { checksummedDirectory, pageChecksum } from './page-checksum.ts';
+import { checksummedDirectory, combinedPageChecksum, pageChecksum } from './page-checksum.ts';
 import {
   encodePageHeader,
   newPageHeader,
@@ -73,16 +73,24 @@ export function emptyPageHead(format: PageFormat): Uint8Array {
 
 /** The header bytes that commit a plan for the page in `block`: its flags and reserved bytes stay as they are. */
 export function planHeader(format: PageFormat, block: Uint8Array, plan: PagePlan): Uint8Array {
-  const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
+  const { nodeCount, freeOffset, directoryStart, directoryLength, nodesCrc, directoryCrc } = plan;
   const old = PAGE_HEADER.read(block);
-  return sealPageHeader(format, block, { ...old, nodeCount, freeOffset, directoryStart, directoryLength });
+  const header = checksummed({ ...old, nodeCount, freeOffset, directoryStart, directoryLength });
+  const nodes = { crc: nodesCrc, bytes: freeOffset - NODE_AREA_OFFSET };
+  const { start, end } = checksummedDirectory(format, header);
+  const checksum = combinedPageChecksum(header, nodes, { crc: directoryCrc, bytes: end - start });
+  return encodePageHeader({ ...header, checksum });
 }
 
 /** The bytes of `header` with HAS_CHECKSUM and the checksum over what `block` holds now. */
 export function sealPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
-  const sealed = { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount };
+  const sealed = checksummed(header);
   const checksum = pageChecksum(block, sealed, checksummedDirectory(format, sealed));
   return encodePageHeader({ ...sealed, checksum });
+}
+
+function checksummed(header: PageHeader): PageHeader {
+  return { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount };
 }
 
 /** Longest node that an empty page of this format holds. */

@@ -2,7 +2,7 @@ import { crc32 as zlibCrc32 } from 'node:zlib';
 import CRC32 from 'crc-32';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32, fnv1a64 } from '../../src/bytes/checksum.ts';
+import { combineCrc32, crc32, fnv1a64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 
 describe('crc32', () => {
@@ -26,6 +26,23 @@ describe('crc32', () => {
   test('is the same by both on a whole page', () => {
     const page = Uint8Array.from({ length: 262_144 }, (_, index) => (index * 2_654_435_761) >>> 13);
     expect(crc32(page)).toBe(CRC32.buf(page) >>> 0);
+  });
+});
+
+describe('combineCrc32', () => {
+  test('gives the sum of two ranges from the sum of each', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), fc.uint8Array({ maxLength: 600 }), (first, second) => {
+        const expected = zlibCrc32(Buffer.concat([first, second]));
+        expect(combineCrc32(zlibCrc32(first), zlibCrc32(second), second.length)).toBe(expected);
+      }),
+    );
+  });
+
+  test.each([0, 1, 262_143, 262_144, 2 ** 24 + 7])('holds for a second range of %d bytes', (length) => {
+    const [first, second] = [text('first'), Buffer.alloc(length, 'second')];
+    const expected = zlibCrc32(second, zlibCrc32(first));
+    expect(combineCrc32(zlibCrc32(first), zlibCrc32(second), length)).toBe(expected);
   });
 });
 
