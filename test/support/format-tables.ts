@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { PlacedField } from '../../src/bytes/record.ts';
 import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
+import { JOURNAL_HEADER } from '../../src/format/journal.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { V1_SLOT } from '../../src/format/page-v1.ts';
 
@@ -15,6 +16,7 @@ const TABLES: Readonly<Record<string, readonly PlacedField[]>> = {
   'page-header': PAGE_HEADER.fields,
   'v1-slot': V1_SLOT.fields,
   'commit-record': COMMIT_RECORD.fields,
+  journal: JOURNAL_HEADER.fields,
 };
 
 const FORMAT_DOCUMENT = new URL('../../docs/format.md', import.meta.url);
