@@ -1,11 +1,11 @@
 import { COMMIT_RECORD, type CommitRecord, encodeCommitRecord } from '../format/commit-record.ts';
-import { COMMIT_RECORD_OFFSETS, fileOffset } from '../format/layout.ts';
+import { FILE_HEADER } from '../format/file-header.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
+import type { ChangedHead, HeaderChange } from './header-change.ts';
 import { finishOverwrite } from './overwrite.ts';
-
-/** What one commit changes in headers that the file has already. */
-export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' | 'sequence'>;
 
 /**
  * Makes header changes durable by one sync each: the new headers go into a commit record, and only when that is on
@@ -29,14 +29,15 @@ export class CommitLog {
    * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
-    const { lastRecord, lastIsHome, before, pending } = view.recovery;
+    const { lastRecord, lastIsHome, before, pending, standing } = view.recovery;
     await finishOverwrite(file, before);
     // What is read may be in the system's memory alone: left there by a process that was killed, or by a sync that
     // failed, after which only what is written again can be synced.
+    for (const record of pending) await writeCovered(file, record);
     if (lastRecord && lastIsHome) await writeHeaders(file, lastRecord);
     await file.sync();
     if (lastRecord === undefined || lastIsHome) return new CommitLog(file, lastRecord?.sequence ?? 0n);
-    for (const record of pending) {
+    for (const record of standing) {
       await writeHeaders(file, record);
       // One record at a time: with the second one's file header in place and not the first one's page header, the first would be void.
       await file.sync();
@@ -55,12 +56,12 @@ export class CommitLog {
   /** Makes a change durable, with all that was written before. {@link writeHeaders} has to follow. */
   async record(change: HeaderChange): Promise<void> {
     const sequence = this.#sequence + 1n;
-    const offset = COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
+    const offset = recordOffset(sequence);
     try {
       await this.#file.write(encodeCommitRecord({ ...change, sequence }), offset);
       await this.sync();
     } catch (error) {
-      await this.#revoke(offset);
+      await this.#takeBack(new Uint8Array(COMMIT_RECORD.bytes), offset);
       throw error;
     }
     this.#sequence = sequence;
@@ -77,17 +78,52 @@ export class CommitLog {
     this.#unsynced = false;
   }
 
-  /**
-   * Takes back a record of which nobody can say whether it is on the device: what it covers may be in the system's
-   * memory alone, where a later open would take it for written.
-   */
-  async #revoke(offset: number): Promise<void> {
+  /** Syncs what was written before, writes new headers over old ones, and syncs those. @param heads - with the old ones, if they differ */
+  async replaceHeads(heads: readonly ChangedHead[]): Promise<void> {
+    await this.sync();
     try {
-      await this.#file.write(new Uint8Array(COMMIT_RECORD.bytes), offset);
-    } catch {
-      // The error that is told is the one that brought us here; without this write, the batch may turn out to be in the file.
+      for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
+      await this.sync();
+    } catch (error) {
+      for (const { block, oldHead } of heads) if (oldHead) await this.#takeBack(oldHead, fileOffset(block));
+      throw error;
     }
   }
+
+  /**
+   * Writes what was in the place of bytes of which nobody can say whether they are on the device. They, or what they
+   * cover, may be in the system's memory alone, where a later open would take them for written.
+   */
+  async #takeBack(before: Uint8Array, position: number): Promise<void> {
+    try {
+      await this.#file.write(before, position);
+    } catch {
+      // The error that is told is the one that brought us here; without this write, what failed may turn out to be in the file.
+    }
+  }
+}
+
+/** Where the record with a sequence number stands in block 0. */
+function recordOffset(sequence: bigint): number {
+  return COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
+}
+
+/** Writes a record, and the blocks that it makes part of the file, as they are read. */
+async function writeCovered(file: BlockFile, record: CommitRecord): Promise<void> {
+  const { block, oldBlockCount, fileHeader, sequence } = record;
+  const target = new Uint8Array(BLOCK_BYTES);
+  if (block !== 0) {
+    await file.read(target, fileOffset(block));
+    await file.write(target, fileOffset(block));
+  }
+  const { blockCount } = FILE_HEADER.read(fileHeader);
+  for (let added = oldBlockCount; added < blockCount; added++) {
+    await file.read(target, fileOffset(added));
+    // Of an empty page the header is all that counts: many can be allocated at once.
+    const isEmpty = PAGE_HEADER.read(target).nodeCount === 0;
+    await file.write(isEmpty ? target.subarray(0, PAGE_HEADER_BYTES) : target, fileOffset(added));
+  }
+  await file.write(encodeCommitRecord(record), recordOffset(sequence));
 }
 
 async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: HeaderChange): Promise<void> {

@@ -17,6 +17,8 @@ interface Recovery {
   readonly head: Uint8Array;
   /** The records that stand and are not home, in ascending order of sequence number. */
   readonly pending: readonly CommitRecord[];
+  /** The records that stand, those included that are home. */
+  readonly standing: readonly CommitRecord[];
   readonly before: BeforeImage | undefined;
   /** All records whose checksums hold, in ascending order of sequence number. */
   readonly records: readonly CommitRecord[];
@@ -39,7 +41,15 @@ export class CommittedView implements BlockFile {
   private constructor(file: BlockFile, head: Uint8Array) {
     this.name = file.name;
     this.#file = file;
-    this.#recovery = { head, pending: [], before: undefined, records: [], lastRecord: undefined, lastIsHome: true };
+    this.#recovery = {
+      head,
+      pending: [],
+      standing: [],
+      before: undefined,
+      records: [],
+      lastRecord: undefined,
+      lastIsHome: true,
+    };
   }
 
   /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
@@ -140,8 +150,10 @@ export class CommittedView implements BlockFile {
     for (const record of records) {
       const lastIsHome = await isHome(this, record);
       this.#recovery = { ...this.#recovery, lastRecord: record, lastIsHome };
-      if (lastIsHome || !(await judgeRecord(this, record))) continue;
-      this.#recovery = { ...this.#recovery, pending: [...this.#recovery.pending, record] };
+      if (!lastIsHome && !(await judgeRecord(this, record))) continue;
+      const { pending, standing } = this.#recovery;
+      this.#recovery = { ...this.#recovery, standing: [...standing, record] };
+      if (!lastIsHome) this.#recovery = { ...this.#recovery, pending: [...pending, record] };
     }
   }
 

@@ -6,10 +6,10 @@ import type { BlockFile } from './block-file.ts';
 import { CommitLog } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
 import { isFree, nextFree } from './free-list.ts';
-import { type Commit, headerChange } from './header-change.ts';
+import { type ChangedHead, type Commit, headerChange } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
-import { type Overwrite, overwrite } from './overwrite.ts';
+import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
 import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
 
 /**
@@ -23,9 +23,9 @@ export class DiskManager {
   #header: FileHeader;
   #blockCount: number;
   #copyIsOld = false;
-  /** Set when nothing more may be done: after `close`, or after a failure that leaves the file's state unknown. */
+  /** Set when nothing more may be done: after `close`, or a failure that leaves the file's state unknown. */
   #dead: PageStoreError | undefined;
-  /** A failure behind an acknowledged commit, which nobody has been told of yet. */
+  /** A failure behind an acknowledgement, not told yet. */
   #untold: PageStoreError | undefined;
 
   private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
@@ -138,15 +138,11 @@ export class DiskManager {
     this.#header = FILE_HEADER.read(change.fileHeader);
     this.#blockCount = this.#header.blockCount;
     this.#copyIsOld = true;
-    try {
-      // The batch is acknowledged: no failure from here on may take that back.
-      await this.#orDie(async () => {
-        await log.writeHeaders(change);
-        if (added) await writeHeaderCopy(this.#file);
-      });
-    } catch {
-      this.#untold = this.#dead;
-    }
+    // The batch is acknowledged: no failure from here on may take that back.
+    await this.#orDie(async () => {
+      await log.writeHeaders(change);
+      if (added) await writeHeaderCopy(this.#file);
+    }).catch(() => (this.#untold = this.#dead));
   }
 
   /** The block that follows on the free list, 0 at its end. @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is not free */
@@ -166,19 +162,22 @@ export class DiskManager {
     if (log.unsynced) await this.#orDie(() => log.sync());
   }
 
-  /** Writes the first 64 bytes of many blocks between two syncs: of what was written before, and of themselves. */
-  async commitHeads(heads: readonly { readonly block: number; readonly head: Uint8Array }[]): Promise<void> {
+  /** Writes new headers of many pages between two syncs: of what was written before, and of themselves. */
+  async commitHeads(heads: readonly ChangedHead[]): Promise<void> {
     const log = this.#writable();
-    await this.#orDie(async () => {
-      await log.sync();
-      for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
-      await log.sync();
-    });
+    await this.#orDie(() => log.replaceHeads(heads));
   }
 
-  /** Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager; the next open decides. */
+  /**
+   * Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager, and the next
+   * open decides; but where the journal cannot be written, as on a full disk, all is as it was.
+   */
   async overwrite(change: Overwrite): Promise<void> {
-    await this.settle();
+    const log = this.#writable();
+    const head = change.image.subarray(0, PAGE_HEADER_BYTES);
+    // The header as it was read may be in the system's memory alone: the journal is of a block that is on the device.
+    await this.#orDie(() => log.replaceHeads([{ block: change.block, head }]));
+    await this.#file.journal.write(journalOf(change));
     await this.#orDie(() => overwrite(this.#file, change));
   }
 

@@ -1,9 +1,8 @@
 import { crc32 } from '../bytes/checksum.ts';
-import { COMMIT_KIND } from '../format/commit-record.ts';
+import { COMMIT_KIND, type CommitRecord } from '../format/commit-record.ts';
 import { encodeFileHeader, type FileHeader } from '../format/file-header.ts';
 import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { encodeFreeLink } from '../format/pointer.ts';
-import type { HeaderChange } from './commit-log.ts';
 
 /** New first 64 bytes of a block that is in the file already. */
 export interface ChangedHead {
@@ -31,6 +30,9 @@ export interface Commit {
   /** Nodes added (or, negative, removed); counted in the header where the header counts. */
   readonly nodes?: number;
 }
+
+/** What one commit changes in headers that the file has already. */
+export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' | 'sequence'>;
 
 /**
  * What a commit changes in the headers of a file.

@@ -17,13 +17,16 @@ export interface Overwrite {
   readonly head: Uint8Array;
 }
 
+/** The content of the journal that has to be kept while a block is overwritten. */
+export function journalOf({ block, image, changed, head }: Overwrite): Uint8Array {
+  return encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) });
+}
+
 /**
- * Overwrites committed bytes, durably: the block as it was is in the journal for as long as the file may have part
- * of the new bytes and not all of them.
+ * Overwrites committed bytes, durably, once the journal keeps them; then removes the journal.
  * @throws {@link PageStoreError} `IO`
  */
-export async function overwrite(file: BlockFile, { block, image, bytes, changed, head }: Overwrite): Promise<void> {
-  await file.journal.write(encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) }));
+export async function overwrite(file: BlockFile, { block, bytes, changed, head }: Overwrite): Promise<void> {
   await file.write(bytes, fileOffset(block, changed.start));
   await file.write(head, fileOffset(block));
   await file.sync();
@@ -48,8 +51,8 @@ export async function finishOverwrite(file: BlockFile, before: BeforeImage | und
     const message = `the journal beside the file holds an older state of block ${block}, which another program has changed since; move the journal away once the block is known to be right`;
     throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
   }
-  // Written again even where it is complete: a sync that failed may have left it in the system's memory alone.
-  if (state !== 'before') await file.write(state === 'complete' ? now : image, fileOffset(block));
+  // Written again however it looks: a sync that failed may have left it so in the system's memory alone.
+  await file.write(state === 'complete' ? now : image, fileOffset(block));
   await file.sync();
   await file.journal.remove();
 }

@@ -1,8 +1,9 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
+import type { ChangedHead } from '../disk/header-change.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
 import { sealPage } from '../format/finalize.ts';
-import { BLOCK_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
 import { PAGE_FLAG } from '../format/page-header.ts';
 import { pageProblems } from '../format/page-invariants.ts';
@@ -30,7 +31,7 @@ export class Finalizer {
   readonly #report: FinalizedPageSink;
   readonly #target = new Uint8Array(BLOCK_BYTES);
   readonly #scratch = new DirectoryScratch();
-  #heads: { block: number; head: Uint8Array }[] = [];
+  #heads: ChangedHead[] = [];
   #pages: FinalizedPage[] = [];
 
   constructor(disk: DiskManager, report: FinalizedPageSink) {
@@ -70,7 +71,7 @@ export class Finalizer {
       refuseOrphans(this.#disk, page, block);
       const { head, written } = sealPage(page);
       if (written) await this.#disk.write(block, this.#target.subarray(written.start, written.end), written.start);
-      this.#heads.push({ block, head });
+      this.#heads.push({ block, head, oldHead: this.#target.slice(0, PAGE_HEADER_BYTES) });
       this.#pages.push({ block, outcome: 'sealed', nodes });
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO' || error.code === 'BLOCK_RANGE') throw error;

@@ -29,8 +29,10 @@ export class CrashDisk implements BlockFile {
   readonly name = 'crash disk';
   readonly journal: CrashJournal = new CrashJournal(this);
   afterOperation: () => Promise<void> = async () => {};
-  /** Makes the next sync fail, after this choice of pieces has reached the disk; the others never do, though reads show them. */
-  failNextSync: ((id: number) => boolean) | undefined;
+  /** Makes a sync fail, after this choice of pieces has reached the disk; the others never do, though reads show them. */
+  failSync: ((id: number) => boolean) | undefined;
+  /** Syncs that go well before that one. */
+  syncsBeforeFailure = 0;
   /** Whether syncs do anything: a disk that lies. */
   ignoresSync = false;
   syncs = 0;
@@ -111,9 +113,9 @@ export class CrashDisk implements BlockFile {
 
   async sync(): Promise<void> {
     this.syncs++;
-    const survives = this.failNextSync;
-    if (survives) {
-      this.failNextSync = undefined;
+    const survives = this.failSync;
+    if (survives && this.syncsBeforeFailure-- <= 0) {
+      this.failSync = undefined;
       this.#durable = this.imageAfter(survives, true);
       this.#pending = [];
       this.version++;

@@ -66,19 +66,23 @@ class CrashRun {
   async #script(store: PageStore, file: BlockFile, disk: CrashDisk, oracle: Oracle, actions: number): Promise<void> {
     const runner = new ScriptRunner(store, oracle, this.#random, this.#options.pageFormat);
     for (let each = 0; each < actions; each++) {
-      if (this.#random() * 10 < 1) {
-        const share = this.#random();
-        disk.failNextSync = () => this.#random() < share;
-      }
+      if (this.#random() * 10 < 1) this.#failSync(disk, 3);
       try {
         await runner.act();
       } catch (error) {
-        if (disk.failNextSync || !(error instanceof PageStoreError && error.detail.errno === 'EIO')) throw error;
+        if (disk.failSync || !(error instanceof PageStoreError && error.detail.errno === 'EIO')) throw error;
         await this.#reopen(runner, file, oracle);
       }
-      disk.failNextSync = undefined;
+      disk.failSync = undefined;
     }
     await runner.store.close();
+  }
+
+  /** Makes one of the next syncs fail, with a part of what it was to sync on the disk. */
+  #failSync(disk: CrashDisk, among: number): void {
+    const share = this.#random();
+    disk.failSync = () => this.#random() < share;
+    disk.syncsBeforeFailure = Math.floor(this.#random() * among);
   }
 
   /** After a sync that failed, a new store sees what was acknowledged, and no more than may have been done. */
@@ -117,6 +121,7 @@ class CrashRun {
     let contents: Contents;
     let store: PageStore;
     try {
+      if (this.#random() * 3 < 1) await this.#failRecovery(disk, file);
       store = await PageStore.open(file);
       contents = await contentsOf(
         new StateFile({ image: disk.imageAfter(() => true, true), journal: undefined }),
@@ -130,6 +135,18 @@ class CrashRun {
     const second = new Oracle(contents);
     disk.afterOperation = () => this.#explore(disk, second, run, false);
     await this.#script(store, file, disk, second, 3);
+  }
+
+  /** A writer that ends because a sync of its recovery fails. */
+  async #failRecovery(disk: CrashDisk, file: BlockFile): Promise<void> {
+    this.#failSync(disk, 5);
+    try {
+      await (await PageStore.open(file)).close();
+    } catch (error) {
+      if (disk.failSync || !(error instanceof PageStoreError && error.detail.errno === 'EIO')) throw error;
+      this.report.failedSyncs++;
+    }
+    disk.failSync = undefined;
   }
 
   #note(wrong: string | undefined, run: string, oracle: Oracle): void {
