@@ -10,7 +10,7 @@ export { collectStatistics } from './store/statistics.ts';
 export type { PageStatistics } from './format/statistics.ts';
 
 export { DiskManager } from './disk/disk-manager.ts';
-export type { AddedBlocks, ChangedHead, Commit } from './disk/header-change.ts';
+export type { AddedBlocks, ChangedHead, Commit, ReplacedHead } from './disk/header-change.ts';
 export type { Overwrite } from './disk/overwrite.ts';
 export type { BlockFile, Journal } from './disk/block-file.ts';
 export { MemoryBlockFile } from './disk/memory-block-file.ts';

@@ -38,6 +38,8 @@ export interface RecordLayout<T> {
   read(bytes: Uint8Array, offset?: number): T;
   /** Writes every field of `record` at `offset`. @throws RangeError where it runs past the end of `bytes` */
   write(record: T, bytes: Uint8Array, offset?: number): void;
+  /** Writes one field of the record that begins with `bytes`: for a checksum, which is known last. */
+  set<Name extends keyof T & string>(name: Name, value: T[Name], bytes: Uint8Array): void;
 }
 
 /** Lays the fields out one after the other, in the order of the table, without padding. */
@@ -48,13 +50,14 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     fields.push({ ...field, name, offset: size });
     size += field.bytes;
   }
-  const offsets = new Map(fields.map((field) => [field.name, field.offset]));
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  const fieldOf = (name: string): PlacedField => byName.get(name) as PlacedField; // the table has every key of T
 
   return {
     bytes: size,
     fields,
     offsetOf(name) {
-      return offsets.get(name) as number; // the table has every key of T
+      return fieldOf(name).offset;
     },
     read(bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);
@@ -66,6 +69,9 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
       const view = viewOf(bytes, offset, size);
       const values = record as Record<string, unknown>;
       for (const field of fields) writeField(view, field, values[field.name]);
+    },
+    set(name, value, bytes) {
+      writeField(viewOf(bytes, 0, size), fieldOf(name), value);
     },
   };
 }

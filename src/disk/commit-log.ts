@@ -4,7 +4,7 @@ import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset, PAGE_HEADER_BYTES } fro
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
-import type { ChangedHead, HeaderChange } from './header-change.ts';
+import type { HeaderChange, ReplacedHead } from './header-change.ts';
 import { finishOverwrite } from './overwrite.ts';
 
 /**
@@ -78,14 +78,20 @@ export class CommitLog {
     this.#unsynced = false;
   }
 
-  /** Syncs what was written before, writes new headers over old ones, and syncs those. @param heads - with the old ones, if they differ */
-  async replaceHeads(heads: readonly ChangedHead[]): Promise<void> {
+  /** Writes the header that a page has once more, and syncs it with all that was written before. */
+  async writeAgain(head: Uint8Array, block: number): Promise<void> {
+    await this.#file.write(head, fileOffset(block));
+    await this.sync();
+  }
+
+  /** Syncs what was written before, writes new headers over old ones, and syncs those; takes them back where that fails. */
+  async replaceHeads(heads: readonly ReplacedHead[]): Promise<void> {
     await this.sync();
     try {
       for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
       await this.sync();
     } catch (error) {
-      for (const { block, oldHead } of heads) if (oldHead) await this.#takeBack(oldHead, fileOffset(block));
+      for (const { block, oldHead } of heads) await this.#takeBack(oldHead, fileOffset(block));
       throw error;
     }
   }

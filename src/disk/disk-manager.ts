@@ -1,12 +1,12 @@
 import { PageStoreError } from '../errors.ts';
-import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import type { BlockFile } from './block-file.ts';
 import { CommitLog } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
 import { isFree, nextFree } from './free-list.ts';
-import { type ChangedHead, type Commit, headerChange } from './header-change.ts';
+import { type Commit, headerChange, type ReplacedHead } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
 import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
@@ -21,6 +21,7 @@ export class DiskManager {
   /** What a writer makes commits through; a reader has a {@link CommittedView} for its file instead. */
   readonly #log: CommitLog | undefined;
   #header: FileHeader;
+  #headerBytes: Uint8Array;
   #blockCount: number;
   #copyIsOld = false;
   /** Set when nothing more may be done: after `close`, or a failure that leaves the file's state unknown. */
@@ -32,6 +33,7 @@ export class DiskManager {
     this.#file = file;
     this.#log = log;
     this.#header = header;
+    this.#headerBytes = encodeFileHeader(header);
     this.#blockCount = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
   }
 
@@ -133,9 +135,9 @@ export class DiskManager {
     const log = this.#writable();
     const { changed, added } = commit;
     const oldHead = changed && (changed.oldHead ?? (await this.#headOf(changed.block)));
-    const change = headerChange(this.#header, commit, oldHead);
+    const change = headerChange(this.#header, this.#headerBytes, commit, oldHead);
     await this.#orDie(() => log.record(change));
-    this.#header = FILE_HEADER.read(change.fileHeader);
+    this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
     this.#blockCount = this.#header.blockCount;
     this.#copyIsOld = true;
     // The batch is acknowledged: no failure from here on may take that back.
@@ -163,20 +165,20 @@ export class DiskManager {
   }
 
   /** Writes new headers of many pages between two syncs: of what was written before, and of themselves. */
-  async commitHeads(heads: readonly ChangedHead[]): Promise<void> {
+  async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
     const log = this.#writable();
     await this.#orDie(() => log.replaceHeads(heads));
   }
 
   /**
-   * Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager, and the next
-   * open decides; but where the journal cannot be written, as on a full disk, all is as it was.
+   * Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager, and the next open
+   * decides; but where the journal cannot be written, as on a full disk, all is as it was.
    */
   async overwrite(change: Overwrite): Promise<void> {
     const log = this.#writable();
     const head = change.image.subarray(0, PAGE_HEADER_BYTES);
     // The header as it was read may be in the system's memory alone: the journal is of a block that is on the device.
-    await this.#orDie(() => log.replaceHeads([{ block: change.block, head }]));
+    await this.#orDie(() => log.writeAgain(head, change.block));
     await this.#file.journal.write(journalOf(change));
     await this.#orDie(() => overwrite(this.#file, change));
   }
@@ -195,13 +197,11 @@ export class DiskManager {
   /** Syncs what is left to sync, writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
   async close(): Promise<void> {
     if (this.#dead?.code === 'FILE_CLOSED') return;
-    const dead = this.#dead;
+    const log = this.#dead === undefined ? this.#log : undefined;
     this.#dead = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.name });
     try {
-      if (dead === undefined && this.#log) {
-        if (this.#copyIsOld) await writeHeaderCopy(this.#file);
-        if (this.#copyIsOld || this.#log.unsynced) await this.#log.sync();
-      }
+      if (log && this.#copyIsOld) await writeHeaderCopy(this.#file);
+      if (log && (this.#copyIsOld || log.unsynced)) await log.sync();
     } finally {
       await this.#file.close();
     }
@@ -224,7 +224,8 @@ export class DiskManager {
     try {
       await step();
     } catch (error) {
-      const message = 'an earlier write or sync failed, and what is on the device is not known; open the file again';
+      const message =
+        'an earlier write or sync failed, and nothing more is done through this handle; open the file again';
       this.#dead ??= new PageStoreError('IO', message, { file: this.name }, error);
       throw error;
     }

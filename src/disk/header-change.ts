@@ -14,6 +14,13 @@ export interface ChangedHead {
   readonly isLink?: boolean;
 }
 
+/** A page header that takes the place of another one, outside of a commit record. */
+export interface ReplacedHead {
+  readonly block: number;
+  readonly head: Uint8Array;
+  readonly oldHead: Uint8Array;
+}
+
 /** Blocks written behind the last one, whole. */
 export interface AddedBlocks {
   readonly count: number;
@@ -37,9 +44,15 @@ export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' |
 /**
  * What a commit changes in the headers of a file.
  * @param header - the file header so far
+ * @param headerBytes - its bytes
  * @param oldHead - the 64 bytes that `changed.head` replaces
  */
-export function headerChange(header: FileHeader, commit: Commit, oldHead: Uint8Array | undefined): HeaderChange {
+export function headerChange(
+  header: FileHeader,
+  headerBytes: Uint8Array,
+  commit: Commit,
+  oldHead: Uint8Array | undefined,
+): HeaderChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
   const next = {
@@ -51,7 +64,7 @@ export function headerChange(header: FileHeader, commit: Commit, oldHead: Uint8A
   return {
     block: changed?.block ?? 0,
     oldPageHeaderCrc: oldHead ? crc32(oldHead) : 0,
-    oldFileHeaderCrc: crc32(encodeFileHeader(header)),
+    oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
     blockHead: changed?.head ?? new Uint8Array(PAGE_HEADER_BYTES),
     fileHeader: encodeFileHeader(next),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
 import { errnoOf, ioError } from './io-error.ts';
@@ -23,7 +23,7 @@ export async function createBlockFile(
   fill: (file: BlockFile) => Promise<void>,
   lock: LockOptions = {},
 ): Promise<BlockFile> {
-  const target = replace ? await resolveTarget(path) : path;
+  const target = replace ? await resolveTarget(path) : resolve(path);
   const temporary = `${target}.${randomUUID()}.new`;
   const journal = new NodeJournal(target);
   let handle: Handle;

@@ -45,9 +45,8 @@ const CHECKSUM_OFFSET = COMMIT_RECORD.offsetOf('checksum');
 /** The bytes of a commit record: magic, version and checksum are set here. */
 export function encodeCommitRecord(record: Omit<CommitRecord, 'magic' | 'version' | 'checksum'>): Uint8Array {
   const bytes = new Uint8Array(COMMIT_RECORD.bytes);
-  const complete = { ...record, magic: COMMIT_RECORD_MAGIC, version: COMMIT_RECORD_VERSION, checksum: 0 };
-  COMMIT_RECORD.write(complete, bytes);
-  COMMIT_RECORD.write({ ...complete, checksum: crc32(bytes.subarray(0, CHECKSUM_OFFSET)) }, bytes);
+  COMMIT_RECORD.write({ ...record, magic: COMMIT_RECORD_MAGIC, version: COMMIT_RECORD_VERSION, checksum: 0 }, bytes);
+  COMMIT_RECORD.set('checksum', crc32(bytes.subarray(0, CHECKSUM_OFFSET)), bytes);
   return bytes;
 }
 

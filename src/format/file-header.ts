@@ -71,15 +71,20 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
+  return checksumOf(bytes, header.version);
+}
+
+function checksumOf(bytes: Uint8Array, version: number): bigint {
   let hash = fnv1a64(bytes.subarray(0, PADDING_OFFSET));
   hash = fnv1a64(bytes.subarray(FREE_LIST_OFFSET, CHECKSUM_OFFSET), hash);
-  return header.version >= 2 ? fnv1a64(bytes.subarray(LSN_OFFSET), hash) : hash;
+  return version >= 2 ? fnv1a64(bytes.subarray(LSN_OFFSET), hash) : hash;
 }
 
 /** The 64 bytes of a file header, with its checksum made anew. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
-  FILE_HEADER.write({ ...header, checksum: fileHeaderChecksum(header) }, bytes);
+  FILE_HEADER.write(header, bytes);
+  FILE_HEADER.set('checksum', checksumOf(bytes, header.version), bytes);
   return bytes;
 }
 

@@ -64,7 +64,7 @@ export function encodeJournal({ block, image, changed, newPageHeaderCrc }: Befor
     checksum: 0,
   };
   JOURNAL_HEADER.write(header, bytes);
-  JOURNAL_HEADER.write({ ...header, checksum: crc32(bytes.subarray(0, CHECKSUM_OFFSET)) }, bytes);
+  JOURNAL_HEADER.set('checksum', crc32(bytes.subarray(0, CHECKSUM_OFFSET)), bytes);
   bytes.set(image, JOURNAL_IMAGE_OFFSET);
   return bytes;
 }

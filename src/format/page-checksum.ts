@@ -25,10 +25,12 @@ interface SummedRange {
   readonly bytes: number;
 }
 
-/** As {@link pageChecksum}, from the sums of the node area and the directory: the page is not read. */
-export function combinedPageChecksum(header: PageHeader, nodes: SummedRange, directory: SummedRange): number {
-  let sum = crc32(encodePageHeader({ ...header, checksum: 0 }));
-  sum = combineCrc32(sum, nodes.crc, nodes.bytes);
+/**
+ * As {@link pageChecksum}, from the sums of the node area and the directory: the page is not read.
+ * @param head - the 64 bytes of the page header, its checksum field 0
+ */
+export function combinedPageChecksum(head: Uint8Array, nodes: SummedRange, directory: SummedRange): number {
+  const sum = combineCrc32(crc32(head), nodes.crc, nodes.bytes);
   return combineCrc32(sum, directory.crc, directory.bytes);
 }
 

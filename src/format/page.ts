@@ -78,8 +78,9 @@ export function planHeader(format: PageFormat, block: Uint8Array, plan: PagePlan
   const header = checksummed({ ...old, nodeCount, freeOffset, directoryStart, directoryLength });
   const nodes = { crc: nodesCrc, bytes: freeOffset - NODE_AREA_OFFSET };
   const { start, end } = checksummedDirectory(format, header);
-  const checksum = combinedPageChecksum(header, nodes, { crc: directoryCrc, bytes: end - start });
-  return encodePageHeader({ ...header, checksum });
+  const head = encodePageHeader(header);
+  PAGE_HEADER.set('checksum', combinedPageChecksum(head, nodes, { crc: directoryCrc, bytes: end - start }), head);
+  return head;
 }
 
 /** The bytes of `header` with HAS_CHECKSUM and the checksum over what `block` holds now. */
@@ -89,8 +90,9 @@ export function sealPageHeader(format: PageFormat, block: Uint8Array, header: Pa
   return encodePageHeader({ ...sealed, checksum });
 }
 
+/** The header of a page that is to have a checksum, which is 0 so far. */
 function checksummed(header: PageHeader): PageHeader {
-  return { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount };
+  return { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount, checksum: 0 };
 }
 
 /** Longest node that an empty page of this format holds. */

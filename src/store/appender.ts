@@ -96,7 +96,7 @@ export class Appender {
   /**
    * Makes all staged nodes durable.
    * @returns where they are, in the order in which they were staged
-   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, unless as {@link DiskManager.commit} says
    */
   async commit(): Promise<RefRun[]> {
     if (this.#stagedNodes === 0) return [];

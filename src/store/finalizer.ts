@@ -1,5 +1,5 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
-import type { ChangedHead } from '../disk/header-change.ts';
+import type { ReplacedHead } from '../disk/header-change.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
 import { sealPage } from '../format/finalize.ts';
@@ -31,7 +31,7 @@ export class Finalizer {
   readonly #report: FinalizedPageSink;
   readonly #target = new Uint8Array(BLOCK_BYTES);
   readonly #scratch = new DirectoryScratch();
-  #heads: ChangedHead[] = [];
+  #heads: ReplacedHead[] = [];
   #pages: FinalizedPage[] = [];
 
   constructor(disk: DiskManager, report: FinalizedPageSink) {

@@ -14,6 +14,9 @@ export function isUnwritten(block: Uint8Array): boolean {
   return block.subarray(0, 8).every((byte) => byte === 0);
 }
 
+/** How often a block that is no page is read again because something was committed meanwhile. */
+const MAX_READS = 20;
+
 /**
  * Reads one page and checks all of it.
  * @param target - 262,144 bytes, which the page then is a view of
@@ -26,15 +29,19 @@ export async function readSoundPage(
   target: Uint8Array = new Uint8Array(BLOCK_BYTES),
   scratch?: DirectoryScratch,
 ): Promise<Page> {
-  const found: { page?: Page | undefined; problem?: Problem | undefined } = {};
-  await disk.readSettled(block, target, () => {
-    found.page = decodePage(target, scratch);
-    found.problem = found.page && firstPageError(found.page, block);
-    return found.page ? found.problem === undefined : beginsWithLink(target);
-  });
-  if (found.page === undefined) throw await noPageError(disk, block, target);
-  if (found.problem) throw problemError(disk, found.problem);
-  return found.page;
+  for (let reads = 1; ; reads++) {
+    const found: { page?: Page | undefined; problem?: Problem | undefined } = {};
+    await disk.readSettled(block, target, () => {
+      found.page = decodePage(target, scratch);
+      found.problem = found.page && firstPageError(found.page, block);
+      return found.page ? found.problem === undefined : beginsWithLink(target);
+    });
+    if (found.problem) throw problemError(disk, found.problem);
+    if (found.page) return found.page;
+    const error = await noPageError(disk, block, target);
+    // To a reader the free list is that of a moment before: a writer may have freed the block since, or used it again.
+    if (error.code === 'BLOCK_FREE' || reads >= MAX_READS || !(await disk.refresh())) throw error;
+  }
 }
 
 /** Whether the first eight bytes of a block could be the link of a free one. */
@@ -44,7 +51,14 @@ function beginsWithLink(block: Uint8Array): boolean {
 
 async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array): Promise<PageStoreError> {
   const detail = { file: disk.name, block, offset: fileOffset(block) };
-  if (isUnwritten(bytes) || (await disk.isFree(block))) {
+  let isFree = isUnwritten(bytes);
+  try {
+    isFree ||= await disk.isFree(block);
+  } catch (error) {
+    if (error instanceof PageStoreError) return error;
+    throw error;
+  }
+  if (isFree) {
     return new PageStoreError('BLOCK_FREE', `block ${block} is no page: it is free, or was never written`, detail);
   }
   const found = hex(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true), 16);

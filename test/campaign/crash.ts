@@ -37,7 +37,7 @@ async function runShare(step: number): Promise<void> {
   for (let seed = firstSeed; share.states < wanted && share.failures.length < 20; seed += step) {
     share.lastSeed = seed;
     for (const pageFormat of ['v1', 'v2'] as const) {
-      const report = await runCrashes({ seed, pageFormat, actions: 12, goOnFromOneIn: 100 });
+      const report = await runCrashes({ seed, pageFormat, actions: 12, goOnFromOneIn: 300 });
       share.states += report.states;
       share.secondRuns += report.secondRuns;
       share.failedSyncs += report.failedSyncs;

@@ -59,7 +59,7 @@ async function append(context: Context, file: string, data: string[], options: A
   // Input that cannot be read is told before anything is written.
   const input = data.length > 0 ? undefined : await openInput(context, options.input);
   const opening = { ...lockOptions(context, options), ...(pageFormat === undefined ? {} : { pageFormat }) };
-  await withStore(file, opening, async (store) => {
+  const totals = await withStore(file, opening, async (store) => {
     const run = new AppendRun(context, store, options);
     try {
       if (input === undefined) for (const text of data) await addNode(run, decodeText(text, options.encoding));
@@ -68,8 +68,9 @@ async function append(context: Context, file: string, data: string[], options: A
     } catch (error) {
       throw await afterStop(error, run, store);
     }
-    await new Printer(context, options).summary('append', file, { nodes: run.acknowledgedNodes, bytes: run.nodeBytes });
+    return { nodes: run.acknowledgedNodes, bytes: run.nodeBytes };
   });
+  await new Printer(context, options).summary('append', file, totals);
 }
 
 async function addNode(run: AppendRun, node: Uint8Array): Promise<void> {
