@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Journal } from './block-file.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
@@ -9,9 +9,11 @@ import { syncDirectory } from './node-directory.ts';
 /** A {@link Journal} that is a file beside the page file: its path and `.journal`. */
 export class NodeJournal implements Journal {
   readonly path: string;
+  readonly #pageFile: string;
 
-  /** @param pageFile - the path of the page file, without symbolic links */
+  /** @param pageFile - the absolute path of the page file, behind all symbolic links */
   constructor(pageFile: string) {
+    this.#pageFile = pageFile;
     this.path = `${pageFile}.journal`;
   }
 
@@ -36,7 +38,10 @@ export class NodeJournal implements Journal {
 
   async write(bytes: Uint8Array): Promise<void> {
     try {
-      await withFile(this.path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, async (handle) => {
+      const { mode } = await stat(this.#pageFile);
+      await withFile(this.path, TO_WRITE, async (handle) => {
+        // Whoever may read the page file needs the journal for it.
+        await handle.chmod(mode & 0o666);
         await handle.writeFile(bytes);
         await handle.sync();
       });
@@ -60,6 +65,10 @@ export class NodeJournal implements Journal {
     }
   }
 }
+
+// Not through a symbolic link, which could lead to a file worth having. Windows has none of that kind.
+const NO_LINKS = (constants.O_NOFOLLOW as number | undefined) ?? 0;
+const TO_WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | NO_LINKS;
 
 async function withFile<T>(path: string, flags: number, work: (handle: FileHandle) => Promise<T>): Promise<T> {
   const handle = await open(path, flags, 0o666);

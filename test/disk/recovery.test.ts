@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { crc32 } from '../../src/bytes/checksum.ts';
 import { recordsIn } from '../../src/disk/commit-judgement.ts';
+import { openBlockFile } from '../../src/disk/node-block-file.ts';
 import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { decodeJournal, encodeJournal, JOURNAL_BYTES } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
@@ -176,6 +177,28 @@ describe('a journal', () => {
     const reader = await PageStore.open(path, { access: 'read' });
     await expect(reader.read({ block: 1, slot: 0 })).rejects.toMatchObject({ code: 'PAGE_CHECKSUM' });
     await reader.close();
+  });
+
+  test('is not written through a symbolic link, and can be read by those who can read the file', async () => {
+    const { path } = await updatedFile('mode');
+    chmodSync(path, 0o640);
+    let mode = 0;
+    const file = await openBlockFile(path, 'write');
+    const write = file.write.bind(file);
+    file.write = async (source, position) => {
+      if (existsSync(`${path}.journal`)) mode = statSync(`${path}.journal`).mode & 0o777;
+      await write(source, position);
+    };
+    const store = await PageStore.open(file);
+    await store.update({ block: 1, slot: 0 }, text('middle'));
+    expect(mode).toBe(0o640);
+    writeFileSync(join(folder, 'precious'), 'precious');
+    symlinkSync(join(folder, 'precious'), `${path}.journal`);
+    await expect(store.update({ block: 1, slot: 0 }, text('finish'))).rejects.toMatchObject({ code: 'IO' });
+    expect(readFileSync(join(folder, 'precious'), 'utf8')).toBe('precious');
+    unlinkSync(`${path}.journal`);
+    await store.update({ block: 1, slot: 0 }, text('finish'));
+    await store.close();
   });
 
   test('of a file that is gone does not reach a new one of its name', async () => {
