@@ -37,6 +37,7 @@ export class CommittedView implements BlockFile {
   readonly name: string;
   readonly #file: BlockFile;
   #recovery: Recovery;
+  #hasChanged = false;
 
   private constructor(file: BlockFile, head: Uint8Array) {
     this.name = file.name;
@@ -68,10 +69,16 @@ export class CommittedView implements BlockFile {
     return this.#recovery;
   }
 
-  /** Looks at the commit records and the journal again. @returns whether the file header or a record has changed since */
+  /** Whether a refresh has found the file header or a record changed since the view was opened: something was committed. */
+  get hasChanged(): boolean {
+    return this.#hasChanged;
+  }
+
+  /** Looks at the commit records and the journal again. @returns whether the file header or a record has changed since the last time */
   async refresh(): Promise<boolean> {
     const head = await readSettledHead(this.#file);
     const changed = Buffer.compare(head, this.#recovery.head) !== 0;
+    this.#hasChanged ||= changed;
     const journal = await this.#file.journal.read();
     // To judge a record may take reading many blocks.
     if (!changed && journal === undefined && this.#recovery.before === undefined) return false;

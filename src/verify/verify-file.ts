@@ -84,7 +84,8 @@ class FileCheck {
     }
 
     const { free, problems } = checkFreeList(header, this.#others, blocks);
-    const changed = await this.#view.refresh();
+    await this.#view.refresh();
+    const changed = this.#view.hasChanged;
     if (!changed) {
       await this.#addAll(problems);
       await this.#checkOthers(free);

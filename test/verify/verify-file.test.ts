@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import type { Finding } from '../../src/verify/finding.ts';
 import { verifyFile } from '../../src/verify/verify-file.ts';
 import { fileWithFreeList } from '../support/damage.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
-import { verifyAll } from '../support/verify.ts';
+import { text } from '../support/nodes.ts';
+import { brief, verifyAll } from '../support/verify.ts';
 
 test('each block is read once, in order', async () => {
   const file = new RecordingBlockFile(await fileWithFreeList());
@@ -17,9 +21,27 @@ test('each block is read once, in order', async () => {
   expect(file.count('write')).toBe(0);
 });
 
+test('a commit in the middle of a check is noticed, also where damage has made it look at the header again since', async () => {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file);
+  await store.append(text('node'));
+  await store.allocate(2);
+  file.bytes[fileOffset(2, 8)]! ^= 1;
+  const findings: Finding[] = [];
+  const summary = await verifyFile(file, (finding) => void findings.push(finding), {
+    onProgress: async (blocksDone) => {
+      if (blocksDone === 2) await store.append(text('meanwhile'));
+    },
+  });
+  expect(brief(findings)).toEqual(['error PAGE_VERSION 2', 'error PAGE_CHECKSUM 2']);
+  expect(summary).toMatchObject({ changed: true, nodes: 2 });
+  const after = await verifyAll(file);
+  expect(after.summary).toMatchObject({ changed: false, nodes: 2 });
+});
+
 test('a file that is no page file is told apart from a damaged one', async () => {
-  const text = new TextEncoder().encode('just some words, again and again\n'.repeat(20_000));
-  for (const bytes of [new Uint8Array(0), new Uint8Array(100).fill(9), text]) {
+  const words = text('just some words, again and again\n'.repeat(20_000));
+  for (const bytes of [new Uint8Array(0), new Uint8Array(100).fill(9), words]) {
     await expect(verifyAll(bytes)).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
   }
 });
