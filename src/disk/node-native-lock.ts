@@ -16,8 +16,7 @@ export interface NativeLocking {
 /** Loads the module; undefined where it is not installed, or has nothing for this platform. */
 export async function loadNativeLocking(): Promise<NativeLocking | undefined> {
   try {
-    // @ts-expect-error: the package has no types, and need not be installed
-    return (await import('fs-native-extensions')) as NativeLocking;
+    return await import('fs-native-extensions');
   } catch {
     return undefined; // whatever keeps it from loading: the lock that needs no module takes its place
   }

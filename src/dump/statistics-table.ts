@@ -1,3 +1,4 @@
+import { grouped } from '../bytes/decimal.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import type { PageStatistics } from '../format/statistics.ts';
 import { type Column, tableRow } from './table.ts';
@@ -63,7 +64,7 @@ function* histogram({ lengths, nodes }: PageStatistics): Generator<string> {
 
 function bucketName(bucket: number): string {
   if (bucket <= 1) return String(bucket);
-  return `${(2 ** (bucket - 1)).toLocaleString('en-US')} to ${(2 ** bucket - 1).toLocaleString('en-US')}`;
+  return `${grouped(2 ** (bucket - 1))} to ${grouped(2 ** bucket - 1)}`;
 }
 
 function share(part: number, whole: number): string {

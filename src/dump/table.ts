@@ -1,3 +1,4 @@
+import { grouped } from '../bytes/decimal.ts';
 /** A column of a table: its heading, its width in characters, and the side on which its cells stand. */
 export interface Column {
   readonly heading: string;
@@ -15,7 +16,7 @@ export function tableRow(columns: readonly Column[], cells?: readonly (string | 
 }
 
 function cellText(cell: string | number): string {
-  return typeof cell === 'number' ? cell.toLocaleString('en-US') : cell;
+  return typeof cell === 'number' ? grouped(cell) : cell;
 }
 
 /** Bytes as text on one line: printable ASCII as it is, the rest as escapes, cut after `most` bytes. */

@@ -1,3 +1,4 @@
+import { grouped } from '../bytes/decimal.ts';
 import type { Finding, VerifySummary } from '../verify/finding.ts';
 import type { Style } from './style.ts';
 
@@ -26,5 +27,5 @@ export function summaryText(summary: VerifySummary, style: Style): string {
 
 /** `1 page`, `2 pages`. */
 export function plural(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
