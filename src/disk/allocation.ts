@@ -1,5 +1,6 @@
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
+import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import type { DiskManager } from './disk-manager.ts';
 import { freedBlockHead } from './free-list.ts';
@@ -38,7 +39,7 @@ export async function reuseBlock(disk: DiskManager, head: Uint8Array): Promise<n
   const block = decodeFreeLink(disk.header.freeListHead);
   if (block === 0) return undefined;
   const firstFree = await disk.nextFree(block);
-  await disk.commit({ changed: { block, head }, firstFree });
+  await disk.commit({ changed: { block, head, oldHead: await headOf(disk, block) }, firstFree });
   return block;
 }
 
@@ -53,5 +54,12 @@ export async function freeBlock(disk: DiskManager, block: number, nodes: number)
     throw new PageStoreError('BLOCK_FREE', `block ${block} is free already`, { file: disk.name, block });
   }
   const head = freedBlockHead(disk.header.freeListHead);
-  await disk.commit({ changed: { block, head, isLink: true }, firstFree: block, nodes: -nodes });
+  const changed = { block, head, oldHead: await headOf(disk, block), isLink: true };
+  await disk.commit({ changed, firstFree: block, nodes: -nodes });
+}
+
+async function headOf(disk: DiskManager, block: number): Promise<Uint8Array> {
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  await disk.read(block, head);
+  return head;
 }

@@ -133,9 +133,7 @@ export class DiskManager {
    */
   async commit(commit: Commit): Promise<void> {
     const log = this.#writable();
-    const { changed, added } = commit;
-    const oldHead = changed && (changed.oldHead ?? (await this.#headOf(changed.block)));
-    const change = headerChange(this.#header, this.#headerBytes, commit, oldHead);
+    const change = headerChange(this.#header, this.#headerBytes, commit);
     await this.#orDie(() => log.record(change));
     this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
     this.#blockCount = this.#header.blockCount;
@@ -143,7 +141,7 @@ export class DiskManager {
     // The batch is acknowledged: no failure from here on may take that back.
     await this.#orDie(async () => {
       await log.writeHeaders(change);
-      if (added) await writeHeaderCopy(this.#file);
+      if (commit.added) await writeHeaderCopy(this.#file);
     }).catch(() => (this.#untold = this.#dead));
   }
 
@@ -214,10 +212,9 @@ export class DiskManager {
     throw noBlockError(this.#file, block, this.#blockCount, this.#header.blockCount);
   }
 
-  async #headOf(block: number): Promise<Uint8Array> {
-    const head = new Uint8Array(PAGE_HEADER_BYTES);
-    await this.read(block, head);
-    return head;
+  /** @throws {@link PageStoreError} `FILE_READ_ONLY`, and whatever keeps the file from being used at all */
+  assertWritable(): void {
+    this.#writable();
   }
 
   async #orDie(step: () => Promise<void>): Promise<void> {

@@ -8,8 +8,8 @@ import { encodeFreeLink } from '../format/pointer.ts';
 export interface ChangedHead {
   readonly block: number;
   readonly head: Uint8Array;
-  /** The 64 bytes that they replace; read from the file unless given. */
-  readonly oldHead?: Uint8Array;
+  /** The 64 bytes that they replace. */
+  readonly oldHead: Uint8Array;
   /** Whether they are the link of a freed block, and not a page header. */
   readonly isLink?: boolean;
 }
@@ -45,14 +45,8 @@ export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' |
  * What a commit changes in the headers of a file.
  * @param header - the file header so far
  * @param headerBytes - its bytes
- * @param oldHead - the 64 bytes that `changed.head` replaces
  */
-export function headerChange(
-  header: FileHeader,
-  headerBytes: Uint8Array,
-  commit: Commit,
-  oldHead: Uint8Array | undefined,
-): HeaderChange {
+export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): HeaderChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
   const next = {
@@ -63,7 +57,7 @@ export function headerChange(
   };
   return {
     block: changed?.block ?? 0,
-    oldPageHeaderCrc: oldHead ? crc32(oldHead) : 0,
+    oldPageHeaderCrc: changed ? crc32(changed.oldHead) : 0,
     oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
     blockHead: changed?.head ?? new Uint8Array(PAGE_HEADER_BYTES),

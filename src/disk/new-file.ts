@@ -6,7 +6,16 @@ import {
   ROOT_DESCRIPTOR_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
+import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
+
+/** Empties a file that may be replaced. @throws {@link PageStoreError} `FILE_EXISTS` for any other that is not empty */
+export async function assertEmpty(file: BlockFile, replace: boolean): Promise<void> {
+  if ((await file.size()) === 0) return;
+  if (!replace) throw new PageStoreError('FILE_EXISTS', 'the file is not empty', { file: file.name });
+  await file.truncate(0);
+  await file.journal.remove();
+}
 
 /**
  * Writes a new file: the header block, and a block behind it for each head. It is synced when this resolves, and no

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
+import { decodeJournal } from '../format/journal.ts';
 import type { BlockFile } from './block-file.ts';
 import { errnoOf, ioError } from './io-error.ts';
 import { asHandle, type Handle, NodeBlockFile } from './node-block-file.ts';
@@ -29,14 +30,15 @@ export async function createBlockFile(
   let handle: Handle;
   try {
     if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
+    await refuseOldJournal(journal, path, replace);
     handle = asHandle(await open(temporary, 'wx+', 0o666));
   } catch (error) {
-    throw ioError(path, 'create', error);
+    throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
   }
   let file = new NodeBlockFile(path, handle, journal);
   try {
     // Once the folder has shown that it takes a file: a lock file stays, and none shall stay beside a file that cannot be.
-    file = new NodeBlockFile(path, handle, journal, await takeWriterLock(target, lock));
+    file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, lock));
     await fill(file);
     await giveName(path, temporary, target, replace);
     // One that is there belongs to a file that had the name before.
@@ -47,6 +49,14 @@ export async function createBlockFile(
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** A whole journal without its page file: that was moved, and still needs it. */
+async function refuseOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
+  const bytes = replace ? undefined : await journal.read();
+  if (bytes === undefined || decodeJournal(bytes) === undefined) return;
+  const message = `the journal of a file that had this name is still there: move ${journal.path} to where that file is, or delete it`;
+  throw new PageStoreError('FILE_EXISTS', message, { file: path });
 }
 
 async function giveName(path: string, temporary: string, target: string, replace: boolean): Promise<void> {

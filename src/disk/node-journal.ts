@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { PageStoreError } from '../errors.ts';
 import type { Journal } from './block-file.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
 import { errnoOf, ioError } from './io-error.ts';
@@ -19,7 +20,8 @@ export class NodeJournal implements Journal {
 
   async read(): Promise<Uint8Array | undefined> {
     try {
-      return await withFile(this.path, constants.O_RDONLY, async (handle) => {
+      return await withFile(this.path, constants.O_RDONLY | NO_WAITING, async (handle) => {
+        if (!(await handle.stat()).isFile()) throw new PageStoreError('IO', NOT_A_JOURNAL, { file: this.path });
         // A byte more than a journal has: whatever else is there under the name is not taken for one.
         const bytes = new Uint8Array(JOURNAL_BYTES + 1);
         let done = 0;
@@ -32,7 +34,7 @@ export class NodeJournal implements Journal {
       });
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;
-      throw ioError(this.path, 'read journal', error);
+      throw this.#error('read', error);
     }
   }
 
@@ -47,8 +49,13 @@ export class NodeJournal implements Journal {
       });
       await syncDirectory(dirname(this.path));
     } catch (error) {
-      throw ioError(this.path, 'write journal', error);
+      throw this.#error('write', error);
     }
+  }
+
+  #error(call: string, error: unknown): PageStoreError {
+    // By its name in the message as well: a report on the page file would say that of the page file.
+    return error instanceof PageStoreError ? error : ioError(this.path, `${call} the journal ${this.path}`, error);
   }
 
   async remove(): Promise<void> {
@@ -56,16 +63,20 @@ export class NodeJournal implements Journal {
       await unlink(this.path);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return;
-      throw ioError(this.path, 'remove journal', error);
+      throw this.#error('remove', error);
     }
     try {
       await syncDirectory(dirname(this.path));
     } catch (error) {
-      throw ioError(this.path, 'remove journal', error);
+      throw this.#error('remove', error);
     }
   }
 }
 
+const NOT_A_JOURNAL = 'this is no journal, and the page file beside it needs the name for one; move it away';
+
+// Opening a pipe would wait for somebody at its other end.
+const NO_WAITING = (constants.O_NONBLOCK as number | undefined) ?? 0;
 // Not through a symbolic link, which could lead to a file worth having. Windows has none of that kind.
 const NO_LINKS = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const TO_WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | NO_LINKS;

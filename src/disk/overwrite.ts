@@ -1,7 +1,7 @@
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteRange } from '../format/directory.ts';
-import { type BeforeImage, encodeJournal, journalState } from '../format/journal.ts';
+import { type BeforeImage, encodeJournal, journalState, mayBeJournal } from '../format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import type { BlockFile } from './block-file.ts';
 
@@ -40,8 +40,13 @@ export async function overwrite(file: BlockFile, { block, bytes, changed, head }
  */
 export async function finishOverwrite(file: BlockFile, before: BeforeImage | undefined): Promise<void> {
   if (before === undefined) {
-    if ((await file.journal.read()) !== undefined) await file.journal.remove();
-    return;
+    const bytes = await file.journal.read();
+    if (bytes === undefined) return;
+    if (!mayBeJournal(bytes)) {
+      const message = 'what has the name of the journal beside the file is none; move it away';
+      throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name });
+    }
+    return file.journal.remove();
   }
   const { block, image } = before;
   const now = new Uint8Array(BLOCK_BYTES);

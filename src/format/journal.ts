@@ -81,6 +81,14 @@ export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
   return { block, image, changed: { start: changedStart, end: changedEnd }, newPageHeaderCrc };
 }
 
+/** Whether bytes could be left of a journal that was not written to its end: none, zeros, or its beginning. */
+export function mayBeJournal(bytes: Uint8Array): boolean {
+  const start = bytes.subarray(0, JOURNAL_IMAGE_OFFSET);
+  return start.every((byte) => byte === 0) || (start.length >= 4 && JOURNAL_MAGIC === viewOf(start).getUint32(0, true));
+}
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
 /** How a block stands to a journal of it: `other` where somebody else has changed the block since. */
 export type JournalState = 'before' | 'cut off' | 'complete' | 'other';
 

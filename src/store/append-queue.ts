@@ -1,6 +1,7 @@
 import { PageStoreError } from '../errors.ts';
 import type { Appender } from './appender.ts';
-import type { PageRef, RefRun } from './page-ref.ts';
+import { assertBytes } from './arguments.ts';
+import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
 
 interface WaitingAppend {
   readonly node: Uint8Array;
@@ -78,4 +79,27 @@ export class AppendQueue {
       return false;
     }
   }
+}
+
+/**
+ * Appends nodes in their order, in batches; where it fails, earlier batches stay.
+ * @param committed - hears of what has become durable
+ */
+export async function appendAll(
+  appender: Appender,
+  nodes: Iterable<Uint8Array>,
+  committed: (runs: RefRun[]) => RefRun[],
+): Promise<RefRun[]> {
+  const runs: RefRun[] = [];
+  try {
+    for (const node of nodes) {
+      assertBytes(node);
+      while (!appender.stage(node, 0, node.length)) runs.push(...committed(await appender.makeRoom(node.length)));
+    }
+  } catch (error) {
+    appender.reset();
+    throw error;
+  }
+  runs.push(...committed(await appender.commit()));
+  return joinRuns(runs);
 }

@@ -1,3 +1,5 @@
+import type { BlockFile } from '../disk/block-file.ts';
+import type { Access } from '../disk/node-block-file.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { PageRef } from './page-ref.ts';
 
@@ -16,8 +18,9 @@ export function assertRange(source: unknown, start: number, end: number): void {
   throw new RangeError(`[${start}, ${end}) is not a range within ${source.length} bytes`);
 }
 
-/** @throws RangeError for what is not a whole number of at least 1 */
-export function assertCount(count: number): void {
+/** @throws RangeError for what is not a whole number of at least 1, or no page format */
+export function assertAllocation(count: number, format: PageFormat | undefined): void {
+  assertPageFormat(format);
   if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`${count} is not a whole number of at least 1`);
 }
 
@@ -32,8 +35,23 @@ export function assertRef({ block, slot }: PageRef): void {
   if (!Number.isSafeInteger(slot) || slot < 0) throw new RangeError(`${slot} is not a slot`);
 }
 
+/** @throws TypeError or RangeError for what a store cannot be opened with */
+export function assertOpening(file: string | BlockFile, access: Access, format: PageFormat | undefined): void {
+  assertFile(file);
+  assertPageFormat(format);
+  if (access !== 'read' && access !== 'write')
+    throw new RangeError(`'${String(access)}' is no access: read and write are`);
+}
+
+function assertFile(file: string | BlockFile): void {
+  if (typeof file === 'string') return;
+  const { read, write, journal } = (file ?? {}) as Partial<BlockFile>;
+  if (typeof read === 'function' && typeof write === 'function' && typeof journal?.read === 'function') return;
+  throw new TypeError('a page file is given as a path, or as a BlockFile with a journal');
+}
+
 /** @throws RangeError for what is neither `v1` nor `v2`, nor left out */
-export function assertPageFormat(format: PageFormat | undefined): void {
+function assertPageFormat(format: PageFormat | undefined): void {
   if (format !== undefined && format !== 'v1' && format !== 'v2') {
     throw new RangeError(`'${String(format)}' is no page format: v1 and v2 are`);
   }

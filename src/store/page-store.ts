@@ -1,14 +1,14 @@
 import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
-import { writeNewFile } from '../disk/new-file.ts';
+import { assertEmpty, writeNewFile } from '../disk/new-file.ts';
 import { openPageFile } from '../disk/node-block-file.ts';
 import { createBlockFile } from '../disk/node-create.ts';
 import { emptyPageHead, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { AppendQueue } from './append-queue.ts';
+import { appendAll, AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
-import { assertBlockId, assertBytes, assertCount, assertPageFormat, assertRange, assertRef } from './arguments.ts';
+import { assertAllocation, assertBlockId, assertBytes, assertOpening, assertRange, assertRef } from './arguments.ts';
 import { EntryCount } from './entry-count.ts';
 import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
 import { Mutex } from './mutex.ts';
@@ -17,11 +17,12 @@ import { updateNode } from './node-update.ts';
 import { assertNoTrie, soundPages } from './page-reader.ts';
 import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
-import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
+import type { PageRef, RefRun } from './page-ref.ts';
 
 /**
- * The nodes of one page file. Calls may overlap: those that write are carried out one after the other, and each
- * resolves when what it did is durable. The file's damage is an error of the call that meets it.
+ * The nodes of one page file. Calls may overlap, but for {@link PageStore.stage}: those that write are carried out one
+ * after the other, appends that wait together in one go, and each resolves when what it did is durable. The file's damage
+ * is an error of the call that meets it.
  */
 export class PageStore {
   readonly #disk: DiskManager;
@@ -49,8 +50,8 @@ export class PageStore {
    * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}
    */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
-    assertPageFormat(options.pageFormat);
     const access = options.access ?? 'write';
+    assertOpening(file, access, options.pageFormat);
     const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
     try {
       return new PageStore(await DiskManager.open(blockFile, access), options.pageFormat);
@@ -62,14 +63,15 @@ export class PageStore {
 
   /**
    * Makes a file of two blocks, the header and an empty page, and opens it. The file appears whole or not at all.
-   * @param file - a path, or an empty BlockFile
+   * @param file - a path, or a BlockFile, which is to be empty as well unless it is to be replaced
    * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const { pageFormat = 'v1', replace = false } = options;
-    assertPageFormat(pageFormat);
+    assertOpening(file, 'write', pageFormat);
     const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
     if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format, options));
+    await assertEmpty(file, replace);
     await format(file);
     return PageStore.open(file);
   }
@@ -96,31 +98,19 @@ export class PageStore {
    * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array
    */
   async appendMany(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
-    return this.#exclusive(async () => {
-      const runs: RefRun[] = [];
-      try {
-        for (const node of nodes) {
-          assertBytes(node);
-          while (!this.#appender.stage(node, 0, node.length)) {
-            runs.push(...this.#changed(await this.#appender.makeRoom(node.length)));
-          }
-        }
-      } catch (error) {
-        this.#appender.reset();
-        throw error;
-      }
-      runs.push(...this.#changed(await this.#appender.commit()));
-      return joinRuns(runs);
-    });
+    return this.#exclusive(() => appendAll(this.#appender, nodes, (runs) => this.#changed(runs)));
   }
 
   /**
-   * Packs `source[start, end)` for the next {@link commit}: for streams. Other writes are a TypeError until then.
+   * Packs `source[start, end)` for the next {@link commit}: for streams. Other writes are a TypeError until then, and so
+   * is this while another write is under way.
    * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`; RangeError for a range that is not within `source`
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     assertRange(source, start, end);
+    if (this.#writer.isBusy) throw new TypeError('a write is under way: await it before nodes are staged');
+    this.#disk.assertWritable();
     return this.#appender.stage(source, start, end);
   }
 
@@ -134,12 +124,12 @@ export class PageStore {
    * @returns where the nodes are that it had to commit first; then it may have to be called again
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    return this.#writer.run(async () => this.#changed(await this.#appender.makeRoom(nodeBytes)));
+    return this.#writing(() => this.#appender.makeRoom(nodeBytes));
   }
 
   /** Makes the staged nodes durable. @returns where they are, in the order in which they were staged */
   async commit(): Promise<RefRun[]> {
-    return this.#writer.run(async () => this.#changed(await this.#appender.commit()));
+    return this.#writing(() => this.#appender.commit());
   }
 
   /**
@@ -181,8 +171,7 @@ export class PageStore {
 
   /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
-    assertCount(count);
-    assertPageFormat(pageFormat);
+    assertAllocation(count, pageFormat);
     return this.#exclusive(async () => {
       this.#changing();
       const format = pageFormat ?? (await lastPageFormat(this.#disk));
@@ -232,6 +221,13 @@ export class PageStore {
     return this.#writer.run(async () => {
       if (this.#appender.stagedNodes > 0) throw new TypeError('nodes are staged: commit them first');
       return work();
+    });
+  }
+
+  async #writing(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
+    return this.#writer.run(async () => {
+      this.#disk.assertWritable();
+      return this.#changed(await work());
     });
   }
 
