@@ -136,7 +136,7 @@ describe('a journal', () => {
   test.each([
     ['words', (path: string) => writeFileSync(path, 'my diary'), 'JOURNAL_MISMATCH'],
     ['a folder', (path: string) => mkdirSync(path), 'IO'],
-    ['a pipe', (path: string) => execFileSync('mkfifo', [path]), 'IO'],
+    ['a pipe', (path: string) => execFileSync('bash', ['-c', 'mkfifo "$0"', path]), 'IO'],
   ])('that is none, but %s, is left alone, and told by its name', async (name, make, code) => {
     const { path } = await updatedFile(`no journal ${name}`);
     make(`${path}.journal`);
