@@ -21,10 +21,11 @@ export function addAllocate(program: Command, run: Runner): void {
 }
 
 async function allocate(context: Context, file: string, options: AllocateOptions): Promise<void> {
-  await withStore(file, lockOptions(context, options), async (store) => {
+  const printer = new Printer(context, options);
+  const count = await withStore(file, lockOptions(context, options), async (store) => {
     const blocks = await store.allocate(options.count, options.pageFormat);
-    const printer = new Printer(context, options);
     for (const block of blocks) await printer.item(String(block), 'block', () => ({ block }));
-    await printer.summary('allocate', file, { blocks: blocks.length });
+    return blocks.length;
   });
+  await printer.summary('allocate', file, { blocks: count });
 }

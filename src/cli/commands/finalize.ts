@@ -24,8 +24,8 @@ export function addFinalize(program: Command, run: Runner): void {
 }
 
 async function finalize(context: Context, file: string, options: FinalizeOptions): Promise<number> {
-  return withStore(file, lockOptions(context, options), async (store) => {
-    const printer = new Printer(context, options);
+  const printer = new Printer(context, options);
+  const { counts, first } = await withStore(file, lockOptions(context, options), async (store) => {
     const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
     const counts = { sealed: 0, 'was sealed': 0, damaged: 0 };
     let first: PageStoreError | undefined;
@@ -43,14 +43,15 @@ async function finalize(context: Context, file: string, options: FinalizeOptions
       await progress.update(block, store.disk.blockCount);
     };
     await progress.during(() => store.finalize(options.block, report, context.signal));
-    const { sealed, damaged } = counts;
-    await printer.summary('finalize', file, { sealed, sealedBefore: counts['was sealed'], damaged });
-    if (!first) return EXIT.done;
-    await context.stderr.write(
-      `artrie-pages: ${oneLine(file)}: ${plural(damaged, 'page')} not sealed, because a new checksum would cover the damage; artrie-pages verify says more\n`,
-    );
-    return exitCodeOf(first.code);
+    return { counts, first };
   });
+  const { sealed, damaged } = counts;
+  await printer.summary('finalize', file, { sealed, sealedBefore: counts['was sealed'], damaged });
+  if (!first) return EXIT.done;
+  await context.stderr.write(
+    `artrie-pages: ${oneLine(file)}: ${plural(damaged, 'page')} not sealed, because a new checksum would cover the damage; artrie-pages verify says more\n`,
+  );
+  return exitCodeOf(first.code);
 }
 
 function describe({ block, outcome, nodes, error }: FinalizedPage): string {

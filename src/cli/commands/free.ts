@@ -16,8 +16,8 @@ export function addFree(program: Command, run: Runner): void {
 }
 
 async function free(context: Context, file: string, blocks: number[], options: WriterOptions): Promise<void> {
+  const printer = new Printer(context, options);
   await withStore(file, lockOptions(context, options), async (store) => {
-    const printer = new Printer(context, options);
     // A wrong id is told before anything is freed.
     for (const block of blocks) store.disk.assertBlock(block);
     for (const block of blocks) {
@@ -25,6 +25,6 @@ async function free(context: Context, file: string, blocks: number[], options: W
       await store.free(block);
       await printer.item(String(block), 'block', () => ({ block }));
     }
-    await printer.summary('free', file, { blocks: blocks.length });
   });
+  await printer.summary('free', file, { blocks: blocks.length });
 }
