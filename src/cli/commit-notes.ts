@@ -8,7 +8,7 @@ export type CommitState = 'home' | 'pending' | 'void' | 'superseded';
 export const COMMIT_NOTES: Readonly<Record<CommitState, string>> = {
   home: 'its headers are in their places',
   pending: 'acknowledged or about to be; the next writer puts its headers in their places',
-  void: 'never acknowledged, or another program has changed the file since',
+  void: 'never acknowledged, or its headers have been changed since, as by update or finalize',
   superseded: 'a later commit took its place',
 };
 
