@@ -7,6 +7,7 @@ import type { BlockFile } from './block-file.ts';
 import { errnoOf, ioError } from './io-error.ts';
 import { asHandle, type Handle, NodeBlockFile } from './node-block-file.ts';
 import { syncDirectory } from './node-directory.ts';
+import { refuseForeignJournal } from './overwrite.ts';
 import { NodeJournal } from './node-journal.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
 
@@ -51,10 +52,12 @@ export async function createBlockFile(
   }
 }
 
-/** A whole journal without its page file: that was moved, and still needs it. */
+/** Keeps what must not be removed with the journal of a file that had the name: other people's files, and a journal whose page file was moved. */
 async function refuseOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
-  const bytes = replace ? undefined : await journal.read();
-  if (bytes === undefined || decodeJournal(bytes) === undefined) return;
+  const bytes = await journal.read();
+  if (bytes === undefined) return;
+  refuseForeignJournal({ name: path }, bytes);
+  if (replace || decodeJournal(bytes) === undefined) return;
   const message = `the journal of a file that had this name is still there: move ${journal.path} to where that file is, or delete it`;
   throw new PageStoreError('FILE_EXISTS', message, { file: path });
 }

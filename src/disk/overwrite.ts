@@ -33,6 +33,13 @@ export async function overwrite(file: BlockFile, { block, bytes, changed, head }
   await file.journal.remove();
 }
 
+/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` for bytes that no writer of ours can have left under the journal's name */
+export function refuseForeignJournal(file: { readonly name: string }, bytes: Uint8Array): void {
+  if (mayBeJournal(bytes)) return;
+  const message = 'what has the name of the journal beside the file is none; move it away';
+  throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name });
+}
+
 /**
  * Puts a block right whose overwriting was cut off, and removes the journal.
  * @param before - what the journal holds; undefined where that is nothing, or not whole: then no byte was overwritten yet
@@ -42,10 +49,7 @@ export async function finishOverwrite(file: BlockFile, before: BeforeImage | und
   if (before === undefined) {
     const bytes = await file.journal.read();
     if (bytes === undefined) return;
-    if (!mayBeJournal(bytes)) {
-      const message = 'what has the name of the journal beside the file is none; move it away';
-      throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name });
-    }
+    refuseForeignJournal(file, bytes);
     return file.journal.remove();
   }
   const { block, image } = before;

@@ -142,6 +142,13 @@ describe('a journal', () => {
     make(`${path}.journal`);
     await expect(PageStore.open(path)).rejects.toMatchObject({ code });
     await expect(PageStore.open(path)).rejects.toThrow('move it away');
+    for (const replace of [false, true]) {
+      const other = replace ? path : `${path}.new`;
+      if (!replace) make(`${other}.journal`);
+      await expect(PageStore.create(other, { replace })).rejects.toMatchObject({ code });
+      expect(existsSync(`${other}.journal`)).toBe(true);
+      expect(existsSync(other)).toBe(replace);
+    }
     expect(existsSync(`${path}.journal`)).toBe(true);
   });
 
