@@ -50,7 +50,13 @@ export type OperationCode =
   | 'NODE_LENGTH'
   | 'INVALID_REF'
   | 'INVALID_ENCODING'
-  | 'INVALID_FRAMING';
+  | 'INVALID_FRAMING'
+  | 'KEY_OVERFLOW'
+  | 'STALE_KEY'
+  | 'STALE_EPOCH'
+  | 'EPOCH_PINNED'
+  | 'ARENA_FULL'
+  | 'SHARDS_TAKEN';
 
 export type ErrorCode = ProblemCode | OperationCode;
 

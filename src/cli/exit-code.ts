@@ -21,6 +21,12 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   INVALID_REF: EXIT.usage,
   INVALID_ENCODING: EXIT.usage,
   INVALID_FRAMING: EXIT.usage,
+  KEY_OVERFLOW: EXIT.usage,
+  STALE_KEY: EXIT.usage,
+  STALE_EPOCH: EXIT.usage,
+  EPOCH_PINNED: EXIT.usage,
+  ARENA_FULL: EXIT.io,
+  SHARDS_TAKEN: EXIT.usage,
 };
 
 /** The exit code of an error: every code that is not of a request is of a damaged file. */
