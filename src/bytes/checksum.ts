@@ -1,5 +1,6 @@
 import { crc32 as crc32Native } from 'node:zlib';
 import CRC32 from 'crc-32';
+import { continueFnv1a64, FNV_OFFSET_BASIS, Hash64 } from './hash.ts';
 
 /** Below this many bytes a call into zlib costs more than computing the sum in JavaScript. */
 const NATIVE_FROM_BYTES = 192;
@@ -56,22 +57,15 @@ function powerOfX(exponent: number): number {
   return power;
 }
 
-const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
+const scratch = new Hash64();
 
 /**
- * FNV-1a, 64 bit, of `bytes`.
+ * FNV-1a, 64 bit, of `bytes`. `fnv1a64Into` in hash.ts gives the same without a bigint.
  * @param seed - the hash of what comes before `bytes`
  */
 export function fnv1a64(bytes: Uint8Array, seed: bigint = FNV_OFFSET_BASIS): bigint {
-  // Two 32-bit halves: a bigint product for each byte would allocate for each byte.
-  let high = Number(seed >> 32n);
-  let low = Number(seed & 0xffffffffn);
-  for (const byte of bytes) {
-    low = (low ^ byte) >>> 0;
-    // The prime is 2^40 + 0x1b3, so the product is (hash << 40) + hash * 0x1b3.
-    const lowProduct = low * 0x1b3;
-    high = (Math.imul(high, 0x1b3) + Math.floor(lowProduct / 0x1_0000_0000) + (low << 8)) >>> 0;
-    low = lowProduct >>> 0;
-  }
-  return (BigInt(high) << 32n) | BigInt(low);
+  scratch.high = Number(BigInt.asIntN(32, seed >> 32n));
+  scratch.low = Number(BigInt.asIntN(32, seed));
+  continueFnv1a64(bytes, 0, bytes.length, scratch);
+  return scratch.value;
 }
