@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { buildSync } from 'esbuild';
+import { describe, expect, test } from 'vitest';
+import type { KeyArena } from '../../src/arena/key-arena.ts';
+import { threadArena, withArena } from '../../src/arena/thread-arena.ts';
+import { text } from '../support/nodes.ts';
+
+const stale: unknown = expect.objectContaining({ code: 'STALE_KEY' });
+
+describe('withArena', () => {
+  test('gives the arena of the thread, and resets it afterwards', () => {
+    let key = -1;
+    const result = withArena((arena) => {
+      expect(arena).toBe(threadArena());
+      key = arena.add(text('a'));
+      return 'result';
+    });
+    expect(result).toBe('result');
+    expect(threadArena().keyCount).toBe(0);
+    expect(() => threadArena().bytes(key)).toThrow(stale);
+  });
+
+  test('resets it also where the call throws', () => {
+    let key = -1;
+    const fail = (arena: KeyArena): void => {
+      key = arena.add(text('a'));
+      throw new Error('on purpose');
+    };
+    expect(() => withArena(fail)).toThrow('on purpose');
+    expect(() => threadArena().bytes(key)).toThrow(stale);
+    withArena((arena) => expect(arena).toBe(threadArena()));
+  });
+
+  test('leaves the keys of the call around it alone, at any depth', () => {
+    const nest = (depth: number): void =>
+      withArena((arena) => {
+        const key = arena.add(text(`depth ${depth}`));
+        if (depth < 12) nest(depth + 1);
+        if (depth < 12)
+          expect(() =>
+            withArena(() => {
+              throw new Error('inner');
+            }),
+          ).toThrow('inner');
+        expect(Buffer.from(arena.bytes(key)).toString()).toBe(`depth ${depth}`);
+        expect(arena.keyCount).toBe(1);
+      });
+    nest(0);
+    nest(0);
+  });
+
+  test('waits for a promise, and lets other calls run meanwhile without touching its keys', async () => {
+    const { promise: gate, resolve: open } = (() => {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((each) => (resolve = each));
+      return { promise, resolve };
+    })();
+    let [held, key] = [undefined as KeyArena | undefined, -1];
+    const waiting = withArena(async (arena) => {
+      key = arena.add(text('held'));
+      held = arena;
+      await gate;
+      return Buffer.from(arena.bytes(key)).toString();
+    });
+    withArena((arena) => {
+      expect(arena).not.toBe(held);
+      arena.add(text('other'));
+    });
+    await withArena(async (arena) => void arena.add(text('third')));
+    expect(held?.keyCount).toBe(1);
+    open();
+    expect(await waiting).toBe('held');
+    expect(() => held?.bytes(key)).toThrow(stale);
+  });
+
+  test('passes a rejection on, after the reset', async () => {
+    let held: KeyArena | undefined;
+    const failing = withArena(async (arena) => {
+      arena.add(text('a'));
+      held = arena;
+      throw new Error('on purpose');
+    });
+    expect(held?.keyCount).toBe(1);
+    await expect(failing).rejects.toThrow('on purpose');
+    expect(held?.keyCount).toBe(0);
+  });
+});
+
+test('each thread has an arena of its own', async () => {
+  const code = `
+    import { parentPort } from 'node:worker_threads';
+    import { threadArena, withArena } from './src/arena/thread-arena.ts';
+    const before = threadArena().keyCount;
+    const key = threadArena().add(new Uint8Array(3));
+    parentPort.postMessage([before, key, threadArena().length(key), withArena((arena) => arena === threadArena())]);
+  `;
+  const bundled = buildSync({
+    stdin: { contents: code, resolveDir: '.' },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+  });
+  threadArena().reset();
+  const keys = [threadArena().add(text('of this thread')), threadArena().add(text('and another'))];
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(bundled.outputFiles[0]!.text)}`));
+  expect((await once(worker, 'message'))[0]).toEqual([0, 0, 3, true]);
+  await worker.terminate();
+  expect(Buffer.from(threadArena().bytes(keys[0]!)).toString()).toBe('of this thread');
+  expect(threadArena().keyCount).toBe(2);
+  threadArena().reset();
+});
