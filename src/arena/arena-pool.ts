@@ -1,0 +1,203 @@
+import type { Worker } from 'node:worker_threads';
+import { PageStoreError } from '../errors.ts';
+import { assertEpoch } from './arena-arguments.ts';
+import { EpochArena, type EpochArenaDescriptor, type EpochArenaStats } from './epoch-arena.ts';
+import { EpochClock, type EpochClockDescriptor } from './epoch-clock.ts';
+import { whenEnded } from './thread-slots.ts';
+
+export interface ArenaPoolOptions {
+  /** Most blocks of 2 MiB of each arena; 64 where it is left out. */
+  readonly maxBlocks?: number;
+  /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
+  readonly epoch?: number;
+  /** Most threads that write to the pool at a time; 64 where it is left out. */
+  readonly maxThreads?: number;
+}
+
+/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+export interface ArenaPoolDescriptor {
+  readonly arenas: readonly EpochArenaDescriptor[];
+  readonly clock: EpochClockDescriptor;
+  readonly firstEpoch: number;
+}
+
+/** Where bytes are in a pool, and in which epoch; it goes through `postMessage`. */
+export interface EpochHandle {
+  readonly epoch: number;
+  /** From the start of the first block of the arena. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+export interface ArenaPoolStats {
+  readonly epoch: number;
+  /** Allocations of the epochs that are valid. */
+  readonly allocations: number;
+  /** Bytes that were asked for in the epochs that are valid. */
+  readonly usedBytes: number;
+  readonly blockCount: number;
+  readonly reservedBytes: number;
+  /** In the order of the arenas: that of epoch e is at e mod size. */
+  readonly arenas: readonly EpochArenaStats[];
+}
+
+const DEFAULT_THREADS = 64;
+
+/**
+ * Arenas in a ring: epoch e has the arena e mod size. Advancing the epoch recycles the oldest one, so an epoch is valid
+ * while it is one of the last `size`.
+ *
+ * Only the object that was made with a size advances the epoch, since two threads that did so at once would each
+ * recycle an arena that the other gives out. Other threads attach, and write through a {@link WorkerArena}.
+ */
+export class ArenaPool {
+  readonly size: number;
+  /** The clock and its pins, for WorkerArena. @internal */
+  readonly clock: EpochClock;
+  readonly #arenas: readonly EpochArena[];
+  readonly #firstEpoch: number;
+  readonly #attached: boolean;
+
+  /**
+   * @param size - how many epochs are valid at a time, or the descriptor of a pool to attach to
+   * @throws RangeError where the size is not a whole number of at least 1, or an option out of its range
+   */
+  constructor(size: number | ArenaPoolDescriptor, options: ArenaPoolOptions = {}) {
+    if (typeof size === 'number') {
+      if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`a pool has at least 1 arena, not ${size}`);
+      const { epoch = 0, maxThreads = DEFAULT_THREADS, ...arenaOptions } = options;
+      assertEpoch(epoch);
+      this.#arenas = Array.from({ length: size }, (_, index) => {
+        // The first epoch from `epoch` on that is this arena's.
+        const reached = epoch + ((index - (epoch % size) + size) % size);
+        return new EpochArena({ ...arenaOptions, epoch: Math.min(reached, Number.MAX_SAFE_INTEGER) });
+      });
+      this.clock = EpochClock.create(epoch, maxThreads);
+      this.#firstEpoch = epoch;
+      this.#attached = false;
+    } else {
+      const { arenas, clock, firstEpoch } = size;
+      this.#arenas = arenas.map((each) => EpochArena.attach(each));
+      this.clock = EpochClock.attach(clock);
+      this.#firstEpoch = firstEpoch;
+      this.#attached = true;
+    }
+    this.size = this.#arenas.length;
+  }
+
+  /** The same pool, in another thread; it cannot advance the epoch. */
+  static attach(descriptor: ArenaPoolDescriptor): ArenaPool {
+    return new ArenaPool(descriptor);
+  }
+
+  get descriptor(): ArenaPoolDescriptor {
+    return {
+      arenas: this.#arenas.map((each) => each.descriptor),
+      clock: this.clock.descriptor,
+      firstEpoch: this.#firstEpoch,
+    };
+  }
+
+  get currentEpoch(): number {
+    return this.clock.epoch;
+  }
+
+  /** The arena of the current epoch. In a thread that does not advance the epoch, a WorkerArena keeps it from being recycled. */
+  current(): EpochArena {
+    return this.#arenaAt(this.clock.epoch);
+  }
+
+  /** Whether the epoch is one of the last `size`: neither recycled, nor yet to come. */
+  isEpochValid(epoch: number): boolean {
+    const current = this.clock.epoch;
+    return Number.isSafeInteger(epoch) && epoch <= current && epoch > current - this.size && epoch >= this.#firstEpoch;
+  }
+
+  /** @throws {@link PageStoreError} `STALE_EPOCH` where the epoch was recycled, or is yet to come */
+  arenaOf(epoch: number): EpochArena {
+    if (this.isEpochValid(epoch)) return this.#arenaAt(epoch);
+    const current = this.clock.epoch;
+    const oldest = Math.max(this.#firstEpoch, current - this.size + 1);
+    const state = epoch > current ? 'has not come yet' : 'is no longer there';
+    throw new PageStoreError('STALE_EPOCH', `epoch ${epoch} ${state}: the pool has epochs ${oldest} to ${current}`, {
+      found: `epoch ${epoch}`,
+      expected: `${oldest} to ${current}`,
+    });
+  }
+
+  /**
+   * Begins the next epoch, and recycles the oldest one where there are `size` of them: what it held is gone.
+   * @returns the new epoch
+   * @throws TypeError for a pool that is attached
+   * @throws {@link PageStoreError} `EPOCH_PINNED` where a thread has the oldest one pinned; then nothing has changed
+   */
+  advanceEpoch(): number {
+    if (this.#attached) throw new TypeError('only the pool that was made with a size advances its epoch');
+    const epoch = this.clock.epoch + 1;
+    assertEpoch(epoch);
+    const recycled = epoch - this.size;
+    // In the first round, an arena has its epoch from the start.
+    this.clock.advance(epoch, recycled >= this.#firstEpoch ? recycled : -1, this.#arenaAt(epoch));
+    return epoch;
+  }
+
+  /**
+   * Copies `source[start, end)` into the current epoch. This is for convenience: it makes an object for each copy, and
+   * where the pool is attached pins the epoch each time, in place of the thread's pin. Loops use `current()`, or a WorkerArena.
+   * @throws TypeError or RangeError for what is no range of bytes
+   * @throws {@link PageStoreError} `ARENA_FULL`
+   */
+  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): EpochHandle {
+    if (!this.#attached) {
+      const epoch = this.clock.epoch;
+      return { epoch, offset: this.#arenaAt(epoch).allocateCopy(source, start, end), length: end - start };
+    }
+    const wasPinned = this.clock.hasPin();
+    const epoch = this.clock.pin();
+    try {
+      return { epoch, offset: this.#arenaAt(epoch).allocateCopy(source, start, end), length: end - start };
+    } finally {
+      if (!wasPinned) this.clock.unpin();
+    }
+  }
+
+  /**
+   * The bytes of a handle, valid until its epoch is recycled.
+   * @throws {@link PageStoreError} `STALE_EPOCH` where the epoch was recycled, or is yet to come
+   * @throws RangeError for a handle that no allocation can have given
+   */
+  read({ epoch, offset, length }: EpochHandle): Uint8Array {
+    return this.arenaOf(epoch).view(offset, length);
+  }
+
+  /** Takes back the pin of a thread that has ended without releasing it. @returns whether it had a place among the pins */
+  releaseThread(thread: number): boolean {
+    return this.clock.pins.free(thread);
+  }
+
+  /**
+   * Releases the worker's thread once it has ended, however it did.
+   * @throws RangeError where it has ended already
+   */
+  releaseWhenEnded(worker: Worker): void {
+    whenEnded(worker, (thread) => this.clock.pins.free(thread));
+  }
+
+  /** Sums over the epochs that are valid, and over all arenas; exact as the stats of an EpochArena are. */
+  stats(): ArenaPoolStats {
+    const arenas = this.#arenas.map((each) => each.stats());
+    const sum = { allocations: 0, usedBytes: 0, blockCount: 0, reservedBytes: 0 };
+    for (const each of arenas) {
+      sum.allocations += each.allocations;
+      sum.usedBytes += each.usedBytes;
+      sum.blockCount += each.blockCount;
+      sum.reservedBytes += each.reservedBytes;
+    }
+    return { epoch: this.clock.epoch, ...sum, arenas };
+  }
+
+  #arenaAt(epoch: number): EpochArena {
+    return this.#arenas[epoch % this.size] as EpochArena; // size >= 1, epoch >= 0
+  }
+}

@@ -1,0 +1,176 @@
+import { threadId, type Worker } from 'node:worker_threads';
+import { PageStoreError } from '../errors.ts';
+import { assertEpoch } from './arena-arguments.ts';
+import { ArenaShard, type ShardStats } from './arena-shard.ts';
+import { BlockMemory } from './block-memory.ts';
+import { ARENA_DEFAULT_BLOCKS } from './epoch-arena.ts';
+import { ThreadSlots, type ThreadSlotsDescriptor, whenEnded } from './thread-slots.ts';
+
+export type { ArenaShard, ShardStats } from './arena-shard.ts';
+
+export interface ConcurrentArenaOptions {
+  /** Most blocks of 2 MiB of each shard, 1 to 1,023; 64 where it is left out. Only address space is taken for them. */
+  readonly maxBlocks?: number;
+  /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
+  readonly epoch?: number;
+}
+
+/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+export interface ConcurrentArenaDescriptor {
+  readonly shards: readonly SharedArrayBuffer[];
+  readonly owners: ThreadSlotsDescriptor;
+}
+
+export interface ConcurrentArenaStats {
+  readonly epoch: number;
+  readonly allocations: number;
+  /** Bytes that were asked for, without what alignment and the ends of blocks have cost. */
+  readonly usedBytes: number;
+  readonly blockCount: number;
+  readonly reservedBytes: number;
+  readonly shards: readonly ShardStats[];
+}
+
+/**
+ * Shards, each of which one thread owns at a time and allocates in without waiting for others. A thread owns one shard
+ * at most, whatever number of objects it has attached. Which thread owns a shard, and how full it is, is in shared
+ * memory: a shard that is given back keeps its bytes, and its next owner allocates behind them.
+ */
+export class ConcurrentArena {
+  readonly shardCount: number;
+  readonly #shards: readonly ArenaShard[];
+  readonly #owners: ThreadSlots;
+  readonly #attached: boolean;
+  #own: ArenaShard | undefined;
+
+  /**
+   * @param shards - how many threads own a shard at a time, or the descriptor of an arena to attach to
+   * @throws RangeError for a count or option out of its range
+   */
+  constructor(shards: number | ConcurrentArenaDescriptor, options: ConcurrentArenaOptions = {}) {
+    if (typeof shards === 'number') {
+      const { maxBlocks = ARENA_DEFAULT_BLOCKS, epoch = 0 } = options;
+      if (!Number.isInteger(shards) || shards < 1) throw new RangeError(`an arena has at least 1 shard, not ${shards}`);
+      assertEpoch(epoch);
+      const owners = new ThreadSlots(shards);
+      this.#owners = owners;
+      this.#shards = Array.from(
+        { length: shards },
+        (_, index) => new ArenaShard(index, ArenaShard.createMemory(epoch, maxBlocks), owners),
+      );
+      this.#attached = false;
+    } else {
+      const owners = ThreadSlots.attach(shards.owners);
+      this.#owners = owners;
+      this.#shards = shards.shards.map((memory, index) => new ArenaShard(index, BlockMemory.attach(memory), owners));
+      this.#attached = true;
+    }
+    this.shardCount = this.#shards.length;
+  }
+
+  /** The same arena, in this thread. @throws TypeError for what is no descriptor */
+  static attach(descriptor: ConcurrentArenaDescriptor): ConcurrentArena {
+    return new ConcurrentArena(descriptor);
+  }
+
+  get descriptor(): ConcurrentArenaDescriptor {
+    return { shards: this.#shards.map((each) => each.memory), owners: this.#owners.descriptor };
+  }
+
+  get epoch(): number {
+    return this.#shardAt(0).epoch;
+  }
+
+  /**
+   * The shard of this thread: claimed by the first call, and the same one until it is released.
+   * @throws {@link PageStoreError} `SHARDS_TAKEN` where other threads own all of them
+   */
+  shard(): ArenaShard {
+    const own = this.#own;
+    if (own !== undefined && this.#owners.isOwn(own.index)) return own;
+    const index = this.#owners.claim();
+    if (index < 0) this.#refuse();
+    return (this.#own = this.#shardAt(index));
+  }
+
+  /** Allocates in the shard of this thread: see {@link ArenaShard.allocate}. @returns the offset in it */
+  allocate(bytes: number, alignment = 8): number {
+    return this.shard().allocate(bytes, alignment);
+  }
+
+  /** Copies into the shard of this thread: see {@link ArenaShard.allocateCopy}. @returns the offset in it */
+  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+    return this.shard().allocateCopy(source, start, end);
+  }
+
+  /** As `allocateCopy`, but to a multiple of 16. */
+  allocateKey(source: Uint8Array, start: number, end: number): number {
+    return this.shard().allocateKey(source, start, end);
+  }
+
+  /**
+   * The bytes of an allocation of any thread, valid until the arena is reset.
+   * @throws RangeError where there is no such shard, or they are not within one block of what has been allocated
+   */
+  view(shard: number, offset: number, bytes: number): Uint8Array {
+    return this.#shardAt(shard).view(offset, bytes);
+  }
+
+  /** The whole block of a shard that `offset` is in. @throws RangeError where nothing has been allocated */
+  blockOf(shard: number, offset: number): Uint8Array {
+    return this.#shardAt(shard).blockOf(offset);
+  }
+
+  /** Gives the shard of this thread back, with its bytes in it. @returns whether there was one */
+  release(): boolean {
+    return this.#owners.free(threadId);
+  }
+
+  /**
+   * Gives the worker's shard back once it has ended, however it did. To be called before the worker can end.
+   * @throws RangeError where it has ended already
+   */
+  releaseWhenEnded(worker: Worker): void {
+    whenEnded(worker, (thread) => this.#owners.free(thread));
+  }
+
+  /**
+   * Begins another epoch in all shards: what was allocated is gone, all blocks are used again, and owners stay. No other
+   * thread may be allocating meanwhile.
+   * @throws RangeError where `epoch` is not greater than the one before
+   * @throws TypeError for an arena that is attached
+   */
+  reset(epoch: number = this.epoch + 1): void {
+    if (this.#attached) throw new TypeError('only the arena that was made with a number of shards is reset');
+    assertEpoch(epoch);
+    if (epoch <= this.epoch) throw new RangeError(`epoch ${epoch} does not come after epoch ${this.epoch}`);
+    for (const shard of this.#shards) shard.reset(epoch);
+  }
+
+  /** Exact for this thread, and for what other threads allocated before a message or an atomic of theirs that was seen here. */
+  stats(): ConcurrentArenaStats {
+    const shards = this.#shards.map((each) => each.stats());
+    const sum = { allocations: 0, usedBytes: 0, blockCount: 0, reservedBytes: 0 };
+    for (const each of shards) {
+      sum.allocations += each.allocations;
+      sum.usedBytes += each.usedBytes;
+      sum.blockCount += each.blockCount;
+      sum.reservedBytes += each.reservedBytes;
+    }
+    return { epoch: this.epoch, ...sum, shards };
+  }
+
+  #shardAt(index: number): ArenaShard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there are shards 0 to ${this.shardCount - 1}, and no ${index}`);
+    return shard;
+  }
+
+  #refuse(): never {
+    const message = `all ${this.shardCount} shards are taken by other threads; make the arena with one for each thread, or have one released`;
+    throw new PageStoreError('SHARDS_TAKEN', message, {
+      found: `${this.shardCount} shards taken`,
+      expected: 'a free shard',
+    });
+  }
+}

@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ARENA_BLOCK_BYTES } from '../../src/arena/block-memory.ts';
+import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
+import { ThreadSlots } from '../../src/arena/thread-slots.ts';
+import { ArenaWorker } from '../support/arena-workers.ts';
+
+const BYTES = Uint8Array.from([1, 2, 3, 4, 5]);
+const BLOCK = ARENA_BLOCK_BYTES;
+const withCode = (code: string): unknown => expect.objectContaining({ code });
+
+interface Place {
+  readonly shard: number;
+  readonly offset: number;
+}
+
+let workers: ArenaWorker[] = [];
+const start = (): ArenaWorker => {
+  const worker = new ArenaWorker();
+  workers.push(worker);
+  return worker;
+};
+const claim = (worker: ArenaWorker, arena: ConcurrentArena): Promise<Place> =>
+  worker.ask<Place>({ op: 'shard', arena: arena.descriptor, bytes: BYTES });
+
+afterEach(async () => {
+  await Promise.all(workers.map((each) => each.terminate()));
+  workers = [];
+});
+
+describe('a concurrent arena', () => {
+  test('gives a thread the same shard every time, through however many objects', () => {
+    const arena = new ConcurrentArena(4, { maxBlocks: 1 });
+    const { index } = arena.shard();
+    for (let time = 0; time < 100; time++) {
+      const attached = ConcurrentArena.attach(structuredClone(arena.descriptor));
+      expect(attached.shard().index).toBe(index);
+      // One behind the other, whichever object it is.
+      expect(attached.allocate(16)).toBe(time * 16);
+    }
+    const owners = arena.stats().shards.map(({ owner }) => owner);
+    expect(owners.filter((owner) => owner !== -1)).toEqual([0]);
+  });
+
+  test('refuses one thread more than it has shards, until one is given back', async () => {
+    const arena = new ConcurrentArena(2);
+    const [first, second, third] = [start(), start(), start()];
+    expect(new Set([(await claim(first, arena)).shard, (await claim(second, arena)).shard]).size).toBe(2);
+    await expect(claim(third, arena)).rejects.toThrow('SHARDS_TAKEN: all 2 shards are taken by other threads');
+    expect(() => arena.shard()).toThrow(withCode('SHARDS_TAKEN'));
+    expect(await first.ask({ op: 'give-back' })).toBe(true);
+    // The next owner goes on behind the bytes of the one before.
+    const place = await claim(third, arena);
+    expect(place).toEqual({ shard: 0, offset: 8 });
+    expect([...arena.view(0, 0, 5), ...arena.view(0, 8, 5)]).toEqual([...BYTES, ...BYTES]);
+    expect(arena.stats()).toMatchObject({ allocations: 3, usedBytes: 15 });
+    await expect(claim(first, arena)).rejects.toThrow('SHARDS_TAKEN');
+  });
+
+  test.each(['exit', 'terminate'] as const)('has a shard back from a thread that ends by %s', async (end) => {
+    const arena = new ConcurrentArena(1);
+    const first = start();
+    arena.releaseWhenEnded(first.worker);
+    await claim(first, arena);
+    expect(arena.stats().shards[0]!.owner).toBe(first.threadId);
+    const second = start();
+    await expect(claim(second, arena)).rejects.toThrow('SHARDS_TAKEN');
+    await first[end]();
+    expect(arena.stats().shards[0]).toMatchObject({ owner: -1, usedBytes: 5 });
+    expect(await claim(second, arena)).toEqual({ shard: 0, offset: 8 });
+  });
+
+  test('takes it as it comes where a worker ends that has no shard', async () => {
+    const arena = new ConcurrentArena(1);
+    const worker = start();
+    arena.releaseWhenEnded(worker.worker);
+    arena.allocate(8);
+    await worker.terminate();
+    expect(arena.stats().shards[0]!.owner).toBe(0);
+    expect(() => arena.releaseWhenEnded(worker.worker)).toThrow(RangeError);
+  });
+
+  test('lets nobody allocate by a shard that was given back', async () => {
+    const arena = new ConcurrentArena(1);
+    const shard = arena.shard();
+    shard.allocateCopy(BYTES);
+    expect(arena.release()).toBe(true);
+    expect(arena.release()).toBe(false);
+    expect(() => shard.allocate(8)).toThrow(withCode('SHARDS_TAKEN'));
+    const worker = start();
+    await claim(worker, arena);
+    expect(() => shard.allocateCopy(BYTES)).toThrow(`thread ${worker.threadId} owns`);
+    expect([...shard.view(8, 5)]).toEqual([...BYTES]);
+  });
+
+  test('gives ranges that never overlap, aligned, within a block, and counts them', () => {
+    const allocation = fc.record({
+      length: fc.oneof(fc.nat(100), fc.nat(70_000), fc.constantFrom(0, BLOCK)),
+      alignment: fc.constantFrom(1, 8, 16, 64),
+    });
+    fc.assert(
+      fc.property(fc.array(allocation, { maxLength: 40 }), fc.boolean(), (allocations, again) => {
+        const arena = new ConcurrentArena(2, { maxBlocks: 3 });
+        if (again) {
+          arena.allocate(BLOCK);
+          arena.reset();
+          expect(arena.stats()).toMatchObject({ epoch: 1, allocations: 0, usedBytes: 0, blockCount: 1 });
+        }
+        let [end, count, usedBytes] = [0, 0, 0];
+        for (const { length, alignment } of allocations) {
+          let offset: number;
+          try {
+            offset = arena.allocate(length, alignment);
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'ARENA_FULL' });
+            continue;
+          }
+          expect(offset).toBeGreaterThanOrEqual(end);
+          expect(offset % alignment).toBe(0);
+          expect((offset % BLOCK) + length).toBeLessThanOrEqual(BLOCK);
+          expect(arena.view(arena.shard().index, offset, length).length).toBe(length);
+          end = offset + length;
+          usedBytes += length;
+          count++;
+          expect(arena.stats()).toMatchObject({ allocations: count, usedBytes });
+        }
+        expect(() => arena.view(0, end, 1)).toThrow(RangeError);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('refuses counts, epochs and shards that are none', () => {
+    for (const count of [0, -1, 1.5, NaN, 65_537]) expect(() => new ConcurrentArena(count)).toThrow(RangeError);
+    const arena = new ConcurrentArena(1, { epoch: 5 });
+    arena.allocateKey(BYTES, 0, 5);
+    for (const epoch of [5, 4, 5.5, 2 ** 53]) expect(() => arena.reset(epoch)).toThrow(RangeError);
+    for (const shard of [-1, 1, 0.5]) expect(() => arena.view(shard, 0, 1)).toThrow(RangeError);
+    expect(() => arena.blockOf(0, BLOCK)).toThrow(RangeError);
+    expect([...arena.blockOf(0, 0).subarray(0, 5)]).toEqual([...BYTES]);
+    expect(() => ConcurrentArena.attach(arena.descriptor).reset(6)).toThrow(TypeError);
+    arena.reset(2 ** 40);
+    expect(arena.epoch).toBe(2 ** 40);
+    expect(arena.allocate(BLOCK)).toBe(0);
+  });
+});
+
+describe('a table of thread slots', () => {
+  test('knows owners and values, and a slot that was freed has no value', () => {
+    const slots = new ThreadSlots(3);
+    expect([slots.slotOf(0), slots.ownerOf(0), slots.valueOf(0)]).toEqual([-1, -1, -1]);
+    const slot = slots.claim();
+    expect(ThreadSlots.attach(structuredClone(slots.descriptor)).claim()).toBe(slot);
+    slots.setValue(slot, 42);
+    expect([slots.ownerOf(slot), slots.valueOf(slot), slots.isOwn(slot)]).toEqual([0, 42, true]);
+    expect([slots.free(0), slots.free(0)]).toEqual([true, false]);
+    expect([slots.ownerOf(slot), slots.valueOf(slot), slots.isOwn(slot)]).toEqual([-1, -1, false]);
+  });
+});
