@@ -22,13 +22,3 @@ export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
-
-/** Copies `source[start, end)` to `target` at `offset`. */
-export function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
-  // A call of `set` costs more than this loop up to about 48 bytes, and most nodes are shorter.
-  if (end - start <= 48) {
-    for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] as number; // from < end <= source.length
-  } else {
-    target.set(source.subarray(start, end), offset);
-  }
-}

@@ -1,6 +1,7 @@
-import { copyBytes, type ByteRange, type SlotDirectory } from './directory.ts';
+import type { ByteRange, SlotDirectory } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
 import { combineCrc32, crc32 } from '../bytes/checksum.ts';
+import { Copier } from '../bytes/copier.ts';
 import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
@@ -53,6 +54,7 @@ export class V1Directory implements SlotDirectory {
 export class V1PageWriter implements PageWriter {
   readonly format = 'v1';
   readonly block: Uint8Array;
+  readonly #copier = new Copier();
   readonly #view: DataView;
   #nodeCount: number;
   #freeOffset: number;
@@ -85,14 +87,37 @@ export class V1PageWriter implements PageWriter {
 
   add(source: Uint8Array, start: number, end: number): boolean {
     const nodeBytes = end - start;
-    if (!this.fits(nodeBytes)) return false;
-    copyBytes(source, start, end, this.block, this.#freeOffset);
-    const slot = slotOffset(this.#nodeCount);
-    this.#view.setUint32(slot, this.#freeOffset, true);
-    this.#view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
-    this.#freeOffset += nodeBytes;
+    const free = this.#freeOffset;
+    const slot = BLOCK_BYTES - V1_SLOT_BYTES * (this.#nodeCount + 1);
+    if (slot - free < nodeBytes + V1_RESERVE_BYTES) return false;
+    const view = this.#view;
+    this.#copier.copy(source, start, end, this.block, view, free);
+    view.setUint32(slot, free, true);
+    view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
+    this.#freeOffset = free + nodeBytes;
     this.#nodeCount++;
     return true;
+  }
+
+  addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    const view = this.#view;
+    const firstFree = this.#freeOffset;
+    let free = firstFree;
+    let slot = this.#directoryStart;
+    let index = from;
+    for (; index < to; index++) {
+      const nodeBytes = lengths[index] as number; // from <= index < to <= lengths.length
+      if (slot - free < nodeBytes + V1_SLOT_BYTES + V1_RESERVE_BYTES) break;
+      slot -= V1_SLOT_BYTES;
+      view.setUint32(slot, free, true);
+      view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
+      free += nodeBytes;
+    }
+    // In the page they stand end to end as well, so one copy takes all of them.
+    this.#copier.copy(source, start, start + free - firstFree, this.block, this.#view, firstFree);
+    this.#freeOffset = free;
+    this.#nodeCount += index - from;
+    return index - from;
   }
 
   plan(): PagePlan {
@@ -122,6 +147,7 @@ export class V1PageWriter implements PageWriter {
   }
 
   committed(): void {
+    this.#copier.release();
     this.#committedNodes = this.#nodeCount;
     this.#committedFree = this.#freeOffset;
   }

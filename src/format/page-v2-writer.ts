@@ -1,6 +1,7 @@
+import { Copier } from '../bytes/copier.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { varintBytes, writeVarint } from '../bytes/varint.ts';
-import { type ByteRange, copyBytes } from './directory.ts';
+import type { ByteRange } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
@@ -21,6 +22,8 @@ const overlap = (a: ByteRange, b: ByteRange): boolean => a.start < b.end && b.st
 export class V2PageWriter implements PageWriter {
   readonly format = 'v2';
   readonly block: Uint8Array;
+  readonly #view: DataView;
+  readonly #copier = new Copier();
   /** The encoded directory, pairs included that are not in the block yet. */
   #directory: Uint8Array;
   #directoryBytes: number;
@@ -45,6 +48,7 @@ export class V2PageWriter implements PageWriter {
    */
   constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
+    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
     this.#nodeCount = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
     this.#home = header.nodeCount === 0 ? NOWHERE : { start: header.directoryStart, end: directoryEnd };
@@ -67,17 +71,42 @@ export class V2PageWriter implements PageWriter {
   }
 
   add(source: Uint8Array, start: number, end: number): boolean {
-    const nodeBytes = end - start;
+    const offset = this.#place(end - start);
+    if (offset < 0) return false;
+    this.#copier.copy(source, start, end, this.block, this.#view, offset);
+    return true;
+  }
+
+  addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    // What stands end to end in the source does so in the page too, but for a directory in the way.
+    let [runSource, runStart, runEnd] = [start, this.#freeOffset, this.#freeOffset];
+    let index = from;
+    for (; index < to; index++) {
+      const nodeBytes = lengths[index] as number; // from <= index < to <= lengths.length
+      const offset = this.#place(nodeBytes);
+      if (offset < 0) break;
+      if (offset !== runEnd) {
+        this.#copier.copy(source, runSource, runSource + runEnd - runStart, this.block, this.#view, runStart);
+        runSource += runEnd - runStart;
+        runStart = offset;
+      }
+      runEnd = offset + nodeBytes;
+    }
+    this.#copier.copy(source, runSource, runSource + runEnd - runStart, this.block, this.#view, runStart);
+    return index - from;
+  }
+
+  /** Gives the next node its pair, and says where its bytes go. @returns -1, with nothing changed, where it has no room */
+  #place(nodeBytes: number): number {
     const offset = this.#placeNode(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
-    if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return false;
+    if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return -1;
     if (directoryBytes > this.#directory.length) this.#growDirectory(this.#directoryBytes);
-    copyBytes(source, start, end, this.block, offset);
     writeVarint(nodeBytes, this.#directory, writeVarint(offset, this.#directory, this.#directoryBytes));
     this.#directoryBytes = directoryBytes;
     this.#freeOffset = offset + nodeBytes;
     this.#nodeCount++;
-    return true;
+    return offset;
   }
 
   plan(outlook: PageOutlook): PagePlan {
@@ -102,6 +131,7 @@ export class V2PageWriter implements PageWriter {
   }
 
   committed(): void {
+    this.#copier.release();
     if (this.#planned.start !== this.#home.start) this.#forecast.placed(this.#freeOffset, this.#directoryBytes);
     this.#previous = this.#home;
     this.#home = this.#planned;

@@ -35,6 +35,12 @@ export interface PageWriter {
    * @returns false, with nothing changed, where the page has no room for it
    */
   add(source: Uint8Array, start: number, end: number): boolean;
+  /**
+   * Copies nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, as long
+   * as they have room.
+   * @returns how many it took: a node that has none ends it
+   */
+  addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
   /** Lays the directory out in `block` and says what to write. Adding nodes after it makes the plan void. */
   plan(outlook: PageOutlook): PagePlan;
   /** Tells the writer that the header of its last plan is now the committed one. */

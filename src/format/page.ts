@@ -60,7 +60,7 @@ export function openPageWriter(page: Page): PageWriter {
  */
 export function newPage(format: PageFormat, spare?: PageWriter): PageWriter {
   const header = newPageHeader(format);
-  const block = spare?.block.fill(0) ?? new Uint8Array(BLOCK_BYTES);
+  const block = spare?.block ?? new Uint8Array(BLOCK_BYTES);
   block.set(emptyPageHead(format));
   if (format === 'v1') return new V1PageWriter(block, header);
   return new V2PageWriter(block, header, BLOCK_BYTES, spare instanceof V2PageWriter ? spare : undefined);
@@ -93,6 +93,14 @@ export function sealPageHeader(format: PageFormat, block: Uint8Array, header: Pa
 /** The header of a page that is to have a checksum, which is 0 so far. */
 function checksummed(header: PageHeader): PageHeader {
   return { ...header, flags: header.flags | PAGE_FLAG.hasChecksum, checksumNodeCount: header.nodeCount, checksum: 0 };
+}
+
+/** Zeroes what a plan leaves unused of a page: the block of a writer may hold what an earlier page had. */
+export function clearUnused(block: Uint8Array, plan: PagePlan): void {
+  const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
+  block.fill(0, freeOffset, nodeCount === 0 ? BLOCK_BYTES : directoryStart);
+  // A V1 directory has no length of its own: it goes to the end of the block.
+  if (directoryLength > 0) block.fill(0, directoryStart + directoryLength);
 }
 
 /** Longest node that an empty page of this format holds. */
