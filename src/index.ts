@@ -9,6 +9,35 @@ export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from '.
 export { collectStatistics } from './store/statistics.ts';
 export type { PageStatistics } from './format/statistics.ts';
 
+export { KeyBuffer } from './arena/key-buffer.ts';
+export { InternedTablePrefix } from './arena/table-prefix.ts';
+export { BatchKeyGenerator } from './arena/batch-key-generator.ts';
+export { KeyArena } from './arena/key-arena.ts';
+export { withArena } from './arena/thread-arena.ts';
+export { KeyHandle } from './arena/key-handle.ts';
+export { KeyMap } from './arena/key-map.ts';
+export {
+  EpochArena,
+  type EpochArenaDescriptor,
+  type EpochArenaOptions,
+  type EpochArenaStats,
+} from './arena/epoch-arena.ts';
+export {
+  ArenaPool,
+  type ArenaPoolDescriptor,
+  type ArenaPoolOptions,
+  type ArenaPoolStats,
+  type EpochHandle,
+} from './arena/arena-pool.ts';
+export { WorkerArena } from './arena/worker-arena.ts';
+export {
+  type ArenaShard,
+  ConcurrentArena,
+  type ConcurrentArenaDescriptor,
+  type ConcurrentArenaOptions,
+  type ConcurrentArenaStats,
+} from './arena/concurrent-arena.ts';
+
 export { DiskManager } from './disk/disk-manager.ts';
 export type { AddedBlocks, ChangedHead, Commit, ReplacedHead } from './disk/header-change.ts';
 export type { Overwrite } from './disk/overwrite.ts';

@@ -1,41 +1,49 @@
+import { ArenaPool } from '../arena/arena-pool.ts';
+import { ARENA_BLOCK_BYTES } from '../arena/block-memory.ts';
 import { PageStoreError } from '../errors.ts';
-import type { Appender } from './appender.ts';
 import { assertBytes } from './arguments.ts';
+import type { NodeAppender } from './node-appender.ts';
 import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
+import type { WriteGate } from './write-gate.ts';
+
+/** Epochs whose bytes are there: that of the nodes which are being committed, and that of those which come meanwhile. */
+const EPOCHS = 2;
+
+/** Of each epoch. Nodes that wait beyond it, or are longer than a block, are copied to memory of their own. */
+const EPOCH_BLOCKS = 2;
 
 interface WaitingAppend {
-  readonly node: Uint8Array;
+  /** The node is `source[start, end)`. */
+  readonly source: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   readonly resolve: (ref: PageRef) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Nodes that are appended one by one and made durable together: all that wait when a commit begins share its sync. */
 export class AppendQueue {
-  readonly #appender: Appender;
-  readonly #exclusive: (work: () => Promise<void>) => Promise<void>;
-  readonly #committed: (runs: RefRun[]) => RefRun[];
+  readonly #appender: NodeAppender;
+  readonly #writes: WriteGate;
+  /** Made with the first node. */
+  #pool: ArenaPool | undefined;
   #waiting: WaitingAppend[] = [];
 
-  /**
-   * @param exclusive - runs work when no other write is under way
-   * @param committed - hears of what has become durable
-   */
-  constructor(
-    appender: Appender,
-    exclusive: (work: () => Promise<void>) => Promise<void>,
-    committed: (runs: RefRun[]) => RefRun[],
-  ) {
+  constructor(appender: NodeAppender, writes: WriteGate) {
     this.#appender = appender;
-    this.#exclusive = exclusive;
-    this.#committed = committed;
+    this.#writes = writes;
   }
 
-  /** @param node - not to be changed any more @returns where it is, once it is durable */
+  /** @param node - copied at once @returns where it is, once it is durable */
   async append(node: Uint8Array): Promise<PageRef> {
+    const arena = (this.#pool ??= new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS })).current();
+    const offset = node.length > ARENA_BLOCK_BYTES ? -1 : arena.tryAllocateCopy(node);
+    const source = offset < 0 ? node.slice() : arena.blockOf(offset);
+    const start = offset < 0 ? 0 : offset % ARENA_BLOCK_BYTES;
     return new Promise<PageRef>((resolve, reject) => {
-      this.#waiting.push({ node, resolve, reject });
+      this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
       // Whoever comes before its turn finds the first one's commit still to begin, and is taken along.
-      if (this.#waiting.length === 1) this.#exclusive(() => this.#commitWaiting()).catch(this.#rejectAll);
+      if (this.#waiting.length === 1) this.#writes.exclusive(() => this.#commitWaiting()).catch(this.#rejectAll);
     });
   }
 
@@ -43,9 +51,11 @@ export class AppendQueue {
     for (const { reject } of this.#take()) reject(error);
   };
 
+  /** What waits now. Those that were taken before have been answered, so the memory of their epoch is used again. */
   #take(): WaitingAppend[] {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#pool?.advanceEpoch();
     return waiting;
   }
 
@@ -54,7 +64,7 @@ export class AppendQueue {
     const staged: WaitingAppend[] = [];
     let acknowledged = 0;
     const acknowledge = (runs: RefRun[]): void => {
-      for (const { block, slot, count } of this.#committed(runs)) {
+      for (const { block, slot, count } of this.#writes.appended(runs)) {
         for (let each = slot; each < slot + count; each++) staged[acknowledged++]?.resolve({ block, slot: each });
       }
     };
@@ -69,9 +79,9 @@ export class AppendQueue {
   }
 
   /** @returns whether the node is staged; one that fits no page is no reason to refuse the others */
-  async #stage({ node, reject }: WaitingAppend, acknowledge: (runs: RefRun[]) => void): Promise<boolean> {
+  async #stage({ source, start, end, reject }: WaitingAppend, acknowledge: (runs: RefRun[]) => void): Promise<boolean> {
     try {
-      while (!this.#appender.stage(node, 0, node.length)) acknowledge(await this.#appender.makeRoom(node.length));
+      while (!this.#appender.stage(source, start, end)) acknowledge(await this.#appender.makeRoom(end - start));
       return true;
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'NODE_TOO_LARGE')) throw error;
@@ -86,7 +96,7 @@ export class AppendQueue {
  * @param committed - hears of what has become durable
  */
 export async function appendAll(
-  appender: Appender,
+  appender: NodeAppender,
   nodes: Iterable<Uint8Array>,
   committed: (runs: RefRun[]) => RefRun[],
 ): Promise<RefRun[]> {
@@ -95,6 +105,32 @@ export async function appendAll(
     for (const node of nodes) {
       assertBytes(node);
       while (!appender.stage(node, 0, node.length)) runs.push(...committed(await appender.makeRoom(node.length)));
+    }
+  } catch (error) {
+    appender.reset();
+    throw error;
+  }
+  runs.push(...committed(await appender.commit()));
+  return joinRuns(runs);
+}
+
+/**
+ * Appends nodes that stand end to end in `bytes`, in batches; where it fails, earlier batches stay.
+ * @param committed - hears of what has become durable
+ */
+export async function appendEndToEnd(
+  appender: NodeAppender,
+  bytes: Uint8Array,
+  lengths: Uint32Array,
+  committed: (runs: RefRun[]) => RefRun[],
+): Promise<RefRun[]> {
+  const runs: RefRun[] = [];
+  let at = 0;
+  try {
+    for (let next = 0; next < lengths.length;) {
+      const staged = appender.stageMany(bytes, at, lengths, next, lengths.length);
+      for (const end = next + staged; next < end; next++) at += lengths[next] as number; // next < end <= lengths.length
+      if (next < lengths.length) runs.push(...committed(await appender.makeRoom(lengths[next] as number))); // just compared
     }
   } catch (error) {
     appender.reset();

@@ -4,15 +4,16 @@ import type { DiskManager } from '../disk/disk-manager.ts';
 import type { ChangedHead } from '../disk/header-change.ts';
 import { PageStoreError } from '../errors.ts';
 import { PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
+import { clearUnused, emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 import type { EntryCount } from './entry-count.ts';
+import type { NodeAppender } from './node-appender.ts';
 import type { RefRun } from './page-ref.ts';
 import { findTail } from './tail.ts';
 
-/** Most new pages in one batch, and so what it takes in memory: 16 x 256 KiB. */
-const MAX_NEW_PAGES = 16;
+/** Most new pages in one batch, and so what it takes in memory: 8 x 256 KiB. */
+const MAX_NEW_PAGES = 8;
 
 interface OpenPage {
   readonly block: number;
@@ -23,8 +24,8 @@ interface OpenPage {
   inFile: boolean;
 }
 
-/** Packs nodes into pages in memory and makes them durable batch by batch. */
-export class Appender {
+/** Packs nodes into pages in memory. */
+export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
@@ -44,16 +45,20 @@ export class Appender {
     this.#wanted = wanted;
   }
 
-  /** Nodes that the next commit will make durable. */
   get stagedNodes(): number {
     return this.#stagedNodes;
   }
 
-  /**
-   * Packs the node `source[start, end)`.
-   * @returns false, with nothing changed, where it needs `makeRoom` first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`
-   */
+  /** The block of the node that was staged last. */
+  get lastBlock(): number {
+    return this.#pages.at(-1)?.block ?? 0;
+  }
+
+  /** The slot of the node that was staged last. */
+  get lastSlot(): number {
+    return (this.#pages.at(-1)?.writer.nodeCount ?? 0) - 1;
+  }
+
   stage(source: Uint8Array, start: number, end: number): boolean {
     const last = this.#pages.at(-1);
     if (!last?.writer.add(source, start, end)) {
@@ -65,12 +70,23 @@ export class Appender {
     return true;
   }
 
-  /**
-   * Finds or takes a page with room for a node of so many bytes. Where staged nodes have to be committed first it does
-   * that alone, so that their refs are known whatever comes after: then it has to be called again.
-   * @returns what it committed
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
-   */
+  stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    let next = from;
+    let at = start;
+    while (next < to) {
+      const taken = this.#pages.at(-1)?.writer.addMany(source, at, lengths, next, to) ?? 0;
+      for (const end = next + taken; next < end; next++) at += lengths[next] as number; // next < end <= to
+      this.#stagedNodes += taken;
+      if (next < to && !this.#mayGoOn(lengths[next] as number)) break; // next < to
+    }
+    return next - from;
+  }
+
+  /** Takes a new page, where that needs no {@link makeRoom}, which tells of a node that is too large as well. */
+  #mayGoOn(nodeBytes: number): boolean {
+    return this.#pages.length > 0 && nodeBytes <= maxNodeBytes(this.#format ?? 'v1') && this.#addPage(nodeBytes);
+  }
+
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     const [first] = this.#pages;
     if (first === undefined || !this.#lookedBack) {
@@ -93,11 +109,6 @@ export class Appender {
     return [];
   }
 
-  /**
-   * Makes all staged nodes durable.
-   * @returns where they are, in the order in which they were staged
-   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, unless as {@link DiskManager.commit} says
-   */
   async commit(): Promise<RefRun[]> {
     if (this.#stagedNodes === 0) return [];
     try {
@@ -108,7 +119,6 @@ export class Appender {
     }
   }
 
-  /** Forgets staged nodes and the page at hand, for when somebody else has changed pages. */
   reset(): void {
     this.#pages = [];
     this.#format = undefined;
@@ -151,6 +161,7 @@ export class Appender {
         if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
       }
     } else {
+      clearUnused(writer.block, plan);
       writer.block.set(head);
       await this.#disk.write(block, writer.block);
     }

@@ -11,6 +11,35 @@ export function assertBytes(node: unknown): asserts node is Uint8Array {
   if (!(node instanceof Uint8Array)) throw new TypeError('a node is a Uint8Array; encode text with TextEncoder');
 }
 
+/**
+ * The lengths of nodes that stand end to end in `bytes`, as the packing loops take them.
+ * @throws TypeError, or RangeError where they are no lengths, or do not add up to the bytes that there are
+ */
+export function nodeLengths(bytes: Uint8Array, lengths: ArrayLike<number> | undefined): Uint32Array {
+  assertBytes(bytes);
+  if (typeof lengths !== 'object' || lengths === null || !Number.isSafeInteger(lengths.length))
+    throw new TypeError('lengths are an array of numbers, such as a Uint32Array');
+  let total = 0;
+  for (let index = 0; index < lengths.length; index++) {
+    const nodeBytes = lengths[index] as number; // index < lengths.length
+    if (!Number.isInteger(nodeBytes) || nodeBytes < 0) throw new RangeError(`${nodeBytes} is not the length of a node`);
+    total += nodeBytes;
+  }
+  if (total !== bytes.length)
+    throw new RangeError(`the lengths add up to ${total}, and there are ${bytes.length} bytes`);
+  return lengths instanceof Uint32Array ? lengths : Uint32Array.from(lengths);
+}
+
+/** @throws TypeError, or RangeError where nodes `from` to `to - 1` are not all in `lengths`, or not all their bytes in `source` */
+export function assertNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): void {
+  if (!(lengths instanceof Uint32Array)) throw new TypeError('lengths are a Uint32Array');
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to >= from && to <= lengths.length))
+    throw new RangeError(`[${from}, ${to}) is not a range within ${lengths.length} lengths`);
+  let end = start;
+  for (let index = from; index < to; index++) end += lengths[index] as number; // index < to <= lengths.length
+  assertRange(source, start, end);
+}
+
 /** @throws TypeError, or RangeError where [start, end) is not within `source` */
 export function assertRange(source: unknown, start: number, end: number): void {
   assertBytes(source);

@@ -1,23 +1,31 @@
 import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { DiskManager } from '../disk/disk-manager.ts';
-import { assertEmpty, writeNewFile } from '../disk/new-file.ts';
-import { openPageFile } from '../disk/node-block-file.ts';
-import { createBlockFile } from '../disk/node-create.ts';
+import type { DiskManager } from '../disk/disk-manager.ts';
 import { emptyPageHead, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { appendAll, AppendQueue } from './append-queue.ts';
+import { appendAll, appendEndToEnd, AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
-import { assertAllocation, assertBlockId, assertBytes, assertOpening, assertRange, assertRef } from './arguments.ts';
+import {
+  assertAllocation,
+  assertBlockId,
+  assertBytes,
+  assertNodes,
+  assertRange,
+  assertRef,
+  nodeLengths,
+} from './arguments.ts';
+import { DedupingAppender } from './deduping-appender.ts';
 import { EntryCount } from './entry-count.ts';
 import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
-import { Mutex } from './mutex.ts';
+import type { NodeAppender } from './node-appender.ts';
 import { NodeReader } from './node-reader.ts';
 import { updateNode } from './node-update.ts';
+import { createPageFile, openDisk } from './opening.ts';
 import { assertNoTrie, soundPages } from './page-reader.ts';
 import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
 import type { PageRef, RefRun } from './page-ref.ts';
+import { WriteGate } from './write-gate.ts';
 
 /**
  * The nodes of one page file. Calls may overlap, but for {@link PageStore.stage}: those that write are carried out one
@@ -26,22 +34,20 @@ import type { PageRef, RefRun } from './page-ref.ts';
  */
 export class PageStore {
   readonly #disk: DiskManager;
-  readonly #appender: Appender;
+  readonly #appender: NodeAppender;
   readonly #queue: AppendQueue;
-  readonly #writer = new Mutex();
+  readonly #writes: WriteGate;
   readonly #reader: NodeReader;
   readonly #entryCount: EntryCount;
 
-  private constructor(disk: DiskManager, pageFormat: PageFormat | undefined) {
+  private constructor(disk: DiskManager, { pageFormat, dedupe = false }: OpenOptions) {
     this.#disk = disk;
     this.#reader = new NodeReader(disk);
     this.#entryCount = new EntryCount(disk);
-    this.#appender = new Appender(disk, this.#entryCount, pageFormat);
-    this.#queue = new AppendQueue(
-      this.#appender,
-      (work) => this.#exclusive(work),
-      (runs) => this.#changed(runs),
-    );
+    const appender = new Appender(disk, this.#entryCount, pageFormat);
+    this.#appender = dedupe ? new DedupingAppender(appender) : appender;
+    this.#writes = new WriteGate(disk, this.#appender, this.#reader);
+    this.#queue = new AppendQueue(this.#appender, this.#writes);
   }
 
   /**
@@ -50,15 +56,7 @@ export class PageStore {
    * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}
    */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
-    const access = options.access ?? 'write';
-    assertOpening(file, access, options.pageFormat);
-    const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
-    try {
-      return new PageStore(await DiskManager.open(blockFile, access), options.pageFormat);
-    } catch (error) {
-      await blockFile.close();
-      throw error;
-    }
+    return new PageStore(await openDisk(file, options), options);
   }
 
   /**
@@ -67,13 +65,8 @@ export class PageStore {
    * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
-    const { pageFormat = 'v1', replace = false } = options;
-    assertOpening(file, 'write', pageFormat);
-    const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
-    if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format, options));
-    await assertEmpty(file, replace);
-    await format(file);
-    return PageStore.open(file);
+    const created = await createPageFile(file, options);
+    return PageStore.open(created, options.dedupe === undefined ? {} : { dedupe: options.dedupe });
   }
 
   /** The blocks below the pages. Its writing methods are the store's to call. */
@@ -88,17 +81,25 @@ export class PageStore {
    */
   async append(node: Uint8Array): Promise<PageRef> {
     assertBytes(node);
-    return this.#queue.append(node.slice());
+    return this.#queue.append(node);
   }
 
   /**
    * Appends nodes in their order, in batches of a few MiB. Where it fails, earlier batches stay, and the rest is not
-   * appended; who has to know which nodes those are uses {@link stage}. The bytes must not change until it resolves.
+   * appended; who has to know which nodes those are uses {@link stage}. Neither the bytes nor the lengths must change
+   * until it resolves.
+   * @param nodes - the nodes, or all their bytes, end to end: that takes no object for each
+   * @param lengths - with bytes, how many each node has
    * @returns where they are, once all of them are durable
-   * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array
+   * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array, RangeError for lengths that do not add up
    */
-  async appendMany(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
-    return this.#exclusive(() => appendAll(this.#appender, nodes, (runs) => this.#changed(runs)));
+  async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
+    const { appended } = this.#writes;
+    if (lengths === undefined && !(nodes instanceof Uint8Array))
+      return this.#writes.exclusive(() => appendAll(this.#appender, nodes, appended));
+    const bytes = nodes as Uint8Array; // or nodeLengths refuses them
+    const checked = nodeLengths(bytes, lengths);
+    return this.#writes.exclusive(() => appendEndToEnd(this.#appender, bytes, checked, appended));
   }
 
   /**
@@ -109,9 +110,23 @@ export class PageStore {
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     assertRange(source, start, end);
-    if (this.#writer.isBusy) throw new TypeError('a write is under way: await it before nodes are staged');
-    this.#disk.assertWritable();
+    this.#writes.assertMayStage();
     return this.#appender.stage(source, start, end);
+  }
+
+  /**
+   * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
+   * @returns how many; where some are left, `makeRoom` for the next one has to come first
+   */
+  stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    assertNodes(source, start, lengths, from, to);
+    this.#writes.assertMayStage();
+    return this.#appender.stageMany(source, start, lengths, from, to);
+  }
+
+  /** Nodes that were found equal to one before, in a store that was opened with `dedupe`. */
+  get duplicateNodes(): number {
+    return this.#appender instanceof DedupingAppender ? this.#appender.duplicateNodes : 0;
   }
 
   /** Nodes staged and not committed. */
@@ -124,12 +139,12 @@ export class PageStore {
    * @returns where the nodes are that it had to commit first; then it may have to be called again
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    return this.#writing(() => this.#appender.makeRoom(nodeBytes));
+    return this.#writes.staged(() => this.#appender.makeRoom(nodeBytes));
   }
 
   /** Makes the staged nodes durable. @returns where they are, in the order in which they were staged */
   async commit(): Promise<RefRun[]> {
-    return this.#writing(() => this.#appender.commit());
+    return this.#writes.staged(() => this.#appender.commit());
   }
 
   /**
@@ -163,8 +178,8 @@ export class PageStore {
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
     assertRef(ref);
     assertBytes(node);
-    await this.#exclusive(async () => {
-      this.#changing();
+    await this.#writes.exclusive(async () => {
+      this.#writes.changing();
       await updateNode(this.#disk, ref, node);
     });
   }
@@ -172,8 +187,8 @@ export class PageStore {
   /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
     assertAllocation(count, pageFormat);
-    return this.#exclusive(async () => {
-      this.#changing();
+    return this.#writes.exclusive(async () => {
+      this.#writes.changing();
       const format = pageFormat ?? (await lastPageFormat(this.#disk));
       return allocateBlocks(this.#disk, count, emptyPageHead(format));
     });
@@ -185,11 +200,11 @@ export class PageStore {
    */
   async free(block: number): Promise<void> {
     assertBlockId(block);
-    await this.#exclusive(async () => {
+    await this.#writes.exclusive(async () => {
       this.#disk.assertBlock(block);
       assertNoTrie(this.#disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
-      this.#changing();
+      this.#writes.changing();
       await freeBlock(this.#disk, block, nodes);
     });
   }
@@ -205,8 +220,8 @@ export class PageStore {
     report: FinalizedPageSink = () => {},
     signal?: AbortSignal,
   ): Promise<void> {
-    await this.#exclusive(async () => {
-      this.#changing();
+    await this.#writes.exclusive(async () => {
+      this.#writes.changing();
       await new Finalizer(this.#disk, report).run(blocks, signal);
     });
   }
@@ -214,31 +229,6 @@ export class PageStore {
   /** Closes the file. What is staged and not committed is dropped. */
   async close(): Promise<void> {
     this.#reader.clear();
-    await this.#writer.run(() => this.#disk.close());
-  }
-
-  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.#writer.run(async () => {
-      if (this.#appender.stagedNodes > 0) throw new TypeError('nodes are staged: commit them first');
-      return work();
-    });
-  }
-
-  async #writing(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
-    return this.#writer.run(async () => {
-      this.#disk.assertWritable();
-      return this.#changed(await work());
-    });
-  }
-
-  #changed(runs: RefRun[]): RefRun[] {
-    for (const run of runs) this.#reader.drop(run.block);
-    return runs;
-  }
-
-  /** Pages are about to change behind the appender's back. */
-  #changing(): void {
-    this.#appender.reset();
-    this.#reader.clear();
+    await this.#writes.last(() => this.#disk.close());
   }
 }

@@ -8,6 +8,11 @@ export interface OpenOptions extends LockOptions {
   readonly access?: Access;
   /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
   readonly pageFormat?: PageFormat;
+  /**
+   * Whether a node that is equal to one which this store has appended before is not stored again, and gets the ref of
+   * that one. False by default: it keeps the bytes of each different node in memory, and some 32 more, until it is closed.
+   */
+  readonly dedupe?: boolean;
 }
 
 /** The options of the lock have a meaning for a path. */
@@ -16,4 +21,6 @@ export interface CreateOptions extends LockOptions {
   readonly pageFormat?: PageFormat;
   /** Whether to take the place of a file that exists. */
   readonly replace?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly dedupe?: boolean;
 }

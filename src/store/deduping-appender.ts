@@ -1,0 +1,105 @@
+import { KeyMap } from '../arena/key-map.ts';
+import type { Appender } from './appender.ts';
+import type { NodeAppender } from './node-appender.ts';
+import type { RefRun } from './page-ref.ts';
+
+/** More slots than any page has: a ref is kept as one number, block times this plus slot. */
+const SLOTS_PER_BLOCK = 262_144;
+
+/** Refs that may wait for a commit, in runs: what repeats itself fills no page, and its refs are to be told all the same. */
+const MAX_WAITING_RUNS = 16_384;
+
+/**
+ * Stores equal nodes once: one that it has appended before is not packed again, and its ref is that of the first. It keeps
+ * the bytes of each node that is new.
+ */
+export class DedupingAppender implements NodeAppender {
+  readonly #appender: Appender;
+  readonly #refs = new KeyMap<number>();
+  /** The refs of what was staged, in its order. */
+  #waiting: { block: number; slot: number; count: number }[] = [];
+  #waitingNodes = 0;
+  #duplicateNodes = 0;
+
+  constructor(appender: Appender) {
+    this.#appender = appender;
+  }
+
+  get stagedNodes(): number {
+    return this.#waitingNodes;
+  }
+
+  /** Nodes so far that were equal to one before. */
+  get duplicateNodes(): number {
+    return this.#duplicateNodes;
+  }
+
+  stage(source: Uint8Array, start: number, end: number): boolean {
+    if (this.#waiting.length >= MAX_WAITING_RUNS) return false;
+    const entry = this.#refs.entryOf(source, start, end);
+    const known = this.#refs.valueAt(entry);
+    if (known !== undefined) {
+      this.#duplicateNodes++;
+      this.#wait(Math.floor(known / SLOTS_PER_BLOCK), known % SLOTS_PER_BLOCK);
+      return true;
+    }
+    if (!this.#appender.stage(source, start, end)) return false;
+    const { lastBlock, lastSlot } = this.#appender;
+    this.#refs.setValueAt(entry, lastBlock * SLOTS_PER_BLOCK + lastSlot);
+    this.#wait(lastBlock, lastSlot);
+    return true;
+  }
+
+  stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    let at = start;
+    for (let next = from; next < to; next++) {
+      const end = at + (lengths[next] as number); // next < to
+      if (!this.stage(source, at, end)) return next - from;
+      at = end;
+    }
+    return to - from;
+  }
+
+  async makeRoom(nodeBytes: number): Promise<RefRun[]> {
+    if (this.#waiting.length >= MAX_WAITING_RUNS) return this.commit();
+    const committed = await this.#forgetOnFailure(() => this.#appender.makeRoom(nodeBytes));
+    return committed.length === 0 ? [] : this.#takeWaiting();
+  }
+
+  async commit(): Promise<RefRun[]> {
+    // With duplicates alone there is nothing to write: what they are equal to is durable.
+    if (this.#appender.stagedNodes > 0) await this.#forgetOnFailure(() => this.#appender.commit());
+    return this.#takeWaiting();
+  }
+
+  reset(): void {
+    this.#appender.reset();
+    this.#refs.clear();
+    this.#takeWaiting();
+  }
+
+  /** Refs of staged nodes that a failed commit has dropped are void; any other failure leaves what is staged. */
+  async #forgetOnFailure(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
+    const staged = this.#appender.stagedNodes;
+    try {
+      return await work();
+    } catch (error) {
+      if (staged > 0 && this.#appender.stagedNodes === 0) this.reset();
+      throw error;
+    }
+  }
+
+  #wait(block: number, slot: number): void {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && last.block === block && last.slot + last.count === slot) last.count++;
+    else this.#waiting.push({ block, slot, count: 1 });
+    this.#waitingNodes++;
+  }
+
+  #takeWaiting(): RefRun[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingNodes = 0;
+    return waiting;
+  }
+}

@@ -1,0 +1,151 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import type { PageFormat } from '../../src/format/page-header.ts';
+import { joinRuns, type PageRef, type RefRun } from '../../src/store/page-ref.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { makeNodes, text } from '../support/nodes.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { specNodes } from '../support/spec-reader.ts';
+
+const FORMATS: PageFormat[] = ['v1', 'v2'];
+
+const endToEnd = (nodes: readonly Uint8Array[]): Uint8Array => Uint8Array.from(Buffer.concat(nodes));
+const lengthsOf = (nodes: readonly Uint8Array[]): Uint32Array => Uint32Array.from(nodes, (node) => node.length);
+
+/** A stream by the call for many nodes: what a program does that has them end to end. */
+async function stageAll(store: PageStore, nodes: readonly Uint8Array[]): Promise<RefRun[]> {
+  const [bytes, lengths] = [endToEnd(nodes), lengthsOf(nodes)];
+  const runs: RefRun[] = [];
+  let at = 0;
+  for (let next = 0; next < nodes.length;) {
+    const staged = store.stageMany(bytes, at, lengths, next, nodes.length);
+    for (const node of nodes.slice(next, next + staged)) at += node.length;
+    next += staged;
+    if (next < nodes.length) runs.push(...(await store.makeRoom(nodes[next]!.length)));
+  }
+  return [...runs, ...(await store.commit())];
+}
+
+/** The ways to append nodes; all have to end in the same bytes. */
+const WAYS: Record<string, (store: PageStore, nodes: readonly Uint8Array[]) => Promise<readonly RefRun[]>> = {
+  'appendMany of bytes and lengths': (store, nodes) => store.appendMany(endToEnd(nodes), lengthsOf(nodes)),
+  'appendMany of bytes and an array': (store, nodes) => store.appendMany(endToEnd(nodes), [...lengthsOf(nodes)]),
+  'append calls that wait together': async (store, nodes) => {
+    const refs: PageRef[] = await Promise.all(nodes.map((node) => store.append(node)));
+    return refs.map((ref) => ({ ...ref, count: 1 }));
+  },
+  stageMany: stageAll,
+};
+
+const lengths = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 0, max: 200 }) },
+    { weight: 3, arbitrary: fc.integer({ min: 200, max: 30_000 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 100_000, max: 262_008 }) },
+  ),
+  { maxLength: 40 },
+);
+
+test('nodes end to end, in one call or many, give the file and the refs that an array of them gives', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...FORMATS), fc.array(lengths, { maxLength: 4 }), async (pageFormat, batches) => {
+      const wanted = await fileOf(pageFormat, batches, (store, nodes) => store.appendMany(nodes));
+      for (const way of Object.values(WAYS)) expect(await fileOf(pageFormat, batches, way)).toEqual(wanted);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+async function fileOf(
+  pageFormat: PageFormat,
+  batches: readonly number[][],
+  way: (store: PageStore, nodes: readonly Uint8Array[]) => Promise<readonly RefRun[]>,
+): Promise<{ refs: RefRun[]; sum: string[] }> {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file, { pageFormat });
+  const refs: RefRun[] = [];
+  for (const [seed, batch] of batches.entries()) {
+    const nodes = batch.map((length, index) => new Uint8Array(length).fill(31 * index + seed));
+    refs.push(...(await way(store, nodes)));
+  }
+  await store.close();
+  return {
+    refs: joinRuns(refs),
+    sum: specNodes(file.bytes).map((node) => `${node.ref} ${node.bytes.toString('base64')}`),
+  };
+}
+
+describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
+  test('syncs once for a batch, whatever its size', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    file.operations = [];
+    const nodes = makeNodes(20_000, 40, 60);
+    const runs = await store.appendMany(endToEnd(nodes), lengthsOf(nodes));
+    expect(file.count('sync')).toBe(1);
+    expect(runs.reduce((sum, run) => sum + run.count, 0)).toBe(20_000);
+  });
+
+  test('with a node that no page holds takes nothing, and the store goes on', async () => {
+    const file = new MemoryBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    const nodes = [text('a'), new Uint8Array(262_080), text('b')];
+    const appending = store.appendMany(endToEnd(nodes), lengthsOf(nodes));
+    await expect(appending).rejects.toMatchObject({ code: 'NODE_TOO_LARGE' });
+    expect(specNodes(file.bytes)).toEqual([]);
+    expect(await store.appendMany(text('ab'), [1, 1])).toEqual([{ block: 1, slot: 0, count: 2 }]);
+  });
+
+  test('stageMany stops before a node that no page holds, and makeRoom says so; the nodes before it can be committed', async () => {
+    const store = await PageStore.create(new MemoryBlockFile(), { pageFormat });
+    await store.makeRoom(1);
+    const source = new Uint8Array(2 + 300_000);
+    const nodes = Uint32Array.of(1, 1, 300_000);
+    expect(store.stageMany(source, 0, nodes, 0, 3)).toBe(2);
+    await expect(store.makeRoom(300_000)).rejects.toMatchObject({ code: 'NODE_TOO_LARGE' });
+    expect(await store.commit()).toEqual([{ block: 1, slot: 0, count: 2 }]);
+  });
+});
+
+test('no bytes and no lengths are no nodes; no bytes and a length of 0 are one', async () => {
+  const store = await PageStore.create(new MemoryBlockFile());
+  expect(await store.appendMany(new Uint8Array(0), [])).toEqual([]);
+  expect(await store.appendMany(new Uint8Array(0), [0])).toEqual([{ block: 1, slot: 0, count: 1 }]);
+});
+
+test('lengths that are none, or that do not add up, are refused before anything is written', async () => {
+  const file = new RecordingBlockFile();
+  const store = await PageStore.create(file);
+  file.operations = [];
+  for (const lengths of [[1], [1, 2], [3, -1], [1.5, 0.5], [NaN], ['2'], [2 ** 32 + 2]]) {
+    await expect(store.appendMany(text('ab'), lengths as number[])).rejects.toThrow(RangeError);
+  }
+  for (const lengths of [null, 2, 'ab', {}, undefined]) {
+    await expect(store.appendMany(text('ab'), lengths as number[])).rejects.toThrow(TypeError);
+  }
+  await expect(store.appendMany([text('a')], [1])).rejects.toThrow(TypeError);
+  expect(file.operations).toEqual([]);
+});
+
+test('stageMany refuses what is no range of lengths, or of bytes', async () => {
+  const store = await PageStore.create(new MemoryBlockFile());
+  await store.makeRoom(1);
+  const stage = (start: number, lengths: unknown, from: number, to: number) => (): number =>
+    store.stageMany(text('abcd'), start, lengths as Uint32Array, from, to);
+  expect(stage(0, [1, 1], 0, 2)).toThrow(TypeError);
+  const lengths = Uint32Array.of(1, 2, 3);
+  for (const [start, from, to] of [
+    [0, 0, 3],
+    [2, 0, 2],
+    [-1, 0, 1],
+    [0, 1, 0],
+    [0, 0, 4],
+    [0, -1, 1],
+    [0.5, 0, 1],
+    [0, 0, 0.5],
+  ] as const)
+    expect(stage(start, lengths, from, to)).toThrow(RangeError);
+  expect(store.stagedNodes).toBe(0);
+  expect(stage(1, lengths, 0, 2)()).toBe(2);
+});

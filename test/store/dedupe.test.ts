@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { PageFormat } from '../../src/format/page-header.ts';
+import { formatRef, type RefRun } from '../../src/store/page-ref.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { hexOf, makeNodes, text } from '../support/nodes.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { specNodes } from '../support/spec-reader.ts';
+import { verifyAll } from '../support/verify.ts';
+
+async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: RecordingBlockFile; store: PageStore }> {
+  const file = new RecordingBlockFile();
+  const store = await PageStore.create(file, { pageFormat, dedupe: true });
+  file.operations = [];
+  return { file, store };
+}
+
+const refsOf = (runs: readonly RefRun[]): string[] =>
+  runs.flatMap(({ block, slot, count }) => Array.from({ length: count }, (_, at) => `${block}:${slot + at}`));
+
+const node = fc.oneof(
+  { weight: 6, arbitrary: fc.uint8Array({ maxLength: 2 }).map((bytes) => Uint8Array.from(bytes, (byte) => byte % 3)) },
+  { weight: 1, arbitrary: fc.constantFrom(90_000, 90_001, 200_000).map((length) => new Uint8Array(length)) },
+);
+
+describe('a store that dedupes', () => {
+  test('stores each node once, in the order of the first ones, and gives the ref of the first to all, in every way to append', async () => {
+    const batch = fc.record({
+      way: fc.constantFrom('array', 'bytes', 'calls', 'stage'),
+      nodes: fc.array(node, { maxLength: 30 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom<PageFormat>('v1', 'v2'),
+        fc.array(batch, { maxLength: 5 }),
+        async (format, batches) => {
+          const { file, store } = await newStore(format);
+          const model = new Map<string, string>();
+          let given = 0;
+          for (const { way, nodes } of batches) {
+            given += nodes.length;
+            const refs = await append(store, way, nodes);
+            expect(refs.length).toBe(nodes.length);
+            for (const [index, bytes] of nodes.entries()) {
+              const hex = hexOf(bytes);
+              if (!model.has(hex)) model.set(hex, refs[index]!);
+              expect(refs[index]).toBe(model.get(hex));
+            }
+          }
+          expect(store.duplicateNodes).toBe(given - model.size);
+          await store.close();
+          expect(specNodes(file.bytes).map((found) => [hexOf(found.bytes), found.ref])).toEqual([...model]);
+          expect(
+            (await verifyAll(file.bytes.slice())).findings.filter((finding) => finding.severity !== 'info'),
+          ).toEqual([]);
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+
+  test('writes and syncs nothing for nodes that are in the file', async () => {
+    const { file, store } = await newStore();
+    const first = await store.append(text('again'));
+    file.operations = [];
+    expect(await store.append(text('again'))).toEqual(first);
+    expect(await store.appendMany([text('again'), text('again')])).toHaveLength(2);
+    expect(file.operations).toEqual([]);
+  });
+
+  test('gives refs for a stream of one node without end, though it fills no page', async () => {
+    const { store } = await newStore();
+    const source = text('same');
+    let acknowledged = 0;
+    for (let staged = 0; staged < 100_000;) {
+      if (store.stage(source)) staged++;
+      else for (const run of await store.makeRoom(source.length)) acknowledged += run.count;
+      expect(store.stagedNodes).toBe(staged - acknowledged);
+      if (store.stagedNodes > 20_000) throw new Error('refs are held back');
+    }
+    expect(acknowledged).toBeGreaterThan(80_000);
+  });
+
+  test('forgets what it knew when pages change: an updated or freed node is stored again', async () => {
+    const { store } = await newStore();
+    const first = await store.append(text('abc'));
+    await store.update(first, text('xyz'));
+    const second = await store.append(text('abc'));
+    expect(formatRef(second)).not.toBe(formatRef(first));
+    await store.free(second.block);
+    const third = await store.append(text('abc'));
+    expect(hexOf(await store.read(third))).toBe(hexOf(text('abc')));
+  });
+
+  test('after a commit that failed for want of space, nodes of it get refs that hold', async () => {
+    const { file, store } = await newStore();
+    const kept = await store.append(text('kept'));
+    file.failOn = (step) => (step.kind === 'write' && step.position >= 2 * 262_144 ? 'ENOSPC' : undefined);
+    const nodes = makeNodes(20_000, 40, 60);
+    await expect(store.appendMany(nodes)).rejects.toMatchObject({ detail: { errno: 'ENOSPC' } });
+    file.failOn = () => undefined;
+    const [run] = await store.appendMany([nodes[0]!, text('kept')]);
+    for (const [index, bytes] of [nodes[0]!, text('kept')].entries()) {
+      const ref = { block: run!.block, slot: run!.slot + index };
+      expect(hexOf(await store.read(ref))).toBe(hexOf(bytes));
+    }
+    expect(hexOf(await store.read(kept))).toBe(hexOf(text('kept')));
+  });
+
+  test('with a node that no page holds, the duplicates before it keep their refs', async () => {
+    const { store } = await newStore();
+    const ref = await store.append(text('a'));
+    const results = await Promise.allSettled(
+      [text('a'), new Uint8Array(300_000), text('a'), text('b')].map((bytes) => store.append(bytes)),
+    );
+    expect(results.map((result) => (result.status === 'fulfilled' ? formatRef(result.value) : 'refused'))).toEqual([
+      formatRef(ref),
+      'refused',
+      formatRef(ref),
+      '1:1',
+    ]);
+  });
+});
+
+test('a store that does not dedupe stores equal nodes as often as they come', async () => {
+  const store = await PageStore.create(new RecordingBlockFile());
+  expect(await store.appendMany([text('a'), text('a')])).toEqual([{ block: 1, slot: 0, count: 2 }]);
+  expect(store.duplicateNodes).toBe(0);
+});
+
+async function append(store: PageStore, way: string, nodes: readonly Uint8Array[]): Promise<string[]> {
+  if (way === 'array') return refsOf(await store.appendMany(nodes));
+  if (way === 'calls') return (await Promise.all(nodes.map((bytes) => store.append(bytes)))).map(formatRef);
+  const lengths = Uint32Array.from(nodes, (bytes) => bytes.length);
+  const bytes = Uint8Array.from(Buffer.concat(nodes));
+  if (way === 'bytes') return refsOf(await store.appendMany(bytes, lengths));
+  const runs: RefRun[] = [];
+  for (const each of nodes) while (!store.stage(each)) runs.push(...(await store.makeRoom(each.length)));
+  return refsOf([...runs, ...(await store.commit())]);
+}
