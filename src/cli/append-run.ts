@@ -6,8 +6,8 @@ import type { CommonOptions } from './options.ts';
 
 const REF_BUFFER_BYTES = 32_768;
 
-/** A slot number has at most six digits; and a line end. */
-const MAX_SLOT_CHARACTERS = 7;
+/** A block id has at most eight digits, a slot six; and there are a colon and a line end. */
+const MAX_REF_LINE_BYTES = 16;
 
 interface AppendRunOptions extends CommonOptions {
   readonly batch?: number;
@@ -20,14 +20,21 @@ export class AppendRun {
   readonly #options: AppendRunOptions;
   readonly #batchNodes: number;
   readonly #refs = Buffer.allocUnsafe(REF_BUFFER_BYTES);
+  #usedBytes = 0;
   #nodeBytes = 0;
   #acknowledgedNodes = 0;
+  #whenDurable: () => void = () => undefined;
 
   constructor(context: Context, store: PageStore, options: AppendRunOptions) {
     this.#context = context;
     this.#store = store;
     this.#options = options;
     this.#batchNodes = options.batch ?? Infinity;
+  }
+
+  /** Has `callback` called whenever all that was staged has become durable. */
+  whenDurable(callback: () => void): void {
+    this.#whenDurable = callback;
   }
 
   get hasStaged(): boolean {
@@ -56,6 +63,17 @@ export class AppendRun {
     return true;
   }
 
+  /**
+   * Stages nodes that stand end to end in `source` from `start` on, if that takes no input or output.
+   * @returns how many: the next one, where some are left, is one for {@link add}
+   */
+  tryAddMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number): number {
+    const to = Math.min(lengths.length, from + this.#batchNodes - this.#store.stagedNodes);
+    const staged = this.#store.stageMany(source, start, lengths, from, to);
+    for (let index = from; index < from + staged; index++) this.#nodeBytes += lengths[index] as number; // index < to
+    return staged;
+  }
+
   /** Stages a node in the room that is made for it, and prints the refs of what has to be committed before. */
   async add(source: Uint8Array, start: number, end: number): Promise<void> {
     if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
@@ -73,10 +91,12 @@ export class AppendRun {
 
   async #acknowledge(runs: readonly RefRun[]): Promise<void> {
     if (runs.length === 0) return;
+    this.#whenDurable();
     for (const run of runs) {
       this.#acknowledgedNodes += run.count;
       if (this.#options.quiet !== true || this.#options.json === true) await this.#print(run);
     }
+    await this.#flushRefs();
     await this.#context.stdout.flush();
   }
 
@@ -88,22 +108,25 @@ export class AppendRun {
       return;
     }
     // Digits straight into bytes: a string for each ref is garbage faster than it is collected.
-    const prefix = Buffer.from(`${block}:`);
-    let used = 0;
     for (let each = slot; each < slot + count; each++) {
-      if (used + prefix.length + MAX_SLOT_CHARACTERS > this.#refs.length) {
-        await this.#context.stdout.write(this.#refs.subarray(0, used));
-        used = 0;
-      }
-      prefix.copy(this.#refs, used);
-      used = writeDecimalLine(each, this.#refs, used + prefix.length);
+      if (this.#usedBytes + MAX_REF_LINE_BYTES > this.#refs.length) await this.#flushRefs();
+      const colon = writeDecimal(block, this.#refs, this.#usedBytes);
+      this.#refs[colon] = 0x3a;
+      const end = writeDecimal(each, this.#refs, colon + 1);
+      this.#refs[end] = 0x0a;
+      this.#usedBytes = end + 1;
     }
-    await this.#context.stdout.write(this.#refs.subarray(0, used));
+  }
+
+  async #flushRefs(): Promise<void> {
+    const bytes = this.#refs.subarray(0, this.#usedBytes);
+    this.#usedBytes = 0;
+    await this.#context.stdout.write(bytes);
   }
 }
 
-/** Writes a number in decimal and a line end. @returns the offset behind them */
-function writeDecimalLine(value: number, target: Uint8Array, offset: number): number {
+/** Writes a number in decimal. @returns the offset behind it */
+function writeDecimal(value: number, target: Uint8Array, offset: number): number {
   let digits = 1;
   for (let limit = 10; value >= limit; limit *= 10) digits++;
   let rest = value;
@@ -111,6 +134,5 @@ function writeDecimalLine(value: number, target: Uint8Array, offset: number): nu
     target[at] = 0x30 + (rest % 10);
     rest = Math.floor(rest / 10);
   }
-  target[offset + digits] = 0x0a;
-  return offset + digits + 1;
+  return offset + digits;
 }

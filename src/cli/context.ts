@@ -1,3 +1,5 @@
+import type { ByteSource } from './byte-source.ts';
+
 /** Where a command writes to. Small writes are gathered; what is written to a closed pipe is dropped. */
 export interface Output {
   readonly isTerminal: boolean;
@@ -11,7 +13,7 @@ export interface Output {
 
 /** The world as a command sees it: passed in, so that a test can hold every part of it. */
 export interface Context {
-  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly stdin: ByteSource;
   /** How many bytes standard input has, where that is known. */
   readonly stdinBytes: number | undefined;
   readonly stdout: Output;

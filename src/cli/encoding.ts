@@ -1,26 +1,66 @@
+import { decodeBase64 } from '../bytes/base64.ts';
+import { decodeHex } from '../bytes/hex.ts';
 import { PageStoreError } from '../errors.ts';
 
 /** How the bytes of a node are written as text. */
-export type Encoding = 'raw' | 'hex' | 'base64';
+export type Encoding = 'raw' | TextEncoding;
 export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
 
-const HEX = /^(?:[0-9a-fA-F]{2})*$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** An encoding in which not every byte may stand. */
+export type TextEncoding = 'hex' | 'base64';
+
+const SHOWN_CHARACTERS = 40;
 
 /** The bytes that a text stands for. @throws {@link PageStoreError} `INVALID_ENCODING` */
 export function decodeText(text: string, encoding: Encoding): Uint8Array {
-  if (encoding === 'raw') return Buffer.from(text, 'utf8');
-  // Buffer.from stops at the first character that it does not know and says nothing.
-  if (!(encoding === 'hex' ? HEX : BASE64).test(text)) {
-    const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-    const rule =
-      encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
-    throw new PageStoreError('INVALID_ENCODING', `'${shown}' is not ${encoding}: ${rule}`, {
-      found: shown,
-      expected: rule,
-    });
-  }
-  return Buffer.from(text, encoding);
+  const bytes = Buffer.from(text, 'utf8');
+  if (encoding === 'raw') return bytes;
+  const length = decode(bytes, 0, bytes.length, encoding, bytes, 0);
+  if (length < 0) throw invalid(text, encoding);
+  return bytes.subarray(0, length);
+}
+
+/**
+ * Decodes the frame `source[start, end)` into `target` from `offset` on, without an object for it. The target has room
+ * for as many bytes as the frame has, and is not the source.
+ * @returns how many bytes were written
+ * @throws {@link PageStoreError} `INVALID_ENCODING`
+ */
+export function decodeFrame(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  encoding: TextEncoding,
+  target: Uint8Array,
+  offset: number,
+): number {
+  const bytes = decode(source, start, end, encoding, target, offset);
+  if (bytes >= 0) return bytes;
+  // One more than is shown says that there is more.
+  const shownEnd = Math.min(end, start + SHOWN_CHARACTERS + 1);
+  throw invalid(Buffer.from(source.subarray(start, shownEnd)).toString('latin1'), encoding);
+}
+
+function decode(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  encoding: TextEncoding,
+  target: Uint8Array,
+  offset: number,
+): number {
+  return encoding === 'hex'
+    ? decodeHex(source, start, end, target, offset)
+    : decodeBase64(source, start, end, target, offset);
+}
+
+function invalid(text: string, encoding: TextEncoding): PageStoreError {
+  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  const rule = encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
+  return new PageStoreError('INVALID_ENCODING', `'${shown}' is not ${encoding}: ${rule}`, {
+    found: shown,
+    expected: rule,
+  });
 }
 
 /** The text that stands for bytes; `raw` bytes stay bytes. */

@@ -6,42 +6,45 @@ export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 
 const LENGTH_BYTES = 4;
 
+/** The bytes that frames are found in: `block[start, end)`, of which `filledBytes` is the part before `end`. */
+export interface FrameBytes {
+  readonly block: Uint8Array;
+  readonly filledBytes: Buffer;
+  /** Behind the last frame that was found. */
+  start: number;
+  readonly end: number;
+}
+
 /**
- * Cuts a stream into frames without an object for each: after `next()` returned true, the frame is
- * `source[start, end)`, valid until `next` or `push` is called again.
+ * Cuts the input into frames without an object for each, and without copying them: after `next()` returned true, the
+ * frame is `source[start, end)`, valid until more is read.
  */
 export class Framer {
-  source: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
 
   readonly #framing: Framing;
+  readonly #bytes: FrameBytes;
   /** Longer frames are refused before they fill the memory. */
   readonly #maxBytes: number;
   readonly #delimiter: number;
-  #chunk: Buffer = Buffer.alloc(0);
-  #at = 0;
-  /** The beginning of a frame that goes on in the next chunk. */
-  #carry: Buffer = Buffer.alloc(4096);
-  #carried = 0;
+  /** Bytes of the frame at hand that are known to hold no delimiter. */
+  #searchedBytes = 0;
   #ended = false;
 
-  constructor(framing: Framing, maxBytes: number) {
+  constructor(framing: Framing, bytes: FrameBytes, maxBytes: number) {
     this.#framing = framing;
+    this.#bytes = bytes;
     this.#maxBytes = maxBytes;
     this.#delimiter = framing === 'nul' ? 0x00 : 0x0a;
   }
 
-  /** Gives it the next bytes of the stream, which it reads until `next` returns false. */
-  push(chunk: Uint8Array): void {
-    this.#chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    this.#at = 0;
+  get source(): Uint8Array {
+    return this.#bytes.block;
   }
 
   /** Says that the stream has ended: what is left is the last frame. */
   finish(): void {
-    this.#chunk = Buffer.alloc(0);
-    this.#at = 0;
     this.#ended = true;
   }
 
@@ -56,82 +59,46 @@ export class Framer {
   }
 
   #delimited(): boolean {
-    const found = this.#chunk.indexOf(this.#delimiter, this.#at);
-    if (found < 0) {
-      this.#keepRest();
-      if (!this.#ended || this.#carried === 0) return false;
-      return this.#emitCarry();
+    const { filledBytes, start, end } = this.#bytes;
+    const found = filledBytes.indexOf(this.#delimiter, start + this.#searchedBytes);
+    if (found >= 0) {
+      this.#searchedBytes = 0;
+      return this.#take(start, found, found + 1);
     }
-    const from = this.#at;
-    this.#at = found + 1;
-    if (this.#carried === 0) return this.#emit(this.#chunk, from, found);
-    this.#keep(from, found);
-    return this.#emitCarry();
+    this.#searchedBytes = end - start;
+    this.#assertLength(end - start);
+    return this.#ended && start < end && this.#take(start, end, end);
   }
 
   #lengthPrefixed(): boolean {
-    if (!this.#fill(LENGTH_BYTES)) {
-      if (this.#ended && this.#carried > 0) throw this.#cut(`${this.#carried} of the 4 bytes of a length`);
+    const { filledBytes, start, end } = this.#bytes;
+    const held = end - start;
+    if (held < LENGTH_BYTES) {
+      if (this.#ended && held > 0) throw this.#cut(`${held} of the 4 bytes of a length`);
       return false;
     }
-    const bytes = this.#carry.readUInt32LE(0);
+    const bytes = filledBytes.readUInt32LE(start);
     this.#assertLength(bytes);
-    if (!this.#fill(LENGTH_BYTES + bytes)) {
-      if (this.#ended) throw this.#cut(`${this.#carried - LENGTH_BYTES} of the ${bytes} bytes of a node`);
-      return false;
-    }
-    this.#emitCarry();
-    this.start = LENGTH_BYTES;
-    return true;
+    const from = start + LENGTH_BYTES;
+    if (held >= LENGTH_BYTES + bytes) return this.#take(from, from + bytes, from + bytes);
+    if (this.#ended) throw this.#cut(`${held - LENGTH_BYTES} of the ${bytes} bytes of a node`);
+    return false;
   }
 
   #whole(): boolean {
-    this.#keepRest();
+    const { start, end } = this.#bytes;
+    this.#assertLength(end - start);
     if (!this.#ended) return false;
     this.#ended = false; // one frame, and no other
-    return this.#emitCarry();
+    return this.#take(start, end, end);
   }
 
-  #emit(source: Uint8Array, start: number, end: number): boolean {
+  #take(start: number, end: number, next: number): boolean {
     this.#assertLength(end - start);
-    this.source = source;
     this.start = start;
     this.end = end;
+    this.#bytes.start = next;
     return true;
-  }
-
-  #emitCarry(): boolean {
-    const bytes = this.#carried;
-    this.#carried = 0;
-    this.source = this.#carry;
-    this.start = 0;
-    this.end = bytes;
-    return true;
-  }
-
-  #keepRest(): void {
-    this.#keep(this.#at, this.#chunk.length);
-    this.#at = this.#chunk.length;
-  }
-
-  /** Takes from the chunk until so many bytes are carried. @returns whether there were enough */
-  #fill(bytes: number): boolean {
-    const to = Math.min(this.#chunk.length, this.#at + Math.max(0, bytes - this.#carried));
-    this.#keep(this.#at, to);
-    this.#at = to;
-    return this.#carried >= bytes;
-  }
-
-  #keep(from: number, to: number): void {
-    const bytes = this.#carried + to - from;
-    this.#assertLength(bytes - (this.#framing === 'u32' ? LENGTH_BYTES : 0));
-    if (bytes > this.#carry.length) {
-      const larger = Buffer.alloc(Math.max(bytes, 2 * this.#carry.length));
-      this.#carry.copy(larger, 0, 0, this.#carried);
-      this.#carry = larger;
-    }
-    this.#chunk.copy(this.#carry, this.#carried, from, to);
-    this.#carried = bytes;
   }
 
   #assertLength(bytes: number): void {

@@ -1,41 +1,55 @@
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
+import type { ByteSource } from './byte-source.ts';
 import type { Context } from './context.ts';
-
-const CHUNK_BYTES = 262_144;
 
 /** A stream of bytes, and how many there will be where that is known. */
 export interface Input {
-  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly source: ByteSource;
   readonly totalBytes: number | undefined;
+  /** Ends the reading; standard input stays open. */
+  close(): Promise<void>;
 }
 
-/** Standard input, or the file at `path`. A chunk is valid until the next one is asked for. */
+/** Standard input, or the file at `path`. */
 export async function openInput(context: Context, path: string | undefined): Promise<Input> {
-  if (path === undefined || path === '-') return { chunks: context.stdin, totalBytes: context.stdinBytes };
+  if (path === undefined || path === '-') {
+    return { source: context.stdin, totalBytes: context.stdinBytes, close: async () => undefined };
+  }
   try {
     const stats = await stat(path);
-    return { chunks: readChunks(path), totalBytes: stats.isFile() ? stats.size : undefined };
+    const source = new FileSource(path);
+    return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
   } catch (error) {
     throw inputError(path, error);
   }
 }
 
-async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    const handle = await open(path, 'r');
+/** A file, opened when it is first read: opening a pipe waits for its other end, and that has to be interruptible. */
+class FileSource implements ByteSource {
+  readonly #path: string;
+  #handle: FileHandle | undefined;
+  #isReading = false;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async read(target: Uint8Array): Promise<number> {
     try {
-      const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-      for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null);
-        if (bytesRead === 0) return;
-        yield buffer.subarray(0, bytesRead);
-      }
+      this.#isReading = true;
+      this.#handle ??= await open(this.#path, 'r');
+      return (await this.#handle.read(target, 0, target.length, null)).bytesRead;
+    } catch (error) {
+      throw inputError(this.#path, error);
     } finally {
-      await handle.close();
+      this.#isReading = false;
     }
-  } catch (error) {
-    throw inputError(path, error);
+  }
+
+  /** Closing would wait for a read under way, which of a pipe may never end; the end of the process will not. */
+  async close(): Promise<void> {
+    if (!this.#isReading) await this.#handle?.close();
   }
 }
 
@@ -46,30 +60,42 @@ function inputError(path: string, error: unknown): unknown {
 }
 
 /** What `nextEvent` came back with: more input, the end of it, or a pause in it. */
-export type InputEvent = { readonly kind: 'chunk'; readonly chunk: Uint8Array } | { readonly kind: 'end' | 'pause' };
+export type InputEvent = { readonly kind: 'bytes'; readonly bytes: number } | { readonly kind: 'end' | 'pause' };
 
-/** Reads a stream chunk by chunk, and notices when it pauses. */
+/** Where input is read to. */
+export interface InputTarget {
+  /** Room for the next bytes. */
+  target(): Uint8Array;
+  /** Says how many bytes that room was given. */
+  filled(bytes: number): void;
+}
+
+/** Reads a stream piece by piece, and notices when it pauses. */
 export class InputReader {
-  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #source: ByteSource;
+  readonly #to: InputTarget;
   readonly #signal: AbortSignal;
-  #next: Promise<IteratorResult<Uint8Array>> | undefined;
+  #next: Promise<number> | undefined;
 
-  constructor(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal) {
-    this.#iterator = chunks[Symbol.asyncIterator]();
+  constructor(source: ByteSource, to: InputTarget, signal: AbortSignal) {
+    this.#source = source;
+    this.#to = to;
     this.#signal = signal;
   }
 
   /**
-   * Waits for the next chunk.
-   * @param pauseMs - after so long without one, the answer is a pause; without it, it waits on
+   * Waits for more input.
+   * @param pauseMs - after so long without any, the answer is a pause; without it, it waits on
    * @throws the signal's reason, once it is aborted
    */
   async nextEvent(pauseMs: number | undefined): Promise<InputEvent> {
-    this.#next ??= this.#iterator.next();
-    const result = await this.#firstOf(this.#next, pauseMs);
-    if (result === 'pause') return { kind: 'pause' };
+    this.#next ??= this.#source.read(this.#to.target());
+    const bytes = await this.#firstOf(this.#next, pauseMs);
+    if (bytes === 'pause') return { kind: 'pause' };
     this.#next = undefined;
-    return result.done === true ? { kind: 'end' } : { kind: 'chunk', chunk: result.value };
+    if (bytes === 0) return { kind: 'end' };
+    this.#to.filled(bytes);
+    return { kind: 'bytes', bytes };
   }
 
   /** Not Promise.race: that would leave a reaction behind on the signal's promise for each chunk. */

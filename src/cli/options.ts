@@ -55,6 +55,16 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** More threads than this cost memory and gain nothing. */
+const MAX_JOBS = 64;
+
+/** Reads a number of threads. */
+export function jobCount(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > MAX_JOBS) throw new InvalidArgumentError(`It takes a whole number from 1 to ${MAX_JOBS}.`);
+  return value;
+}
+
 /** Reads a number of seconds. */
 function seconds(text: string): number {
   if (!/^\d{1,9}(\.\d{1,9})?$/.test(text)) throw new InvalidArgumentError('It takes a number of seconds.');

@@ -1,7 +1,7 @@
 import { type Context, Interrupted } from './context.ts';
 import { EXIT } from './exit-code.ts';
 import { main } from './main.ts';
-import { standardInput, standardInputBytes } from './stdin.ts';
+import { StandardInput, standardInputBytes } from './stdin.ts';
 import { StreamOutput } from './stream-output.ts';
 
 /** Runs the command line of this process, and ends it. */
@@ -15,7 +15,7 @@ export async function runProcess(): Promise<never> {
     });
   }
   const context: Context = {
-    stdin: standardInput(),
+    stdin: new StandardInput(),
     get stdinBytes() {
       return standardInputBytes();
     },

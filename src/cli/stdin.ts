@@ -3,21 +3,36 @@ import type { SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
 import { promisify } from 'node:util';
 
 import { PageStoreError } from '../errors.ts';
+import { type ByteSource, ChunkSource } from './byte-source.ts';
 
-const CHUNK_BYTES = 65_536;
+const PIPE_BYTES = 65_536;
 
-/**
- * Standard input, opened when it is first read: a command that does not read it must not touch it. A chunk is valid
- * until the next one is asked for; one buffer serves for all, where the system lets us choose it.
- */
-export async function* standardInput(): AsyncGenerator<Uint8Array> {
+/** Standard input, opened when it is first read: a command that does not read it must not touch it. */
+export class StandardInput implements ByteSource {
+  #source: ByteSource | undefined;
+
+  async read(target: Uint8Array): Promise<number> {
+    this.#source ??= openStandardInput();
+    return this.#source.read(target);
+  }
+}
+
+function openStandardInput(): ByteSource {
   const stats = inputStats();
   if (stats?.isDirectory() === true)
     throw new PageStoreError('IO', 'standard input is a directory (EISDIR)', { errno: 'EISDIR' });
-  if (stats?.isFile() === true) yield* fileChunks();
-  else if (stats?.isFIFO() === true || stats?.isSocket() === true) yield* pipeChunks();
-  else yield* process.stdin as AsyncIterable<Uint8Array>;
+  if (stats?.isFile() === true) return standardFile;
+  const isPipe = stats?.isFIFO() === true || stats?.isSocket() === true;
+  return new ChunkSource(isPipe ? pipeChunks() : (process.stdin as AsyncIterable<Uint8Array>));
 }
+
+const readDescriptor = promisify(read);
+
+const standardFile: ByteSource = {
+  async read(target) {
+    return (await readDescriptor(0, target, 0, target.length, null)).bytesRead;
+  },
+};
 
 /** How many bytes standard input has, where it is a file. */
 export function standardInputBytes(): number | undefined {
@@ -33,20 +48,10 @@ function inputStats(): Stats | undefined {
   }
 }
 
-async function* fileChunks(): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  const readInput = promisify(read);
-  for (;;) {
-    const { bytesRead } = await readInput(0, buffer, 0, CHUNK_BYTES, null);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
 /** Not process.stdin: it allocates 64 KiB for each chunk, which garbage collection does not keep up with. */
 async function* pipeChunks(): AsyncGenerator<Uint8Array> {
   const { Socket } = await import('node:net');
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  const buffer = Buffer.allocUnsafe(PIPE_BYTES);
   const state = { bytesRead: 0, ended: false, failure: undefined as Error | undefined, wake: nobodyWaits };
   // Documented for connections, and taken by the constructor as well.
   const options: SocketConstructorOpts & Pick<TcpSocketConnectOpts, 'onread'> = {

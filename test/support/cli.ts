@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { ChunkSource } from '../../src/cli/byte-source.ts';
 import type { Context, Output } from '../../src/cli/context.ts';
 import { main } from '../../src/cli/main.ts';
 import { temporaryFolder } from './files.ts';
@@ -118,9 +120,7 @@ export async function runInProcess(args: readonly string[], options: InProcessOp
   const stdout = new MemoryOutput();
   const stderr = new MemoryOutput();
   const context: Context = {
-    stdin: (async function* () {
-      yield* stdin;
-    })(),
+    stdin: new ChunkSource(Readable.from(stdin)),
     stdinBytes: undefined,
     stdout,
     stderr,

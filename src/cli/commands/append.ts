@@ -3,14 +3,16 @@ import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
 import type { PageStore } from '../../store/page-store.ts';
+import { appendFrames } from '../append-frames.ts';
 import { AppendRun } from '../append-run.ts';
 import { type Context, Interrupted } from '../context.ts';
 import { decodeText, type Encoding } from '../encoding.ts';
-import { Framer, type Framing } from '../framing.ts';
-import { type Input, InputReader, openInput } from '../input.ts';
+import type { Framing } from '../framing.ts';
+import { type Input, openInput } from '../input.ts';
 import {
   encodingOption,
   framingOption,
+  jobCount,
   lockOptions,
   pageFormatOption,
   positiveInteger,
@@ -28,13 +30,9 @@ interface AppendOptions extends WriterOptions {
   readonly encoding: Encoding;
   readonly pageFormat?: PageFormat;
   readonly batch?: number;
+  readonly jobs: number;
+  readonly dedupe?: boolean;
 }
-
-/** After so long without input, what has come so far is made durable. */
-const PAUSE_MS = 50;
-
-/** Longest frame: no page holds as much, and hex takes two characters for a byte. */
-const MAX_FRAME_BYTES = 2 * 262_144;
 
 export function addAppend(program: Command, run: Runner): void {
   withWriterOptions(program.command('append'))
@@ -46,6 +44,8 @@ export function addAppend(program: Command, run: Runner): void {
     .addOption(encodingOption('how each node is written'))
     .addOption(pageFormatOption("format of the pages (default: that of the file's last page)"))
     .option('--batch <n>', 'commit every n nodes (default: by size, and when the input pauses)', positiveInteger)
+    .option('--dedupe', 'store nodes that are equal once, and print the ref of the first for all')
+    .option('--jobs <n>', 'decode hex or base64 in n threads', jobCount, 1)
     .action((file: string, data: string[], options: AppendOptions) =>
       run((context) => append(context, file, data, options)),
     );
@@ -55,10 +55,10 @@ async function append(context: Context, file: string, data: string[], options: A
   if (data.length > 0 && options.input !== undefined) {
     throw new PageStoreError('INVALID_FRAMING', 'give nodes as arguments or with --input, not both', { file });
   }
-  const { pageFormat } = options;
+  const { pageFormat, dedupe = false } = options;
   // Input that cannot be read is told before anything is written.
   const input = data.length > 0 ? undefined : await openInput(context, options.input);
-  const opening = { ...lockOptions(context, options), ...(pageFormat === undefined ? {} : { pageFormat }) };
+  const opening = { ...lockOptions(context, options), ...(pageFormat === undefined ? {} : { pageFormat }), dedupe };
   const totals = await withStore(file, opening, async (store) => {
     const run = new AppendRun(context, store, options);
     try {
@@ -67,8 +67,11 @@ async function append(context: Context, file: string, data: string[], options: A
       await run.commit();
     } catch (error) {
       throw await afterStop(error, run, store);
+    } finally {
+      await input?.close();
     }
-    return { nodes: run.acknowledgedNodes, bytes: run.nodeBytes };
+    const duplicates = dedupe ? { duplicates: store.duplicateNodes } : {};
+    return { nodes: run.acknowledgedNodes, bytes: run.nodeBytes, ...duplicates };
   });
   await new Printer(context, options).summary('append', file, totals);
 }
@@ -103,39 +106,13 @@ async function appendInput(
   options: AppendOptions,
 ): Promise<void> {
   const progress = new Progress(context, file, bytesText, options.quiet === true);
-  await progress.during(() => appendEvents(context, run, input, options, progress));
-}
-
-async function appendEvents(
-  context: Context,
-  run: AppendRun,
-  input: Input,
-  options: AppendOptions,
-  progress: Progress,
-): Promise<void> {
-  const framer = new Framer(options.framing, MAX_FRAME_BYTES);
-  const reader = new InputReader(input.chunks, context.signal);
-  let inputBytes = 0;
-  for (;;) {
-    const event = await reader.nextEvent(run.hasStaged ? PAUSE_MS : undefined);
-    if (event.kind === 'pause') {
-      await run.commit();
-      continue;
+  const { framing, encoding, jobs } = options;
+  await progress.during(async () => {
+    if (jobs === 1 || encoding === 'raw' || framing === 'whole') {
+      return appendFrames(context, run, input, options, progress);
     }
-    if (event.kind === 'chunk') framer.push(event.chunk);
-    else framer.finish();
-    while (framer.next()) {
-      const { source, start, end } = framer;
-      if (options.encoding !== 'raw') {
-        const text = Buffer.from(source.buffer, source.byteOffset + start, end - start).toString('latin1');
-        await addNode(run, decodeText(text, options.encoding));
-      } else if (!run.tryAdd(source, start, end)) {
-        await run.add(source, start, end);
-      }
-      if (run.isOver) return;
-    }
-    if (event.kind === 'end') return;
-    inputBytes += event.kind === 'chunk' ? event.chunk.length : 0;
-    await progress.update(inputBytes, input.totalBytes);
-  }
+    // Loaded when it is needed: threads cost code as well.
+    const { appendDecoded } = await import('../decode/append-decoded.ts');
+    return appendDecoded(context, run, input, { framing, encoding, jobs }, progress);
+  });
 }
