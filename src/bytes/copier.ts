@@ -1,7 +1,7 @@
 import { copyRange } from './range.ts';
 
 /** Up to here copying by words costs less than the two calls that `set` takes. */
-const MAX_BYTES_BY_WORDS = 96;
+const MAX_BYTES_BY_WORDS = 640;
 
 const WORD_BYTES = 4;
 

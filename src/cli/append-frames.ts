@@ -1,4 +1,4 @@
-import { MAX_FRAME_BYTES, PAUSE_MS } from './append-limits.ts';
+import { MAX_FRAME_BYTES } from './append-limits.ts';
 import type { AppendRun } from './append-run.ts';
 import type { Context } from './context.ts';
 import { decodeFrame, type Encoding } from './encoding.ts';
@@ -34,7 +34,7 @@ export async function appendFrames(
       await run.commit();
       window.retire();
     }
-    const event = await reader.nextEvent(run.hasStaged ? PAUSE_MS : undefined);
+    const event = await reader.nextEvent(run.hasStaged);
     if (event.kind === 'pause') {
       await run.commit();
       continue;

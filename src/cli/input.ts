@@ -1,5 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
+import { PAUSE_MS } from './append-limits.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Context } from './context.ts';
 
@@ -70,50 +71,88 @@ export interface InputTarget {
   filled(bytes: number): void;
 }
 
-/** Reads a stream piece by piece, and notices when it pauses. */
+/**
+ * Reads a stream piece by piece, and notices when it pauses. One timer and one listener serve for all pieces: made anew for
+ * each, they would be most of the garbage of a long input.
+ */
 export class InputReader {
   readonly #source: ByteSource;
   readonly #to: InputTarget;
   readonly #signal: AbortSignal;
-  #next: Promise<number> | undefined;
+  #isReading = false;
+  /** What a read came back with, and nobody has taken. */
+  #bytes: number | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #pause: NodeJS.Timeout | undefined;
+  #mayPause = false;
+  #resolve: (event: InputEvent) => void = nobodyWaits;
+  #reject: (error: unknown) => void = nobodyWaits;
 
   constructor(source: ByteSource, to: InputTarget, signal: AbortSignal) {
     this.#source = source;
     this.#to = to;
     this.#signal = signal;
+    signal.addEventListener('abort', () => this.#reject(signal.reason));
   }
 
   /**
    * Waits for more input.
-   * @param pauseMs - after so long without any, the answer is a pause; without it, it waits on
+   * @param mayPause - whether the answer is a pause after {@link PAUSE_MS} without any; else it waits on
    * @throws the signal's reason, once it is aborted
    */
-  async nextEvent(pauseMs: number | undefined): Promise<InputEvent> {
-    this.#next ??= this.#source.read(this.#to.target());
-    const bytes = await this.#firstOf(this.#next, pauseMs);
-    if (bytes === 'pause') return { kind: 'pause' };
-    this.#next = undefined;
-    if (bytes === 0) return { kind: 'end' };
-    this.#to.filled(bytes);
-    return { kind: 'bytes', bytes };
+  async nextEvent(mayPause: boolean): Promise<InputEvent> {
+    this.#signal.throwIfAborted();
+    if (!this.#isReading && this.#bytes === undefined && this.#failure === undefined) void this.#read();
+    return new Promise<InputEvent>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#mayPause = mayPause;
+      if (this.#bytes !== undefined || this.#failure !== undefined) this.#answer();
+      else if (mayPause) this.#awaitPause();
+    });
   }
 
-  /** Not Promise.race: that would leave a reaction behind on the signal's promise for each chunk. */
-  async #firstOf<T>(next: Promise<T>, pauseMs: number | undefined): Promise<T | 'pause'> {
-    const signal = this.#signal;
-    let interrupt: (() => void) | undefined;
-    let timer: NodeJS.Timeout | undefined;
+  /** Never rejects: whoever waits next is told. */
+  async #read(): Promise<void> {
+    this.#isReading = true;
     try {
-      return await new Promise<T | 'pause'>((resolve, reject) => {
-        interrupt = (): void => reject(signal.reason as Error);
-        if (signal.aborted) return interrupt();
-        signal.addEventListener('abort', interrupt);
-        if (pauseMs !== undefined) timer = setTimeout(resolve, pauseMs, 'pause');
-        next.then(resolve, reject);
-      });
-    } finally {
-      clearTimeout(timer);
-      if (interrupt) signal.removeEventListener('abort', interrupt);
+      this.#bytes = await this.#source.read(this.#to.target());
+    } catch (error) {
+      this.#failure = { error };
     }
+    this.#isReading = false;
+    this.#answer();
+  }
+
+  /** Tells who waits what has come; it stays where nobody does. */
+  #answer(): void {
+    if (this.#resolve === nobodyWaits) return;
+    const [resolve, reject, bytes] = [this.#resolve, this.#reject, this.#bytes];
+    this.#forgetWaiting();
+    if (this.#failure !== undefined) return reject(this.#failure.error);
+    this.#bytes = undefined;
+    if (bytes === undefined || bytes === 0) return resolve({ kind: 'end' });
+    this.#to.filled(bytes);
+    resolve({ kind: 'bytes', bytes });
+  }
+
+  #awaitPause(): void {
+    if (this.#pause) this.#pause.refresh();
+    else this.#pause = setTimeout(() => this.#tellPause(), PAUSE_MS);
+  }
+
+  /** The timer of a wait that is over runs on; the next wait sets it back. */
+  #tellPause(): void {
+    if (!this.#mayPause || this.#resolve === nobodyWaits) return;
+    const resolve = this.#resolve;
+    this.#forgetWaiting();
+    resolve({ kind: 'pause' });
+  }
+
+  #forgetWaiting(): void {
+    this.#resolve = this.#reject = nobodyWaits;
+    this.#mayPause = false;
   }
 }
+
+const nobodyWaits = (): void => undefined;

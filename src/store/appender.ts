@@ -12,8 +12,8 @@ import type { NodeAppender } from './node-appender.ts';
 import type { RefRun } from './page-ref.ts';
 import { findTail } from './tail.ts';
 
-/** Most new pages in one batch, and so what it takes in memory: 8 x 256 KiB. */
-const MAX_NEW_PAGES = 8;
+/** Most new pages in one batch, and so what it takes in memory: 6 x 256 KiB. */
+const MAX_NEW_PAGES = 6;
 
 interface OpenPage {
   readonly block: number;

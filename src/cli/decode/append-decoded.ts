@@ -65,7 +65,7 @@ async function feedAll(
 
 /** Begins to read. What comes may be an error that nobody waits for yet, or ever. */
 function readAhead(reader: InputReader): Promise<InputEvent> {
-  const next = reader.nextEvent(undefined);
+  const next = reader.nextEvent(false);
   next.catch(() => undefined);
   return next;
 }
