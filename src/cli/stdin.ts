@@ -1,5 +1,5 @@
 import { fstatSync, read, type Stats } from 'node:fs';
-import type { SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
+import type { Socket, SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
 import { promisify } from 'node:util';
 
 import { PageStoreError } from '../errors.ts';
@@ -22,8 +22,8 @@ function openStandardInput(): ByteSource {
   if (stats?.isDirectory() === true)
     throw new PageStoreError('IO', 'standard input is a directory (EISDIR)', { errno: 'EISDIR' });
   if (stats?.isFile() === true) return standardFile;
-  const isPipe = stats?.isFIFO() === true || stats?.isSocket() === true;
-  return new ChunkSource(isPipe ? pipeChunks() : (process.stdin as AsyncIterable<Uint8Array>));
+  if (stats?.isFIFO() === true || stats?.isSocket() === true) return new PipeSource();
+  return new ChunkSource(process.stdin as AsyncIterable<Uint8Array>);
 }
 
 const readDescriptor = promisify(read);
@@ -49,41 +49,53 @@ function inputStats(): Stats | undefined {
 }
 
 /** Not process.stdin: it allocates 64 KiB for each chunk, which garbage collection does not keep up with. */
-async function* pipeChunks(): AsyncGenerator<Uint8Array> {
-  const { Socket } = await import('node:net');
-  const buffer = Buffer.allocUnsafe(PIPE_BYTES);
-  const state = { bytesRead: 0, ended: false, failure: undefined as Error | undefined, wake: nobodyWaits };
-  // Documented for connections, and taken by the constructor as well.
-  const options: SocketConstructorOpts & Pick<TcpSocketConnectOpts, 'onread'> = {
-    fd: 0,
-    readable: true,
-    writable: false,
-    onread: {
-      buffer,
-      callback: (bytes) => {
-        state.bytesRead = bytes;
-        state.wake();
-        return false; // pauses: the buffer is in use until the next chunk is asked for
-      },
-    },
-  };
-  const socket = new Socket(options);
-  socket.on('error', (error) => (state.failure = error));
-  socket.on('close', () => {
-    state.ended = true;
-    state.wake();
-  });
-  socket.resume();
-  while (!state.ended || state.bytesRead > 0) {
-    if (state.bytesRead > 0) {
-      yield buffer.subarray(0, state.bytesRead);
-      state.bytesRead = 0;
-      socket.resume();
-    } else {
-      await new Promise<void>((resolve) => (state.wake = resolve));
-    }
-  }
-  if (state.failure) throw state.failure;
-}
+class PipeSource implements ByteSource {
+  readonly #buffer = Buffer.allocUnsafe(PIPE_BYTES);
+  #socket: Socket | undefined;
+  /** What the buffer holds that nobody has read: `[at, held)`. */
+  #at = 0;
+  #held = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: () => void = () => undefined;
 
-const nobodyWaits = (): void => undefined;
+  async read(target: Uint8Array): Promise<number> {
+    this.#socket ??= await this.#open();
+    while (this.#at === this.#held) {
+      if (this.#failure) throw this.#failure;
+      if (this.#ended) return 0;
+      this.#socket.resume();
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    const bytes = Math.min(target.length, this.#held - this.#at);
+    target.set(this.#buffer.subarray(this.#at, this.#at + bytes));
+    this.#at += bytes;
+    return bytes;
+  }
+
+  async #open(): Promise<Socket> {
+    const { Socket } = await import('node:net');
+    // Documented for connections, and taken by the constructor as well.
+    const options: SocketConstructorOpts & Pick<TcpSocketConnectOpts, 'onread'> = {
+      fd: 0,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: this.#buffer,
+        callback: (bytes) => {
+          this.#at = 0;
+          this.#held = bytes;
+          this.#wake();
+          return false; // pauses: the buffer is in use until all of it has been read
+        },
+      },
+    };
+    const socket = new Socket(options);
+    socket.on('error', (error) => (this.#failure = error));
+    socket.on('close', () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    return socket;
+  }
+}
