@@ -10,7 +10,7 @@ export interface ArenaPoolOptions {
   readonly maxBlocks?: number;
   /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
   readonly epoch?: number;
-  /** Most threads that write to the pool at a time; 64 where it is left out. */
+  /** Most threads that have written to the pool and have not been released since; 64 where it is left out. */
   readonly maxThreads?: number;
 }
 
@@ -145,7 +145,7 @@ export class ArenaPool {
   /**
    * Copies `source[start, end)` into the current epoch. This is for convenience: it makes an object for each copy, and
    * where the pool is attached pins the epoch each time, in place of the thread's pin. Loops use `current()`, or a WorkerArena.
-   * @throws TypeError or RangeError for what is no range of bytes
+   * @throws TypeError or RangeError for what is no range of bytes; RangeError beyond `maxThreads`
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocateCopy(source: Uint8Array, start = 0, end: number = source.length): EpochHandle {
@@ -163,7 +163,7 @@ export class ArenaPool {
   }
 
   /**
-   * The bytes of a handle, valid until its epoch is recycled.
+   * The bytes of a handle: a view, valid until its epoch is recycled. Only the call is checked, not what is read later.
    * @throws {@link PageStoreError} `STALE_EPOCH` where the epoch was recycled, or is yet to come
    * @throws RangeError for a handle that no allocation can have given
    */
@@ -171,13 +171,13 @@ export class ArenaPool {
     return this.arenaOf(epoch).view(offset, length);
   }
 
-  /** Takes back the pin of a thread that has ended without releasing it. @returns whether it had a place among the pins */
+  /** Takes back the place of a thread that has ended, and its pin, if it left one. @returns whether it had a place among the `maxThreads` */
   releaseThread(thread: number): boolean {
     return this.clock.pins.free(thread);
   }
 
   /**
-   * Releases the worker's thread once it has ended, however it did.
+   * Releases the worker's thread once it has ended, however it did. To be called before the worker can end.
    * @throws RangeError where it has ended already
    */
   releaseWhenEnded(worker: Worker): void {

@@ -57,7 +57,7 @@ export class ArenaShard {
    * Allocates `bytes` behind what was allocated before, by this thread or an earlier owner.
    * @param alignment - power of two up to 64, which divides the offset; the address in memory may be otherwise
    * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block, or another alignment
+   * @throws RangeError for more than a block, or another alignment, and where the system has no memory
    * @throws {@link PageStoreError} `SHARDS_TAKEN` where this thread has released the shard, `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {

@@ -10,7 +10,7 @@ export class BatchKeyGenerator {
   readonly #prefixBytes: number;
 
   /**
-   * @param table - a name without '/', of which `table/` fits a {@link KeyBuffer}
+   * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit a {@link KeyBuffer}
    * @throws PageStoreError `KEY_OVERFLOW`; TypeError for what is no name of a table
    */
   constructor(table: string | Uint8Array | InternedTablePrefix) {

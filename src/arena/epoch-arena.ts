@@ -22,6 +22,7 @@ export interface EpochArenaDescriptor {
 
 /** Longest allocation out of them; a longer one goes to the shared cursor, and leaves them as they are. */
 const TLAB_MAX_ALLOCATION_BYTES = 4_096;
+
 /**
  * Bytes that live as long as an epoch, allocated one behind the other in blocks of 2 MiB, by several threads at once.
  * All state is in shared memory, but for 16 KiB that each thread has taken ahead.
@@ -78,7 +79,7 @@ export class EpochArena {
    * Allocates `bytes`, which have the content that an earlier epoch left there.
    * @param alignment - power of two up to 64, which divides the offset; the address in memory may be otherwise
    * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block, or another alignment
+   * @throws RangeError for more than a block, or another alignment, and where the system has no memory
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {

@@ -8,7 +8,7 @@ const WORDS = 4;
 
 const LEAST_CHUNK_BYTES = 4096;
 const MOST_CHUNK_BYTES = 1024 * 1024;
-/** A new chunk has at most this part of what is reserved, so that little of it is unused. */
+/** A new chunk beyond the least has at most one in so many of the bytes of all chunks, so that little is unused. */
 const CHUNK_PART = 32;
 
 /** The keys of a map, with 32 bits of hash each, numbered in the order in which they came. None goes, and none moves. */

@@ -9,8 +9,8 @@ let arenaOfThread: KeyArena | undefined;
 const idle: KeyArena[] = [];
 
 /**
- * The arena of this thread; each thread has its own. `withArena` uses it, and resets it, when no other call of
- * `withArena` is under way, so keys that are to outlive such a call belong into an arena of one's own.
+ * The arena of this thread; each thread has its own. `withArena` gives it out, and resets it, whenever no call of
+ * `withArena` has it, so keys that are to outlive such a call belong into an arena of one's own.
  */
 export function threadArena(): KeyArena {
   if (arenaOfThread === undefined) idle.push((arenaOfThread = new KeyArena()));

@@ -30,7 +30,10 @@ export class WorkerArena {
     return this.#epoch;
   }
 
-  /** The current arena, pinned: by this call, where it was not. */
+  /**
+   * The current arena, pinned: by this call, where it was not.
+   * @throws RangeError where more threads write than the pool was made for
+   */
   current(): EpochArena {
     const arena = this.#arena;
     // The pin is looked at as well: another WorkerArena of this thread has the same one, and may have released it.
@@ -43,7 +46,7 @@ export class WorkerArena {
    * allocates in the pool again.
    * @param alignment - power of two up to 64, which divides the offset
    * @returns the offset from the start of the arena's first block
-   * @throws RangeError for more than a block, or another alignment
+   * @throws RangeError for more than a block, or another alignment, and as {@link current}
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {
@@ -53,7 +56,7 @@ export class WorkerArena {
   /**
    * Copies `source[start, end)` into the current epoch, which `epoch` names from now on, to a multiple of 8.
    * @returns the offset from the start of the arena's first block
-   * @throws TypeError or RangeError for what is no range of bytes
+   * @throws TypeError or RangeError for what is no range of bytes, and as {@link current}
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
@@ -70,7 +73,10 @@ export class WorkerArena {
     return { epoch: this.#epoch, offset, length };
   }
 
-  /** Takes the pin back; the next allocation sets it again. Views of what was allocated may from now on be recycled. */
+  /**
+   * Takes the pin back; the next allocation sets it again. What was allocated may from now on be recycled. The thread
+   * keeps its place among the `maxThreads` of the pool until that releases it.
+   */
   release(): void {
     this.#arena = undefined;
     this.#clock.unpin();

@@ -6,7 +6,7 @@ export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 
 const LENGTH_BYTES = 4;
 
-/** The bytes that frames are found in: `block[start, end)`, of which `filledBytes` is the part before `end`. */
+/** The bytes that frames are found in: `block[start, end)`. `filledBytes` is `block[0, end)`. */
 export interface FrameBytes {
   readonly block: Uint8Array;
   readonly filledBytes: Buffer;

@@ -7,7 +7,10 @@ const READ_BYTES = 262_144;
 /** Less room than this is not worth a call to the system. */
 const LEAST_READ_BYTES = 65_536;
 
-/** Blocks of one epoch. A batch of nodes takes up less than two; of what is never stored there may be any amount. */
+/**
+ * Blocks of one epoch. The nodes of a batch take up less than two. Their text may take more, as hex does, and of what is
+ * never stored there may be any amount: then the window is full before the batch is.
+ */
 const EPOCH_BLOCKS = 2;
 
 /**
@@ -28,7 +31,7 @@ export class InputWindow {
   #blocksLeft = EPOCH_BLOCKS;
   #isRetiring = false;
 
-  /** Whether all that was taken has to be made durable, and the epoch retired, before more is read. */
+  /** Whether what is staged has to be made durable, and the epoch retired, before more is read. */
   get isFull(): boolean {
     return !this.#isRetiring && this.#blocksLeft === 0 && this.#roomBytes < LEAST_READ_BYTES;
   }

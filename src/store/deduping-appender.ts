@@ -11,7 +11,7 @@ const MAX_WAITING_RUNS = 16_384;
 
 /**
  * Stores equal nodes once: one that it has appended before is not packed again, and its ref is that of the first. It keeps
- * the bytes of each node that is new.
+ * the bytes of each node that is new until `reset`, since then pages may change under the refs that it knows.
  */
 export class DedupingAppender implements NodeAppender {
   readonly #appender: Appender;
@@ -29,7 +29,7 @@ export class DedupingAppender implements NodeAppender {
     return this.#waitingNodes;
   }
 
-  /** Nodes so far that were equal to one before. */
+  /** Nodes so far that were equal to one before; `reset` does not set it back. */
   get duplicateNodes(): number {
     return this.#duplicateNodes;
   }

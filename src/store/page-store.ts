@@ -90,7 +90,8 @@ export class PageStore {
    * until it resolves.
    * @param nodes - the nodes, or all their bytes, end to end: that takes no object for each
    * @param lengths - with bytes, how many each node has
-   * @returns where they are, once all of them are durable
+   * @returns where they are, once all of them are durable, in their order: a run for each page that got some, and with
+   * `dedupe` one wherever the refs are not in a row
    * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array, RangeError for lengths that do not add up
    */
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
@@ -103,8 +104,8 @@ export class PageStore {
   }
 
   /**
-   * Packs `source[start, end)` for the next {@link commit}: for streams. Other writes are a TypeError until then, and so
-   * is this while another write is under way.
+   * Packs `source[start, end)` for the next {@link commit}: for streams. It is copied at once. Other writes are a TypeError
+   * until then, and so is this while another write is under way.
    * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
@@ -117,6 +118,7 @@ export class PageStore {
   /**
    * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
    * @returns how many; where some are left, `makeRoom` for the next one has to come first
+   * @throws as {@link stage}; RangeError for lengths that are not there, or whose bytes are not within `source`
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     assertNodes(source, start, lengths, from, to);
@@ -124,7 +126,7 @@ export class PageStore {
     return this.#appender.stageMany(source, start, lengths, from, to);
   }
 
-  /** Nodes that were found equal to one before, in a store that was opened with `dedupe`. */
+  /** Nodes that were found equal to one before, in a store that was opened with `dedupe`; else 0. */
   get duplicateNodes(): number {
     return this.#appender instanceof DedupingAppender ? this.#appender.duplicateNodes : 0;
   }

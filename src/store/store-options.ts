@@ -10,7 +10,8 @@ export interface OpenOptions extends LockOptions {
   readonly pageFormat?: PageFormat;
   /**
    * Whether a node that is equal to one which this store has appended before is not stored again, and gets the ref of
-   * that one. False by default: it keeps the bytes of each different node in memory, and some 32 more, until it is closed.
+   * that one. False by default: the store keeps the bytes of each different node in memory, and some 40 more. It forgets
+   * them with each `update`, `allocate`, `free` and `finalize`, and may where an append fails: what comes then is stored again.
    */
   readonly dedupe?: boolean;
 }
