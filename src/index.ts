@@ -15,7 +15,9 @@ export { BatchKeyGenerator } from './arena/batch-key-generator.ts';
 export { KeyArena } from './arena/key-arena.ts';
 export { withArena } from './arena/thread-arena.ts';
 export { KeyHandle } from './arena/key-handle.ts';
-export { KeyMap } from './arena/key-map.ts';
+export { type KeyHash, KeyMap } from './arena/key-map.ts';
+export type { Hash64 } from './bytes/hash.ts';
+export { ARENA_BLOCK_BYTES } from './arena/block-memory.ts';
 export {
   EpochArena,
   type EpochArenaDescriptor,
@@ -36,6 +38,7 @@ export {
   type ConcurrentArenaDescriptor,
   type ConcurrentArenaOptions,
   type ConcurrentArenaStats,
+  type ShardStats,
 } from './arena/concurrent-arena.ts';
 
 export { DiskManager } from './disk/disk-manager.ts';

@@ -78,6 +78,7 @@ export class ArenaPool {
       this.#attached = false;
     } else {
       const { arenas, clock, firstEpoch } = size;
+      if (!Array.isArray(arenas)) throw new TypeError('this is no descriptor of a pool');
       this.#arenas = arenas.map((each) => EpochArena.attach(each));
       this.clock = EpochClock.attach(clock);
       this.#firstEpoch = firstEpoch;

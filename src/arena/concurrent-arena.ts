@@ -60,6 +60,7 @@ export class ConcurrentArena {
       );
       this.#attached = false;
     } else {
+      if (!Array.isArray(shards.shards)) throw new TypeError('this is no descriptor of a concurrent arena');
       const owners = ThreadSlots.attach(shards.owners);
       this.#owners = owners;
       this.#shards = shards.shards.map((memory, index) => new ArenaShard(index, BlockMemory.attach(memory), owners));

@@ -12,6 +12,8 @@ const WORD_BYTES = 4;
  */
 export class Copier {
   #source: Uint8Array | undefined;
+  /** An array over memory that can grow may have another length than its view. */
+  #sourceBytes = 0;
   #view: DataView | undefined;
 
   /**
@@ -22,12 +24,13 @@ export class Copier {
     const bytes = end - start;
     if (bytes > MAX_BYTES_BY_WORDS || bytes < WORD_BYTES) {
       copyRange(source, start, end, target, offset);
-    } else if (source === this.#source) {
+    } else if (source === this.#source && source.length === this.#sourceBytes) {
       this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
       copyWords(this.#view, start, bytes, view, offset);
     } else {
       // A view costs more than it saves on a source that comes once, as an array for each node does.
       this.#source = source;
+      this.#sourceBytes = source.length;
       this.#view = undefined;
       copyRange(source, start, end, target, offset);
     }

@@ -43,13 +43,19 @@ export class AppendQueue {
     return new Promise<PageRef>((resolve, reject) => {
       this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
       // Whoever comes before its turn finds the first one's commit still to begin, and is taken along.
-      if (this.#waiting.length === 1) this.#writes.exclusive(() => this.#commitWaiting()).catch(this.#rejectAll);
+      if (this.#waiting.length === 1) void this.#answerWaiting();
     });
   }
 
-  readonly #rejectAll = (error: unknown): void => {
-    for (const { reject } of this.#take()) reject(error);
-  };
+  /** Never rejects: those that wait are told. The last ones are told when no write is under way any more. */
+  async #answerWaiting(): Promise<void> {
+    try {
+      const tellLast = await this.#writes.exclusive(() => this.#commitWaiting());
+      tellLast();
+    } catch (error) {
+      for (const { reject } of this.#take()) reject(error);
+    }
+  }
 
   /** What waits now. Those that were taken before have been answered, so the memory of their epoch is used again. */
   #take(): WaitingAppend[] {
@@ -59,7 +65,13 @@ export class AppendQueue {
     return waiting;
   }
 
-  async #commitWaiting(): Promise<void> {
+  /** Lets go of the memory that nodes were copied to; the next one makes it anew. */
+  release(): void {
+    if (this.#waiting.length === 0) this.#pool = undefined;
+  }
+
+  /** @returns what tells the outcome to those who have not been told */
+  async #commitWaiting(): Promise<() => void> {
     const waiting = this.#take();
     const staged: WaitingAppend[] = [];
     let acknowledged = 0;
@@ -70,11 +82,12 @@ export class AppendQueue {
     };
     try {
       for (const each of waiting) if (await this.#stage(each, acknowledge)) staged.push(each);
-      acknowledge(await this.#appender.commit());
+      const runs = await this.#appender.commit();
+      return () => acknowledge(runs);
     } catch (error) {
       this.#appender.reset();
       // Those that are durable have their answer: a promise is settled once.
-      for (const { reject } of waiting) reject(error);
+      return () => waiting.forEach(({ reject }) => reject(error));
     }
   }
 

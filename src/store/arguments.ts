@@ -11,6 +11,9 @@ export function assertBytes(node: unknown): asserts node is Uint8Array {
   if (!(node instanceof Uint8Array)) throw new TypeError('a node is a Uint8Array; encode text with TextEncoder');
 }
 
+/** A length is kept in 32 bits; no page holds a node that comes near it. */
+const MAX_LENGTH = 0xffff_ffff;
+
 /**
  * The lengths of nodes that stand end to end in `bytes`, as the packing loops take them.
  * @throws TypeError, or RangeError where they are no lengths, or do not add up to the bytes that there are
@@ -22,7 +25,8 @@ export function nodeLengths(bytes: Uint8Array, lengths: ArrayLike<number> | unde
   let total = 0;
   for (let index = 0; index < lengths.length; index++) {
     const nodeBytes = lengths[index] as number; // index < lengths.length
-    if (!Number.isInteger(nodeBytes) || nodeBytes < 0) throw new RangeError(`${nodeBytes} is not the length of a node`);
+    if (!Number.isInteger(nodeBytes) || nodeBytes < 0 || nodeBytes > MAX_LENGTH)
+      throw new RangeError(`${nodeBytes} is not the length of a node`);
     total += nodeBytes;
   }
   if (total !== bytes.length)

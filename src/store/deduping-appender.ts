@@ -37,27 +37,39 @@ export class DedupingAppender implements NodeAppender {
   stage(source: Uint8Array, start: number, end: number): boolean {
     if (this.#waiting.length >= MAX_WAITING_RUNS) return false;
     const entry = this.#refs.entryOf(source, start, end);
-    const known = this.#refs.valueAt(entry);
-    if (known !== undefined) {
-      this.#duplicateNodes++;
-      this.#wait(Math.floor(known / SLOTS_PER_BLOCK), known % SLOTS_PER_BLOCK);
-      return true;
-    }
-    if (!this.#appender.stage(source, start, end)) return false;
-    const { lastBlock, lastSlot } = this.#appender;
-    this.#refs.setValueAt(entry, lastBlock * SLOTS_PER_BLOCK + lastSlot);
-    this.#wait(lastBlock, lastSlot);
-    return true;
+    if (this.#isKnown(entry)) return true;
+    return this.#appender.stage(source, start, end) && this.#remember(entry);
   }
 
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     let at = start;
     for (let next = from; next < to; next++) {
+      if (this.#waiting.length >= MAX_WAITING_RUNS) return next - from;
       const end = at + (lengths[next] as number); // next < to
-      if (!this.stage(source, at, end)) return next - from;
+      const entry = this.#refs.entryOf(source, at, end);
+      if (!this.#isKnown(entry)) {
+        if (this.#appender.stageMany(source, at, lengths, next, next + 1) === 0) return next - from;
+        this.#remember(entry);
+      }
       at = end;
     }
     return to - from;
+  }
+
+  /** Gives a node that was appended before the ref that it has. */
+  #isKnown(entry: number): boolean {
+    const known = this.#refs.valueAt(entry);
+    if (known === undefined) return false;
+    this.#duplicateNodes++;
+    this.#wait(Math.floor(known / SLOTS_PER_BLOCK), known % SLOTS_PER_BLOCK);
+    return true;
+  }
+
+  #remember(entry: number): true {
+    const { lastBlock, lastSlot } = this.#appender;
+    this.#refs.setValueAt(entry, lastBlock * SLOTS_PER_BLOCK + lastSlot);
+    this.#wait(lastBlock, lastSlot);
+    return true;
   }
 
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {

@@ -230,7 +230,8 @@ export class PageStore {
 
   /** Closes the file. What is staged and not committed is dropped. */
   async close(): Promise<void> {
-    this.#reader.clear();
     await this.#writes.last(() => this.#disk.close());
+    this.#writes.changing();
+    this.#queue.release();
   }
 }

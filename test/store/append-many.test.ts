@@ -128,6 +128,40 @@ test('lengths that are none, or that do not add up, are refused before anything 
   expect(file.operations).toEqual([]);
 });
 
+test('a length that 32 bits do not hold is refused, and not taken for a smaller one', async () => {
+  const store = await PageStore.create(new MemoryBlockFile());
+  const huge = { length: 2 ** 32 } as Uint8Array;
+  Object.setPrototypeOf(huge, Uint8Array.prototype);
+  Object.defineProperty(huge, 'length', { value: 2 ** 32 });
+  await expect(store.appendMany(huge, [2 ** 32])).rejects.toThrow('4294967296 is not the length of a node');
+});
+
+test('once an append has been answered, no write is under way: nodes may be staged', async () => {
+  const store = await PageStore.create(new MemoryBlockFile());
+  await Promise.all([store.append(text('a')), store.append(text('b'))]);
+  expect(store.stage(text('c'))).toBe(true);
+  expect(await store.commit()).toEqual([{ block: 1, slot: 2, count: 1 }]);
+  await expect(store.append(new Uint8Array(3_000_000))).rejects.toMatchObject({ code: 'NODE_TOO_LARGE' });
+  expect(store.stage(text('d'))).toBe(true);
+});
+
+test('nodes that wait are those that were given, though their arrays change at once, and however much they are', async () => {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file);
+  const buffer = new Uint8Array(200_000);
+  const refs: Promise<PageRef>[] = [];
+  // More than two epochs hold, several times over.
+  for (let round = 0; round < 40; round++) {
+    refs.push(store.append(buffer.fill(round)));
+    buffer.fill(0xee);
+  }
+  const found = new Map(specNodes(file.bytes.slice()).map((node) => [node.ref, node.bytes]));
+  expect(found.size).toBe(0);
+  for (const [round, ref] of (await Promise.all(refs)).entries()) {
+    expect(Buffer.from(await store.read(ref)).equals(Buffer.alloc(200_000, round))).toBe(true);
+  }
+});
+
 test('stageMany refuses what is no range of lengths, or of bytes', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   await store.makeRoom(1);

@@ -122,6 +122,16 @@ describe('a store that dedupes', () => {
   });
 });
 
+test('stageMany of a store that dedupes stops before a node that no page holds, with the nodes before it staged', async () => {
+  const { store } = await newStore();
+  await store.append(text('a'));
+  await store.makeRoom(1);
+  const source = new Uint8Array(3 + 300_000).fill(0x61);
+  expect(store.stageMany(source, 0, Uint32Array.of(1, 1, 300_000, 1), 0, 4)).toBe(2);
+  await expect(store.makeRoom(300_000)).rejects.toMatchObject({ code: 'NODE_TOO_LARGE' });
+  expect(refsOf(await store.commit())).toEqual(['1:0', '1:0']);
+});
+
 test('a store that does not dedupe stores equal nodes as often as they come', async () => {
   const store = await PageStore.create(new RecordingBlockFile());
   expect(await store.appendMany([text('a'), text('a')])).toEqual([{ block: 1, slot: 0, count: 2 }]);
