@@ -9,8 +9,8 @@ export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from '.
 export { collectStatistics } from './store/statistics.ts';
 export type { PageStatistics } from './format/statistics.ts';
 
-export { KeyBuffer } from './arena/key-buffer.ts';
-export { InternedTablePrefix } from './arena/table-prefix.ts';
+export { KeyBuffer, MAX_BUFFERED_KEY_BYTES } from './arena/key-buffer.ts';
+export { InternedTablePrefix, MAX_INTERNED_TABLE_BYTES } from './arena/table-prefix.ts';
 export { BatchKeyGenerator } from './arena/batch-key-generator.ts';
 export { KeyArena } from './arena/key-arena.ts';
 export { withArena } from './arena/thread-arena.ts';

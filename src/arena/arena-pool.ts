@@ -10,7 +10,7 @@ export interface ArenaPoolOptions {
   readonly maxBlocks?: number;
   /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
   readonly epoch?: number;
-  /** Most threads that have written to the pool and have not been released since; 64 where it is left out. */
+  /** Most threads that write to the pool and have not released their WorkerArena; 64 where it is left out. */
   readonly maxThreads?: number;
 }
 
@@ -44,6 +44,9 @@ export interface ArenaPoolStats {
 
 const DEFAULT_THREADS = 64;
 
+/** Each takes address space; far more of them would take down the process. */
+const MAX_ARENAS = 1_024;
+
 /**
  * Arenas in a ring: epoch e has the arena e mod size. Advancing the epoch recycles the oldest one, so an epoch is valid
  * while it is one of the last `size`.
@@ -65,7 +68,8 @@ export class ArenaPool {
    */
   constructor(size: number | ArenaPoolDescriptor, options: ArenaPoolOptions = {}) {
     if (typeof size === 'number') {
-      if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`a pool has at least 1 arena, not ${size}`);
+      if (!Number.isInteger(size) || size < 1 || size > MAX_ARENAS)
+        throw new RangeError(`a pool has 1 to ${MAX_ARENAS} arenas, not ${size}`);
       const { epoch = 0, maxThreads = DEFAULT_THREADS, ...arenaOptions } = options;
       assertEpoch(epoch);
       this.#arenas = Array.from({ length: size }, (_, index) => {
@@ -172,7 +176,7 @@ export class ArenaPool {
     return this.arenaOf(epoch).view(offset, length);
   }
 
-  /** Takes back the place of a thread that has ended, and its pin, if it left one. @returns whether it had a place among the `maxThreads` */
+  /** Takes back the pin of a thread that has ended without releasing it. @returns whether it had one */
   releaseThread(thread: number): boolean {
     return this.clock.pins.free(thread);
   }

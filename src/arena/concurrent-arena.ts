@@ -31,6 +31,9 @@ export interface ConcurrentArenaStats {
   readonly shards: readonly ShardStats[];
 }
 
+/** Each takes address space; far more of them would take down the process. */
+const MAX_SHARDS = 1_024;
+
 /**
  * Shards, each of which one thread owns at a time and allocates in without waiting for others. A thread owns one shard
  * at most, whatever number of objects it has attached. Which thread owns a shard, and how full it is, is in shared
@@ -50,7 +53,8 @@ export class ConcurrentArena {
   constructor(shards: number | ConcurrentArenaDescriptor, options: ConcurrentArenaOptions = {}) {
     if (typeof shards === 'number') {
       const { maxBlocks = ARENA_DEFAULT_BLOCKS, epoch = 0 } = options;
-      if (!Number.isInteger(shards) || shards < 1) throw new RangeError(`an arena has at least 1 shard, not ${shards}`);
+      if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS)
+        throw new RangeError(`an arena has 1 to ${MAX_SHARDS} shards, not ${shards}`);
       assertEpoch(epoch);
       const owners = new ThreadSlots(shards);
       this.#owners = owners;

@@ -59,7 +59,7 @@ export class EpochClock {
     }
   }
 
-  /** Threads that have pins or had them. */
+  /** Threads that have pins. */
   get pins(): ThreadSlots {
     return this.#pins;
   }
@@ -69,7 +69,7 @@ export class EpochClock {
    * pinned is not recycled.
    */
   isPinned(slot: number, tick: number): boolean {
-    return this.#words[TICK_WORD] === tick && this.#pins.ownValueOf(slot) === tick;
+    return this.#words[TICK_WORD] === tick && this.#pins.isOwn(slot) && this.#pins.ownValueOf(slot) === tick;
   }
 
   /**
@@ -101,10 +101,9 @@ export class EpochClock {
     return slot >= 0 && this.#pins.ownValueOf(slot) !== NO_VALUE;
   }
 
-  /** Takes back the pin of this thread, if it has one. */
+  /** Takes back the pin of this thread, if it has one, and its place among the pins. */
   unpin(): void {
-    const slot = this.#pins.slotOf(threadId);
-    if (slot >= 0) this.#pins.setValue(slot, NO_VALUE);
+    this.#pins.free(threadId);
   }
 
   /**

@@ -122,8 +122,8 @@ export class KeyBuffer {
       return this;
     }
     const bytes = tableBytes(table);
-    // A name may be a view of this very buffer, which is about to change.
-    const name = typeof table === 'string' || table.buffer !== this.raw.buffer ? table : table.slice();
+    // A name may be a view of this very buffer, which is about to change. Not by `slice`, which of a Buffer is a view.
+    const name = typeof table === 'string' || table.buffer !== this.raw.buffer ? table : new Uint8Array(table);
     this.#replaceTail(bytes + 1, rowId, column);
     this.raw[writeName(name, this.raw, 1)] = SLASH;
     return this;

@@ -30,10 +30,10 @@ export class KeyHandle {
   readonly #copy: Uint8Array | undefined;
 
   private constructor(source: Uint8Array, start: number, end: number) {
-    // Copied before it is hashed: a shared source may change meanwhile, and hash and bytes have to agree.
+    // Not by `slice`, which of a Buffer is a view. Copied before it is hashed: a shared source may change meanwhile, and hash and bytes have to agree.
     const length = end - start;
     this.length = length;
-    this.#copy = length > INLINE_BYTES ? source.slice(start, end) : undefined;
+    this.#copy = length > INLINE_BYTES ? new Uint8Array(source.subarray(start, end)) : undefined;
     if (this.#copy === undefined) loadWords(source, start, length);
     else loadWords(this.#copy, 0, INLINE_BYTES);
     this.#word0 = words[0] as number; // six words, here and below

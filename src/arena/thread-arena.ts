@@ -5,6 +5,17 @@ import { KeyArena } from './key-arena.ts';
 /** Idle arenas that are kept for later calls; more come only from calls within calls. */
 const MAX_IDLE = 8;
 
+/** Keys of one arena begin so far from those of the next that neither reaches the other's: 16 TiB of keys. */
+const KEYS_APART = 2 ** 44;
+const PLACES = 512;
+
+let arenaCount = 0;
+
+/** An arena that refuses the keys of the others. */
+function newArena(): KeyArena {
+  return new KeyArena((arenaCount++ % PLACES) * KEYS_APART);
+}
+
 let arenaOfThread: KeyArena | undefined;
 const idle: KeyArena[] = [];
 
@@ -13,7 +24,7 @@ const idle: KeyArena[] = [];
  * `withArena` has it, so keys that are to outlive such a call belong into an arena of one's own.
  */
 export function threadArena(): KeyArena {
-  if (arenaOfThread === undefined) idle.push((arenaOfThread = new KeyArena()));
+  if (arenaOfThread === undefined) idle.push((arenaOfThread = newArena()));
   return arenaOfThread;
 }
 
@@ -26,7 +37,7 @@ export function threadArena(): KeyArena {
  */
 export function withArena<T>(use: (arena: KeyArena) => T): T {
   threadArena();
-  const arena = idle.pop() ?? new KeyArena();
+  const arena = idle.pop() ?? newArena();
   let result: T;
   let pending: boolean;
   try {

@@ -74,8 +74,8 @@ export class WorkerArena {
   }
 
   /**
-   * Takes the pin back; the next allocation sets it again. What was allocated may from now on be recycled. The thread
-   * keeps its place among the `maxThreads` of the pool until that releases it.
+   * Takes the pin back, of all WorkerArenas of this thread; the next allocation sets it again. What was allocated may
+   * from now on be recycled.
    */
   release(): void {
     this.#arena = undefined;

@@ -1,8 +1,13 @@
+import { constants, open as openWithCallback } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { PageStoreError } from '../errors.ts';
 import { PAUSE_MS } from './append-limits.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Context } from './context.ts';
+import { PipeSource } from './pipe-source.ts';
+
+const openDescriptor = promisify(openWithCallback);
 
 /** A stream of bytes, and how many there will be where that is known. */
 export interface Input {
@@ -19,6 +24,7 @@ export async function openInput(context: Context, path: string | undefined): Pro
   }
   try {
     const stats = await stat(path);
+    if (stats.isFIFO()) return { source: fifoAt(path), totalBytes: undefined, close: async () => undefined };
     const source = new FileSource(path);
     return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
   } catch (error) {
@@ -26,7 +32,17 @@ export async function openInput(context: Context, path: string | undefined): Pro
   }
 }
 
-/** A file, opened when it is first read: opening a pipe waits for its other end, and that has to be interruptible. */
+/** A pipe with a name. Opened so that it does not wait for the other end to be opened: reading it does. */
+function fifoAt(path: string): ByteSource {
+  return new PipeSource(async () => {
+    try {
+      return await openDescriptor(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      throw inputError(path, error);
+    }
+  });
+}
+
 class FileSource implements ByteSource {
   readonly #path: string;
   #handle: FileHandle | undefined;

@@ -1,11 +1,9 @@
 import { fstatSync, read, type Stats } from 'node:fs';
-import type { Socket, SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
 import { promisify } from 'node:util';
 
 import { PageStoreError } from '../errors.ts';
 import { type ByteSource, ChunkSource } from './byte-source.ts';
-
-const PIPE_BYTES = 65_536;
+import { PipeSource } from './pipe-source.ts';
 
 /** Standard input, opened when it is first read: a command that does not read it must not touch it. */
 export class StandardInput implements ByteSource {
@@ -22,7 +20,7 @@ function openStandardInput(): ByteSource {
   if (stats?.isDirectory() === true)
     throw new PageStoreError('IO', 'standard input is a directory (EISDIR)', { errno: 'EISDIR' });
   if (stats?.isFile() === true) return standardFile;
-  if (stats?.isFIFO() === true || stats?.isSocket() === true) return new PipeSource();
+  if (stats?.isFIFO() === true || stats?.isSocket() === true) return new PipeSource(async () => 0);
   return new ChunkSource(process.stdin as AsyncIterable<Uint8Array>);
 }
 
@@ -45,57 +43,5 @@ function inputStats(): Stats | undefined {
     return fstatSync(0);
   } catch {
     return undefined; // closed: reading it will say so
-  }
-}
-
-/** Not process.stdin: it allocates 64 KiB for each chunk, which garbage collection does not keep up with. */
-class PipeSource implements ByteSource {
-  readonly #buffer = Buffer.allocUnsafe(PIPE_BYTES);
-  #socket: Socket | undefined;
-  /** What the buffer holds that nobody has read: `[at, held)`. */
-  #at = 0;
-  #held = 0;
-  #ended = false;
-  #failure: Error | undefined;
-  #wake: () => void = () => undefined;
-
-  async read(target: Uint8Array): Promise<number> {
-    this.#socket ??= await this.#open();
-    while (this.#at === this.#held) {
-      if (this.#failure) throw this.#failure;
-      if (this.#ended) return 0;
-      this.#socket.resume();
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    const bytes = Math.min(target.length, this.#held - this.#at);
-    target.set(this.#buffer.subarray(this.#at, this.#at + bytes));
-    this.#at += bytes;
-    return bytes;
-  }
-
-  async #open(): Promise<Socket> {
-    const { Socket } = await import('node:net');
-    // Documented for connections, and taken by the constructor as well.
-    const options: SocketConstructorOpts & Pick<TcpSocketConnectOpts, 'onread'> = {
-      fd: 0,
-      readable: true,
-      writable: false,
-      onread: {
-        buffer: this.#buffer,
-        callback: (bytes) => {
-          this.#at = 0;
-          this.#held = bytes;
-          this.#wake();
-          return false; // pauses: the buffer is in use until all of it has been read
-        },
-      },
-    };
-    const socket = new Socket(options);
-    socket.on('error', (error) => (this.#failure = error));
-    socket.on('close', () => {
-      this.#ended = true;
-      this.#wake();
-    });
-    return socket;
   }
 }

@@ -1,5 +1,6 @@
 import { ArenaPool } from '../arena/arena-pool.ts';
 import { ARENA_BLOCK_BYTES } from '../arena/block-memory.ts';
+import { copyRange } from '../bytes/range.ts';
 import { PageStoreError } from '../errors.ts';
 import { assertBytes } from './arguments.ts';
 import type { NodeAppender } from './node-appender.ts';
@@ -37,9 +38,12 @@ export class AppendQueue {
   /** @param node - copied at once @returns where it is, once it is durable */
   async append(node: Uint8Array): Promise<PageRef> {
     const arena = (this.#pool ??= new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS })).current();
-    const offset = node.length > ARENA_BLOCK_BYTES ? -1 : arena.tryAllocateCopy(node);
-    const source = offset < 0 ? node.slice() : arena.blockOf(offset);
-    const start = offset < 0 ? 0 : offset % ARENA_BLOCK_BYTES;
+    const offset = node.length > ARENA_BLOCK_BYTES ? -1 : arena.tryAllocate(node.length);
+    const isInArena = offset >= 0;
+    const source = isInArena ? arena.blockOf(offset) : new Uint8Array(node);
+    const start = isInArena ? offset % ARENA_BLOCK_BYTES : 0;
+    // Not by the arena, which would hold on to the caller's memory until its epoch is over.
+    if (isInArena) copyRange(node, 0, node.length, source, start);
     return new Promise<PageRef>((resolve, reject) => {
       this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
       // Whoever comes before its turn finds the first one's commit still to begin, and is taken along.

@@ -12,8 +12,8 @@ import type { NodeAppender } from './node-appender.ts';
 import type { RefRun } from './page-ref.ts';
 import { findTail } from './tail.ts';
 
-/** Most new pages in one batch, and so what it takes in memory: 6 x 256 KiB. */
-const MAX_NEW_PAGES = 6;
+/** Most new pages in one batch, and so what it takes in memory: 4 x 256 KiB. */
+const MAX_NEW_PAGES = 4;
 
 interface OpenPage {
   readonly block: number;
@@ -105,7 +105,10 @@ export class Appender implements NodeAppender {
     this.#assertNodeFits(nodeBytes);
     if (this.#stagedNodes > 0) return this.commit();
     const reused = await reuseBlock(this.#disk, emptyPageHead(this.#format ?? 'v1'));
-    this.#continueIn(reused ?? this.#disk.blockCount, this.#newWriter(), reused !== undefined);
+    const writer = this.#newWriter();
+    // Of a page that is in the file only ranges are written; they may have gaps, which are to be zero.
+    if (reused !== undefined) writer.block.fill(0, PAGE_HEADER_BYTES);
+    this.#continueIn(reused ?? this.#disk.blockCount, writer, reused !== undefined);
     return [];
   }
 
@@ -170,7 +173,10 @@ export class Appender implements NodeAppender {
 
   #continueAfterCommit(changedHead: Uint8Array | undefined): void {
     const last = this.#pages.pop() as OpenPage; // a batch has at least one page
-    for (const page of this.#pages) this.#spareWriters.push(page.writer);
+    for (const { writer } of this.#pages) {
+      writer.committed();
+      this.#spareWriters.push(writer);
+    }
     // A page that room was made in, and that got no node, is no part of the file yet.
     if (last.writer.nodeCount > last.firstSlot) {
       if (last.inFile && changedHead) last.writer.block.set(changedHead);

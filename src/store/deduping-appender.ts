@@ -1,13 +1,18 @@
 import { KeyMap } from '../arena/key-map.ts';
+import { maxNodeBytes } from '../format/page.ts';
 import type { Appender } from './appender.ts';
 import type { NodeAppender } from './node-appender.ts';
 import type { RefRun } from './page-ref.ts';
+import { RunList } from './run-list.ts';
 
 /** More slots than any page has: a ref is kept as one number, block times this plus slot. */
 const SLOTS_PER_BLOCK = 262_144;
 
+/** No page of either format holds a longer node. */
+const MAX_KEPT_BYTES = maxNodeBytes('v2');
+
 /** Refs that may wait for a commit, in runs: what repeats itself fills no page, and its refs are to be told all the same. */
-const MAX_WAITING_RUNS = 16_384;
+const MAX_WAITING_RUNS = 4_096;
 
 /**
  * Stores equal nodes once: one that it has appended before is not packed again, and its ref is that of the first. It keeps
@@ -17,8 +22,7 @@ export class DedupingAppender implements NodeAppender {
   readonly #appender: Appender;
   readonly #refs = new KeyMap<number>();
   /** The refs of what was staged, in its order. */
-  #waiting: { block: number; slot: number; count: number }[] = [];
-  #waitingNodes = 0;
+  readonly #waiting = new RunList(MAX_WAITING_RUNS);
   #duplicateNodes = 0;
 
   constructor(appender: Appender) {
@@ -26,7 +30,7 @@ export class DedupingAppender implements NodeAppender {
   }
 
   get stagedNodes(): number {
-    return this.#waitingNodes;
+    return this.#waiting.nodeCount;
   }
 
   /** Nodes so far that were equal to one before; `reset` does not set it back. */
@@ -35,7 +39,9 @@ export class DedupingAppender implements NodeAppender {
   }
 
   stage(source: Uint8Array, start: number, end: number): boolean {
-    if (this.#waiting.length >= MAX_WAITING_RUNS) return false;
+    if (this.#waiting.isFull) return false;
+    // What no page holds is refused, and not kept.
+    if (end - start > MAX_KEPT_BYTES) return this.#appender.stage(source, start, end);
     const entry = this.#refs.entryOf(source, start, end);
     if (this.#isKnown(entry)) return true;
     return this.#appender.stage(source, start, end) && this.#remember(entry);
@@ -44,8 +50,9 @@ export class DedupingAppender implements NodeAppender {
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     let at = start;
     for (let next = from; next < to; next++) {
-      if (this.#waiting.length >= MAX_WAITING_RUNS) return next - from;
+      if (this.#waiting.isFull) return next - from;
       const end = at + (lengths[next] as number); // next < to
+      if (end - at > MAX_KEPT_BYTES) return next - from;
       const entry = this.#refs.entryOf(source, at, end);
       if (!this.#isKnown(entry)) {
         if (this.#appender.stageMany(source, at, lengths, next, next + 1) === 0) return next - from;
@@ -61,33 +68,33 @@ export class DedupingAppender implements NodeAppender {
     const known = this.#refs.valueAt(entry);
     if (known === undefined) return false;
     this.#duplicateNodes++;
-    this.#wait(Math.floor(known / SLOTS_PER_BLOCK), known % SLOTS_PER_BLOCK);
+    this.#waiting.add(Math.floor(known / SLOTS_PER_BLOCK), known % SLOTS_PER_BLOCK);
     return true;
   }
 
   #remember(entry: number): true {
     const { lastBlock, lastSlot } = this.#appender;
     this.#refs.setValueAt(entry, lastBlock * SLOTS_PER_BLOCK + lastSlot);
-    this.#wait(lastBlock, lastSlot);
+    this.#waiting.add(lastBlock, lastSlot);
     return true;
   }
 
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    if (this.#waiting.length >= MAX_WAITING_RUNS) return this.commit();
+    if (this.#waiting.isFull) return this.commit();
     const committed = await this.#forgetOnFailure(() => this.#appender.makeRoom(nodeBytes));
-    return committed.length === 0 ? [] : this.#takeWaiting();
+    return committed.length === 0 ? [] : this.#waiting.take();
   }
 
   async commit(): Promise<RefRun[]> {
     // With duplicates alone there is nothing to write: what they are equal to is durable.
     if (this.#appender.stagedNodes > 0) await this.#forgetOnFailure(() => this.#appender.commit());
-    return this.#takeWaiting();
+    return this.#waiting.take();
   }
 
   reset(): void {
     this.#appender.reset();
     this.#refs.clear();
-    this.#takeWaiting();
+    this.#waiting.take();
   }
 
   /** Refs of staged nodes that a failed commit has dropped are void; any other failure leaves what is staged. */
@@ -99,19 +106,5 @@ export class DedupingAppender implements NodeAppender {
       if (staged > 0 && this.#appender.stagedNodes === 0) this.reset();
       throw error;
     }
-  }
-
-  #wait(block: number, slot: number): void {
-    const last = this.#waiting.at(-1);
-    if (last !== undefined && last.block === block && last.slot + last.count === slot) last.count++;
-    else this.#waiting.push({ block, slot, count: 1 });
-    this.#waitingNodes++;
-  }
-
-  #takeWaiting(): RefRun[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingNodes = 0;
-    return waiting;
   }
 }

@@ -31,9 +31,10 @@ export class WriteGate {
     });
   }
 
-  /** Does work that has the appender to itself. @throws TypeError while nodes are staged */
+  /** Does work that has the appender to itself. @throws TypeError while nodes are staged, and as {@link assertMayStage} */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#mutex.run(async () => {
+      this.#disk.assertWritable();
       if (this.#appender.stagedNodes > 0) throw new TypeError('nodes are staged: commit them first');
       return work();
     });

@@ -185,3 +185,12 @@ describe('a key buffer', () => {
     );
   });
 });
+
+test('a table that is a Buffer over the key buffer itself is the one that was given', () => {
+  const key = new KeyBuffer().setColumnKey('t', 1, 'abcdef');
+  const { buffer, byteOffset } = key.bytes;
+  const table = Buffer.from(buffer, byteOffset + 4, 6);
+  expect(table.toString()).toBe('abcdef');
+  key.setColumnKey(table, 12345, 'zz');
+  expect(Buffer.from(key.bytes).toString()).toBe('abcdef/12345/zz');
+});

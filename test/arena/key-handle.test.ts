@@ -5,6 +5,13 @@ import { fnv1a64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 
 describe('a key handle', () => {
+  test.each([24, 25, 64])('owns the %d bytes of a Buffer, of which slice is a view', (length) => {
+    const source = Buffer.alloc(length, 1);
+    const handle = KeyHandle.of(source);
+    source.fill(2);
+    expect(handle.bytes()).toEqual(new Uint8Array(length).fill(1));
+  });
+
   test.each([0, 1, 3, 4, 23, 24, 25, 48, 300])('owns the %d bytes that it is of', (length) => {
     const source = Uint8Array.from({ length: length + 4 }, (_, at) => 250 - at);
     const expected = source.slice(2, 2 + length);

@@ -32,6 +32,18 @@ describe('withArena', () => {
     withArena((arena) => expect(arena).toBe(threadArena()));
   });
 
+  test('a key that outlives its call is refused by the arena of every other call, and never other bytes', () => {
+    let key = -1;
+    withArena((arena) => (key = arena.add(text('first'))));
+    const nest = (depth: number): void =>
+      withArena((arena) => {
+        arena.add(text('other'));
+        expect(() => arena.bytes(key)).toThrow();
+        if (depth < 12) nest(depth + 1);
+      });
+    nest(0);
+  });
+
   test('leaves the keys of the call around it alone, at any depth', () => {
     const nest = (depth: number): void =>
       withArena((arena) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { KeyMap } from '../../src/arena/key-map.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { formatRef, type RefRun } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
@@ -7,6 +8,8 @@ import { hexOf, makeNodes, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
+
+afterEach(() => vi.restoreAllMocks());
 
 async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: RecordingBlockFile; store: PageStore }> {
   const file = new RecordingBlockFile();
@@ -120,6 +123,25 @@ describe('a store that dedupes', () => {
       '1:1',
     ]);
   });
+});
+
+test('a closed store gives no ref for a node that it has stored, as for any other', async () => {
+  const { store } = await newStore();
+  await store.append(text('a'));
+  await store.close();
+  await expect(store.append(text('a'))).rejects.toMatchObject({ code: 'FILE_CLOSED' });
+  await expect(store.appendMany([text('a')])).rejects.toMatchObject({ code: 'FILE_CLOSED' });
+  expect(() => store.stage(text('a'))).toThrow('has been closed');
+});
+
+test('a node that no page holds is not kept either', async () => {
+  const { store } = await newStore();
+  const kept = vi.spyOn(KeyMap.prototype, 'entryOf');
+  await store.append(text('a'));
+  await expect(store.append(new Uint8Array(1_000_000))).rejects.toMatchObject({ code: 'NODE_TOO_LARGE' });
+  await expect(store.appendMany(new Uint8Array(1_000_000), [1_000_000])).rejects.toThrow();
+  const lengths = kept.mock.calls.map(([, start, end]) => (end ?? NaN) - (start ?? NaN));
+  expect(new Set(lengths)).toEqual(new Set([1]));
 });
 
 test('stageMany of a store that dedupes stops before a node that no page holds, with the nodes before it staged', async () => {

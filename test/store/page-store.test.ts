@@ -8,6 +8,21 @@ import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
+test('a block that is used again gets no bytes of another page, in the gaps of a V2 page either', async () => {
+  const { store } = await newStore('v2');
+  const other = new Uint8Array(262_065).fill(0xaa);
+  await store.appendMany(Array.from({ length: 5 }, () => other)); // a page each
+  await store.free(2);
+  await store.disk.write(2, new Uint8Array(BLOCK_BYTES - 64), 64); // what the block had itself does not count
+  const [run] = await store.appendMany(Array.from({ length: 500 }, () => new Uint8Array(4).fill(0x55)));
+  // Nodes that step over a committed directory.
+  for (let more = 0; more < 2; more++) await store.append(new Uint8Array(100_000).fill(0x55));
+  expect(run?.block).toBe(2);
+  const { block, header } = await store.readPage(2);
+  expect(header.nodeCount).toBe(502);
+  expect(block.subarray(64, header.freeOffset).includes(0xaa)).toBe(false);
+});
+
 const FORMATS: PageFormat[] = ['v1', 'v2'];
 
 async function newStore(pageFormat: PageFormat): Promise<{ file: RecordingBlockFile; store: PageStore }> {

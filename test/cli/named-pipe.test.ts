@@ -1,0 +1,66 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { BIN, output } from '../support/cli.ts';
+import { temporaryFolder } from '../support/files.ts';
+import { until } from '../support/lock.ts';
+
+const folder = temporaryFolder();
+let files = 0;
+
+/** Has `append` read from a named pipe. */
+async function appendFromPipe(...options: string[]): Promise<{
+  readonly path: string;
+  readonly pipe: string;
+  readonly refs: () => string;
+  readonly interrupt: () => void;
+  readonly exit: Promise<number | null>;
+}> {
+  const path = join(folder, `${files++}.part`);
+  const pipe = `${path}.fifo`;
+  execFileSync('mkfifo', [pipe]);
+  await output(['create', path]);
+  const child = spawn(process.execPath, [BIN, 'append', path, '--input', pipe, ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let refs = '';
+  child.stdout.on('data', (chunk: Buffer) => (refs += chunk.toString()));
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { path, pipe, refs: () => refs, interrupt: () => child.kill('SIGINT'), exit };
+}
+
+describe('append --input of a named pipe', () => {
+  test('waits until somebody writes to it, and ends with the writer', async () => {
+    const { path, pipe, refs, exit } = await appendFromPipe();
+    const writer = await open(pipe, 'w');
+    await writer.write('one\ntw');
+    await until(() => refs() === '1:0\n');
+    await writer.write('o\n');
+    await until(() => refs() === '1:0\n1:1\n');
+    await writer.close();
+    expect(await exit).toBe(0);
+    expect(await output(['read', path, '--all'])).toBe('one\ntwo\n');
+  });
+
+  test.each([[[]], [['--dedupe']], [['--encoding', 'hex', '--jobs', '2']], [['--framing', 'whole']]])(
+    'can be interrupted while nobody writes to it, with %j',
+    async (options) => {
+      const { interrupt, exit } = await appendFromPipe(...options);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      interrupt();
+      expect(await exit).toBe(130);
+    },
+  );
+
+  test('can be interrupted while its writer pauses, and what was printed stays', async () => {
+    const { path, pipe, refs, interrupt, exit } = await appendFromPipe();
+    const writer = await open(pipe, 'w');
+    await writer.write('one\nrest');
+    await until(() => refs() === '1:0\n');
+    interrupt();
+    expect(await exit).toBe(130);
+    await writer.close();
+    expect(await output(['read', path, '--all'])).toBe('one\n');
+  });
+});
