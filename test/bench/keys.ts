@@ -88,7 +88,8 @@ function mapRound(round: number): void {
   const between = used();
   const strings = new Map<string, number>();
   measure('Map insert', round >= 0, KEYS, () => insertMap(presentBuffer, present.ends, strings));
-  if (round >= 0) [between - before + map.reservedBytes, used() - between].forEach((bytes, which) => memory[which]?.push(bytes));
+  if (round >= 0)
+    [between - before + map.reservedBytes, used() - between].forEach((bytes, which) => memory[which]?.push(bytes));
   measure('KeyMap hit', round >= 0, KEYS, () => expectCount(hitOwn(present.source, present.ends, map), KEYS));
   measure('Map hit', round >= 0, KEYS, () => expectCount(hitMap(presentBuffer, present.ends, strings), KEYS));
   measure('KeyMap miss', round >= 0, KEYS, () => expectCount(missOwn(absent.source, absent.ends, map), 0));
