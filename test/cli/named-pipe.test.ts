@@ -19,7 +19,7 @@ async function appendFromPipe(...options: string[]): Promise<{
 }> {
   const path = join(folder, `${files++}.part`);
   const pipe = `${path}.fifo`;
-  execFileSync('mkfifo', [pipe]);
+  execFileSync('bash', ['-c', 'mkfifo "$0"', pipe]);
   await output(['create', path]);
   const child = spawn(process.execPath, [BIN, 'append', path, '--input', pipe, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
