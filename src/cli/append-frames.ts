@@ -52,6 +52,7 @@ export async function appendFrames(
       if (run.isOver) return;
     }
     if (event.kind === 'end') return;
+    if (run.isDue(false)) await run.commit();
     inputBytes += event.kind === 'bytes' ? event.bytes : 0;
     await progress.update(inputBytes, input.totalBytes);
   }

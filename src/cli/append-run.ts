@@ -1,6 +1,7 @@
 import { jsonLine } from '../report/json.ts';
 import type { RefRun } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
+import { LONGEST_WAIT_MS } from './append-limits.ts';
 import type { Context } from './context.ts';
 import type { CommonOptions } from './options.ts';
 
@@ -23,6 +24,8 @@ export class AppendRun {
   #usedBytes = 0;
   #nodeBytes = 0;
   #acknowledgedNodes = 0;
+  /** Since when nodes may have been waiting to become durable. */
+  #waitingSince: number | undefined;
   #whenDurable: () => void = () => undefined;
 
   constructor(context: Context, store: PageStore, options: AppendRunOptions) {
@@ -39,6 +42,17 @@ export class AppendRun {
 
   get hasStaged(): boolean {
     return this.#store.stagedNodes > 0;
+  }
+
+  /**
+   * Whether nodes have waited so long that they are to be committed, for input that comes steadily and slowly. To be asked
+   * with each piece of input.
+   * @param hasMore - whether there are nodes that have yet to be staged
+   */
+  isDue(hasMore: boolean): boolean {
+    if (!this.hasStaged && !hasMore) this.#waitingSince = undefined;
+    else this.#waitingSince ??= performance.now();
+    return this.#waitingSince !== undefined && performance.now() - this.#waitingSince >= LONGEST_WAIT_MS;
   }
 
   /** Nodes that are durable. */
@@ -91,6 +105,7 @@ export class AppendRun {
 
   async #acknowledge(runs: readonly RefRun[]): Promise<void> {
     if (runs.length === 0) return;
+    this.#waitingSince = undefined;
     this.#whenDurable();
     for (const run of runs) {
       this.#acknowledgedNodes += run.count;

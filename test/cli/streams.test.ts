@@ -100,6 +100,23 @@ describe('append from a pipe that stays open', () => {
     expect(await output(['read', path, '--all'])).toBe('a\nb\nhalf\nlast\n');
   });
 
+  test.each([[[]], [['--encoding', 'hex', '--jobs', '2']]])(
+    'input that comes steadily, and never pauses, is made durable all the same, with %j',
+    async (options) => {
+      const path = await newFile();
+      const run = new OpenAppend(path, ...options);
+      const feeding = setInterval(() => run.child.stdin.write('6162\n'), 15);
+      await run.until((stdout) => stdout !== '');
+      clearInterval(feeding);
+      run.child.stdin.end();
+      expect(await run.exit).toBe(0);
+      // All that had come by then, and not a single one.
+      expect(lines(run.stdout).length).toBeGreaterThan(1);
+      expect(lines(run.stdout)).toEqual(lines(run.stdout).map((_, slot) => `1:${slot}`));
+    },
+    20_000,
+  );
+
   test('--batch prints refs without waiting for a pause', async () => {
     const path = await newFile();
     const run = new OpenAppend(path, '--batch', '2');

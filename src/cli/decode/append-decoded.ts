@@ -59,6 +59,10 @@ async function feedAll(
     // The chunk has been copied, so the next one may be read while nodes are staged.
     next = readAhead(reader);
     await feed.takeDecoded();
+    if (run.isDue(feed.hasUnstaged)) {
+      await feed.flush();
+      await run.commit();
+    }
     await progress.update(inputBytes, input.totalBytes);
   }
 }
