@@ -9,13 +9,15 @@ export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
 /** An encoding in which not every byte may stand. */
 export type TextEncoding = 'hex' | 'base64';
 
+const DECODERS = { hex: decodeHex, base64: decodeBase64 } as const;
+
 const SHOWN_CHARACTERS = 40;
 
 /** The bytes that a text stands for. @throws {@link PageStoreError} `INVALID_ENCODING` */
 export function decodeText(text: string, encoding: Encoding): Uint8Array {
   const bytes = Buffer.from(text, 'utf8');
   if (encoding === 'raw') return bytes;
-  const length = decode(bytes, 0, bytes.length, encoding, bytes, 0);
+  const length = DECODERS[encoding](bytes, 0, bytes.length, bytes, 0);
   if (length < 0) throw invalid(text, encoding);
   return bytes.subarray(0, length);
 }
@@ -34,24 +36,11 @@ export function decodeFrame(
   target: Uint8Array,
   offset: number,
 ): number {
-  const bytes = decode(source, start, end, encoding, target, offset);
+  const bytes = DECODERS[encoding](source, start, end, target, offset);
   if (bytes >= 0) return bytes;
   // One more than is shown says that there is more.
   const shownEnd = Math.min(end, start + SHOWN_CHARACTERS + 1);
   throw invalid(Buffer.from(source.subarray(start, shownEnd)).toString('latin1'), encoding);
-}
-
-function decode(
-  source: Uint8Array,
-  start: number,
-  end: number,
-  encoding: TextEncoding,
-  target: Uint8Array,
-  offset: number,
-): number {
-  return encoding === 'hex'
-    ? decodeHex(source, start, end, target, offset)
-    : decodeBase64(source, start, end, target, offset);
 }
 
 function invalid(text: string, encoding: TextEncoding): PageStoreError {

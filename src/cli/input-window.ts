@@ -8,8 +8,8 @@ const READ_BYTES = 262_144;
 const LEAST_READ_BYTES = 65_536;
 
 /**
- * Blocks of one epoch. The nodes of a batch take up less than two. Their text may take more, as hex does, and of what is
- * never stored there may be any amount: then the window is full before the batch is.
+ * Blocks of one epoch. The text of a batch takes up less than two, in hex as well. Of nodes that are never stored, since
+ * they are duplicates, there may be any amount: then the window is full before the batch is.
  */
 const EPOCH_BLOCKS = 2;
 

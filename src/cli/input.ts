@@ -64,7 +64,7 @@ class FileSource implements ByteSource {
     }
   }
 
-  /** Closing would wait for a read under way, which of a pipe may never end; the end of the process will not. */
+  /** Closing would wait for a read under way, which of a terminal may never end; the end of the process will not. */
   async close(): Promise<void> {
     if (!this.#isReading) await this.#handle?.close();
   }

@@ -1,3 +1,4 @@
+import { assertByteRange } from '../bytes/range.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import type { Access } from '../disk/node-block-file.ts';
 import type { PageFormat } from '../format/page-header.ts';
@@ -47,8 +48,7 @@ export function assertNodes(source: unknown, start: number, lengths: unknown, fr
 /** @throws TypeError, or RangeError where [start, end) is not within `source` */
 export function assertRange(source: unknown, start: number, end: number): void {
   assertBytes(source);
-  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
-  throw new RangeError(`[${start}, ${end}) is not a range within ${source.length} bytes`);
+  assertByteRange(source, start, end);
 }
 
 /** @throws RangeError for what is not a whole number of at least 1, or no page format */

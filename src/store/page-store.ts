@@ -3,7 +3,8 @@ import type { BlockFile } from '../disk/block-file.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { emptyPageHead, type Page } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { appendAll, appendEndToEnd, AppendQueue } from './append-queue.ts';
+import { appendAll, appendEndToEnd } from './append-many.ts';
+import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import {
   assertAllocation,
