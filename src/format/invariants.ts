@@ -16,6 +16,14 @@ import { decodeFreeLink } from './pointer.ts';
  */
 export type Severity = 'info' | 'warning' | 'error';
 
+/** One bit of a file. */
+export interface FlippedBit {
+  /** Byte offset from the start of the file. */
+  readonly offset: number;
+  /** 0 for the bit of value 1, to 7 for that of value 128. */
+  readonly bit: number;
+}
+
 /** One thing that does not hold. */
 export interface Problem {
   readonly code: ProblemCode;
@@ -24,6 +32,10 @@ export interface Problem {
   readonly message: string;
   /** Byte offset from the start of the file. */
   readonly offset: number;
+  /** How many bytes from `offset` on it is about, where that is known. */
+  readonly bytes?: number;
+  /** The one bit whose flipping would explain a checksum that does not match. */
+  readonly flippedBit?: FlippedBit;
   readonly block?: number;
   readonly slot?: number;
   readonly found?: string;

@@ -4,6 +4,8 @@ import type { Problem, Severity } from '../format/invariants.ts';
 export interface Finding extends Problem {
   /** The file, as the caller named it. */
   readonly file: string;
+  /** The command line to run next, as a shell takes it. */
+  readonly next: string;
 }
 
 export interface VerifyOptions {

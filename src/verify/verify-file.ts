@@ -20,6 +20,7 @@ import { rootProblems } from '../format/root-invariants.ts';
 import { decodeFreeLink, decodePointer } from '../format/pointer.ts';
 import type { FindingSink, VerifyOptions, VerifySummary } from './finding.ts';
 import { checkFreeList } from './free-list-check.ts';
+import { nextCommand } from './next-command.ts';
 import { NO_LINK, OtherBlocks } from './other-blocks.ts';
 
 /**
@@ -196,7 +197,8 @@ class FileCheck {
 
   async #add(problem: Problem): Promise<void> {
     this.#findings[problem.severity]++;
-    await this.#report({ ...problem, file: this.#raw.file.name });
+    const { name } = this.#raw.file;
+    await this.#report({ ...problem, file: name, next: nextCommand(problem, name) });
   }
 }
 
