@@ -15,6 +15,7 @@ export type ProblemCode =
   | 'ROOT_POINTER'
   | 'ROOT_DESCRIPTOR'
   | 'JOURNAL_MISMATCH'
+  | 'JOURNAL_PENDING'
   | 'FREE_LIST_LINK'
   | 'FREE_LIST_CYCLE'
   | 'ENTRY_COUNT'
@@ -43,6 +44,8 @@ export type OperationCode =
   | 'FILE_CLOSED'
   | 'FILE_LOCKED'
   | 'FILE_READ_ONLY'
+  | 'FILE_CHANGED'
+  | 'FILE_HAS_TRIE'
   | 'IO'
   | 'BLOCK_RANGE'
   | 'BLOCK_FREE'
@@ -53,12 +56,15 @@ export type OperationCode =
   | 'INVALID_REF'
   | 'INVALID_ENCODING'
   | 'INVALID_FRAMING'
+  | 'INVALID_LINE'
   | 'KEY_OVERFLOW'
   | 'STALE_KEY'
   | 'STALE_EPOCH'
   | 'EPOCH_PINNED'
   | 'ARENA_FULL'
-  | 'SHARDS_TAKEN';
+  | 'SHARDS_TAKEN'
+  | 'NOT_AN_UNDO_FILE'
+  | 'UNDO_MISMATCH';
 
 export type ErrorCode = ProblemCode | OperationCode;
 

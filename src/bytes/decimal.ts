@@ -3,6 +3,11 @@ export function grouped(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
+/** `1 byte`, `2 bytes`, as messages say it; {@link grouped} is for reports. @param noun - of one */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Digits of the largest u64. */
 export const U64_DIGITS = 20;
 const TEN_DIGITS = 10_000_000_000;

@@ -34,6 +34,8 @@ export interface RecordLayout<T> {
   readonly fields: readonly PlacedField[];
   /** Offset of a field from the start of the record. */
   offsetOf(name: keyof T & string): number;
+  /** Size of a field. */
+  bytesOf(name: keyof T & string): number;
   /** Reads the record at `offset`. Byte-string fields are copies. @throws RangeError where the record runs past the end of `bytes` */
   read(bytes: Uint8Array, offset?: number): T;
   /** Writes every field of `record` at `offset`. @throws RangeError where it runs past the end of `bytes` */
@@ -58,6 +60,9 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     fields,
     offsetOf(name) {
       return fieldOf(name).offset;
+    },
+    bytesOf(name) {
+      return fieldOf(name).bytes;
     },
     read(bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);

@@ -34,6 +34,7 @@ export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
   imageCheckpointLsn: u64('belongs to the trie, since version 2; 0 in version 1'),
 });
 
+const VERSION_OFFSET = FILE_HEADER.offsetOf('version');
 const PADDING_OFFSET = FILE_HEADER.offsetOf('padding');
 const FREE_LIST_OFFSET = FILE_HEADER.offsetOf('freeListHead');
 const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
@@ -72,6 +73,12 @@ export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
   return checksumOf(bytes, header.version);
+}
+
+/** Whether the 64 bytes of a file header have the checksum that they ask for. */
+export function hasItsChecksum(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
+  return checksumOf(bytes, view.getUint32(VERSION_OFFSET, true)) === view.getBigUint64(CHECKSUM_OFFSET, true);
 }
 
 function checksumOf(bytes: Uint8Array, version: number): bigint {

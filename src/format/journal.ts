@@ -7,7 +7,10 @@ import { firstPageError } from './page-invariants.ts';
 
 /** First four bytes of a journal: ASCII `APJL`. */
 export const JOURNAL_MAGIC = 0x4c4a5041;
-export const JOURNAL_VERSION = 1;
+const JOURNAL_VERSION = 1;
+/** First four bytes of a journal that holds patches: ASCII `APJP`. Programs that know only the other kind refuse it as none. */
+export const PATCH_JOURNAL_MAGIC = 0x504a5041;
+export const PATCH_JOURNAL_VERSION = 1;
 
 /** Where the image of the block begins in a journal. */
 export const JOURNAL_IMAGE_OFFSET: number = SECTOR_BYTES;
@@ -81,13 +84,28 @@ export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
   return { block, image, changed: { start: changedStart, end: changedEnd }, newPageHeaderCrc };
 }
 
-/** Whether bytes could be left of a journal that was not written to its end: none, zeros, or its beginning. */
-export function mayBeJournal(bytes: Uint8Array): boolean {
-  const start = bytes.subarray(0, JOURNAL_IMAGE_OFFSET);
-  return start.every((byte) => byte === 0) || (start.length >= 4 && JOURNAL_MAGIC === viewOf(start).getUint32(0, true));
+/** What the first bytes under the journal's name say: `none` of a journal, or of one of a version that is not known. */
+export type JournalKind = 'known' | 'newer' | 'none';
+
+/** The first bytes of each journal: magic and version. */
+const BEGINNINGS = [beginning(JOURNAL_MAGIC, JOURNAL_VERSION), beginning(PATCH_JOURNAL_MAGIC, PATCH_JOURNAL_VERSION)];
+const MAGIC_BYTES = 4;
+
+/** What bytes could be that were left of a journal, written to its end or not: nothing, zeros, or its beginning. */
+export function journalKind(bytes: Uint8Array): JournalKind {
+  if (bytes.subarray(0, JOURNAL_IMAGE_OFFSET).every((byte) => byte === 0)) return 'known';
+  const start = bytes.subarray(0, JOURNAL_HEADER.offsetOf('block'));
+  if (BEGINNINGS.some((known) => equal(known, start, 0, start.length))) return 'known';
+  const isNewer = start.length > MAGIC_BYTES && BEGINNINGS.some((known) => equal(known, start, 0, MAGIC_BYTES));
+  return isNewer ? 'newer' : 'none';
 }
 
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+function beginning(magic: number, version: number): Uint8Array {
+  const bytes = new Uint8Array(JOURNAL_HEADER.bytes);
+  JOURNAL_HEADER.set('magic', magic, bytes);
+  JOURNAL_HEADER.set('version', version, bytes);
+  return bytes.subarray(0, JOURNAL_HEADER.offsetOf('block'));
+}
 
 /** How a block stands to a journal of it: `other` where somebody else has changed the block since. */
 export type JournalState = 'before' | 'cut off' | 'complete' | 'other';

@@ -59,11 +59,16 @@ function matches(block: Uint8Array, header: PageHeader, directory: ByteRange): b
 
 /** Whether the checksum is that of the same page when it had `checksumNodeCount` nodes. */
 function matchesEarlierNodes(block: Uint8Array, header: PageHeader, directory: SlotDirectory): boolean {
+  const earlier = earlierHeader(header, directory);
+  return earlier !== undefined && matches(block, earlier, checksummedDirectory('v1', earlier));
+}
+
+/** The header of a V1 page as it was when its checksum was taken, where that was before its last nodes. */
+export function earlierHeader(header: PageHeader, directory: SlotDirectory): PageHeader | undefined {
   const nodeCount = header.checksumNodeCount;
-  if (nodeCount >= header.nodeCount || nodeCount > directory.count) return false;
+  if (nodeCount >= header.nodeCount || nodeCount > directory.count) return undefined;
   const last = nodeCount - 1;
   const freeOffset = last < 0 ? NODE_AREA_OFFSET : directory.nodeOffset(last) + directory.nodeBytes(last);
   const directoryStart = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
-  const earlier = { ...header, nodeCount, freeOffset, directoryStart };
-  return matches(block, earlier, checksummedDirectory('v1', earlier));
+  return { ...header, nodeCount, freeOffset, directoryStart };
 }

@@ -1,151 +1,120 @@
-import type { ProblemCode } from '../errors.ts';
-import { hex, type Problem, type Severity } from './invariants.ts';
-import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_SLOT_BYTES, V2_MAX_SLOTS } from './layout.ts';
-import { orphanedBytes, type Page } from './page.ts';
-import { checksumState } from './page-checksum.ts';
-import { PAGE_FLAG, PAGE_FORMAT_FLAGS, PAGE_HEADER, PAGE_VERSION, type PageHeader } from './page-header.ts';
-import { slotProblems } from './slot-invariants.ts';
+import { counted } from '../bytes/decimal.ts';
+import {
+  checksumAbsentProblems,
+  checksumFieldProblems,
+  checksumMismatchProblems,
+  checksumStaleProblems,
+} from './checksum-invariants.ts';
+import { hex, type Problem } from './invariants.ts';
+import { BLOCK_BYTES, fileOffset } from './layout.ts';
+import type { Page } from './page.ts';
+import { PageFacts } from './page-facts.ts';
+import { PAGE_FLAG, PAGE_FORMAT_FLAGS, PAGE_VERSION } from './page-header.ts';
+import { fieldPlace, fieldProblem } from './page-problem.ts';
+import { slotBoundsProblems, slotOverlapProblems } from './slot-invariants.ts';
 
-const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
+/** Finds what breaks one invariant of a page. Ends on any bytes. */
+export type PageCheck = (facts: PageFacts) => Iterable<Problem>;
 
-/**
- * What is wrong with a page, in the order in which it should be read: header, bounds, directory, slots,
- * checksum. Ends on any bytes.
- * @param blockId - where the page stands, for offsets and messages
- */
+/** The codes of what can be wrong with a page by itself. */
+export type PageProblemCode =
+  | 'PAGE_VERSION'
+  | 'PAGE_FLAGS'
+  | 'PAGE_BOUNDS'
+  | 'NODES_WITHOUT_DIRECTORY'
+  | 'DIRECTORY_TRUNCATED'
+  | 'DIRECTORY_LENGTH'
+  | 'SLOT_BOUNDS'
+  | 'SLOT_OVERLAP'
+  | 'PAGE_CHECKSUM'
+  | 'PAGE_CHECKSUM_STALE'
+  | 'PAGE_CHECKSUM_FIELDS'
+  | 'PAGE_CHECKSUM_ABSENT';
+
+/** Every invariant of a page by itself, in the order in which it should be read: header, bounds, directory, slots, checksum. */
+export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
+  PAGE_VERSION: versionProblems,
+  PAGE_FLAGS: flagProblems,
+  PAGE_BOUNDS: boundsProblems,
+  NODES_WITHOUT_DIRECTORY: orphanProblems,
+  DIRECTORY_TRUNCATED: truncationProblems,
+  DIRECTORY_LENGTH: directoryLengthProblems,
+  SLOT_BOUNDS: slotBoundsProblems,
+  SLOT_OVERLAP: slotOverlapProblems,
+  PAGE_CHECKSUM: checksumMismatchProblems,
+  PAGE_CHECKSUM_STALE: checksumStaleProblems,
+  PAGE_CHECKSUM_FIELDS: checksumFieldProblems,
+  PAGE_CHECKSUM_ABSENT: checksumAbsentProblems,
+};
+
+const CHECKS = Object.values(PAGE_CHECKS);
+
+/** What is wrong with a page. @param blockId - where the page stands, for offsets and messages */
 export function* pageProblems(page: Page, blockId: number): Generator<Problem> {
-  yield* headerProblems(page, blockId);
-  let bounded = true;
-  for (const problem of boundsProblems(page, blockId)) {
-    bounded = false;
-    yield problem;
-  }
-  if (bounded) yield* directoryProblems(page, blockId);
-  yield* checksumProblems(page, blockId, bounded);
+  const facts = new PageFacts(page, blockId);
+  for (const check of CHECKS) yield* check(facts);
 }
 
 /** The first problem of a page that makes its nodes unsafe to read or to add to, if it has one. */
 export function firstPageError(page: Page, blockId: number): Problem | undefined {
-  for (const problem of pageProblems(page, blockId)) if (problem.severity === 'error') return problem;
+  return firstError(new PageFacts(page, blockId));
+}
+
+/** As {@link firstPageError}, for who goes on with what was found out about the page. */
+export function firstError(facts: PageFacts): Problem | undefined {
+  for (const check of CHECKS) {
+    for (const problem of check(facts)) if (problem.severity === 'error') return problem;
+  }
   return undefined;
 }
 
-/** All problems of a page that has no error; undefined for one that has. */
-export function problemsIfSound(page: Page, blockId: number): Problem[] | undefined {
-  const problems: Problem[] = [];
-  for (const problem of pageProblems(page, blockId)) {
-    if (problem.severity === 'error') return undefined;
-    problems.push(problem);
-  }
-  return problems;
+const NONE: readonly Problem[] = [];
+
+function versionProblems({ page, blockId }: PageFacts): readonly Problem[] {
+  const { version } = page.header;
+  const expected = PAGE_VERSION[page.format];
+  return version === expected ? NONE : [fieldProblem(blockId, 'PAGE_VERSION', 'version', version, expected)];
 }
 
-function at(blockId: number, field: keyof PageHeader): { block: number; offset: number } {
-  return { block: blockId, offset: fileOffset(blockId, PAGE_HEADER.offsetOf(field)) };
+const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
+
+function flagProblems({ page, blockId }: PageFacts): readonly Problem[] {
+  const { flags } = page.header;
+  const required = PAGE_FORMAT_FLAGS[page.format];
+  if ((flags & ~KNOWN_FLAGS) === 0 && (flags & PAGE_FLAG.varintDirectory) === required) return NONE;
+  const expected = `${hex(required, 4)} with or without 0x0002 and 0x0004`;
+  return [fieldProblem(blockId, 'PAGE_FLAGS', 'flags', hex(flags, 4), expected)];
 }
 
-function fieldProblem(
-  blockId: number,
-  code: ProblemCode,
-  field: keyof PageHeader,
-  found: number | string,
-  expected: number | string,
-  severity: Severity = 'error',
-): Problem {
-  const message = `page ${blockId}: ${field} is ${found}, expected ${expected}`;
-  return { code, severity, ...at(blockId, field), found: String(found), expected: String(expected), message };
+function boundsProblems({ boundsFaults, page, blockId }: PageFacts): readonly Problem[] {
+  return boundsFaults.map(({ field, expected }) =>
+    fieldProblem(blockId, 'PAGE_BOUNDS', field, page.header[field], expected),
+  );
 }
 
-function* headerProblems({ header, format }: Page, blockId: number): Generator<Problem> {
-  const version = PAGE_VERSION[format];
-  if (header.version !== version) yield fieldProblem(blockId, 'PAGE_VERSION', 'version', header.version, version);
-  const required = PAGE_FORMAT_FLAGS[format];
-  const directoryFlag = header.flags & PAGE_FLAG.varintDirectory;
-  if ((header.flags & ~KNOWN_FLAGS) !== 0 || directoryFlag !== required) {
-    const expected = `${hex(required, 4)} with or without 0x0002 and 0x0004`;
-    yield fieldProblem(blockId, 'PAGE_FLAGS', 'flags', hex(header.flags, 4), expected);
-  }
+function orphanProblems(facts: PageFacts): readonly Problem[] {
+  if (!facts.isBounded || facts.orphanedBytes === 0) return NONE;
+  const { blockId, orphanedBytes } = facts;
+  const message = `page ${blockId}: ${counted(orphanedBytes, 'node byte')}, but no directory: the page was never finalized`;
+  const expected = `slots for ${counted(orphanedBytes, 'node byte')}`;
+  const place = fieldPlace(blockId, 'nodeCount');
+  return [{ code: 'NODES_WITHOUT_DIRECTORY', severity: 'warning', ...place, found: '0', expected, message }];
 }
 
-function* boundsProblems({ header, format }: Page, blockId: number): Generator<Problem> {
-  const problem = (field: keyof PageHeader, expected: number | string): Problem =>
-    fieldProblem(blockId, 'PAGE_BOUNDS', field, header[field] as number, expected);
-
-  const { nodeCount, freeOffset, directoryStart } = header;
-  const maxSlots = format === 'v1' ? V1_MAX_SLOTS : V2_MAX_SLOTS;
-  if (nodeCount > maxSlots) {
-    yield problem('nodeCount', `at most ${maxSlots}`);
-  } else if (format === 'v1') {
-    const start = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
-    if (directoryStart !== start) yield problem('directoryStart', `${start}, for ${nodeCount} slots`);
-  }
-  if (directoryStart < NODE_AREA_OFFSET || directoryStart > BLOCK_BYTES) {
-    yield problem('directoryStart', `${NODE_AREA_OFFSET} to ${BLOCK_BYTES}`);
-  } else if (freeOffset < NODE_AREA_OFFSET || freeOffset > directoryStart) {
-    yield problem('freeOffset', `${NODE_AREA_OFFSET} to ${directoryStart}, where the directory begins`);
-  }
+function truncationProblems({ isBounded, page, blockId }: PageFacts): readonly Problem[] {
+  const { count, end } = page.directory;
+  const { nodeCount } = page.header;
+  if (!isBounded || count >= nodeCount) return NONE;
+  const message = `page ${blockId}: the directory runs past the block after ${count} of ${counted(nodeCount, 'slot')}`;
+  const place = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: BLOCK_BYTES - end };
+  const [found, expected] = [counted(count, 'slot'), counted(nodeCount, 'slot')];
+  return [{ code: 'DIRECTORY_TRUNCATED', severity: 'error', ...place, found, expected, message }];
 }
 
-function* directoryProblems(page: Page, blockId: number): Generator<Problem> {
+function directoryLengthProblems({ isBounded, hasChecksum, page, blockId }: PageFacts): readonly Problem[] {
   const { header, directory, format } = page;
-  const orphaned = orphanedBytes(page);
-  if (orphaned > 0) {
-    const message = `page ${blockId}: ${orphaned} node bytes, but no directory: the page was never finalized`;
-    yield { code: 'NODES_WITHOUT_DIRECTORY', severity: 'warning', ...at(blockId, 'nodeCount'), found: '0', message };
-  }
-  if (directory.count < header.nodeCount) {
-    const { count, end } = directory;
-    const message = `page ${blockId}: the directory runs past the block after ${count} of ${header.nodeCount} slots`;
-    const found = `${count} slots`;
-    const expected = `${header.nodeCount} slots`;
-    yield {
-      code: 'DIRECTORY_TRUNCATED',
-      severity: 'error',
-      block: blockId,
-      slot: count,
-      offset: fileOffset(blockId, end),
-      found,
-      expected,
-      message,
-    };
-  } else if (format === 'v2' && (header.flags & PAGE_FLAG.hasChecksum) !== 0) {
-    const bytes = directory.end - directory.start;
-    if (header.directoryLength !== bytes) {
-      yield fieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, bytes);
-    }
-  }
-  if (format === 'v1' && header.directoryLength !== 0 && (header.flags & PAGE_FLAG.hasChecksum) !== 0) {
-    yield fieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, 0);
-  }
-  yield* slotProblems(page, blockId);
-}
-
-function* checksumProblems(page: Page, blockId: number, bounded: boolean): Generator<Problem> {
-  const { header, block, directory, format } = page;
-  const { nodeCount, checksumNodeCount } = header;
-  if ((header.flags & PAGE_FLAG.hasChecksum) === 0) {
-    // Otherwise one flipped flag would hide whatever else is wrong.
-    for (const field of ['checksum', 'directoryLength', 'checksumNodeCount'] as const) {
-      if (header[field] !== 0) {
-        yield fieldProblem(blockId, 'PAGE_CHECKSUM_FIELDS', field, header[field], '0, in a page without HAS_CHECKSUM');
-      }
-    }
-    const message = `page ${blockId}: no checksum, so its bytes cannot be verified`;
-    const found = hex(header.flags, 4);
-    yield { code: 'PAGE_CHECKSUM_ABSENT', severity: 'info', ...at(blockId, 'flags'), found, message };
-    return;
-  }
-  const state = bounded ? checksumState(format, block, header, directory) : 'mismatch';
-  if (state === 'mismatch') {
-    const sum = hex(header.checksum, 8);
-    const message = bounded
-      ? `page ${blockId}: checksum ${sum} is not that of its bytes`
-      : `page ${blockId}: the header gives no bounds to compute its checksum in`;
-    yield { code: 'PAGE_CHECKSUM', severity: 'error', ...at(blockId, 'checksum'), found: sum, message };
-  } else if (state === 'stale') {
-    const message = `page ${blockId}: the checksum covers ${checksumNodeCount} of ${nodeCount} nodes: another program has appended since`;
-    const [found, expected] = [String(checksumNodeCount), String(nodeCount)];
-    const place = at(blockId, 'checksumNodeCount');
-    yield { code: 'PAGE_CHECKSUM_STALE', severity: 'warning', ...place, found, expected, message };
-  }
+  if (!isBounded || !hasChecksum || directory.count < header.nodeCount) return NONE;
+  const expected = format === 'v2' ? directory.end - directory.start : 0;
+  if (header.directoryLength === expected) return NONE;
+  return [fieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, expected)];
 }

@@ -56,6 +56,7 @@ export class V1PageWriter implements PageWriter {
   readonly block: Uint8Array;
   readonly #copier = new Copier();
   readonly #view: DataView;
+  readonly #reserveBytes: number;
   #nodeCount: number;
   #freeOffset: number;
   #committedNodes: number;
@@ -66,9 +67,11 @@ export class V1PageWriter implements PageWriter {
   #directoryCrc = 0;
   #summedNodes = 0;
 
-  constructor(block: Uint8Array, header: PageHeader) {
+  /** @param reserveBytes - what is kept free: less than all writers keep suits a page that somebody else has filled before */
+  constructor(block: Uint8Array, header: PageHeader, reserveBytes: number = V1_RESERVE_BYTES) {
     this.block = block;
     this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.#reserveBytes = reserveBytes;
     this.#nodeCount = this.#committedNodes = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
   }
@@ -82,14 +85,14 @@ export class V1PageWriter implements PageWriter {
   }
 
   fits(nodeBytes: number): boolean {
-    return this.#directoryStart - this.#freeOffset >= nodeBytes + V1_SLOT_BYTES + V1_RESERVE_BYTES;
+    return this.#directoryStart - this.#freeOffset >= nodeBytes + V1_SLOT_BYTES + this.#reserveBytes;
   }
 
   add(source: Uint8Array, start: number, end: number): boolean {
     const nodeBytes = end - start;
     const free = this.#freeOffset;
     const slot = BLOCK_BYTES - V1_SLOT_BYTES * (this.#nodeCount + 1);
-    if (slot - free < nodeBytes + V1_RESERVE_BYTES) return false;
+    if (slot - free < nodeBytes + this.#reserveBytes) return false;
     const view = this.#view;
     this.#copier.copy(source, start, end, this.block, view, free);
     view.setUint32(slot, free, true);
@@ -101,13 +104,14 @@ export class V1PageWriter implements PageWriter {
 
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     const view = this.#view;
+    const keptBytes = V1_SLOT_BYTES + this.#reserveBytes;
     const firstFree = this.#freeOffset;
     let free = firstFree;
     let slot = this.#directoryStart;
     let index = from;
     for (; index < to; index++) {
       const nodeBytes = lengths[index] as number; // from <= index < to <= lengths.length
-      if (slot - free < nodeBytes + V1_SLOT_BYTES + V1_RESERVE_BYTES) break;
+      if (slot - free < nodeBytes + keptBytes) break;
       slot -= V1_SLOT_BYTES;
       view.setUint32(slot, free, true);
       view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);

@@ -57,12 +57,13 @@ export function openPageWriter(page: Page): PageWriter {
 /**
  * A writer for a new, empty page.
  * @param spare - a writer that is no longer used, for the memory that it has: its page is overwritten
+ * @param v1ReserveBytes - what a V1 page keeps free, where that is not what all writers keep
  */
-export function newPage(format: PageFormat, spare?: PageWriter): PageWriter {
+export function newPage(format: PageFormat, spare?: PageWriter, v1ReserveBytes?: number): PageWriter {
   const header = newPageHeader(format);
   const block = spare?.block ?? new Uint8Array(BLOCK_BYTES);
   block.set(emptyPageHead(format));
-  if (format === 'v1') return new V1PageWriter(block, header);
+  if (format === 'v1') return new V1PageWriter(block, header, v1ReserveBytes);
   return new V2PageWriter(block, header, BLOCK_BYTES, spare instanceof V2PageWriter ? spare : undefined);
 }
 

@@ -1,15 +1,18 @@
-import { FILE_HEADER, type FileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from './file-header.ts';
-import { hex, type Problem } from './invariants.ts';
+import { type FileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from './file-header.ts';
+import { headerPlace, hex, type Problem } from './invariants.ts';
 import { ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 import { decodePointer, NODE_TYPES } from './pointer.ts';
 
 /** What is wrong with root pointer and root descriptor. @param block0 - the block that begins with `header` */
-export function* rootProblems(header: FileHeader, block0: Uint8Array, blocks: number): Generator<Problem> {
+export function* rootProblems(
+  header: Pick<FileHeader, 'rootPointer'>,
+  block0: Uint8Array,
+  blocks: number,
+): Generator<Problem> {
   if (header.rootPointer === 0n) return;
   const at = {
     severity: 'error',
-    block: 0,
-    offset: FILE_HEADER.offsetOf('rootPointer'),
+    ...headerPlace('rootPointer'),
     found: hex(header.rootPointer, 16),
   } as const;
   const { inMemory, block, slot } = decodePointer(header.rootPointer);
@@ -40,12 +43,17 @@ function* rootDescriptorProblems(root: RootDescriptor, blocks: number): Generato
   }
 }
 
+/** Where a field of the root descriptor is. */
+export function descriptorPlace(field: keyof RootDescriptor): Pick<Problem, 'block' | 'offset' | 'bytes'> {
+  const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf(field);
+  return { block: 0, offset, bytes: ROOT_DESCRIPTOR.bytesOf(field) };
+}
+
 function descriptorProblem(field: keyof RootDescriptor, found: string, expected: string): Problem {
   return {
     code: 'ROOT_DESCRIPTOR',
     severity: 'error',
-    block: 0,
-    offset: ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf(field),
+    ...descriptorPlace(field),
     found,
     expected,
     message: `root descriptor: ${field} is ${found}, expected ${expected}`,

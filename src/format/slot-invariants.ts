@@ -1,43 +1,31 @@
+import { counted } from '../bytes/decimal.ts';
 import type { Problem } from './invariants.ts';
-import { fileOffset, NODE_AREA_OFFSET } from './layout.ts';
-import type { Page } from './page.ts';
+import { fileOffset, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
+import type { PageFacts } from './page-facts.ts';
 
 /** More than any slot number, so that an offset and a slot make one number that sorts by offset. */
 const SLOT_RADIX = 2 ** 20;
 
-/**
- * What is wrong with the slots of a page whose header is within bounds: nodes outside the node area, which
- * the directory borders on, and nodes that overlap.
- */
-export function* slotProblems(page: Page, blockId: number): Generator<Problem> {
+/** Nodes outside the node area, which the directory borders on. */
+export function* slotBoundsProblems(facts: PageFacts): Generator<Problem> {
+  if (!facts.isBounded || facts.slots.firstOutside < 0) return;
+  const { blockId, page } = facts;
   const { directory, header } = page;
-  let highest = NODE_AREA_OFFSET;
-  let ascending = true;
-  for (let slot = 0; slot < directory.count; slot++) {
+  const expected = `within ${NODE_AREA_OFFSET} to ${header.freeOffset}`;
+  for (let slot = facts.slots.firstOutside; slot < directory.count; slot++) {
     const offset = directory.nodeOffset(slot);
     const bytes = directory.nodeBytes(slot);
-    if (offset < NODE_AREA_OFFSET || offset + bytes > header.freeOffset) {
-      yield {
-        code: 'SLOT_BOUNDS',
-        severity: 'error',
-        block: blockId,
-        slot,
-        offset: fileOffset(blockId, directory.entryOffset(slot)),
-        found: `${offset}+${bytes}`,
-        expected: `within ${NODE_AREA_OFFSET} to ${header.freeOffset}`,
-        message: `page ${blockId}, slot ${slot}: the node at ${offset} with ${bytes} bytes is outside the node area, ${NODE_AREA_OFFSET} to ${header.freeOffset}`,
-      };
-    }
-    if (bytes > 0) {
-      ascending &&= offset >= highest;
-      highest = offset + bytes;
-    }
+    if (offset >= NODE_AREA_OFFSET && offset + bytes <= header.freeOffset) continue;
+    const message = `page ${blockId}, slot ${slot}: the node at ${offset} with ${counted(bytes, 'byte')} is outside the node area, ${NODE_AREA_OFFSET} to ${header.freeOffset}`;
+    yield { code: 'SLOT_BOUNDS', ...slotPlace(facts, slot), found: `${offset}+${bytes}`, expected, message };
   }
-  // Writers lay nodes out in the order of their slots; only where one did not is there something to sort.
-  if (!ascending) yield* overlaps(page, blockId);
 }
 
-function* overlaps(page: Page, blockId: number): Generator<Problem> {
+/** Nodes that share bytes. */
+export function* slotOverlapProblems(facts: PageFacts): Generator<Problem> {
+  // Writers lay nodes out in the order of their slots; only where one did not is there something to sort.
+  if (!facts.isBounded || facts.slots.isAscending) return;
+  const { blockId, page } = facts;
   const { directory } = page;
   const byOffset = new Float64Array(directory.count);
   for (let slot = 0; slot < directory.count; slot++) byOffset[slot] = directory.nodeOffset(slot) * SLOT_RADIX + slot;
@@ -50,20 +38,25 @@ function* overlaps(page: Page, blockId: number): Generator<Problem> {
     if (bytes === 0) continue;
     const offset = directory.nodeOffset(slot);
     if (offset < end) {
-      yield {
-        code: 'SLOT_OVERLAP',
-        severity: 'error',
-        block: blockId,
-        slot,
-        offset: fileOffset(blockId, directory.entryOffset(slot)),
-        found: `${offset}+${bytes}`,
-        expected: `at or behind ${end}`,
-        message: `page ${blockId}, slot ${slot}: the node at ${offset} overlaps that of slot ${endSlot}, which ends at ${end}`,
-      };
+      const message = `page ${blockId}, slot ${slot}: the node at ${offset} overlaps that of slot ${endSlot}, which ends at ${end}`;
+      const [found, expected] = [`${offset}+${bytes}`, `at or behind ${end}`];
+      yield { code: 'SLOT_OVERLAP', ...slotPlace(facts, slot), found, expected, message };
     }
     if (offset + bytes > end) {
       end = offset + bytes;
       endSlot = slot;
     }
   }
+}
+
+/** Where the directory's entry for a slot is. */
+function slotPlace(
+  { blockId, page }: PageFacts,
+  slot: number,
+): Pick<Problem, 'severity' | 'block' | 'slot' | 'offset' | 'bytes'> {
+  const { directory, format } = page;
+  const entry = directory.entryOffset(slot);
+  const next = slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end;
+  const bytes = format === 'v1' ? V1_SLOT_BYTES : next - entry;
+  return { severity: 'error', block: blockId, slot, offset: fileOffset(blockId, entry), bytes };
 }

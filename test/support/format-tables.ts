@@ -7,7 +7,9 @@ import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
 import { JOURNAL_HEADER } from '../../src/format/journal.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
+import { PATCH_HEADER, PATCH_JOURNAL_HEADER } from '../../src/format/patch.ts';
 import { V1_SLOT } from '../../src/format/page-v1.ts';
+import { UNDO_HEADER } from '../../src/format/undo.ts';
 
 const TABLES: Readonly<Record<string, readonly PlacedField[]>> = {
   'file-header': FILE_HEADER.fields,
@@ -17,6 +19,9 @@ const TABLES: Readonly<Record<string, readonly PlacedField[]>> = {
   'v1-slot': V1_SLOT.fields,
   'commit-record': COMMIT_RECORD.fields,
   journal: JOURNAL_HEADER.fields,
+  'patch-journal': PATCH_JOURNAL_HEADER.fields,
+  patch: PATCH_HEADER.fields,
+  undo: UNDO_HEADER.fields,
 };
 
 const FORMAT_DOCUMENT = new URL('../../docs/format.md', import.meta.url);
