@@ -11,6 +11,8 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   FILE_CLOSED: EXIT.io,
   FILE_LOCKED: EXIT.locked,
   FILE_READ_ONLY: EXIT.io,
+  FILE_CHANGED: EXIT.locked,
+  FILE_HAS_TRIE: EXIT.usage,
   IO: EXIT.io,
   BLOCK_RANGE: EXIT.usage,
   BLOCK_FREE: EXIT.usage,
@@ -21,12 +23,15 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   INVALID_REF: EXIT.usage,
   INVALID_ENCODING: EXIT.usage,
   INVALID_FRAMING: EXIT.usage,
+  INVALID_LINE: EXIT.usage,
   KEY_OVERFLOW: EXIT.usage,
   STALE_KEY: EXIT.usage,
   STALE_EPOCH: EXIT.usage,
   EPOCH_PINNED: EXIT.usage,
   ARENA_FULL: EXIT.io,
   SHARDS_TAKEN: EXIT.usage,
+  NOT_AN_UNDO_FILE: EXIT.io,
+  UNDO_MISMATCH: EXIT.io,
 };
 
 /** The exit code of an error: every code that is not of a request is of a damaged file. */

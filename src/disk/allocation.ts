@@ -3,7 +3,7 @@ import { PageStoreError } from '../errors.ts';
 import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import type { DiskManager } from './disk-manager.ts';
-import { freedBlockHead } from './free-list.ts';
+import { freedBlockHead, nextFree } from './free-list.ts';
 
 /**
  * Takes `count` blocks: from the free list first, a commit for each, then by growth, one commit for all.
@@ -38,7 +38,7 @@ export async function allocateBlocks(disk: DiskManager, count: number, head: Uin
 export async function reuseBlock(disk: DiskManager, head: Uint8Array): Promise<number | undefined> {
   const block = decodeFreeLink(disk.header.freeListHead);
   if (block === 0) return undefined;
-  const firstFree = await disk.nextFree(block);
+  const firstFree = await nextFree(disk, block);
   await disk.commit({ changed: { block, head, oldHead: await headOf(disk, block) }, firstFree });
   return block;
 }
@@ -50,7 +50,7 @@ export async function reuseBlock(disk: DiskManager, head: Uint8Array): Promise<n
  */
 export async function freeBlock(disk: DiskManager, block: number, nodes: number): Promise<void> {
   disk.assertBlock(block);
-  if (await disk.isFree(block)) {
+  if ((await disk.freeBlocks()).has(block)) {
     throw new PageStoreError('BLOCK_FREE', `block ${block} is free already`, { file: disk.name, block });
   }
   const head = freedBlockHead(disk.header.freeListHead);

@@ -1,5 +1,5 @@
 import { crc32 } from '../bytes/checksum.ts';
-import { COMMIT_KIND, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
+import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import {
   BLOCK_BYTES,
@@ -21,6 +21,16 @@ export function recordsIn(head: Uint8Array): CommitRecord[] {
   return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
 }
 
+/** Whether a commit record is damaged or gone: then it may have been the newest one. @param head - the first 12,800 bytes of block 0 */
+export function hasLostRecord(head: Uint8Array): boolean {
+  const used = COMMIT_RECORD_OFFSETS.filter((offset) =>
+    head.subarray(offset, offset + COMMIT_RECORD.bytes).some((byte) => byte !== 0),
+  );
+  const records = recordsIn(head);
+  // Only the first commit of a file leaves one record alone.
+  return used.length > records.length || (records.length === 1 && records[0]?.sequence !== 1n);
+}
+
 /** Whether the headers that a record speaks of are in their places. */
 export async function isHome(file: BlockFile, { fileHeader, block, blockHead }: CommitRecord): Promise<boolean> {
   if (Buffer.compare(await readHead(file, 0), fileHeader) !== 0) return false;
@@ -33,16 +43,12 @@ export async function isHome(file: BlockFile, { fileHeader, block, blockHead }: 
  * @param file - as the records before this one left it
  */
 export async function judgeRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
-  const { block, blockHead, fileHeader, oldBlockCount } = record;
-  const header = FILE_HEADER.read(fileHeader);
-  const wholeBlocks = Math.floor((await file.size()) / BLOCK_BYTES);
-  if (fileHeaderProblems(header).next().done !== true) return false;
-  if (header.blockCount < oldBlockCount || header.blockCount > wholeBlocks || block >= oldBlockCount) return false;
-  if (!isOldOrNew(await readHead(file, 0), record.oldFileHeaderCrc, fileHeader)) return false;
+  if (!(await fitsHeaders(file, record))) return false;
+  const { block, blockHead, oldBlockCount } = record;
+  const header = FILE_HEADER.read(record.fileHeader);
   const target = new Uint8Array(BLOCK_BYTES);
-  if (block !== 0) {
-    if (!isOldOrNew(await readHead(file, block), record.oldPageHeaderCrc, blockHead)) return false;
-    if (record.kind === COMMIT_KIND.pageHeader && !(await isSoundPage(file, block, blockHead, target))) return false;
+  if (block !== 0 && record.kind === COMMIT_KIND.pageHeader) {
+    if (!(await isSoundPage(file, block, blockHead, target))) return false;
   }
   let sum = 0;
   for (let added = oldBlockCount; added < header.blockCount; added++) {
@@ -53,7 +59,19 @@ export async function judgeRecord(file: BlockFile, record: CommitRecord): Promis
   return sum === record.addedHeadersCrc;
 }
 
-function isOldOrNew(bytes: Uint8Array, oldCrc: number, newBytes: Uint8Array): boolean {
+/** Whether the headers of a record replace what the file has, or are there already: one that does not fit them cannot stand. */
+export async function fitsHeaders(file: BlockFile, record: CommitRecord): Promise<boolean> {
+  const { block, blockHead, fileHeader, oldBlockCount } = record;
+  const header = FILE_HEADER.read(fileHeader);
+  const wholeBlocks = Math.floor((await file.size()) / BLOCK_BYTES);
+  if (fileHeaderProblems(header).next().done !== true) return false;
+  if (header.blockCount < oldBlockCount || header.blockCount > wholeBlocks || block >= oldBlockCount) return false;
+  if (!isOldOrNew(await readHead(file, 0), record.oldFileHeaderCrc, fileHeader)) return false;
+  return block === 0 || isOldOrNew(await readHead(file, block), record.oldPageHeaderCrc, blockHead);
+}
+
+/** Whether bytes are the ones that a change replaces, or those that it puts there. */
+export function isOldOrNew(bytes: Uint8Array, oldCrc: number, newBytes: Uint8Array): boolean {
   return crc32(bytes) === oldCrc || Buffer.compare(bytes, newBytes) === 0;
 }
 

@@ -5,7 +5,7 @@ import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
 import type { HeaderChange, ReplacedHead } from './header-change.ts';
-import { finishOverwrite } from './overwrite.ts';
+import { finishJournal } from './patching.ts';
 
 /**
  * Makes header changes durable by one sync each: the new headers go into a commit record, and only when that is on
@@ -29,8 +29,8 @@ export class CommitLog {
    * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
-    const { lastRecord, lastIsHome, before, pending, standing } = view.recovery;
-    await finishOverwrite(file, before);
+    const { lastRecord, lastIsHome, pending, standing } = view.recovery;
+    await finishJournal(file, view.recovery);
     // What is read may be in the system's memory alone: left there by a process that was killed, or by a sync that
     // failed, after which only what is written again can be synced.
     for (const record of pending) await writeCovered(file, record);
@@ -116,7 +116,13 @@ function recordOffset(sequence: bigint): number {
 
 /** Writes a record, and the blocks that it makes part of the file, as they are read. */
 async function writeCovered(file: BlockFile, record: CommitRecord): Promise<void> {
-  const { block, oldBlockCount, fileHeader, sequence } = record;
+  await writeCoveredBlocks(file, record);
+  await file.write(encodeCommitRecord(record), recordOffset(record.sequence));
+}
+
+/** Writes the blocks that a record makes part of the file, as they are read. */
+export async function writeCoveredBlocks(file: BlockFile, record: CommitRecord): Promise<void> {
+  const { block, oldBlockCount, fileHeader } = record;
   const target = new Uint8Array(BLOCK_BYTES);
   if (block !== 0) {
     await file.read(target, fileOffset(block));
@@ -129,7 +135,6 @@ async function writeCovered(file: BlockFile, record: CommitRecord): Promise<void
     const isEmpty = PAGE_HEADER.read(target).nodeCount === 0;
     await file.write(isEmpty ? target.subarray(0, PAGE_HEADER_BYTES) : target, fileOffset(added));
   }
-  await file.write(encodeCommitRecord(record), recordOffset(sequence));
 }
 
 async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: HeaderChange): Promise<void> {

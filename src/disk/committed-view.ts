@@ -3,10 +3,12 @@ import type { CommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, FILE_HEADER_BYTES, fileOffset } from '../format/layout.ts';
 import { type BeforeImage, decodeJournal, journalState } from '../format/journal.ts';
-import { PageStoreError } from '../errors.ts';
+import { decodePatchJournal, type Patch } from '../format/patch.ts';
 import type { BlockFile, Journal } from './block-file.ts';
+import { ReadOnlyFile } from './read-only-file.ts';
 import { readSettledHead } from './identify.ts';
 import { isHome, judgeRecord, recordsIn } from './commit-judgement.ts';
+import { layPatches } from './patching.ts';
 
 /** How often something that changes while it is read, and is not sound, is read again. */
 const MAX_READS = 20;
@@ -20,6 +22,8 @@ interface Recovery {
   /** The records that stand, those included that are home. */
   readonly standing: readonly CommitRecord[];
   readonly before: BeforeImage | undefined;
+  /** What a journal of patches holds. */
+  readonly patches: readonly Patch[] | undefined;
   /** All records whose checksums hold, in ascending order of sequence number. */
   readonly records: readonly CommitRecord[];
   /** The last record, standing or not; undefined where there is none. */
@@ -33,20 +37,18 @@ interface Recovery {
  * yet, and a block whose overwriting was cut off, are put right on the way from the file to the reader.
  * A writer may be at work on the file meanwhile: what has reached its place by then is read from there.
  */
-export class CommittedView implements BlockFile {
-  readonly name: string;
-  readonly #file: BlockFile;
+export class CommittedView extends ReadOnlyFile {
   #recovery: Recovery;
   #hasChanged = false;
 
   private constructor(file: BlockFile, head: Uint8Array) {
-    this.name = file.name;
-    this.#file = file;
+    super(file);
     this.#recovery = {
       head,
       pending: [],
       standing: [],
       before: undefined,
+      patches: undefined,
       records: [],
       lastRecord: undefined,
       lastIsHome: true,
@@ -61,7 +63,7 @@ export class CommittedView implements BlockFile {
   }
 
   get journal(): Journal {
-    return this.#file.journal;
+    return this.file.journal;
   }
 
   /** What commit records and the journal say; a writer that opens the file carries it out. */
@@ -76,16 +78,31 @@ export class CommittedView implements BlockFile {
 
   /** Looks at the commit records and the journal again. @returns whether the file header or a record has changed since the last time */
   async refresh(): Promise<boolean> {
-    const head = await readSettledHead(this.#file);
+    const head = await readSettledHead(this.file);
     const changed = Buffer.compare(head, this.#recovery.head) !== 0;
     this.#hasChanged ||= changed;
-    const journal = await this.#file.journal.read();
+    const journal = await this.file.journal.read();
     // To judge a record may take reading many blocks.
-    if (!changed && journal === undefined && this.#recovery.before === undefined) return false;
-    const fresh = new CommittedView(this.#file, head);
+    const { before, patches } = this.#recovery;
+    if (!changed && journal === undefined && before === undefined && patches === undefined) return false;
+    const fresh = new CommittedView(this.file, head);
     await fresh.#judge(journal);
     this.#recovery = fresh.#recovery;
     return changed;
+  }
+
+  /**
+   * As {@link refresh}, for who goes by the file header.
+   * @param known - the header as it was; the view may have seen a change before, on its own, while it read a block
+   * @returns the header, where something has changed since
+   */
+  async refreshHeader(known: FileHeader): Promise<FileHeader | undefined> {
+    const hasChanged = await this.refresh();
+    const header = await this.readFileHeader();
+    const [before, now] = [new Uint8Array(FILE_HEADER_BYTES), new Uint8Array(FILE_HEADER_BYTES)];
+    FILE_HEADER.write(known, before);
+    FILE_HEADER.write(header, now);
+    return hasChanged || Buffer.compare(before, now) !== 0 ? header : undefined;
   }
 
   /**
@@ -112,13 +129,10 @@ export class CommittedView implements BlockFile {
     return FILE_HEADER.read(bytes);
   }
 
-  async size(): Promise<number> {
-    return this.#file.size();
-  }
-
   async read(target: Uint8Array, position: number): Promise<number> {
-    const bytes = await this.#file.read(target, position);
-    const { before, pending } = this.#recovery;
+    const bytes = await this.file.read(target, position);
+    const { before, patches, pending } = this.#recovery;
+    layPatches(patches, target.subarray(0, bytes), position);
     if (before) await this.#layImage(before, target, position);
     for (const { block, blockHead, fileHeader, oldPageHeaderCrc, oldFileHeaderCrc } of pending) {
       await this.#layHead(0, fileHeader, oldFileHeaderCrc, target, position);
@@ -127,32 +141,14 @@ export class CommittedView implements BlockFile {
     return bytes;
   }
 
-  async write(): Promise<void> {
-    throw this.#readOnly();
-  }
-
-  async truncate(): Promise<void> {
-    throw this.#readOnly();
-  }
-
-  async sync(): Promise<void> {
-    throw this.#readOnly();
-  }
-
-  async close(): Promise<void> {
-    await this.#file.close();
-  }
-
-  #readOnly(): PageStoreError {
-    return new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: this.name });
-  }
-
   /** Takes the journal, and then each record on what the one before left. */
   async #judge(journal: Uint8Array | undefined): Promise<void> {
     const { head } = this.#recovery;
     const before = journal && decodeJournal(journal);
-    if (before) this.#recovery = { ...this.#recovery, before };
-    const records = recordsIn(head);
+    const patches = journal && decodePatchJournal(journal);
+    this.#recovery = { ...this.#recovery, before, patches };
+    // A record may be among what is repaired.
+    const records = recordsIn(layPatches(patches, head.slice(), 0));
     this.#recovery = { ...this.#recovery, records };
     for (const record of records) {
       const lastIsHome = await isHome(this, record);
@@ -190,7 +186,7 @@ export class CommittedView implements BlockFile {
     const end = Math.min(position + BLOCK_BYTES, from + target.length);
     if (end <= start) return;
     const now = new Uint8Array(BLOCK_BYTES);
-    await this.#file.read(now, position);
+    await this.file.read(now, position);
     const state = journalState(before, now);
     const image = state === 'cut off' || state === 'before' ? before.image : now;
     target.set(image.subarray(start - position, end - position), start - from);

@@ -1,15 +1,15 @@
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { decodeFreeLink } from '../format/pointer.ts';
 import type { BlockFile } from './block-file.ts';
 import { CommitLog } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
-import { isFree, nextFree } from './free-list.ts';
+import { FreeBlocks } from './free-list.ts';
 import { type Commit, headerChange, type ReplacedHead } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
 import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
+import { readOnlyError } from './read-only-file.ts';
 import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
 
 /**
@@ -23,6 +23,7 @@ export class DiskManager {
   #header: FileHeader;
   #headerBytes: Uint8Array;
   #blockCount: number;
+  #free: FreeBlocks | undefined;
   #copyIsOld = false;
   /** Set when nothing more may be done: after `close`, or a failure that leaves the file's state unknown. */
   #dead: PageStoreError | undefined;
@@ -86,7 +87,6 @@ export class DiskManager {
   /**
    * Reads a block whole; for a reader, again while it is not sound and still changes: a writer may be at work on it.
    * @param isSound - judges what `target` holds; asked after every read that has changed it
-   * @throws {@link PageStoreError} as {@link read}
    */
   async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<void> {
     if (this.#file instanceof CommittedView) {
@@ -102,10 +102,12 @@ export class DiskManager {
   /** Lets a reader see what has been committed since it opened the file. @returns whether anything has; false for a writer */
   async refresh(): Promise<boolean> {
     this.#assertUsable();
-    if (!(this.#file instanceof CommittedView) || !(await this.#file.refresh())) return false;
-    const header = await this.#file.readFileHeader();
+    if (!(this.#file instanceof CommittedView)) return false;
+    const header = await this.#file.refreshHeader(this.#header);
+    if (header === undefined) return false;
     refuseHeader(this.#file, header, 'read');
     this.#header = header;
+    this.#free = undefined;
     this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
     return true;
   }
@@ -137,6 +139,7 @@ export class DiskManager {
     await this.#orDie(() => log.record(change));
     this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
     this.#blockCount = this.#header.blockCount;
+    this.#free?.follow(commit);
     this.#copyIsOld = true;
     // The batch is acknowledged: no failure from here on may take that back.
     await this.#orDie(async () => {
@@ -145,15 +148,15 @@ export class DiskManager {
     }).catch(() => (this.#untold = this.#dead));
   }
 
-  /** The block that follows on the free list, 0 at its end. @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is not free */
-  async nextFree(block: number): Promise<number> {
+  /** The free blocks as of the last commit. The list is read when they are first asked for, and by a reader when something has been committed. */
+  async freeBlocks(): Promise<FreeBlocks> {
     this.#assertUsable();
-    return nextFree(this.#file, block, this.#blockCount);
-  }
-
-  /** Whether a block is on the free list. Reads the list up to it. */
-  async isFree(block: number): Promise<boolean> {
-    return isFree(this.#file, decodeFreeLink(this.#header.freeListHead), block, this.#blockCount);
+    if (this.#free) return this.#free;
+    const header = this.#header;
+    const free = await FreeBlocks.read(this);
+    // A list that changed while it was read may have been read in part before, in part after.
+    if (header === this.#header) this.#free = free;
+    return free;
   }
 
   /** Syncs what commits have left to the next sync: from here on, bytes that only older headers cover may be changed. */
@@ -242,6 +245,6 @@ export class DiskManager {
   #writable(): CommitLog {
     this.#assertUsable();
     if (this.#log) return this.#log;
-    throw new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: this.name });
+    throw readOnlyError(this);
   }
 }

@@ -20,6 +20,10 @@ export async function readFileHead(
   const bytes = await file.read(target, 0);
   target.fill(0, bytes);
   if (bytes === 0) throw new PageStoreError('NOT_A_PAGE_FILE', 'the file is empty', { file: file.name });
+  if (bytes < FILE_HEADER_BYTES && FILE_HEADER.read(target).magic === FILE_MAGIC) {
+    const message = `not a page file: it ends inside the file header, after ${bytes} of ${FILE_HEADER_BYTES} bytes`;
+    throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: file.name, offset: bytes });
+  }
   if (bytes < FILE_HEADER_BYTES || !(await isPageFile(file, target))) {
     const found = hex(FILE_HEADER.read(target).magic, 16);
     const message = `not a page file: it begins with ${found}, not ${hex(FILE_MAGIC, 16)}, and no page was found behind that`;

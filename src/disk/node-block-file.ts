@@ -39,12 +39,15 @@ export class NodeBlockFile implements BlockFile {
   readonly journal: Journal;
   readonly #handle: Handle;
   #lock: WriterLock | undefined;
+  /** Whether somebody may have been told that something is stored in it. */
+  hasCommits: boolean;
 
-  constructor(name: string, handle: Handle, journal: Journal, lock?: WriterLock) {
+  constructor(name: string, handle: Handle, journal: Journal, lock?: WriterLock, hasCommits: boolean = false) {
     this.name = name;
     this.journal = journal;
     this.#handle = handle;
     this.#lock = lock;
+    this.hasCommits = hasCommits;
   }
 
   async size(): Promise<number> {
@@ -100,7 +103,7 @@ export class NodeBlockFile implements BlockFile {
     try {
       return await result;
     } catch (error) {
-      throw ioError(this.name, call, error, offset);
+      throw ioError(this.name, call, error, offset, this.hasCommits);
     }
   }
 }
@@ -120,7 +123,7 @@ export async function openBlockFile(path: string, access: Access, lock: LockOpti
   await handle.close();
   const taken = await takeWriterLock(path, lock);
   try {
-    return new NodeBlockFile(path, await openRegular(path, access), journal, taken);
+    return new NodeBlockFile(path, await openRegular(path, access), journal, taken, true);
   } catch (error) {
     await taken.release();
     throw error;

@@ -1,30 +1,38 @@
 import { randomUUID } from 'node:crypto';
-import { link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import { decodeJournal } from '../format/journal.ts';
+import { decodePatchJournal } from '../format/patch.ts';
 import type { BlockFile } from './block-file.ts';
 import { errnoOf, ioError } from './io-error.ts';
 import { asHandle, type Handle, NodeBlockFile } from './node-block-file.ts';
 import { syncDirectory } from './node-directory.ts';
 import { refuseForeignJournal } from './overwrite.ts';
 import { NodeJournal } from './node-journal.ts';
+import { assertOwnPlace } from './node-same-file.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
+
+/** How a file is made, and how its lock is taken. */
+export interface CreateFileOptions extends LockOptions {
+  /** The permissions of the file, whatever the umask: of one that is made from another. */
+  readonly mode?: number | undefined;
+}
 
 /**
  * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
  * synced. What fails in between leaves nothing behind but the lock file. The lock is held from before `fill` until the
  * file is closed, also on the file that is replaced.
  * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
- * @param lock - how to take the lock
  * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and whatever `fill` throws
  */
 export async function createBlockFile(
   path: string,
   replace: boolean,
   fill: (file: BlockFile) => Promise<void>,
-  lock: LockOptions = {},
+  options: CreateFileOptions = {},
 ): Promise<BlockFile> {
+  await assertOwnPlace('the new file', path, []);
   const target = replace ? await resolveTarget(path) : resolve(path);
   const temporary = `${target}.${randomUUID()}.new`;
   const journal = new NodeJournal(target);
@@ -32,16 +40,17 @@ export async function createBlockFile(
   try {
     if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
     await refuseOldJournal(journal, path, replace);
-    handle = asHandle(await open(temporary, 'wx+', 0o666));
+    handle = asHandle(await openNew(temporary, options.mode));
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
   }
   let file = new NodeBlockFile(path, handle, journal);
   try {
     // Once the folder has shown that it takes a file: a lock file stays, and none shall stay beside a file that cannot be.
-    file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, lock));
+    file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, options));
     await fill(file);
     await giveName(path, temporary, target, replace);
+    file.hasCommits = true;
     // One that is there belongs to a file that had the name before.
     await journal.remove();
     return file;
@@ -52,12 +61,26 @@ export async function createBlockFile(
   }
 }
 
+/** Makes a file, to read and write. @param mode - its permissions, whatever the umask; without it, those of any new file */
+export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
+  // From the first moment no more than it is to have in the end.
+  const handle = await open(path, 'wx+', mode);
+  try {
+    if (mode !== undefined) await handle.chmod(mode);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
 /** Keeps what must not be removed with the journal of a file that had the name: other people's files, and a journal whose page file was moved. */
 async function refuseOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
   const bytes = await journal.read();
   if (bytes === undefined) return;
   refuseForeignJournal({ name: path }, bytes);
-  if (replace || decodeJournal(bytes) === undefined) return;
+  if (replace || (decodeJournal(bytes) === undefined && decodePatchJournal(bytes) === undefined)) return;
   const message = `the journal of a file that had this name is still there: move ${journal.path} to where that file is, or delete it`;
   throw new PageStoreError('FILE_EXISTS', message, { file: path });
 }
@@ -73,7 +96,7 @@ async function giveName(path: string, temporary: string, target: string, replace
 }
 
 /** Gives a file a name that no file has. */
-async function publish(temporary: string, target: string): Promise<void> {
+export async function publish(temporary: string, target: string): Promise<void> {
   try {
     await link(temporary, target);
     await unlink(temporary);

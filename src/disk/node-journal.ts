@@ -55,7 +55,9 @@ export class NodeJournal implements Journal {
 
   #error(call: string, error: unknown): PageStoreError {
     // By its name in the message as well: a report on the page file would say that of the page file.
-    return error instanceof PageStoreError ? error : ioError(this.path, `${call} the journal ${this.path}`, error);
+    return error instanceof PageStoreError
+      ? error
+      : ioError(this.path, `${call} the journal ${this.path}`, error, undefined, true);
   }
 
   async remove(): Promise<void> {

@@ -1,7 +1,7 @@
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteRange } from '../format/directory.ts';
-import { type BeforeImage, encodeJournal, journalState, mayBeJournal } from '../format/journal.ts';
+import { type BeforeImage, encodeJournal, journalKind, journalState } from '../format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import type { BlockFile } from './block-file.ts';
 
@@ -33,10 +33,18 @@ export async function overwrite(file: BlockFile, { block, bytes, changed, head }
   await file.journal.remove();
 }
 
-/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` for bytes that no writer of ours can have left under the journal's name */
+/** What is said of bytes under the journal's name that no writer of this version can have left there. */
+export const FOREIGN_JOURNAL = {
+  foreign: 'what has the name of the journal beside the file is none; move it away',
+  newer:
+    'the journal beside the file was made by a newer version of this program; open the file with that one, which finishes what was begun',
+} as const;
+
+/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` for bytes that no writer of this version can have left under the journal's name */
 export function refuseForeignJournal(file: { readonly name: string }, bytes: Uint8Array): void {
-  if (mayBeJournal(bytes)) return;
-  const message = 'what has the name of the journal beside the file is none; move it away';
+  const kind = journalKind(bytes);
+  if (kind === 'known') return;
+  const message = FOREIGN_JOURNAL[kind === 'newer' ? 'newer' : 'foreign'];
   throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name });
 }
 
@@ -56,12 +64,31 @@ export async function finishOverwrite(file: BlockFile, before: BeforeImage | und
   const now = new Uint8Array(BLOCK_BYTES);
   await file.read(now, fileOffset(block));
   const state = journalState(before, now);
-  if (state === 'other') {
-    const message = `the journal beside the file holds an older state of block ${block}, which another program has changed since; move the journal away once the block is known to be right`;
-    throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
-  }
+  if (state === 'other') throw journalMismatch(file, block);
   // Written again however it looks: a sync that failed may have left it so in the system's memory alone.
   await file.write(state === 'complete' ? now : image, fileOffset(block));
   await file.sync();
   await file.journal.remove();
+}
+
+/** What a journal was kept for: for `update`, which keeps the image of a block, or for `repair`, which keeps patches. */
+export type JournalPurpose = 'update' | 'repair';
+
+/** What is said of a journal of a block that somebody else has changed since. */
+export function mismatchMessage(purpose: JournalPurpose, block: number): string {
+  const what =
+    purpose === 'update'
+      ? `holds an older state of block ${block}, which another program has changed since`
+      : `is of a repair, and another program has changed block ${block} since, which the repair was to change`;
+  return `the journal beside the file ${what}; move the journal away once the block is known to be right`;
+}
+
+/** The error for a journal of a block that somebody else has changed since. */
+export function journalMismatch(
+  file: { readonly name: string },
+  block: number,
+  purpose: JournalPurpose = 'update',
+): PageStoreError {
+  const message = mismatchMessage(purpose, block);
+  return new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
 }

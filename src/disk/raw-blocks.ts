@@ -60,10 +60,10 @@ export class RawBlocks {
 
 /** A set of block ids: a bit for each block of the file. */
 export class BlockSet {
-  readonly #bits: Uint8Array;
+  #bits: Uint8Array;
   #size = 0;
 
-  /** @param blocks - ids are below this */
+  /** @param blocks - how many there is room for; more is made where ids are beyond */
   constructor(blocks: number) {
     this.#bits = new Uint8Array(Math.ceil(blocks / 8));
   }
@@ -79,8 +79,21 @@ export class BlockSet {
   /** @returns false where the block was in the set already */
   add(block: number): boolean {
     if (this.has(block)) return false;
+    if (block >> 3 >= this.#bits.length) this.#grow(block);
     this.#bits[block >> 3] = (this.#bits[block >> 3] ?? 0) | (1 << (block & 7));
     this.#size++;
     return true;
+  }
+
+  delete(block: number): void {
+    if (!this.has(block)) return;
+    this.#bits[block >> 3] = (this.#bits[block >> 3] ?? 0) & ~(1 << (block & 7));
+    this.#size--;
+  }
+
+  #grow(block: number): void {
+    const bits = new Uint8Array(Math.max((block >> 3) + 1, 2 * this.#bits.length));
+    bits.set(this.#bits);
+    this.#bits = bits;
   }
 }

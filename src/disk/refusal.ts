@@ -1,3 +1,4 @@
+import { counted } from '../bytes/decimal.ts';
 import { PageStoreError } from '../errors.ts';
 import type { FileHeader } from '../format/file-header.ts';
 import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems, type Problem } from '../format/invariants.ts';
@@ -37,18 +38,23 @@ export async function refuseToWrite(file: BlockFile, header: FileHeader, fileByt
   if (foreign) throw problemError(file, foreign);
 }
 
-/** The first page of another program behind the last block that the header counts, if there is one. */
+/**
+ * The first page of another program behind the last block that the header counts, if there is one.
+ * @param signal - ends the search: it rejects with the signal's reason
+ */
 export async function foreignBlockBehind(
   file: BlockFile,
   blockCount: number,
   fileBytes: number,
+  signal?: AbortSignal,
 ): Promise<Problem | undefined> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   for (let block = blockCount; fileOffset(block + 1) <= fileBytes; block++) {
+    signal?.throwIfAborted();
     await file.read(head, fileOffset(block));
     // What is left behind the last block when a batch of ours is cut off has a checksum, or is no page at all.
     if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
-    const message = `block ${block} is a page of another program, behind the ${blockCount} blocks that the header counts; let that program sync the file first`;
+    const message = `block ${block} is a page of another program, behind the ${counted(blockCount, 'block')} that the header counts; let that program sync the file first`;
     return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset: fileOffset(block), message };
   }
   return undefined;

@@ -33,22 +33,29 @@ export interface FileRoot {
  */
 export class PageFileBuilder {
   readonly #file: BlockFile;
+  readonly #signal: AbortSignal | undefined;
   #writer: PageWriter | undefined;
   #spare: PageWriter | undefined;
   #nextBlock = 1;
   #freeListHead = 0n;
   #freeBlocks = 0;
   #nodes = 0;
+  #usedBytes = 0;
 
-  private constructor(file: BlockFile) {
+  private constructor(file: BlockFile, signal: AbortSignal | undefined) {
     this.#file = file;
+    this.#signal = signal;
   }
 
-  /** @param file - empty; @throws {@link PageStoreError} `IO` */
-  static async begin(file: BlockFile): Promise<PageFileBuilder> {
+  /**
+   * @param file - empty
+   * @param signal - stops it between two blocks, of which it may have to pass over millions; it then rejects with the signal's reason
+   * @throws {@link PageStoreError} `IO`
+   */
+  static async begin(file: BlockFile, signal?: AbortSignal): Promise<PageFileBuilder> {
     // Written, not left as a hole: on a full disk a commit must not fail for want of space for its record.
     await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
-    return new PageFileBuilder(file);
+    return new PageFileBuilder(file, signal);
   }
 
   /** The block that comes next, or that of the page at hand. */
@@ -66,6 +73,11 @@ export class PageFileBuilder {
     return this.#freeBlocks;
   }
 
+  /** Bytes of headers, nodes and directories in all pages that have been ended; those of {@link addBlock} are not counted. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
   /** Nodes in all pages that have been ended. */
   get nodes(): number {
     return this.#nodes;
@@ -74,18 +86,28 @@ export class PageFileBuilder {
   /**
    * Begins a page. The blocks that it passes over become free.
    * @param block - at least {@link block}, which it is by default
+   * @param v1ReserveBytes - what a V1 page keeps free, 64 by default: less for one that takes the nodes of a page as it was
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`; RangeError for a block that has been passed
    */
-  async beginPage(format: PageFormat, block: number = this.#nextBlock): Promise<void> {
+  async beginPage(format: PageFormat, block: number = this.#nextBlock, v1ReserveBytes?: number): Promise<void> {
     if (this.#writer) throw new TypeError('the page before has not been ended');
     await this.#passOver(block);
-    this.#writer = newPage(format, this.#spare);
+    this.#writer = newPage(format, this.#spare, v1ReserveBytes);
     this.#spare = undefined;
   }
 
   /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, where the page has no room for it */
   add(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     return this.#current().add(source, start, end);
+  }
+
+  /**
+   * Adds nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, as long as
+   * the page has room.
+   * @returns how many it took
+   */
+  addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    return this.#current().addMany(source, start, lengths, from, to);
   }
 
   /**
@@ -97,13 +119,16 @@ export class PageFileBuilder {
     const writer = this.#current();
     const { block, format } = writer;
     if (finalized) PAGE_HEADER.set('flags', PAGE_HEADER.read(block).flags | PAGE_FLAG.finalized, block);
-    const plan = writer.plan(outlook);
+    const planned = writer.plan(outlook);
+    // A directory without slots has no place; by the format it begins at the end of the block.
+    const plan = planned.nodeCount === 0 ? { ...planned, directoryStart: BLOCK_BYTES } : planned;
     const head = planHeader(format, block, plan);
     clearUnused(block, plan);
     block.set(head);
     writer.committed();
     this.#writer = undefined;
     this.#spare = writer;
+    this.#usedBytes += plan.freeOffset + (format === 'v1' ? BLOCK_BYTES - plan.directoryStart : plan.directoryLength);
     await this.#write(block, plan.nodeCount);
   }
 
@@ -117,6 +142,17 @@ export class PageFileBuilder {
     if (this.#writer) throw new TypeError('the page before has not been ended');
     await this.#passOver(block);
     await this.#write(bytes, nodes);
+  }
+
+  /**
+   * Leaves a block as one that was allocated and never written: zeros, for which nothing is written.
+   * @param block - as for {@link beginPage}
+   */
+  async skipBlock(block: number = this.#nextBlock): Promise<void> {
+    if (this.#writer) throw new TypeError('the page before has not been ended');
+    await this.#passOver(block);
+    this.#assertRoom();
+    this.#nextBlock++;
   }
 
   /**
@@ -154,6 +190,7 @@ export class PageFileBuilder {
       throw new PageStoreError('FILE_FULL', message, { file: this.#file.name, block });
     }
     for (; this.#nextBlock < block; this.#nextBlock++) {
+      this.#signal?.throwIfAborted();
       await this.#file.write(freedBlockHead(this.#freeListHead), fileOffset(this.#nextBlock));
       this.#freeListHead = encodeFreeLink(this.#nextBlock);
       this.#freeBlocks++;
@@ -162,13 +199,15 @@ export class PageFileBuilder {
 
   async #write(bytes: Uint8Array, nodes: number): Promise<void> {
     if (bytes.length !== BLOCK_BYTES) throw new RangeError(`a block has ${BLOCK_BYTES} bytes, not ${bytes.length}`);
-    if (this.#nextBlock >= MAX_BLOCKS) {
-      throw new PageStoreError('FILE_FULL', `the file has ${MAX_BLOCKS} blocks, the most there can be`, {
-        file: this.#file.name,
-      });
-    }
+    this.#assertRoom();
     await this.#file.write(bytes, fileOffset(this.#nextBlock));
     this.#nextBlock++;
     this.#nodes += nodes;
+  }
+
+  #assertRoom(): void {
+    if (this.#nextBlock < MAX_BLOCKS) return;
+    const message = `the file has ${MAX_BLOCKS} blocks, the most there can be`;
+    throw new PageStoreError('FILE_FULL', message, { file: this.#file.name });
   }
 }

@@ -1,11 +1,13 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
+import { FILE_HEADER } from '../format/file-header.ts';
 import { hex, type Problem } from '../format/invariants.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/page-v2.ts';
+import { formatUnderZeros, zeroedMagicProblem } from '../format/page-zeroed-magic.ts';
 import { firstPageError } from '../format/page-invariants.ts';
 import type { PageRef } from './page-ref.ts';
 
@@ -44,6 +46,22 @@ export async function readSoundPage(
   }
 }
 
+/**
+ * What is wrong with a block that begins with 8 zero bytes, where it is a page but for those; nothing where it may be a free
+ * block of another program.
+ */
+export async function zeroedPageProblem(
+  disk: DiskManager,
+  block: number,
+  bytes: Uint8Array,
+  scratch?: DirectoryScratch,
+): Promise<Problem | undefined> {
+  const format = disk.header.rootPointer === 0n ? formatUnderZeros(bytes, block, scratch) : undefined;
+  if (format === undefined) return undefined;
+  const free = await disk.freeBlocks();
+  return free.error || free.has(block) ? undefined : zeroedMagicProblem(block, format);
+}
+
 /** Whether the first eight bytes of a block could be the link of a free one. */
 function beginsWithLink(block: Uint8Array): boolean {
   return decodeFreeLink(new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true)) >= 0;
@@ -53,7 +71,7 @@ async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array):
   const detail = { file: disk.name, block, offset: fileOffset(block) };
   let isFree = isUnwritten(bytes);
   try {
-    isFree ||= await disk.isFree(block);
+    isFree ||= (await disk.freeBlocks()).has(block);
   } catch (error) {
     if (error instanceof PageStoreError) return error;
     throw error;
@@ -69,19 +87,34 @@ async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array):
 /**
  * Reads all pages, in the order of their blocks, past free blocks and those never written. A page is valid until
  * the next one is asked for: they share one buffer.
- * @throws {@link PageStoreError} as {@link readSoundPage}, at the first block that is damaged
+ * @param onLost - hears of a block that is past over, and is a page but for 8 zero bytes at its beginning
+ * @throws {@link PageStoreError} as {@link readSoundPage}, at the first block that is damaged or missing
  */
-export async function* soundPages(disk: DiskManager): AsyncGenerator<{ block: number; page: Page }> {
+export async function* soundPages(
+  disk: DiskManager,
+  onLost?: (problem: Problem) => void | Promise<void>,
+): AsyncGenerator<{ block: number; page: Page }> {
   const target = new Uint8Array(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
+  assertCounted(disk);
   const countedBlocks = disk.header.blockCount;
   for (let block = 1; block < countedBlocks; block++) {
     try {
       yield { block, page: await readSoundPage(disk, block, target, scratch) };
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
+      const problem = onLost && (await zeroedPageProblem(disk, block, target, scratch));
+      if (problem) await onLost?.(problem);
     }
   }
+}
+
+/** @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` where the header counts no blocks: the pages of such a file are not none, but unknown */
+export function assertCounted(disk: DiskManager): void {
+  if (disk.header.blockCount > 0) return;
+  const message = 'blockCount is 0, so no block is known to be part of the file';
+  const offset = FILE_HEADER.offsetOf('blockCount');
+  throw new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, { file: disk.name, block: 0, offset });
 }
 
 /** @throws {@link PageStoreError} `SLOT_RANGE` where the page has no such slot */

@@ -3,14 +3,18 @@ import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import { DirectoryScratch } from '../format/page-v2.ts';
 import { addPage, newStatistics, type PageStatistics } from '../format/statistics.ts';
-import { readSoundPage } from './page-reader.ts';
+import { assertCounted, readSoundPage } from './page-reader.ts';
 
-/** Reads all pages and counts. A damaged page is counted as such, and what is in it is not. */
+/**
+ * Reads all pages and counts. A damaged page is counted as such, and what is in it is not.
+ * @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE`, `IO`; the reason of `signal`
+ */
 export async function collectStatistics(
   disk: DiskManager,
   signal?: AbortSignal,
   onBlock?: (done: number, total: number) => Promise<void>,
 ): Promise<PageStatistics> {
+  assertCounted(disk);
   const statistics = newStatistics(disk.header.blockCount);
   const target = new Uint8Array(BLOCK_BYTES);
   const scratch = new DirectoryScratch();

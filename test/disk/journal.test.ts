@@ -13,9 +13,11 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { crc32 } from '../../src/bytes/checksum.ts';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { openBlockFile } from '../../src/disk/node-block-file.ts';
 import { decodeJournal, encodeJournal, JOURNAL_BYTES } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { planRepair } from '../../src/repair/repair-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { text } from '../support/nodes.ts';
@@ -150,6 +152,35 @@ describe('a journal', () => {
       expect(existsSync(other)).toBe(replace);
     }
     expect(existsSync(`${path}.journal`)).toBe(true);
+  });
+
+  test.each([
+    ['a block', JOURNAL_BYTES, 'APJL', 28],
+    ['patches', 36, 'APJP', 16],
+  ])('of %s and of a newer version is left alone, and the file with it', async (name, bytes, magic, checksumAt) => {
+    const { path } = await updatedFile(`newer journal ${name}`);
+    const journal = Buffer.alloc(bytes, 7);
+    journal.write(magic);
+    journal.writeUInt32LE(2, 4);
+    journal.writeUInt32LE(crc32(journal.subarray(0, checksumAt)), checksumAt);
+    writeFileSync(`${path}.journal`, journal);
+    const before = readFileSync(path);
+    const copy = new MemoryBlockFile(before);
+    await copy.journal.write(journal);
+    for (const open of [
+      async () => PageStore.open(path),
+      async () => PageStore.create(path, { replace: true }),
+      async () => planRepair(copy, { change: () => undefined, left: () => undefined }),
+    ]) {
+      await expect(open()).rejects.toMatchObject({ code: 'JOURNAL_MISMATCH' });
+      await expect(open()).rejects.toThrow('made by a newer version');
+    }
+    expect(readFileSync(`${path}.journal`).equals(journal)).toBe(true);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    const { findings } = await verifyAll(copy);
+    expect(findings.map(({ code, message }) => [code, message.includes('newer version')])).toEqual([
+      ['JOURNAL_MISMATCH', true],
+    ]);
   });
 
   test('of a file that was moved is not deleted by a new one of its name', async () => {

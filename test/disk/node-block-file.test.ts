@@ -14,6 +14,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { type Handle, NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
+import type { BlockFile } from '../../src/disk/block-file.ts';
 import { createBlockFile } from '../../src/disk/node-create.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { encodeFileHeader, newFileHeader } from '../../src/format/file-header.ts';
@@ -129,5 +130,42 @@ describe('creating a file', () => {
     await expect(createBlockFile(path, false, fill('x'))).rejects.toMatchObject({ detail: { errno: 'ENOENT' } });
     expect(existsSync(path)).toBe(false);
     chmodSync(folder, 0o755);
+  });
+});
+
+describe('a full disk', () => {
+  const full = async (): Promise<never> => {
+    throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  };
+  const handle: Handle = { stat: full, read: full, write: full, truncate: full, datasync: full, close: full };
+  const message = async (file: BlockFile): Promise<string> =>
+    file.write(text('x'), 0).then(
+      () => '',
+      (error: unknown) => (error as Error).message,
+    );
+
+  test('takes nothing from a file that has commits, and is no matter of commits elsewhere', async () => {
+    const journal = new MemoryJournal();
+    const made = new NodeBlockFile('made', handle, journal);
+    expect(await message(made)).toBe('write at byte 0: no space left on the device (ENOSPC)');
+    const kept = new NodeBlockFile('kept', handle, journal, undefined, true);
+    expect(await message(kept)).toBe(
+      'write at byte 0: no space left on the device; nothing that was acknowledged is lost (ENOSPC)',
+    );
+  });
+
+  test('can meet commits in a file that was opened to write, and in a new one once it has its name', async () => {
+    const path = join(folder, 'full-disk');
+    const states: boolean[] = [];
+    const noted = (file: BlockFile): void => void states.push((file as NodeBlockFile).hasCommits);
+    const file = await createBlockFile(path, false, async (filled) => noted(filled));
+    noted(file);
+    await file.close();
+    for (const access of ['read', 'write'] as const) {
+      const opened = await openBlockFile(path, access);
+      noted(opened);
+      await opened.close();
+    }
+    expect(states).toEqual([false, true, false, true]);
   });
 });

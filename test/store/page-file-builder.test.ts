@@ -117,4 +117,11 @@ describe('a file that is built from its first block to its last', () => {
     await expect(builder.beginPage('v1', 1)).rejects.toThrow(RangeError);
     await expect(builder.beginPage('v1', MAX_BLOCKS + 1)).rejects.toMatchObject({ code: 'FILE_FULL' });
   });
+
+  test('is given up between two blocks that are passed over', async () => {
+    const file = new MemoryBlockFile();
+    const builder = await PageFileBuilder.begin(file, AbortSignal.abort(new Error('given up')));
+    await expect(builder.finish(MAX_BLOCKS)).rejects.toThrow('given up');
+    expect(await file.size()).toBeLessThan(BLOCK_BYTES);
+  });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
 
 export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
 export const GOLDEN = join(FIXTURES, 'golden');
@@ -32,4 +32,12 @@ export function temporaryFolder(): string {
   const path = mkdtempSync(join(tmpdir(), 'artrie-pages-'));
   afterAll(() => rmSync(path, { recursive: true, force: true }));
   return path;
+}
+
+/** Expects two rows of bytes to be the same. For files: `toEqual` takes seconds for a block or two. */
+export function expectSameBytes(found: Uint8Array, expected: Uint8Array): void {
+  expect({ bytes: found.length, isSame: Buffer.compare(found, expected) === 0 }).toEqual({
+    bytes: expected.length,
+    isSame: true,
+  });
 }

@@ -6,8 +6,8 @@ import { verifyFile } from '../../../src/verify/verify-file.ts';
 import { blockOf, keyOf, type Ledger, refOf } from './ledger.ts';
 import { type Payload, payloadOf } from './payload.ts';
 
-/** What verify may say of a file that a killed writer has left: bytes that no commit covers. */
-const LEFT_BEHIND: ReadonlySet<string> = new Set(['BLOCKS_UNCOUNTED', 'FILE_SIZE']);
+/** What verify may say of a file that a killed writer has left: bytes that no commit covers, and an update that was cut off. */
+const LEFT_BEHIND: ReadonlySet<string> = new Set(['BLOCKS_UNCOUNTED', 'FILE_SIZE', 'JOURNAL_PENDING']);
 
 /** What was seen in a file. */
 export interface Seen {

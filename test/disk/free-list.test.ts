@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { BlockSet } from '../../src/disk/raw-blocks.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { collectStatistics } from '../../src/store/statistics.ts';
+import { makeNodes, text } from '../support/nodes.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+
+/** A file of empty pages, opened to write. */
+async function fileOf(pages: number): Promise<{ file: RecordingBlockFile; store: PageStore }> {
+  const file = new RecordingBlockFile();
+  const store = await PageStore.create(file);
+  if (pages > 1) await store.allocate(pages - 1, 'v1');
+  return { file, store };
+}
+
+/** How often `work` reads. */
+async function readsOf(file: RecordingBlockFile, work: () => Promise<unknown>): Promise<number> {
+  const before = file.count('read');
+  await work();
+  return file.count('read') - before;
+}
+
+async function freeFrom(store: PageStore, first: number, count: number): Promise<void> {
+  for (let block = first; block < first + count; block++) await store.free(block);
+}
+
+describe('the reads', () => {
+  test('of freeing many blocks are so many for each block, however many are free', async () => {
+    const { file, store } = await fileOf(61);
+    await freeFrom(store, 1, 20);
+    const few = await readsOf(file, () => freeFrom(store, 21, 20));
+    const many = await readsOf(file, () => freeFrom(store, 41, 20));
+    expect(few).toBeGreaterThan(0);
+    expect(many).toBe(few);
+  });
+
+  test.each([
+    ['counting what is in a file', (store: PageStore) => collectStatistics(store.disk)],
+    [
+      'reading all pages',
+      async (store: PageStore): Promise<void> => {
+        for await (const { page } of store.pages()) expect(page.directory.count).toBe(0);
+      },
+    ],
+  ])('of %s go with its blocks, and not with the square of the free ones', async (_, work) => {
+    const { file, store } = await fileOf(61);
+    await freeFrom(store, 1, 60);
+    await store.close();
+    const reader = await PageStore.open(file, { access: 'read' });
+    const reads = await readsOf(file, () => work(reader));
+    // Each block, and the link of each free one; the list ends in a block that begins with zeros.
+    expect(reads).toBe(61 + 60);
+  });
+});
+
+test('blocks freed and taken again, those added meanwhile as well, are told apart by who frees them', async () => {
+  const { store } = await fileOf(4);
+  await store.free(3);
+  await store.free(2);
+  expect(await store.allocate(2, 'v1')).toEqual([2, 3]);
+  await store.free(3);
+  await expect(store.free(3)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+  await store.free(2);
+  expect(await store.allocate(40, 'v1')).toHaveLength(40);
+  await store.free(42);
+  await expect(store.free(42)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+  const { blocks, error } = await store.disk.freeBlocks();
+  expect({ error, size: blocks.size, isFree: blocks.has(42) }).toEqual({ error: undefined, size: 1, isFree: true });
+});
+
+test('a reader that has read the list sees what a writer frees and takes since', async () => {
+  const { file, store } = await fileOf(6);
+  await store.appendMany(makeNodes(3, 5, 9));
+  await store.free(2);
+  await store.free(3);
+  const reader = await PageStore.open(file, { access: 'read' });
+  await expect(reader.readPage(3)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+  await store.free(5);
+  await store.free(4);
+  await expect(reader.readPage(4)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+  await expect(reader.readPage(5)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+  await store.allocate(3, 'v1');
+  await store.append(text('again'));
+  for (const block of [3, 4, 5]) expect((await reader.readPage(block)).format).toBe('v1');
+  await expect(reader.readPage(2)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+});
+
+test('a set of blocks grows with the ids in it, and forgets those that are taken out', () => {
+  const set = new BlockSet(3);
+  expect([set.add(100), set.add(100), set.add(0)]).toEqual([true, false, true]);
+  set.delete(100);
+  set.delete(100);
+  set.delete(5000);
+  expect([set.has(100), set.has(0), set.size]).toEqual([false, true, 1]);
+});

@@ -1,0 +1,58 @@
+import { chmodSync, existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { syncDirectory } from '../../src/disk/node-directory.ts';
+import { NodeUndoPlace } from '../../src/disk/node-undo-file.ts';
+import { temporaryFolder } from '../support/files.ts';
+
+vi.mock('../../src/disk/node-directory.ts', { spy: true });
+const folder = temporaryFolder();
+
+afterEach(() => {
+  vi.mocked(syncDirectory).mockReset();
+});
+
+function pageFile(name: string, mode: number): string {
+  const path = join(folder, name);
+  writeFileSync(path, 'pages');
+  chmodSync(path, mode);
+  return path;
+}
+
+test.each([0o600, 0o640, 0o666])(
+  'an undo file can be read by those who can read the page file: mode %o',
+  async (mode) => {
+    const path = pageFile(`mode ${mode}`, mode);
+    for (const name of [`${path}.undo`, `${path}.undo.1`]) {
+      const file = await new NodeUndoPlace(path).create();
+      await file.close();
+      expect(statSync(name).mode & 0o777).toBe(mode);
+    }
+  },
+);
+
+test.skipIf(!existsSync('/proc/self/fd'))(
+  'an undo file whose name does not reach the device is closed, and removed',
+  async () => {
+    const path = pageFile('not synced', 0o600);
+    const place = new NodeUndoPlace(path);
+    vi.mocked(syncDirectory).mockRejectedValueOnce(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    await expect(place.create()).rejects.toMatchObject({ code: 'IO', detail: { errno: 'ENOSPC' } });
+    expect(existsSync(`${path}.undo`)).toBe(true);
+    expect(openFiles()).not.toContain(`${path}.undo`);
+    await place.remove();
+    expect(existsSync(`${path}.undo`)).toBe(false);
+  },
+);
+
+/** The paths of the files that this process has open. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      // The listing's own handle is closed by now.
+      return [];
+    }
+  });
+}
