@@ -13,9 +13,9 @@ export interface VerifyOptions {
   readonly requireChecksums?: boolean;
   /** Makes a page that is not finalized an error. */
   readonly requireFinalized?: boolean;
-  /** Called after each block. */
+  /** Called after each block, or after some at once. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
-  /** Stops the check between two blocks: it rejects with the signal's reason. */
+  /** Stops the check between two blocks: it resolves all the same, with what was found so far. */
   readonly signal?: AbortSignal;
 }
 
@@ -32,6 +32,8 @@ export interface VerifySummary {
   readonly nodes: number;
   /** Whether a writer was at work: then what needs all blocks as of one moment (free list, counts) was not checked. */
   readonly changed: boolean;
+  /** Whether the signal has stopped it: then the blocks from `blocks` on were not read, and free list and counts not checked. */
+  readonly interrupted: boolean;
   readonly findings: Readonly<Record<Severity, number>>;
 }
 

@@ -1,14 +1,18 @@
 import { BlockSet } from '../disk/raw-blocks.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import type { Problem } from '../format/invariants.ts';
+import { headerPlace, type Problem } from '../format/invariants.ts';
 import { fileOffset } from '../format/layout.ts';
 import { decodeFreeLink } from '../format/pointer.ts';
 import { NO_LINK, type OtherBlocks } from './other-blocks.ts';
 
 /** What the free list says of the blocks that are no pages. */
-export interface FreeListResult {
+export interface FreeList {
+  /** The blocks that it leads to, as far as it can be followed. */
   readonly free: BlockSet;
+  /** What ends it before its end. */
   readonly problems: readonly Problem[];
+  /** Whether it can be followed to its end. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -16,7 +20,7 @@ export interface FreeListResult {
  * thing that is wrong with it, for nothing behind that is known.
  * @param blocks - blocks that were read
  */
-export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: number): FreeListResult {
+export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: number): FreeList {
   const free = new BlockSet(blocks);
   const problems: Problem[] = [];
   let block = decodeFreeLink(header.freeListHead);
@@ -25,14 +29,14 @@ export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: n
     const index = others.indexOf(block);
     if (index < 0) {
       problems.push(
-        linkProblem(from, String(block), 'a free block', `${origin(from)} to block ${block}, which is a page`),
+        linkProblem(from, `block ${block}`, 'a free block', `${origin(from)} to block ${block}, which is a page`),
       );
       break;
     }
     if (!free.add(block)) {
       const message = `the free list runs in a circle: ${origin(from)} to block ${block}, which is on it already`;
       problems.push({
-        ...linkProblem(from, String(block), 'a block not yet on the list', message),
+        ...linkProblem(from, `block ${block}`, 'a block not yet on the list', message),
         code: 'FREE_LIST_CYCLE',
       });
       break;
@@ -46,7 +50,24 @@ export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: n
       break;
     }
   }
-  return { free, problems };
+  return { free, problems, isWhole: problems.length === 0 && block === 0 };
+}
+
+/**
+ * Whether the free list can be made anew: not where the file has been cut, which may have the rest of it; nor where a link
+ * leads to a block behind those that the header counts, for then the count may be what is wrong.
+ * @param wholeBlocks - blocks that the file has
+ */
+export function isListKnown(
+  { blockCount, freeListHead }: FileHeader,
+  others: OtherBlocks,
+  wholeBlocks: number,
+): boolean {
+  if (blockCount === 0 || blockCount > wholeBlocks) return false;
+  const isBehind = (link: number): boolean => link >= blockCount && link < wholeBlocks;
+  if (isBehind(decodeFreeLink(freeListHead))) return false;
+  for (let index = 0; index < others.count; index++) if (isBehind(others.linkAt(index))) return false;
+  return true;
 }
 
 function origin(from: number): string {
@@ -54,8 +75,8 @@ function origin(from: number): string {
 }
 
 function linkProblem(from: number, found: string, expected: string, message: string): Problem {
-  const offset = from === 0 ? FREE_LIST_HEAD_OFFSET : fileOffset(from);
-  return { code: 'FREE_LIST_LINK', severity: 'error', block: from, offset, found, expected, message };
+  const place = from === 0 ? headerPlace('freeListHead') : { block: from, offset: fileOffset(from), bytes: LINK_BYTES };
+  return { code: 'FREE_LIST_LINK', severity: 'error', ...place, found, expected, message };
 }
 
-const FREE_LIST_HEAD_OFFSET = FILE_HEADER.offsetOf('freeListHead');
+const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');

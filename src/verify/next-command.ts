@@ -1,11 +1,71 @@
 import type { Problem } from '../format/invariants.ts';
 
-/** The command line that says more about a problem, or mends it, as a shell takes it. */
-export function nextCommand({ block = 0 }: Problem, file: string): string {
-  return `artrie-pages dump ${shellWord(file)} --block ${block}`;
+/** Says which command line to run next for a problem. @param file - as a shell takes it */
+export type NextStep = (problem: Problem, file: string) => string;
+
+/** Shows the block that the problem is in. */
+export const lookAtBlock: NextStep = ({ block = 0 }, file) => `artrie-pages dump ${file} --block ${block}`;
+
+/** Shows the bytes of the block that the problem is in. */
+export const lookAtBytes: NextStep = (problem, file) => `${lookAtBlock(problem, file)} --hex`;
+
+/** Shows a row for each block. */
+export const lookAtBlocks: NextStep = (_, file) => `artrie-pages dump ${file}`;
+
+/** Shows what can be derived again without guessing; where nothing can, that is not the step to take. */
+export const repair: NextStep = (problem, file) =>
+  problem.isBeyondRepair === true ? recover(problem, file) : `artrie-pages repair --dry-run ${file}`;
+
+/** The same, with new checksums for nodes that nobody has checked: only on request. */
+export const repairStale: NextStep = (_, file) => `artrie-pages repair --dry-run --stale-checksums ${file}`;
+
+/** The same, with a bit that explains a wrong checksum, but may not be what is wrong. */
+export const repairLikely: NextStep = (_, file) => `artrie-pages repair --dry-run --likely-bits ${file}`;
+
+/** Writes all that can still be read to a new file. */
+export const recover: NextStep = (_, file) => `artrie-pages recover ${file} ${recovered(file)}`;
+
+/** Gives pages what they lack: checksums, and the seal. */
+export const finalize: NextStep = (_, file) => `artrie-pages finalize ${file}`;
+
+/** Where one bit explains the problem, it can be put right; else it takes another step. */
+export const repairOr =
+  (otherwise: NextStep): NextStep =>
+  (problem, file) =>
+    (problem.flippedBit && problem.isBeyondRepair !== true ? repair : otherwise)(problem, file);
+
+/** Another step for what cannot be mended. */
+export const ifBeyondRepair =
+  (step: NextStep, otherwise: NextStep): NextStep =>
+  (problem, file) =>
+    (problem.isBeyondRepair === true ? step : otherwise)(problem, file);
+
+/** One step for what is an error, another for what is less. */
+export const ifError =
+  (step: NextStep, otherwise: NextStep): NextStep =>
+  (problem, file) =>
+    (problem.severity === 'error' ? step : otherwise)(problem, file);
+
+/** Name of the file that recovery writes, beside the damaged one. @param file - as a shell takes it */
+function recovered(file: string): string {
+  return file.endsWith("'") ? `${file.slice(0, -1)}.recovered'` : `${file}.recovered`;
 }
 
-/** A word as a POSIX shell takes it: quoted only where it has to be. */
+/** The name of a file as a POSIX shell and a command line take it: quoted where it has to be, and never an option. */
+export function shellFile(name: string): string {
+  return shellWord(name.startsWith('-') ? `./${name}` : name);
+}
+
+/** What would break a line, or not show in it. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+
+/** A word as a POSIX shell takes it, in one line: quoted only where it has to be. */
 export function shellWord(text: string): string {
+  if (UNPRINTABLE.test(text)) return `$'${text.replace(/[\p{Cc}\p{Zl}\p{Zp}'\\]/gu, octal)}'`;
   return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** The bytes of a character as they are written in `$'...'`. */
+function octal(character: string): string {
+  return Array.from(Buffer.from(character), (byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }

@@ -1,8 +1,20 @@
+import type { PageFormat } from '../format/page-header.ts';
+
 /** The link of a block whose first eight bytes are no link. */
 export const NO_LINK = 0xffff_ffff;
 
 /** Stands for the link of a block that is zero throughout. */
-const BLANK = 0xffff_fffe;
+export const BLANK = 0xffff_fffe;
+
+/** Stands for the link of a block that is a page but for its magic. */
+export const LOST_PAGE = 0xffff_fffd;
+
+/** Stands for the link of a block that is a page but for its magic, which is zero: or a free block, where the list leads to it. */
+export const ZEROED_V1 = 0xffff_fffc;
+export const ZEROED_V2 = 0xffff_fffb;
+
+/** Stands for the link of a block that was such a page and has its magic again. */
+const MENDED = 0xffff_fffa;
 
 /**
  * The blocks that are no pages, with the link that each begins with: what the free list is checked against
@@ -17,14 +29,14 @@ export class OtherBlocks {
     return this.#count;
   }
 
-  /** Blocks are added in ascending order of their ids. @param link - a block id, 0 for the end, or NO_LINK */
-  add(id: number, link: number, blank: boolean): void {
+  /** Blocks are added in ascending order of their ids. @param link - a block id, 0 for the end, NO_LINK, or what stands for one */
+  add(id: number, link: number): void {
     if (this.#count === this.#ids.length) {
       this.#ids = doubled(this.#ids);
       this.#links = doubled(this.#links);
     }
     this.#ids[this.#count] = id;
-    this.#links[this.#count] = blank ? BLANK : link;
+    this.#links[this.#count] = link;
     this.#count++;
   }
 
@@ -34,7 +46,29 @@ export class OtherBlocks {
 
   linkAt(index: number): number {
     const link = this.#links[index] as number; // 0 <= index < count, by contract
-    return link === BLANK ? 0 : link;
+    if (link === LOST_PAGE) return NO_LINK;
+    return link < MENDED || link === NO_LINK ? link : 0;
+  }
+
+  /** Whether the block is a page but for its magic. */
+  isLostPage(index: number): boolean {
+    return this.#links[index] === LOST_PAGE;
+  }
+
+  /** The format of the page that the block is but for 8 zero bytes at its beginning, if it is one. */
+  zeroedFormatAt(index: number): PageFormat | undefined {
+    const link = this.#links[index];
+    if (link === ZEROED_V1) return 'v1';
+    return link === ZEROED_V2 ? 'v2' : undefined;
+  }
+
+  /** Notes that a block has the magic of a page again. */
+  setMended(index: number): void {
+    this.#links[index] = MENDED;
+  }
+
+  isMended(index: number): boolean {
+    return this.#links[index] === MENDED;
   }
 
   /** Whether every byte of the block is zero. */

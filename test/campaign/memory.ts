@@ -1,10 +1,13 @@
-// How much memory `append` of a 2 GiB stream and `verify` of a file of more than 2 GiB add to an idle Node.
+// How much memory `append` of a 2 GiB stream and `verify` of files of more than 2 GiB, with one thread and with two,
+// add to an idle Node.
 // Measured as ru_maxrss, which each process tells of itself when it ends. Run: npm run campaign:memory
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { idlePeak, lines, toolPeak } from '../support/memory.ts';
+import { writeSparseFile } from '../support/sparse-file.ts';
 
 const LIMIT = 32 * 2 ** 20;
 const GIB = 2 ** 30;
@@ -24,6 +27,14 @@ try {
     check(`stat of the same`, (await toolPeak(['stat', file])) - idle);
     check(`read --all of the same`, (await toolPeak(['read', '--all', file])) - idle);
     rmSync(file);
+  }
+  const sparse = join(folder, 'sparse');
+  writeSparseFile(sparse, (4 * GIB) / BLOCK_BYTES, (1.5 * GIB) / BLOCK_BYTES);
+  for (const jobs of ['1', '2']) {
+    const started = performance.now();
+    const peak = await toolPeak(['verify', '--jobs', jobs, sparse]);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    check(`verify of 4 GiB, 1.5 GiB of them pages, ${jobs} thread(s), ${seconds} s`, peak - idle);
   }
 } finally {
   rmSync(folder, { recursive: true });

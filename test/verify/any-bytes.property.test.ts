@@ -14,7 +14,7 @@ import { smallFile } from '../support/damage.ts';
 import { random } from '../support/nodes.ts';
 import { verifyAll } from '../support/verify.ts';
 
-const good = { v1: await smallFile('v1', false, 300), v2: await smallFile('v2', false, 300) };
+const good = { v1: await smallFile('v1', false, 100), v2: await smallFile('v2', false, 100) };
 
 /** Runs all that looks at a page, to its end. */
 function lookAt(page: Page): void {
@@ -63,7 +63,7 @@ describe('whatever the bytes', () => {
           expect((await raw.freeBlocks()).size).toBeLessThanOrEqual(1);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 

@@ -80,12 +80,12 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   [
     'a free list that begins outside',
     withHeader(free, { freeListHead: 99n << 40n }),
-    ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'info BLOCK_UNWRITTEN 3', 'error BLOCK_UNKNOWN 4'],
+    ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   [
     'a free list that begins with a number that is no link',
     withHeader(free, { freeListHead: 3n }),
-    ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'info BLOCK_UNWRITTEN 3', 'error BLOCK_UNKNOWN 4'],
+    ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   [
     'a free list that leads to a page',
@@ -95,7 +95,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   [
     'a free list that leads out of the file',
     setLink(free, 2, 50n << 40n),
-    ['error FREE_LIST_LINK 2', 'info BLOCK_UNWRITTEN 3', 'error BLOCK_UNKNOWN 4'],
+    ['error FREE_LIST_LINK 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   ['a free list in a circle', setLink(free, 3, 2n << 40n), ['error FREE_LIST_CYCLE 3']],
   ['a free block that is its own successor', setLink(free, 3, 3n << 40n), ['error FREE_LIST_CYCLE 3']],
@@ -107,17 +107,17 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   [
     'a page that lost its first bytes',
     damaged(v1, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 512)),
-    ['warning BLOCK_UNWRITTEN 1', 'warning ENTRY_COUNT 0'],
+    ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
   [
     'a block that is nothing',
-    damaged(v1, (copy) => copy.fill(7, BLOCK_BYTES, BLOCK_BYTES + 8)),
+    damaged(v1, (copy) => copy.fill(7, BLOCK_BYTES, BLOCK_BYTES + 16)),
     ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
   [
     'a block of zeros',
     damaged(v1, (copy) => copy.fill(0, BLOCK_BYTES)),
-    ['info BLOCK_UNWRITTEN 1', 'warning ENTRY_COUNT 0'],
+    ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
   [
     'a page version',

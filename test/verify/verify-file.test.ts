@@ -45,3 +45,20 @@ test('a file that is no page file is told apart from a damaged one', async () =>
     await expect(verifyAll(bytes)).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
   }
 });
+
+test('a search behind a count that is far too low ends when it is interrupted, and block 0 is told of', async () => {
+  const bytes = new Uint8Array(30 * BLOCK_BYTES);
+  bytes.set(await fileWithFreeList());
+  bytes[40]! ^= 1;
+  const controller = new AbortController();
+  const file = new RecordingBlockFile(bytes);
+  file.failOn = (step): undefined => {
+    if (step.kind === 'read' && step.position === fileOffset(10)) controller.abort();
+  };
+  const findings: Finding[] = [];
+  const summary = await verifyFile(file, (finding) => void findings.push(finding), { signal: controller.signal });
+  expect(summary).toMatchObject({ interrupted: true, blocks: 1 });
+  expect(brief(findings)).toContain('error FILE_HEADER_CHECKSUM 0');
+  const reads = file.operations.filter((step) => step.kind === 'read');
+  expect(Math.max(...reads.map(({ position }) => position))).toBe(fileOffset(10));
+});
