@@ -4,13 +4,21 @@ import { main } from './main.ts';
 import { StandardInput, standardInputBytes } from './stdin.ts';
 import { StreamOutput } from './stream-output.ts';
 
+/** A signal that comes so soon after another is the same one: npx and timeout pass on what the terminal has sent already. */
+const SAME_SIGNAL_MS = 500;
+
 /** Runs the command line of this process, and ends it. */
 export async function runProcess(): Promise<never> {
   const interruption = new AbortController();
+  let interruptedAt = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       // Who asks twice does not want to wait for the commit under way; what was acknowledged stays.
-      if (interruption.signal.aborted) process.exit(EXIT.interrupted);
+      if (interruption.signal.aborted) {
+        if (performance.now() - interruptedAt > SAME_SIGNAL_MS) process.exit(EXIT.interrupted);
+        return;
+      }
+      interruptedAt = performance.now();
       interruption.abort(new Interrupted(signal));
     });
   }

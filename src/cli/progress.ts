@@ -1,5 +1,6 @@
 import { plural } from '../report/text.ts';
 import type { Context } from './context.ts';
+import { oneLine } from './one-line.ts';
 
 const FIRST_AFTER_MS = 1000;
 const BAR_CHARACTERS = 24;
@@ -7,7 +8,7 @@ const BAR_CHARACTERS = 24;
 /** Tells stderr how far a long piece of work has come: a bar on a terminal, a line now and then elsewhere. */
 export class Progress {
   readonly #context: Context;
-  readonly #what: string;
+  readonly #what: () => string;
   readonly #unit: (amount: number) => string;
   readonly #quiet: boolean;
   readonly #began = performance.now();
@@ -15,10 +16,13 @@ export class Progress {
   #nextAt: number;
   #drawn = false;
 
-  /** @param unit - writes an amount, such as bytes or blocks, for people */
-  constructor(context: Context, what: string, unit: (amount: number) => string, quiet: boolean) {
+  /**
+   * @param what - what is at work, or a function that says what is by now
+   * @param unit - writes an amount, such as bytes or blocks, for people
+   */
+  constructor(context: Context, what: string | (() => string), unit: (amount: number) => string, quiet: boolean) {
     this.#context = context;
-    this.#what = what;
+    this.#what = typeof what === 'string' ? () => what : what;
     this.#unit = unit;
     this.#quiet = quiet;
     this.#everyMs = context.stderr.isTerminal ? 100 : 5000;
@@ -32,7 +36,7 @@ export class Progress {
     if (now < this.#nextAt) return;
     this.#nextAt = now + this.#everyMs;
     const seconds = (now - this.#began) / 1000;
-    const line = `${this.#what}: ${this.#text(done, total, seconds)}`;
+    const line = `${oneLine(this.#what())}: ${this.#text(done, total, seconds)}`;
     const { stderr } = this.#context;
     await stderr.write(stderr.isTerminal ? `\r\u001b[K${line}` : `${line}\n`);
     await stderr.flush();
@@ -44,11 +48,12 @@ export class Progress {
     try {
       return await work();
     } finally {
-      await this.#clear();
+      await this.clear();
     }
   }
 
-  async #clear(): Promise<void> {
+  /** Takes the bar away until the next update. */
+  async clear(): Promise<void> {
     if (!this.#drawn) return;
     await this.#context.stderr.write('\r\u001b[K');
     await this.#context.stderr.flush();

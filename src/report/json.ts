@@ -1,4 +1,5 @@
-import type { Finding, VerifySummary } from '../verify/finding.ts';
+import type { Finding } from '../verify/finding.ts';
+import type { Reporter, ReportOutput } from './reporter.ts';
 
 /** Version of the fields of every JSON line. Within a version fields are added, and none is taken away or changed. */
 export const SCHEMA_VERSION = 1;
@@ -11,13 +12,19 @@ export function jsonLine(type: string, fields: object): string {
 const bigintAsString = (_key: string, value: unknown): unknown =>
   typeof value === 'bigint' ? value.toString() : value;
 
-/** One finding as a JSON line. */
-export function findingJson(finding: Finding): string {
-  const { code, severity, file, block, slot, offset, message, found, expected } = finding;
-  return jsonLine('finding', { code, severity, file, block, slot, offset, message, found, expected });
+/** A report for programs: JSON Lines, the last of which is the summary. */
+export function jsonReporter(output: ReportOutput): Reporter {
+  return {
+    begin: async () => undefined,
+    finding: (finding) => output.write(findingLine(finding)),
+    file: (summary) => output.write(jsonLine('file', summary)),
+    error: ({ code, message, detail }, file) => output.write(jsonLine('error', { code, message, ...detail, file })),
+    end: (totals) => output.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals })),
+  };
 }
 
-/** The summary of one file as a JSON line. */
-export function fileSummaryJson(summary: VerifySummary): string {
-  return jsonLine('file', summary);
+function findingLine(finding: Finding): string {
+  const { code, severity, file, block, slot, offset, message, found, expected, bytes, flippedBit, next } = finding;
+  const where = { block, slot, offset };
+  return jsonLine('finding', { code, severity, file, ...where, message, found, expected, bytes, flippedBit, next });
 }

@@ -1,28 +1,69 @@
 import { grouped } from '../bytes/decimal.ts';
-import type { Finding, VerifySummary } from '../verify/finding.ts';
+import type { Finding } from '../verify/finding.ts';
+import { oneLine } from './one-line.ts';
+import { detailLines, type FileSummary, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import type { Style } from './style.ts';
 
-/** One finding as a line: place, severity, code, and what is wrong. */
-export function findingText(finding: Finding, style: Style): string {
-  const { file, block, slot, offset, severity, code, message } = finding;
-  const ref = slot === undefined ? `${block ?? 0}` : `${block ?? 0}:${slot}`;
-  return `${file}: ${style[severity](severity)} ${code} at block ${ref}, byte ${offset}: ${message}\n`;
+export interface TextOptions {
+  readonly style: Style;
+  /** Whether a file that cannot be read is told of in the report; not where it is told beside it. */
+  readonly withErrors: boolean;
+}
+
+/**
+ * A report for people, and for grep: each finding begins a line with its file, what more there is to say of it is
+ * indented below. The command to run next is said once for findings in a row that share it.
+ */
+export function textReporter(output: ReportOutput, { style, withErrors }: TextOptions): Reporter {
+  let next = '';
+  return {
+    begin: async () => undefined,
+    async finding(finding) {
+      let text = findingLine(finding, style);
+      if (finding.severity !== 'info') {
+        for (const line of detailLines(finding)) text += `  ${oneLine(line)}\n`;
+        if (finding.next !== next) text += style.faint(`  next: ${oneLine(finding.next)}`) + '\n';
+        ({ next } = finding);
+      }
+      await output.write(text);
+    },
+    async file(summary) {
+      next = '';
+      await output.write(summaryLine(summary, style));
+    },
+    async error({ message }, file) {
+      next = '';
+      if (withErrors) await output.write(`${oneLine(`${file}: unreadable: ${message}`)}\n`);
+    },
+    async end({ interrupted, unchecked }) {
+      if (interrupted && unchecked > 0) await output.write(`interrupted: ${plural(unchecked, 'file')} not checked\n`);
+    },
+  };
+}
+
+/** One finding as a line: file, severity, code, place, and what is wrong. */
+export function findingLine(finding: Finding, style: Style): string {
+  const { file, severity, code, message } = finding;
+  return `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(message)}\n`;
 }
 
 /** What was looked at and what came of it, as a line. */
-export function summaryText(summary: VerifySummary, style: Style): string {
-  const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks } = summary;
+function summaryLine(summary: FileSummary, style: Style): string {
+  const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks, interrupted } = summary;
   const counts = [plural(findings.error, 'error'), plural(findings.warning, 'warning'), `${findings.info} info`].join(
     ', ',
   );
-  const verdict = findings.error > 0 ? style.error('damaged') : findings.warning > 0 ? style.warning('doubtful') : 'ok';
+  const sound = interrupted ? style.warning('unfinished') : 'ok';
+  const verdict =
+    findings.error > 0 ? style.error('damaged') : findings.warning > 0 ? style.warning('doubtful') : sound;
   const rest = [
     plural(nodes, 'node'),
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
     ...(unwrittenBlocks > 0 ? [plural(unwrittenBlocks, 'block') + ' never written'] : []),
   ].join(', ');
   const changed = summary.changed ? '; a writer was at work: free list and counts were not checked' : '';
-  return `${file}: ${verdict} (${counts}); ${plural(blocks, 'block')}, ${plural(pages, 'page')}, ${rest}${changed}\n`;
+  const ended = interrupted ? '; interrupted: the blocks behind these were not checked' : '';
+  return `${oneLine(file)}: ${verdict} (${counts}); ${plural(blocks, 'block')}, ${plural(pages, 'page')}, ${rest}${changed}${ended}\n`;
 }
 
 /** `1 page`, `2 pages`. */

@@ -1,0 +1,179 @@
+import type { Finding } from '../verify/finding.ts';
+import { RULES } from '../verify/rules.ts';
+import { oneLine } from './one-line.ts';
+import {
+  detailLines,
+  type FileSummary,
+  placeText,
+  type Reporter,
+  type ReportOutput,
+  type Severity,
+} from './reporter.ts';
+import { plural } from './text.ts';
+import { xmlAttribute, xmlText } from './xml.ts';
+
+export interface JunitOptions {
+  /** Findings below this do not fail their test case. */
+  readonly failOn: Severity;
+  /** Whether it was asked that pages are finalized; else the test case of that rule is skipped. */
+  readonly requireFinalized: boolean;
+}
+
+/** So many findings of a test case are told in full: a suite is in memory until it is complete. */
+const MAX_TEXTS = 100;
+const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
+
+const SUMMARY: ReadonlyMap<string, string> = new Map(RULES.map(({ id, summary }) => [id, summary]));
+
+/** Rules that need all blocks as of one moment. */
+const NOT_WHILE_WRITTEN: ReadonlySet<string> = new Set([
+  'FREE_LIST_LINK',
+  'FREE_LIST_CYCLE',
+  'BLOCK_UNKNOWN',
+  'BLOCK_UNWRITTEN',
+  'ENTRY_COUNT',
+]);
+
+/** Findings of one rule in one file. */
+class Texts {
+  readonly #texts: string[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(finding: Finding): void {
+    this.#count++;
+    if (this.#texts.length < MAX_TEXTS) this.#texts.push(findingText(finding));
+  }
+
+  /** The first lines of all, and how many more there are. */
+  get text(): string {
+    const more = this.#count - this.#texts.length;
+    return [...this.#texts, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+  }
+}
+
+/** The findings of one file, by the ids of their rules. */
+class Suite {
+  readonly #failures = new Map<string, Texts>();
+  readonly #notes = new Map<string, Texts>();
+
+  add(finding: Finding, failOn: Severity): void {
+    const group = RANK[finding.severity] >= RANK[failOn] ? this.#failures : this.#notes;
+    let texts = group.get(finding.code);
+    if (texts === undefined) group.set(finding.code, (texts = new Texts()));
+    texts.add(finding);
+  }
+
+  /**
+   * The test cases, one for each rule.
+   * @param skipped - why a rule that found nothing was not checked to the end; undefined where it was
+   */
+  *cases(file: string, skipped: (id: string) => string | undefined): Generator<TestCase> {
+    for (const id of new Set([...RULES.map((rule) => rule.id), ...this.#failures.keys(), ...this.#notes.keys()])) {
+      const failures = this.#failures.get(id);
+      const notes = this.#notes.get(id);
+      let body = '';
+      let outcome: Outcome = 'passed';
+      if (failures) {
+        outcome = 'failed';
+        const message = `${plural(failures.count, 'finding')}: ${SUMMARY.get(id) ?? id}`;
+        body += `<failure${xmlAttribute('type', id)}${xmlAttribute('message', message)}>${xmlText(failures.text)}</failure>`;
+      } else {
+        const reason = notes ? undefined : skipped(id);
+        if (reason !== undefined) {
+          outcome = 'skipped';
+          body += `<skipped${xmlAttribute('message', reason)}/>`;
+        }
+      }
+      if (notes) body += `<system-out>${xmlText(notes.text)}</system-out>`;
+      yield { file, name: id, outcome, body };
+    }
+  }
+
+  /** The test cases of the rules that found something. */
+  *found(file: string): Generator<TestCase> {
+    for (const each of this.cases(file, () => '')) if (each.outcome !== 'skipped') yield each;
+  }
+}
+
+type Outcome = 'passed' | 'failed' | 'skipped' | 'error';
+
+interface TestCase {
+  readonly file: string;
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly body: string;
+}
+
+/**
+ * A report in the form of JUnit: a suite for each file, and in it a test case for each rule, so that what passed is
+ * told as well. A file is in memory until it is done, with at most {@link MAX_TEXTS} texts for each rule.
+ */
+export function junitReporter(output: ReportOutput, { failOn, requireFinalized }: JunitOptions): Reporter {
+  let suite = new Suite();
+  const finish = async (name: string, cases: Iterable<TestCase>): Promise<void> => {
+    suite = new Suite();
+    await output.write(suiteXml(name, [...cases]));
+  };
+  return {
+    begin: () => output.write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="artrie-pages verify">\n'),
+    finding: async (finding) => suite.add(finding, failOn),
+    file: (summary) =>
+      finish(
+        summary.file,
+        suite.cases(summary.file, (id) => whyNotChecked(id, summary, requireFinalized)),
+      ),
+    error: ({ code, message }, file) =>
+      finish(file, [...suite.found(file), errorCase(file, 'readable', code, message)]),
+    async end({ interrupted, unchecked }) {
+      if (interrupted) {
+        const message = `interrupted: ${unchecked === 0 ? 'a file was not checked to its end' : `${plural(unchecked, 'file')} not checked`}`;
+        const name = 'artrie-pages verify';
+        await finish(name, [errorCase(name, 'all files are checked', 'interrupted', message)]);
+      }
+      await output.write('</testsuites>\n');
+    },
+  };
+}
+
+/** Why a rule that found nothing cannot be said to hold. */
+function whyNotChecked(
+  id: string,
+  { interrupted, changed }: FileSummary,
+  requireFinalized: boolean,
+): string | undefined {
+  if (id === 'PAGE_NOT_FINALIZED' && !requireFinalized) return 'only with --require-finalized';
+  if (interrupted) return 'interrupted before the last block';
+  if (changed && NOT_WHILE_WRITTEN.has(id)) return 'a writer was at work';
+  return undefined;
+}
+
+function errorCase(file: string, name: string, type: string, message: string): TestCase {
+  const text = oneLine(message);
+  const body = `<error${xmlAttribute('type', type)}${xmlAttribute('message', text)}>${xmlText(`${oneLine(file)}: ${text}`)}</error>`;
+  return { file, name, outcome: 'error', body };
+}
+
+function suiteXml(name: string, cases: readonly TestCase[]): string {
+  const count = (outcome: Outcome): number => cases.filter((each) => each.outcome === outcome).length;
+  const totals =
+    xmlAttribute('tests', cases.length) +
+    xmlAttribute('failures', count('failed')) +
+    xmlAttribute('errors', count('error')) +
+    xmlAttribute('skipped', count('skipped'));
+  return `  <testsuite${xmlAttribute('name', name)}${totals}>\n${cases.map(caseXml).join('')}  </testsuite>\n`;
+}
+
+function caseXml({ file, name, body }: TestCase): string {
+  const attributes = xmlAttribute('name', name) + xmlAttribute('classname', file);
+  return body === '' ? `    <testcase${attributes}/>\n` : `    <testcase${attributes}>${body}</testcase>\n`;
+}
+
+function findingText(finding: Finding): string {
+  const first = `${finding.file}: ${finding.severity} ${finding.code} at ${placeText(finding)}: ${finding.message}`;
+  const rest = [...detailLines(finding), `next: ${finding.next}`].map((line) => `  ${oneLine(line)}`);
+  return [oneLine(first), ...rest].join('\n');
+}

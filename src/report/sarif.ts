@@ -1,0 +1,108 @@
+import { fnv1a64 } from '../bytes/checksum.ts';
+import type { Finding } from '../verify/finding.ts';
+import { RULES } from '../verify/rules.ts';
+import { oneLine } from './one-line.ts';
+import { detailLines, placeText, type Reporter, type ReportOutput, type Severity, type Tool } from './reporter.ts';
+import { plural } from './text.ts';
+import { fileUri } from './uri.ts';
+
+export interface SarifOptions {
+  readonly tool: Tool;
+  /** Whether paths are those of Windows. */
+  readonly windows: boolean;
+}
+
+const SCHEMA = 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
+const LEVEL: Readonly<Record<Severity, string>> = { info: 'note', warning: 'warning', error: 'error' };
+const RULE_INDEX: ReadonlyMap<string, number> = new Map(RULES.map(({ id }, index) => [id, index]));
+
+/**
+ * A report in SARIF 2.1.0, as one run. Results are written as they come. What is kept until the end is a line for
+ * each file: its address and size, or why it could not be read.
+ */
+export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOptions): Reporter {
+  const artifacts: object[] = [];
+  const notifications: object[] = [];
+  let separator = '';
+  const location = (file: string): object => ({ uri: fileUri(file, windows) });
+  const notify = (id: string, text: string, file: string | undefined): void => {
+    const locations =
+      file === undefined ? {} : { locations: [{ physicalLocation: { artifactLocation: location(file) } }] };
+    notifications.push({ descriptor: { id }, level: 'error', message: { text }, ...locations });
+  };
+  return {
+    async begin() {
+      const head = JSON.stringify({ $schema: SCHEMA, version: '2.1.0' }).slice(0, -1);
+      await output.write(`${head},"runs":[{"tool":${JSON.stringify({ driver: driver(tool) })},"results":[`);
+    },
+    async finding(finding) {
+      await output.write(`${separator}\n${JSON.stringify(result(finding, fileUri(finding.file, windows)))}`);
+      separator = ',';
+    },
+    async file({ file, bytes, interrupted }) {
+      artifacts.push({ location: location(file), length: bytes, roles: ['analysisTarget'] });
+      if (interrupted) notify('interrupted', `${oneLine(file)}: the check was ended before the last block`, file);
+    },
+    async error({ code, message }, file) {
+      notify(code, oneLine(`${file}: ${message}`), file);
+    },
+    async end({ exit, interrupted, unchecked }) {
+      if (interrupted && unchecked > 0) notify('interrupted', `${plural(unchecked, 'file')} not checked`, undefined);
+      // Findings are what a successful run is for; a file that was not checked is not.
+      const invocation = {
+        executionSuccessful: notifications.length === 0,
+        exitCode: exit,
+        toolExecutionNotifications: notifications,
+      };
+      const tail = JSON.stringify({ artifacts, invocations: [invocation], columnKind: 'utf16CodeUnits' }).slice(1);
+      await output.write(`\n],${tail}]}\n`);
+    },
+  };
+}
+
+function driver({ name, version, home, findingPages }: Tool): object {
+  const rules = RULES.map(({ id, severity, summary }) => {
+    const text = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+    const helpUri = `${findingPages}/${id}.md`;
+    return {
+      id,
+      shortDescription: { text },
+      fullDescription: { text },
+      defaultConfiguration: { level: LEVEL[severity] },
+      helpUri,
+      help: {
+        text: `What it means, how it comes about and what to do: ${helpUri}`,
+        markdown: `[What it means, how it comes about and what to do](${helpUri})`,
+      },
+    };
+  });
+  return { name, version, semanticVersion: version, informationUri: home, rules };
+}
+
+function result(finding: Finding, uri: string): object {
+  const { code, severity, message, block = 0, slot, offset, bytes, found, expected, flippedBit, next } = finding;
+  const ruleIndex = RULE_INDEX.get(code);
+  const text = [`${placeText(finding)}: ${message}`, ...detailLines(finding), `next: ${next}`].map(oneLine).join('\n');
+  // A page file has no lines. Line 1 is there because code scanning shows no result without a line.
+  const region = { startLine: 1, byteOffset: offset, ...(bytes === undefined ? {} : { byteLength: bytes }) };
+  const name = slot === undefined ? String(block) : `${block}:${slot}`;
+  // Not of the message: it holds values, and the same damage is to be the same result when a value has changed.
+  const fingerprint = fnv1a64(Buffer.from([code, uri, name, offset].join('\n')))
+    .toString(16)
+    .padStart(16, '0');
+  return {
+    ruleId: code,
+    ...(ruleIndex === undefined ? {} : { ruleIndex }),
+    level: LEVEL[severity],
+    message: { text },
+    locations: [
+      {
+        physicalLocation: { artifactLocation: { uri }, region },
+        logicalLocations: [{ name, kind: slot === undefined ? 'block' : 'slot' }],
+      },
+    ],
+    // The second one is what code scanning goes by; left to itself it takes the hash of line 1, the same for all.
+    partialFingerprints: { 'artriePagesFinding/v1': fingerprint, primaryLocationLineHash: `${fingerprint}:1` },
+    properties: { found, expected, flippedBit, next },
+  };
+}
