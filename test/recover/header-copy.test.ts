@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { damaged, smallFile } from '../support/damage.ts';
+import { makeNodes } from '../support/nodes.ts';
+import { recoverAll } from '../support/recover.ts';
+
+const good = await smallFile('v1', false, 50);
+
+const RECORDS = [4096, 8192] as const;
+const COPY = 12_288;
+const lost = (copy: Uint8Array): Uint8Array => copy.fill(0, 0, 82);
+
+/** A file that has grown to two pages with its last commit, and was closed. */
+async function grownFile(): Promise<Uint8Array> {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file);
+  await store.appendMany(makeNodes(20, 5, 20));
+  await store.allocate(1, 'v1');
+  await store.close();
+  return file.bytes.slice();
+}
+
+describe('with the header and the last commit record lost', () => {
+  const withoutLast = (copy: Uint8Array): Uint8Array => {
+    const last = RECORDS.toSorted((a, b) => copy[b + 8]! - copy[a + 8]!)[0]!;
+    return copy.fill(0xee, last, last + 172);
+  };
+
+  test('the header copy is taken where it is newer than the record that is left', async () => {
+    const { summary, errors } = await recoverAll(damaged(await grownFile(), (copy) => withoutLast(lost(copy))));
+    expect(errors).toEqual([]);
+    expect(summary).toMatchObject({ header: 'header copy', blocks: 3, isWhole: true });
+    expect(summary.slots).toMatchObject({ sound: 20, doubtful: 0, lost: 0 });
+  });
+
+  test('and no copy, a page behind the blocks that are counted is what its checksum says', async () => {
+    const bytes = damaged(await grownFile(), (copy) => {
+      withoutLast(lost(copy));
+      copy.fill(0, COPY, COPY + 86);
+      copy.set(copy.slice(BLOCK_BYTES, 2 * BLOCK_BYTES), fileOffset(2));
+    });
+    const { summary, blocks } = await recoverAll(bytes);
+    expect(summary).toMatchObject({ header: 'commit record', blocks: 3, isWhole: true });
+    expect(summary.slots).toMatchObject({ sound: 40, doubtful: 0 });
+    expect(blocks[2]?.note).toBe('behind the blocks that the commit record counts');
+  });
+});
+
+test('a record is taken before a copy that is older', async () => {
+  const file = new MemoryBlockFile(await grownFile());
+  const copy = file.bytes.slice(COPY, COPY + 86);
+  const store = await PageStore.open(file);
+  await store.appendMany(makeNodes(10, 5, 20));
+  await store.append(makeNodes(1, 5, 20)[0]!);
+  await store.close();
+  const bytes = damaged(file.bytes, (all) => lost(all).set(copy, COPY));
+  const { summary } = await recoverAll(bytes);
+  expect(summary).toMatchObject({ header: 'commit record', isWhole: true });
+  expect(summary.slots.sound).toBe(31);
+});
+
+test('a header copy with a flipped bit serves as well', async () => {
+  const bytes = damaged(good, (copy) => {
+    lost(copy).fill(0, 4096, COPY)[COPY + 30]! ^= 8;
+  });
+  expect((await recoverAll(bytes)).summary).toMatchObject({ header: 'header copy', isWhole: true });
+});
+
+test('where only the magic is left, that is what is said', async () => {
+  for (const length of [8, 64, BLOCK_BYTES + 100]) {
+    const bytes = new Uint8Array(length);
+    bytes.set(good.subarray(0, 8));
+    await expect(recoverAll(bytes)).rejects.toMatchObject({
+      code: 'NOT_A_PAGE_FILE',
+      message: expect.stringMatching(/^nothing to recover: the file begins with the magic of a page file/),
+    });
+  }
+});
