@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeHeaderCopy, FILE_HEADER } from '../../src/format/file-header.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
+import { encodePointer } from '../../src/format/pointer.ts';
+import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
+import { hexOf } from '../support/nodes.ts';
+import { briefChange, repaired } from '../support/repair.ts';
+import { busyFile } from '../support/repair-cases.ts';
+import { mends } from '../support/repair-expectations.ts';
+
+let small: Uint8Array;
+let busy: Uint8Array;
+
+beforeAll(async () => {
+  small = await smallFile('v1');
+  busy = await busyFile();
+});
+
+const withoutRecords = (bytes: Uint8Array): Uint8Array =>
+  damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + 172)));
+
+describe('a count of nodes', () => {
+  const codes = ({ left }: Awaited<ReturnType<typeof repaired>>): string[] =>
+    left.map(({ severity, code }) => `${severity} ${code}`);
+
+  test.each([
+    ['a page is all zeros', () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, 2 * BLOCK_BYTES))],
+    ['a page has lost its first bytes', () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 64))],
+    ['a page is not counted', () => lengthened(withHeader(small, { entryCount: 27n }), BLOCK_BYTES)],
+    ['no block is counted', () => withHeader(small, { blockCount: 0 })],
+    [
+      'a commit record is damaged',
+      () => damaged(withHeader(small, { entryCount: 27n }), (copy) => copy.fill(7, 4096, 4096 + 172)),
+    ],
+  ])('stays where %s', async (_, damage) => {
+    const bytes = damage();
+    const result = await repaired(bytes);
+    expect(result.changes.map(briefChange)).toEqual([]);
+    expect(codes(result)).toContain('warning ENTRY_COUNT');
+    expect(result.left.at(-1)?.message).toMatch(/it stays, since /);
+    expect(result.summary.warnings).toBe(1);
+  });
+});
+
+test('a free list that leads behind the blocks that are counted stays: the count may be what is wrong', async () => {
+  const original = withoutRecords(await fileWithFreeList());
+  const { blockCount } = FILE_HEADER.read(original);
+  const bytes = withHeader(original, { blockCount: 3 });
+  expect(blockCount).toBeGreaterThan(4);
+  const { changes, left } = await repaired(bytes);
+  expect(changes.map(briefChange)).toEqual([]);
+  expect(left.map(({ code }) => code)).toContain('FREE_LIST_LINK');
+  expect(left[0]?.message).toContain('the header may count too few blocks');
+});
+
+describe('a first sector that is lost', () => {
+  const withoutSector = (bytes: Uint8Array): Uint8Array => damaged(bytes, (copy) => copy.fill(0xff, 0, 512));
+
+  test('comes back where all pages have our checksum', async () => {
+    const { bytes } = await mends(withoutSector(busy));
+    expect(hexOf(bytes.subarray(0, 82))).toBe(hexOf(busy.subarray(0, 82)));
+    const fromCopy = await mends(withoutSector(withoutRecords(small)));
+    expect(hexOf(fromCopy.bytes.subarray(0, 82))).toBe(hexOf(small.subarray(0, 82)));
+  });
+
+  test('stays where another program may have made a trie in a page, and says so', async () => {
+    const touched = damaged(withoutSector(withoutRecords(small)), (copy) => {
+      // The page as that program leaves one: without our flags and fields.
+      copy.fill(0, BLOCK_BYTES + 10, BLOCK_BYTES + 12);
+      copy.fill(0, BLOCK_BYTES + 24, BLOCK_BYTES + 64);
+    });
+    const { changes, left } = await repaired(touched);
+    expect(changes).toEqual([]);
+    expect(left[0]?.message).toContain('block 1 is no page with our checksum');
+  });
+});
+
+describe('a root descriptor that is not that of the copy of this very header', () => {
+  const ofTrie = (): Uint8Array => {
+    const bytes = withoutRecords(withHeader(small, { rootPointer: encodePointer(0, 64, 0) }));
+    return damaged(bytes, (copy) => copy.set(encodeHeaderCopy(copy), HEADER_COPY_OFFSET));
+  };
+
+  test('has its bit back where one is another', async () => {
+    const original = ofTrie();
+    const flipped = damaged(original, (copy) => (copy[67]! ^= 8));
+    const { bytes } = await mends(flipped, ['root-descriptor 0:66 termCount'], 'warning');
+    expect(hexOf(bytes)).toBe(hexOf(original));
+  });
+
+  test('stays where more than one is another, and repair says so', async () => {
+    const { changes, left, summary } = await repaired(damaged(ofTrie(), (copy) => (copy[67]! ^= 9)));
+    expect(changes).toEqual([]);
+    expect(left.map(({ severity, code }) => `${severity} ${code}`)).toEqual(['warning ROOT_DESCRIPTOR']);
+    expect({ errors: summary.left, warnings: summary.warnings }).toEqual({ errors: 0, warnings: 1 });
+  });
+});
+
+test('a commit record that does not hold stays where a header is made anew: it may be all that tells of a commit', async () => {
+  const lost = damaged(busy, (copy) => {
+    copy.fill(0, 0, 9);
+    copy.fill(7, 4096, 4096 + 172);
+    copy.fill(7, 8192, 8192 + 172);
+  });
+  const { bytes, changes } = await repaired(lost);
+  expect(changes.map(({ repair }) => repair)).toContain('header-copy');
+  for (const offset of COMMIT_RECORD_OFFSETS) expect(bytes[offset]).toBe(7);
+  expect((await repaired(bytes)).changes).toEqual([]);
+});

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { fileOffset } from '../../src/format/layout.ts';
+import { UNDO_HEADER } from '../../src/format/undo.ts';
+import { repairFile, undoRepair } from '../../src/repair/repair-file.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { damaged, smallFile } from '../support/damage.ts';
+import { repaired } from '../support/repair.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { verifyAll } from '../support/verify.ts';
+
+const QUIET = { change: () => undefined, left: () => undefined };
+
+test.each(['v1', 'v2'] as const)(
+  'an update of a %s page that was repaired is not damaged by taking that back',
+  async (format) => {
+    const good = await smallFile(format);
+    const repair = await repaired(damaged(good, (copy) => (copy[fileOffset(1, 100)]! ^= 4)));
+    expect(repair.changes.map(({ repair: id, block }) => [id, block])).toEqual([['page-bit', 1]]);
+    const file = new RecordingBlockFile(repair.bytes);
+    const store = await PageStore.open(file);
+    const last = { block: 1, slot: 19 };
+    await store.update(
+      last,
+      (await store.read(last)).map((byte) => byte ^ 0xff),
+    );
+    await store.close();
+    const updated = file.bytes.slice();
+    expect(Buffer.compare(updated.subarray(0, 12_800), repair.bytes.subarray(0, 12_800))).toBe(0);
+    const undo = new MemoryBlockFile(repair.undo);
+    await expect(undoRepair(file, undo, QUIET)).rejects.toMatchObject({ code: 'UNDO_MISMATCH' });
+    expect(Buffer.compare(file.bytes, updated)).toBe(0);
+    expect((await verifyAll(updated)).findings).toEqual([]);
+  },
+);
+
+/** An undo file whose patches are gone once they were read `times` times. */
+class FadingFile extends MemoryBlockFile {
+  times = 1;
+
+  override async read(target: Uint8Array, position: number): Promise<number> {
+    if (position === UNDO_HEADER.bytes && this.times-- <= 0) return super.read(target.subarray(0, 12), position);
+    return super.read(target, position);
+  }
+}
+
+test('an undo file that is not read twice the same ends a repair, and its taking back, with an error', async () => {
+  const broken = damaged(await smallFile('v2'), (copy) => (copy[fileOffset(1, 100)]! ^= 4));
+  const file = new RecordingBlockFile(broken.slice());
+  const place = { create: async () => new FadingFile(), remove: async () => undefined };
+  await expect(repairFile(file, place, QUIET)).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
+  expect([file.count('write'), file.count('journal write')]).toEqual([0, 0]);
+  const { bytes, undo } = await repaired(broken);
+  for (const times of [1, 2]) {
+    const fading = new FadingFile(undo);
+    fading.times = times;
+    const whole = new RecordingBlockFile(bytes.slice());
+    await expect(undoRepair(whole, fading, QUIET)).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
+    expect(Buffer.compare(whole.bytes, bytes)).toBe(0);
+  }
+});

@@ -1,0 +1,63 @@
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { planRepair, repairFile, undoRepair } from '../../src/repair/repair-file.ts';
+import type { Change, LeftProblem, RepairOptions, RepairSummary } from '../../src/repair/repairs.ts';
+import { hexOf } from './nodes.ts';
+
+export interface Repaired {
+  readonly bytes: Uint8Array;
+  readonly changes: Change[];
+  readonly left: LeftProblem[];
+  readonly summary: RepairSummary;
+  /** The undo file; undefined where nothing was mended. */
+  readonly undo: Uint8Array | undefined;
+}
+
+/** A change as `repair block:offset field`. */
+export const briefChange = ({ repair, block, offset, field }: Change): string =>
+  `${repair} ${block}:${offset % 262_144}${field === undefined ? '' : ` ${field}`}`;
+
+/** Everything of a change, for comparing. */
+const whole = (change: Change): string => `${briefChange(change)} ${hexOf(change.before)} ${hexOf(change.after)}`;
+
+/** Repairs a copy of the bytes, and keeps what was said. A dry run before it has to say the same and write nothing. */
+export async function repaired(bytes: Uint8Array, options?: RepairOptions): Promise<Repaired> {
+  const dry = await planned(bytes, options);
+  const file = new MemoryBlockFile(bytes.slice());
+  const undo = new MemoryBlockFile();
+  const [changes, left]: [Change[], LeftProblem[]] = [[], []];
+  const summary = await repairFile(
+    file,
+    { create: async () => undo, remove: async () => undefined },
+    { change: (change) => void changes.push(change), left: (problem) => void left.push(problem) },
+    options,
+  );
+  const same = JSON.stringify([changes.map(whole), left, summary]);
+  if (same !== JSON.stringify([dry.changes.map(whole), dry.left, dry.summary])) {
+    throw new Error('a dry run says something else than the run that follows it');
+  }
+  const kept = undo.bytes.length > 0 ? undo.bytes.slice() : undefined;
+  return { bytes: file.bytes.slice(), changes, left, summary, undo: kept };
+}
+
+/** What a repair of the bytes would do. They have to stay as they are. */
+export async function planned(
+  bytes: Uint8Array,
+  options?: RepairOptions,
+): Promise<Pick<Repaired, 'changes' | 'left' | 'summary'>> {
+  const copy = bytes.slice();
+  const [changes, left]: [Change[], LeftProblem[]] = [[], []];
+  const summary = await planRepair(
+    new MemoryBlockFile(copy),
+    { change: (change) => void changes.push(change), left: (problem) => void left.push(problem) },
+    options,
+  );
+  if (Buffer.compare(copy, bytes) !== 0) throw new Error('a dry run has written to the file');
+  return { changes, left, summary };
+}
+
+/** The file as it was before the repair, by its undo file. */
+export async function takenBack({ bytes, undo }: Repaired): Promise<Uint8Array> {
+  const file = new MemoryBlockFile(bytes.slice());
+  if (undo) await undoRepair(file, new MemoryBlockFile(undo), { change: () => undefined });
+  return file.bytes;
+}
