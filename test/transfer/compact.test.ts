@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { FILE_HEADER } from '../../src/format/file-header.ts';
+import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { PAGE_FLAG, PAGE_HEADER } from '../../src/format/page-header.ts';
+import { PageStore } from '../../src/store/page-store.ts';
+import { compactFile } from '../../src/transfer/compact.ts';
+import { fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
+import { goldenBytes, goldenNodes } from '../support/files.ts';
+import { makeNodes, text } from '../support/nodes.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { specFreeList, specNodes } from '../support/spec-reader.ts';
+import { compacted, expectRefs, fileOfBatches, FORMATS, sequence } from '../support/transfer.ts';
+import { verifyAll } from '../support/verify.ts';
+
+const flagsOf = (file: Uint8Array, block: number): number => PAGE_HEADER.read(file, fileOffset(block)).flags;
+
+describe('the copy', () => {
+  const nodes = fc
+    .tuple(fc.integer({ min: 0, max: 40 }), fc.constantFrom(3, 90, 9000, 90_000), fc.nat())
+    .map(([count, longest, seed]) => makeNodes(count, 0, longest, seed));
+  const batch = fc.record({ nodes, pageFormat: fc.constantFrom(...FORMATS) });
+
+  test('has the same nodes in the same order, from V1 and V2 pages to either and back', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { maxLength: 5 }), fc.constantFrom(...FORMATS), async (batches, pageFormat) => {
+        const source = await fileOfBatches(batches);
+        const there = await compacted(source, { pageFormat });
+        const back = await compacted(there.bytes, { pageFormat: pageFormat === 'v1' ? 'v2' : 'v1' });
+        const expected = sequence(source);
+        expect(sequence(there.bytes)).toEqual(expected);
+        expect(sequence(back.bytes)).toEqual(expected);
+        expectRefs(source, there.bytes, there.refs);
+        expectRefs(there.bytes, back.bytes, back.refs);
+        for (const { bytes, summary } of [there, back]) {
+          expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
+          expect(summary.after).toMatchObject({ nodes: expected.length, freeBlocks: 0, bytes: bytes.length });
+          expect(FILE_HEADER.read(bytes).entryCount).toBe(BigInt(expected.length));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 30_000);
+
+  test('has the 15,389 nodes of a file of libdictenstein, in either format', async () => {
+    const expected = goldenNodes('arenas').map(({ hex }) => hex);
+    for (const pageFormat of FORMATS) {
+      const { bytes, refs } = await compacted(goldenBytes('arenas'), { pageFormat });
+      expect(specNodes(bytes).map((node) => node.bytes.toString('hex'))).toEqual(expected);
+      expectRefs(goldenBytes('arenas'), bytes, refs);
+    }
+  });
+
+  test.each(['v1', 'v2', 'empty'] as const)('has the nodes of %s.part, which has no checksums', async (name) => {
+    const { bytes } = await compacted(goldenBytes(name));
+    expect(specNodes(bytes).map((node) => node.bytes.toString('hex'))).toEqual(goldenNodes(name).map(({ hex }) => hex));
+    expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
+  });
+
+  test('has no free blocks and none that were never written', async () => {
+    const file = new MemoryBlockFile(await fileWithFreeList());
+    const store = await PageStore.open(file);
+    await store.append(text('kept'));
+    await store.close();
+    // A block that was allocated and never written, as libdictenstein leaves it.
+    const longer = new Uint8Array(file.bytes.length + BLOCK_BYTES);
+    longer.set(file.bytes);
+    const source = withHeader(longer, { blockCount: longer.length / BLOCK_BYTES });
+    const { bytes, summary } = await compacted(source);
+    expect(summary.before).toMatchObject({
+      blocks: 8,
+      freeBlocks: 3,
+      unwrittenBlocks: 1,
+      nodes: 1,
+      pages: { v1: 3, v2: 0 },
+    });
+    expect(summary.after).toMatchObject({ blocks: 2, freeBlocks: 0, unwrittenBlocks: 0, nodes: 1 });
+    expect([...specFreeList(Buffer.from(bytes))]).toEqual([]);
+    expect(sequence(bytes)).toEqual(['kept']);
+  });
+
+  test('of a file without nodes is the header and an empty page, as of a new file', async () => {
+    for (const pageFormat of FORMATS) {
+      const empty = new MemoryBlockFile();
+      await (await PageStore.create(empty, { pageFormat })).close();
+      const { bytes } = await compacted(empty.bytes.slice());
+      expect(Buffer.compare(bytes.subarray(BLOCK_BYTES), empty.bytes.subarray(BLOCK_BYTES))).toBe(0);
+      expect(bytes.length).toBe(2 * BLOCK_BYTES);
+    }
+  });
+
+  test('has pages of the format of the last page, however far that is from the end', async () => {
+    const file = new MemoryBlockFile();
+    const store = await PageStore.create(file, { pageFormat: 'v2' });
+    await store.append(text('node'));
+    const blocks = await store.allocate(70, 'v1');
+    for (const block of blocks) await store.free(block);
+    await store.close();
+    expect((await compacted(file.bytes.slice())).summary).toMatchObject({
+      pageFormat: 'v2',
+      before: { freeBlocks: 70 },
+    });
+  });
+
+  test('takes more nodes, unless all its pages come from finalized ones', async () => {
+    for (const pageFormat of FORMATS) {
+      const open = await compacted(await smallFile(pageFormat));
+      expect(flagsOf(open.bytes, 1) & PAGE_FLAG.finalized).toBe(0);
+      const file = new MemoryBlockFile(open.bytes);
+      const store = await PageStore.open(file);
+      expect(await store.append(text('more'))).toEqual({ block: 1, slot: 20 });
+      await store.close();
+      expect((await verifyAll(file.bytes.slice())).findings).toEqual([]);
+      const sealed = await compacted(await smallFile(pageFormat, true));
+      expect(flagsOf(sealed.bytes, 1) & PAGE_FLAG.finalized).toBe(PAGE_FLAG.finalized);
+      expect(sealed.summary).toMatchObject({ before: { finalizedPages: 1 }, after: { finalizedPages: 1 } });
+    }
+  });
+
+  test('keeps the checkpoint number of the header', async () => {
+    const { bytes } = await compacted(withHeader(await smallFile('v1'), { imageCheckpointLsn: 77n }));
+    expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(77n);
+    expect((await verifyAll(bytes)).findings).toEqual([]);
+  });
+
+  test('is made by reading each block once and writing each block once', async () => {
+    const batches = [{ nodes: makeNodes(4000, 100, 600), pageFormat: 'v1' as const }];
+    const source = new RecordingBlockFile(await fileOfBatches(batches));
+    const target = new RecordingBlockFile();
+    await compactFile(source, target);
+    const blocks = (file: RecordingBlockFile, kind: 'read' | 'write'): number[] =>
+      file.operations.flatMap((operation) => {
+        if (operation.kind !== kind) return [];
+        const bytes = 'length' in operation ? operation.length : operation.bytes.length;
+        return bytes === BLOCK_BYTES ? [operation.position / BLOCK_BYTES] : [];
+      });
+    const all = Array.from({ length: source.bytes.length / BLOCK_BYTES - 1 }, (_, index) => index + 1);
+    expect(all.length).toBeGreaterThan(4);
+    expect(blocks(source, 'read')).toEqual(all);
+    expect(blocks(target, 'write')).toEqual(all);
+    expect(source.count('write') + source.count('truncate')).toBe(0);
+    expect(target.count('sync')).toBe(2);
+  });
+});
