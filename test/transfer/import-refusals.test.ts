@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { importNodes } from '../../src/transfer/import-nodes.ts';
+import { GOOD_LINES as GOOD, imported, joinLines as join } from '../support/exchange.ts';
+
+const [FILE = '', PAGE = '', ...REST] = GOOD;
+const NODES = REST.slice(0, 2);
+const [SUMMARY = ''] = REST.slice(2);
+
+/** What the error says of lines that are refused, whose line is expected; none is of what is missing at the end. */
+async function refusal(lines: string | Uint8Array, line?: number, pieceBytes?: number): Promise<string> {
+  const error = await imported(lines, {}, pieceBytes).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'INVALID_LINE', message: expect.any(String) });
+  const { message } = error as Error;
+  expect(message.startsWith(line === undefined ? 'the input ' : `line ${line} of the input: `), message).toBe(true);
+  return message;
+}
+
+/** The good lines with one in the place of another. */
+const withLine = (number: number, ...lines: string[]): string => join(GOOD.toSpliced(number - 1, 1, ...lines));
+
+const PLACED: readonly (readonly [what: string, line: number | undefined, lines: string, says: string])[] = [
+  ['a later schema', 1, withLine(1, FILE.replace('"schema":1', '"schema":2')), '"schema" is 2; it is to be at most 1'],
+  ['no schema', 1, withLine(1, FILE.replace('"schema":1,', '')), '"schema" is missing'],
+  ['no block count', 1, withLine(1, '{"type":"file","schema":1}'), '"blocks" is missing'],
+  ['more blocks than there can be', 1, withLine(1, FILE.replace('4', '16777217')), '"blocks" is 16777217'],
+  ['half a block', 1, withLine(1, FILE.replace('4', '1.5')), '"blocks" is 1.5'],
+  [
+    'a page twice',
+    3,
+    withLine(2, PAGE.replace('2}', '0}'), PAGE),
+    '"block" is 2; it is to be a whole number of 3 to 3',
+  ],
+  ['a page in block 0', 2, withLine(2, PAGE.replace('"block":2', '"block":0')), '"block" is 0'],
+  ['a page behind the file', 2, withLine(2, PAGE.replace('"block":2', '"block":4')), '"block" is 4'],
+  ['a format that there is not', 2, withLine(2, PAGE.replace('v1', 'v3')), '"format" is "v3"; it is to be v1 or v2'],
+  [
+    'no word on sealing',
+    2,
+    withLine(2, PAGE.replace('"finalized":false,', '')),
+    '"finalized" is missing; it is to be true or false',
+  ],
+  ['a node count that is text', 2, withLine(2, PAGE.replace('"nodes":2', '"nodes":"2"')), '"nodes" is "2"'],
+  ['a node before its page', 2, withLine(2), 'node "2:0" does not come behind the line of its page'],
+  ['a node of another page', 3, withLine(3, NODES[0]!.replace('2:0', '3:0')), 'node "3:0" does not come behind'],
+  [
+    'a node left out',
+    3,
+    withLine(3),
+    'node "2:1" comes where 2:0 should: nodes are missing, or not in their order; to store the nodes anew',
+  ],
+  ['the last node left out', 4, withLine(4), 'block 2 has 1 of 2 nodes before it'],
+  ['a node twice', 4, withLine(4, NODES[0]!), 'node "2:0" comes where 2:1 should'],
+  [
+    'a node too many',
+    5,
+    withLine(5, NODES[1]!.replace('2:1', '2:2'), SUMMARY),
+    'node "2:2" comes where no more nodes should',
+  ],
+  ['a ref in another writing', 3, withLine(3, NODES[0]!.replace('2:0', '2:00')), 'node "2:00" comes where 2:0 should'],
+  ['a node without its ref', 3, withLine(3, '{"type":"node","text":"a"}'), '"ref" is missing'],
+  ['no summary', undefined, withLine(5), 'the input ends before the summary'],
+  [
+    'another page count in the summary',
+    5,
+    withLine(5, SUMMARY.replace('"pages":1', '"pages":2')),
+    'the summary says 2 pages, and there were 1',
+  ],
+  [
+    'another node count in the summary',
+    5,
+    withLine(5, SUMMARY.replace('"nodes":2', '"nodes":3')),
+    'the summary says 3 nodes, and there were 2',
+  ],
+  [
+    'another block count in the summary',
+    5,
+    withLine(5, SUMMARY.replace('"blocks":4', '"blocks":5')),
+    'the summary says 5 blocks',
+  ],
+  ['a line behind the summary', 6, join([...GOOD, NODES[0]!]), 'it comes behind the summary'],
+  ['two exports', 6, join([...GOOD, ...GOOD]), 'import one export at a time'],
+  ['a second file line', 2, withLine(1, FILE, FILE), 'a second "file" line'],
+  [
+    'a type that there is not',
+    2,
+    withLine(1, FILE, '{"type":"slot"}'),
+    'its type is "slot", which import does not know',
+  ],
+  ['no type', 2, withLine(1, FILE, '{"text":"a"}'), 'it has no "type"'],
+  [
+    'a root that points nowhere',
+    1,
+    withLine(
+      1,
+      FILE.replace(
+        '}',
+        ',"rootPointer":"4398046511104","rootDescriptor":{"rootType":0,"isFinal":0,"termCount":0,"arenaCount":0,"rootRecord":"0"},"entryCount":"0"}',
+      ),
+    ),
+    'the root pointer points to block 4, the file has 4',
+  ],
+  [
+    'a root without a descriptor',
+    1,
+    withLine(1, FILE.replace('}', ',"rootPointer":"16777216"}')),
+    '"rootDescriptor" is missing',
+  ],
+  [
+    'a root pointer that is a number',
+    1,
+    withLine(1, FILE.replace('}', ',"rootPointer":16777216}')),
+    '"rootPointer" is 16777216; it is to be a string of digits',
+  ],
+  [
+    'a count of more than 64 bits',
+    1,
+    withLine(1, FILE.replace('}', ',"imageCheckpointLsn":"18446744073709551616"}')),
+    '"imageCheckpointLsn" is "18446744073709551616"',
+  ],
+];
+
+const BYTES: readonly (readonly [what: string, fields: string, says: string])[] = [
+  ['none', '', 'the bytes of a node are in one field'],
+  ['two forms', ',"text":"a","hex":"61"', 'the bytes of a node are in one field'],
+  ['text that is no string', ',"text":7', '"text" is 7; it is to be a string'],
+  ['half of a surrogate pair', ',"text":"\\ud83d"', 'half of a surrogate pair'],
+  ['half a digit pair', ',"hex":"abc"', '"hex" is "abc", which is not hex'],
+  ['hex with spaces', ',"hex":"61 62"', 'which is not hex'],
+  ['base64 without its padding', ',"base64":"/w"', 'which is not base64'],
+  ['a character that has the low byte of a digit', ',"base64":"\\u0141AAA"', 'which is not base64'],
+  ['an encoding that there is not', ',"encoding":"raw","data":"a"', '"encoding" is "raw"; it is to be base64 or hex'],
+];
+
+describe('lines that cannot be taken are refused with their number', () => {
+  test.each(PLACED)('%s', async (_, line, lines, says) => {
+    expect(await refusal(lines, line)).toContain(says);
+    expect(await refusal(lines, line, 3)).toContain(says);
+  });
+
+  test.each(BYTES)('a node with %s for its bytes', async (_, fields, says) => {
+    expect(await refusal(`{"type":"node"${fields}}`, 1)).toContain(says);
+    expect(await refusal(withLine(4, `{"type":"node","ref":"2:1"${fields}}`), 4)).toContain(says);
+  });
+
+  test.each([
+    ['no JSON', 'x', 'it is not JSON, and the last line: is the input cut?'],
+    ['a cut line', '{"type":"no', 'it is not JSON, and the last line: is the input cut?'],
+    ['no object', '[1]', 'it is no JSON object'],
+    ['null', 'null', 'it is no JSON object'],
+    ['nesting without end', '['.repeat(200_000), 'it is not JSON'],
+    ['a node with a ref and no file line', NODES[0]!, 'it has a ref, and the input does not begin with'],
+    ['a page and no file line', PAGE, 'a line of type "page" among nodes'],
+    ['a summary alone that counts nodes', '{"type":"summary","nodes":3}', 'the summary says 3 nodes, and there were 0'],
+  ])('a first line that is %s', async (_, line, says) => {
+    expect(await refusal(line, 1)).toContain(says);
+  });
+
+  const DEEP = 100_000;
+  const deep = `${'['.repeat(DEEP)}${']'.repeat(DEEP)}`;
+  const deepObjects = `${'{"a":'.repeat(DEEP / 5)}1${'}'.repeat(DEEP / 5)}`;
+
+  test.each([
+    ['no object', deep, 'it is no JSON object'],
+    ['the text of a node', `{"type":"node","text":${deep}}`, '"text" is an array; it is to be a string'],
+    ['the bytes of a node', `{"type":"node","hex":${deepObjects}}`, '"hex" is an object; it is to be a string'],
+    ['the type', `{"type":${deep}}`, 'it has no "type"'],
+    ['a ref', `{"type":"node","ref":${deep},"text":"a"}`, 'it has a ref'],
+    ['what a summary says', `{"type":"summary","nodes":${deep}}`, 'the summary says an array nodes'],
+  ])('arrays and objects of 100,000 levels: %s', async (_, line, says) => {
+    expect(await refusal(line, 1)).toContain(says);
+  });
+
+  test.each([
+    ['the blocks of the file', 1, withLine(1, FILE.replace('4', deep)), '"blocks" is an array'],
+    [
+      'the root descriptor',
+      1,
+      withLine(1, FILE.replace('}', `,"rootPointer":"16777216","rootDescriptor":${deep}}`)),
+      '"rootType" is missing',
+    ],
+    [
+      'a ref where one is due',
+      3,
+      withLine(3, `{"type":"node","ref":${deep},"text":"a"}`),
+      '"ref" is an array; it is to be block:slot',
+    ],
+    ['a type behind the file line', 2, withLine(1, FILE, `{"type":${deep}}`), 'it has no "type"'],
+  ])('the lines of an export with an array of 100,000 levels: %s', async (_, line, lines, says) => {
+    expect(await refusal(lines, line)).toContain(says);
+  });
+
+  test('bytes that are not UTF-8, in the second line', async () => {
+    const lines = Buffer.from(`${FILE}\n{"type":"page","note":"\xff"}\n`, 'latin1');
+    expect(await refusal(lines, 2)).toContain('it is not UTF-8');
+  });
+
+  test('nothing at all, and empty lines alone', async () => {
+    expect(await refusal('')).toContain('the input has no lines');
+    expect(await refusal('\n\n')).toContain('the input has no lines');
+  });
+
+  test('a line that does not end, before it fills the memory', async () => {
+    let given = 0;
+    function* endless(): Generator<Uint8Array> {
+      yield Buffer.from(`${FILE}\n`);
+      for (const piece = Buffer.alloc(65_536, 0x20); ; given += piece.length) yield piece;
+    }
+    await expect(importNodes(endless(), new MemoryBlockFile())).rejects.toMatchObject({
+      code: 'INVALID_LINE',
+      message: expect.stringContaining('line 2 of the input: it is longer than 2097152 bytes'),
+    });
+    expect(given).toBeLessThan(2_500_000);
+  });
+
+  test('the lines of an export with a page format beside them', async () => {
+    await expect(imported(join(GOOD), { pageFormat: 'v2' })).rejects.toMatchObject({ code: 'INVALID_LINE' });
+  });
+
+  test('a node that fits no page, in each way to write it, and one that fits the other format alone', async () => {
+    const packed = (fields: string): Promise<unknown> => imported(`{"type":"node",${fields}}`);
+    for (const fields of [
+      `"text":"${'x'.repeat(262_081)}"`,
+      `"text":"${'é'.repeat(131_041)}"`,
+      `"text":"${'\\u0000'.repeat(262_081)}"`,
+      `"hex":"${'00'.repeat(262_081)}"`,
+      `"base64":"${'AAAA'.repeat(90_000)}"`,
+      `"text":"${'x'.repeat(262_009)}"`,
+    ]) {
+      await expect(packed(fields)).rejects.toMatchObject({
+        code: 'NODE_TOO_LARGE',
+        message: expect.stringMatching(/^line 1 of the input: a node of/),
+      });
+    }
+    const long = `{"type":"node","text":"${'\\u0000'.repeat(262_075)}"}`;
+    expect((await imported(long, { pageFormat: 'v2' })).summary.bytes).toBe(262_075);
+  });
+});
