@@ -59,3 +59,38 @@ export type { Problem, Severity } from './format/invariants.ts';
 
 export { verifyFile } from './verify/verify-file.ts';
 export type { Finding, FindingSink, VerifyOptions, VerifySummary } from './verify/finding.ts';
+
+export type { ExportEncoding } from './transfer/export-lines.ts';
+export { type ExportedPage, exportNodes, type ExportOptions } from './transfer/export-nodes.ts';
+export { importNodes, type ImportOptions, type ImportSummary } from './transfer/import-nodes.ts';
+export { compactFile, type CompactOptions } from './transfer/compact.ts';
+export type { CompactSummary, FileFigures, RefMapSink } from './transfer/copy-nodes.ts';
+export type { MovedPage } from './transfer/node-packer.ts';
+export { diffFiles, type DiffOptions, type DiffSummary } from './transfer/diff.ts';
+export type { Difference, DifferenceSink } from './transfer/difference.ts';
+export { recoverFile } from './recover/recover-file.ts';
+export type {
+  BlockKind,
+  BlockProblem,
+  BlockReport,
+  HeaderSource,
+  MovedRun,
+  PageBasis,
+  RecoverOptions,
+  RecoverSink,
+  RecoverSummary,
+  RootOutcome,
+} from './recover/recovery-report.ts';
+export type { SlotCounts, SlotRun, SlotState } from './recover/slot-table.ts';
+export { planRepair, repairFile, type UndoPlace, undoRepair, type UndoSummary } from './repair/repair-file.ts';
+export {
+  type Change,
+  type LeftProblem,
+  type Repair,
+  type RepairId,
+  type RepairOptions,
+  REPAIRS,
+  type RepairSink,
+  type RepairSummary,
+} from './repair/repairs.ts';
+export { NodeUndoPlace, openUndoPath } from './disk/node-undo-file.ts';

@@ -16,7 +16,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command, run: Ru
   finalize: async () => (await import('./commands/finalize.ts')).addFinalize,
   stat: async () => (await import('./commands/stat.ts')).addStat,
   dump: async () => (await import('./commands/dump.ts')).addDump,
+  export: async () => (await import('./commands/export.ts')).addExport,
+  import: async () => (await import('./commands/import.ts')).addImport,
   verify: async () => (await import('./commands/verify.ts')).addVerify,
+  compact: async () => (await import('./commands/compact.ts')).addCompact,
+  diff: async () => (await import('./commands/diff.ts')).addDiff,
+  recover: async () => (await import('./commands/recover.ts')).addRecover,
+  repair: async () => (await import('./commands/repair.ts')).addRepair,
 };
 
 /**
@@ -53,7 +59,7 @@ async function buildProgram(
   args: readonly string[],
 ): Promise<Command> {
   const program = new Command('artrie-pages')
-    .description('Create, fill, inspect and verify PART page files.')
+    .description('Create, fill, inspect, verify and recover PART page files.')
     .version(pkg.version)
     .exitOverride()
     .configureOutput({

@@ -27,6 +27,9 @@ function commandLine(name: CommandName, file: string): string[] {
     read: ['1'],
     update: ['1:0', 'x'],
     free: ['1'],
+    compact: [`${file}.compacted`],
+    diff: [file],
+    recover: [`${file}.recovered`],
   };
   return [name, file, ...(rest[name] ?? [])];
 }
@@ -93,7 +96,7 @@ async function expectFailure(args: readonly string[], path: string, exit: number
 describe('what is no page file', () => {
   const others = COMMANDS.filter((name) => name !== 'create');
 
-  test.each(others)('%s of a file that does not exist exits 3', async (name) => {
+  test.each(others.filter((name) => name !== 'import'))('%s of a file that does not exist exits 3', async (name) => {
     const path = newPath();
     await expectFailure(commandLine(name, path), path, 3);
     expect(existsSync(path)).toBe(false);

@@ -154,6 +154,9 @@ describe('verify', () => {
       error: 1,
       warning: 0,
       info: 3,
+      interrupted: false,
+      unchecked: 0,
+      exit: 1,
     });
   });
 

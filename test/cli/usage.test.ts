@@ -33,6 +33,9 @@ const COMMAND_LINES: readonly (readonly string[])[] = [
   ['stat', path],
   ['dump', path],
   ['verify', path],
+  ['export', path],
+  ['import', path],
+  ['repair', path],
 ];
 
 describe.each(COMMAND_LINES.map(([name, ...rest]) => ({ name: name ?? '', rest })))('$name', ({ name, rest }) => {

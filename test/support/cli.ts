@@ -23,6 +23,12 @@ export const COMMANDS = [
   'stat',
   'dump',
   'verify',
+  'export',
+  'import',
+  'compact',
+  'diff',
+  'recover',
+  'repair',
 ] as const;
 
 export type CommandName = (typeof COMMANDS)[number];

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
+import { withForce } from '../force.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
 import type { Runner } from '../runner.ts';
 import { Printer } from '../printer.ts';
@@ -22,7 +23,11 @@ export function addCreate(program: Command, run: Runner): void {
 
 async function create(context: Context, file: string, options: CreateOptions): Promise<void> {
   const { pageFormat, force = false } = options;
-  const store = await PageStore.create(file, { pageFormat, replace: force, ...lockOptions(context, options) });
+  const store = await PageStore.create(file, { pageFormat, replace: force, ...lockOptions(context, options) }).catch(
+    (error: unknown) => {
+      throw withForce(error);
+    },
+  );
   await store.close();
   const printer = new Printer(context, options);
   await printer.text([`${file}\n`]);

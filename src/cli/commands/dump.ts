@@ -82,7 +82,14 @@ async function dumpFileHeader(printer: Printer, raw: RawBlocks): Promise<void> {
     const { sequence, block } = record;
     await printer.json('commit', () => ({ sequence, block, state: commitState(view, record) }));
   }
-  const { before } = view.recovery;
+  const { before, patches } = view.recovery;
+  if (patches) {
+    const blocks = [...new Set(patches.map(({ position }) => Math.floor(position / BLOCK_BYTES)))];
+    const changes = `${patches.length} change${patches.length === 1 ? '' : 's'}`;
+    const where = blocks.length === 1 ? `block ${blocks.join()}` : `${blocks.length} blocks`;
+    await printer.text([`\nthe journal beside the file holds ${changes} of a repair, in ${where}\n`]);
+    await printer.json('journal', () => ({ patches: patches.length, blocks }));
+  }
   if (before === undefined) return;
   await printer.text([`\nthe journal beside the file holds block ${before.block} as it was before an update began\n`]);
   await printer.json('journal', () => ({ block: before.block }));

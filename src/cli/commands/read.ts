@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import { nodeOf, orphanedBytes, type Page } from '../../format/page.ts';
+import type { Problem } from '../../format/invariants.ts';
+import { noteLostPage } from '../lost-page.ts';
 import { jsonLine } from '../../report/json.ts';
-import { assertSlot } from '../../store/page-reader.ts';
+import { assertSlot, soundPages } from '../../store/page-reader.ts';
 import { formatRef, parseRef, type RefRange } from '../../store/page-ref.ts';
 import type { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
@@ -49,12 +51,15 @@ async function read(
   const ranges = refs.map(parseRef);
   const [only] = ranges;
   const single = ranges.length === 1 && only?.from !== undefined && only.from === only.to && !framingTold;
+  const onLost = async (problem: Problem): Promise<void> => {
+    if (options.quiet !== true) await noteLostPage(context, file, problem);
+  };
   await withStore(file, { access: 'read' }, async (store) => {
     const reading = new Reading(context, options, single ? 'whole' : options.framing);
     if (options.all === true) {
       const progress = new Progress(context, file, blocksText, options.quiet === true || context.stdout.isTerminal);
       await progress.during(async () => {
-        for await (const { block, page } of store.pages()) {
+        for await (const { block, page } of soundPages(store.disk, onLost)) {
           if (!(await reading.page(page, { block }, file))) break;
           await progress.update(block, store.disk.blockCount);
         }

@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jsonLines, runInProcess } from '../support/cli.ts';
+import { type DamagedFile, loadCorpus } from '../support/corpus.ts';
+import { writeCorpus } from '../support/damaged/goldens.ts';
+import { temporaryFolder } from '../support/files.ts';
+
+const corpus = loadCorpus();
+const [folder, empty] = [temporaryFolder(), temporaryFolder()];
+const before = process.cwd();
+
+beforeAll(() => {
+  writeCorpus(folder, corpus);
+  process.chdir(folder);
+});
+afterAll(() => process.chdir(before));
+
+/** The distinct commands that verify says to run next. */
+async function nextOf(file: string, options: readonly string[] = []): Promise<string[]> {
+  const { stdout } = await runInProcess(['verify', '--json', '--quiet', ...options, '--', file]);
+  return [...new Set(jsonLines(stdout).flatMap(({ type, next }) => (type === 'finding' ? [next as string] : [])))];
+}
+
+/** The words of each command line, as a shell takes it apart. */
+function wordsOf(commands: readonly string[]): string[][] {
+  const script = commands.map((command) => `printf '%s\\0' ${command}; printf '\\0'`).join('\n');
+  const output = execFileSync('bash', ['-c', script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  return output
+    .split('\0\0')
+    .slice(0, -1)
+    .map((words) => words.split('\0'));
+}
+
+test('what verify says to run next of each damaged file is a command line that there is', async () => {
+  const commands: string[] = [];
+  const files: DamagedFile[] = [];
+  for (const file of corpus) {
+    for (const command of await nextOf(`${file.name}.part`, file.options)) {
+      commands.push(command);
+      files.push(file);
+    }
+  }
+  expect(commands.length).toBeGreaterThan(130);
+  const lines = wordsOf(commands);
+  expect(lines).toHaveLength(commands.length);
+  // Where there is no such file, a command line that is wrong is told of as that, and one that is right is not.
+  process.chdir(empty);
+  for (const [index, [tool, ...args]] of lines.entries()) {
+    expect(tool).toBe('artrie-pages');
+    expect(args).toContain(`${files[index]!.name}.part`);
+    expect({ args, exit: (await runInProcess(args)).exit }).toEqual({ args, exit: 3 });
+  }
+  expect((await runInProcess(['repair', '--dry', 'none.part'])).exit).toBe(2);
+  process.chdir(folder);
+  expect(new Set(lines.map(([, command]) => command))).toEqual(new Set(['dump', 'repair', 'recover', 'finalize']));
+});
+
+describe('a file whose name a shell takes apart', () => {
+  const damage = (name: string): Uint8Array => corpus.find((file) => file.name === name)!.bytes();
+
+  test.each([
+    'with spaces',
+    "it's",
+    '"quoted"',
+    '-dash',
+    '--help',
+    'line\nbreak',
+    "tab\tand 'quote' \\ \r\n",
+    '$(exit) `exit` $HOME',
+    '*?[a]',
+    '~',
+    'ünï\u2028\u0085',
+    'back\\slash',
+    '; exit #',
+  ])('%j: each next command is of that file, and runs', async (name) => {
+    writeFileSync(name, damage('node-bytes'));
+    const [recover, ...rest] = wordsOf(await nextOf(name));
+    expect(rest).toEqual([]);
+    const path = name.startsWith('-') ? `./${name}` : name;
+    expect(recover).toEqual(['artrie-pages', 'recover', path, `${path}.recovered`]);
+    expect((await runInProcess(recover!.slice(1))).exit).toBeLessThan(2);
+    expect(existsSync(join(folder, `${name}.recovered`))).toBe(true);
+
+    writeFileSync(name, damage('node-bit-v1'));
+    const [repair] = wordsOf(await nextOf(name));
+    expect(repair).toEqual(['artrie-pages', 'repair', '--dry-run', path]);
+    expect((await runInProcess(repair!.slice(1))).exit).toBe(1);
+
+    writeFileSync(name, damage('header-version-to-come'));
+    const [dump] = wordsOf(await nextOf(name));
+    expect(dump).toEqual(['artrie-pages', 'dump', path, '--block', '0']);
+  });
+
+  test.each(['line\nbreak', "tab\tand 'quote'"])('%j: the command is as good in text, in one line', async (name) => {
+    writeFileSync(name, damage('node-bit-v1'));
+    const { stdout } = await runInProcess(['verify', name]);
+    const [, command = ''] = /^ {2}next: (.*)$/m.exec(stdout.toString()) ?? [];
+    expect(wordsOf([command])).toEqual([['artrie-pages', 'repair', '--dry-run', name]]);
+  });
+});
