@@ -1,0 +1,147 @@
+import { B, type Damage, error, info, warning } from './draft.ts';
+
+const COUNT = warning('ENTRY_COUNT', 0, 40);
+const SUM = error('PAGE_CHECKSUM', 1, 24);
+
+/** Damage that a page checksum tells, and what it cannot tell. */
+export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
+  'node-bit-v1': {
+    base: 'v1.part',
+    description: 'One bit of a node in a V1 page has flipped.',
+    change: (file) => file.flip(B + 110, 2),
+    expect: [SUM],
+  },
+  'node-bit-v2': {
+    base: 'v2.part',
+    description: 'One bit of a node in a V2 page has flipped.',
+    change: (file) => file.flip(B + 300, 7),
+    expect: [SUM],
+  },
+  'node-bytes': {
+    base: 'v1.part',
+    description: 'Four bytes of a node have changed: no single bit explains it.',
+    change: (file) => file.set(B + 190, Buffer.from('LOST')),
+    expect: [SUM],
+  },
+  'nodes-swapped': {
+    base: 'v2.part',
+    description: 'Two nodes of a page have changed places, 14 bytes each.',
+    change: (file) => file.edit({ op: 'swap', at: B + 85, with: B + 106, bytes: 14 }),
+    expect: [SUM],
+  },
+  'sector-of-nodes-lost': {
+    base: 'v2.part',
+    description: 'The first sector of a page is zero behind its header.',
+    change: (file) => file.zero(B + 64, 448),
+    // The directory, from 431 on, begins in that sector: its first 40 pairs of zeros say offset 0, in the page header.
+    expect: [
+      ...Array.from({ length: 20 }, (_, slot) => error('SLOT_BOUNDS', 1, 431 + 2 * slot, slot)),
+      error('DIRECTORY_LENGTH', 1, 28),
+      SUM,
+    ],
+  },
+  'page-checksum-bit': {
+    base: 'v1.part',
+    description: 'One bit of the checksum of a page has flipped.',
+    change: (file) => file.flip(B + 27, 7),
+    expect: [SUM],
+  },
+  'page-checksum-node-count-bit': {
+    base: 'v2.part',
+    description: 'One bit of checksumNodeCount has flipped.',
+    change: (file) => file.flip(B + 32, 1),
+    expect: [SUM],
+  },
+  'page-reserved-bit': {
+    base: 'v1.part',
+    description: 'One bit of the reserved bytes of a page header has flipped.',
+    change: (file) => file.flip(B + 50, 0),
+    expect: [SUM],
+  },
+  'every-page-damaged': {
+    base: 'mixed.part',
+    description: 'Each of the four pages has a flipped bit in its first node.',
+    change: (file) => {
+      for (const block of [1, 2, 4, 6]) file.flip(block * B + 65, 0);
+    },
+    expect: [1, 2, 4, 6].map((block) => error('PAGE_CHECKSUM', block, 24)),
+  },
+  'appended-by-another-program': {
+    base: 'v1.part',
+    description: 'A program that knows no checksums has appended a node to a V1 page.',
+    change: (file) => file.appendForeign(2, 'a node of another program'),
+    expect: [warning('PAGE_CHECKSUM_STALE', 2, 32), COUNT],
+  },
+  'appended-and-damaged': {
+    base: 'v1.part',
+    description:
+      'A program that knows no checksums has appended a node to a V1 page, and a bit of an earlier node has flipped.',
+    change: (file) => {
+      file.appendForeign(2, 'a node of another program');
+      file.flip(2 * B + 70, 3);
+    },
+    expect: [error('PAGE_CHECKSUM', 2, 24), COUNT],
+  },
+  'appended-in-v2': {
+    base: 'v2.part',
+    description: 'A node was appended to a V2 page without its checksum: of V2 pages that is no allowed state.',
+    change: (file) => {
+      file.set(2 * B + 229, Buffer.from('node'));
+      file.set(2 * B + 231_287, 'e504');
+      file.u32(2 * B + 12, 9);
+      file.u32(2 * B + 16, 233);
+    },
+    expect: [error('DIRECTORY_LENGTH', 2, 28), error('PAGE_CHECKSUM', 2, 24), COUNT],
+  },
+  'pages-swapped': {
+    base: 'v1.part',
+    description: 'Two pages have changed places. Nothing tells: a page does not say which block it is.',
+    change: (file) => file.edit({ op: 'swap', at: B, with: 2 * B, bytes: B }),
+    expect: [],
+  },
+  'page-over-page': {
+    base: 'v2.part',
+    description: 'Page 1 was written over page 2: both verify, and only the count of nodes tells.',
+    change: (file) => file.edit({ op: 'copy', from: B, to: 2 * B, bytes: B }),
+    expect: [COUNT],
+  },
+  'free-space-changed': {
+    base: 'v1.part',
+    description: 'Bytes in the free space of a page have changed, which no checksum covers.',
+    change: (file) => file.fill(B + 5000, 3000, 'c0ffee'),
+    expect: [],
+  },
+  'page-zeroed': {
+    base: 'v1.part',
+    description: 'A whole page is zero.',
+    change: (file) => file.zero(2 * B, B),
+    expect: [info('BLOCK_UNWRITTEN', 2, 0), COUNT],
+  },
+  'page-head-lost': {
+    base: 'v1.part',
+    description: 'The header of a page is zero; its nodes and its directory are there.',
+    change: (file) => file.zero(B, 64),
+    expect: [error('BLOCK_UNKNOWN', 1, 0), COUNT],
+  },
+  'page-overwritten': {
+    base: 'v1.part',
+    description: 'A page was written over with something else.',
+    change: (file) => file.fill(B, B, 'deadbeef'),
+    expect: [error('BLOCK_UNKNOWN', 1, 0), COUNT],
+  },
+  'newlines-translated': {
+    base: 'v1.part',
+    description:
+      'A transfer in text mode has put a byte before a byte in page 1: all that follows is one place too far.',
+    change: (file) => file.edit({ op: 'insert', at: B + 200, hex: '0d' }),
+    // Each slot is read from the byte before it; page 2 begins with the last byte of page 1, and no magic; the file is
+    // a byte too long.
+    expect: [
+      ...Array.from({ length: 20 }, (_, slot) => error('SLOT_BOUNDS', 1, 262_136 - 8 * slot, slot)),
+      SUM,
+      error('BLOCK_UNKNOWN', 2, 0),
+      info('FILE_SIZE', 3, 0),
+      COUNT,
+    ],
+  },
+};

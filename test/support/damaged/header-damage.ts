@@ -1,0 +1,169 @@
+import { B, type Damage, error, warning } from './draft.ts';
+
+/** Fields of the file header, 64 bytes without a checksum that fits: what each is for says docs/format.md. */
+const MAGIC = error('FILE_HEADER_MAGIC', 0, 0);
+const VERSION = error('FILE_HEADER_VERSION', 0, 8);
+const CHECKSUM = error('FILE_HEADER_CHECKSUM', 0, 48);
+const BEYOND = error('BLOCK_COUNT_BEYOND_FILE', 0, 24);
+const COUNT = warning('ENTRY_COUNT', 0, 40);
+const LOST = [MAGIC, VERSION, CHECKSUM, BEYOND];
+
+/** Damage to the file header and its copy. */
+export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
+  'header-magic-bit': {
+    base: 'v1.part',
+    description: 'One bit of the magic in the file header has flipped.',
+    change: (file) => file.flip(4, 3),
+    expect: [MAGIC, CHECKSUM],
+  },
+  'header-zeroed': {
+    base: 'v1.part',
+    description: 'The 64 bytes of the file header are zero; its copy is sound.',
+    change: (file) => file.zero(0, 64),
+    expect: LOST,
+  },
+  'header-sector-lost': {
+    base: 'v2.part',
+    description: 'The first sector of the file reads as 0xff; the header copy is sound.',
+    change: (file) => file.fill(0, 512, 'ff'),
+    // Bit 63 of the root pointer is set, and the number of the free-list head is no link.
+    expect: [
+      ...LOST,
+      error('ROOT_POINTER', 0, 16),
+      error('FREE_LIST_LINK', 0, 32),
+      error('FILE_HEADER_RESERVED', 0, 28),
+    ],
+  },
+  'header-and-copy-lost': {
+    base: 'v1.part',
+    description:
+      'The first 16 KiB of the file are zero but for the magic: header, commit records and header copy are gone.',
+    change: (file) => file.zero(8, 16_376),
+    expect: [VERSION, CHECKSUM, BEYOND],
+  },
+  'block-0-lost': {
+    base: 'v1.part',
+    description: 'All of block 0 is zero; the pages are sound.',
+    change: (file) => file.zero(0, B),
+    expect: LOST,
+  },
+  'header-version-to-come': {
+    base: 'v1.part',
+    description: 'A file of version 3, whose checksum is right.',
+    change: (file) => {
+      file.u32(8, 3);
+      file.sealHeader();
+    },
+    expect: [VERSION],
+  },
+  'header-version-bit': {
+    base: 'v1.part',
+    description: 'One bit of the file version has flipped: 2 became 0.',
+    change: (file) => file.flip(8, 1),
+    // Of version 0 the last field is not in the checksum, and the other bytes that are in it have changed as well.
+    expect: [VERSION, CHECKSUM],
+  },
+  'header-flags-bit': {
+    base: 'v1.part',
+    description: 'One bit of the flags in the file header has flipped.',
+    change: (file) => file.flip(12, 0),
+    expect: [CHECKSUM],
+  },
+  'header-flags-set': {
+    base: 'v1.part',
+    description: 'A flag in the file header that is not known, with a checksum that is right.',
+    change: (file) => {
+      file.u32(12, 1);
+      file.sealHeader();
+    },
+    expect: [warning('FILE_HEADER_RESERVED', 0, 12)],
+  },
+  'header-block-count-bit': {
+    base: 'v1.part',
+    description: 'One bit of blockCount has flipped: 3 became 67.',
+    change: (file) => file.flip(24, 6),
+    expect: [CHECKSUM, BEYOND],
+  },
+  'header-stale-block-count': {
+    base: 'golden/stale-header',
+    description:
+      'As libdictenstein leaves a file when it dies before its first sync: blockCount is written, the checksum is not.',
+    expect: [CHECKSUM],
+  },
+  'header-entry-count-bit': {
+    base: 'v1.part',
+    description: 'One bit of entryCount has flipped: 28 became 60.',
+    change: (file) => file.flip(40, 5),
+    expect: [CHECKSUM, COUNT],
+  },
+  'header-checksum-bit': {
+    base: 'v2.part',
+    description: 'One bit of the checksum in the file header has flipped; its fields are right.',
+    change: (file) => file.flip(50, 1),
+    expect: [CHECKSUM],
+  },
+  'header-free-list-bit': {
+    base: 'v1.part',
+    description: 'One bit of the free-list head has flipped: the list leads to page 1.',
+    change: (file) => file.flip(37, 0),
+    expect: [CHECKSUM, error('FREE_LIST_LINK', 0, 32)],
+  },
+  'header-root-pointer-bit': {
+    base: 'v1.part',
+    description: 'Bit 63 of the root pointer has flipped: a state that exists in memory alone.',
+    change: (file) => file.flip(23, 7),
+    expect: [CHECKSUM, error('ROOT_POINTER', 0, 16)],
+  },
+  'header-padding': {
+    base: 'v1.part',
+    description: 'A bit has flipped in the padding of the file header, which the checksum leaves out.',
+    change: (file) => file.flip(29, 6),
+    expect: [error('FILE_HEADER_RESERVED', 0, 28)],
+  },
+  'header-lsn-in-version-1': {
+    base: 'v1.part',
+    description: 'A file of version 1 with a value in the field that came with version 2.',
+    change: (file) => {
+      file.u32(8, 1);
+      file.u64(56, 7n);
+      file.sealHeader();
+    },
+    expect: [error('FILE_HEADER_RESERVED', 0, 56)],
+  },
+  'header-copy-bit': {
+    base: 'v2.part',
+    description: 'One bit of the header copy has flipped; the header itself is sound.',
+    change: (file) => file.flip(12_300, 0),
+    expect: [error('FILE_HEADER_COPY', 0, 12_288)],
+  },
+  'header-copy-checksum': {
+    base: 'v1.part',
+    description: 'The checksum of the header copy is zero.',
+    change: (file) => file.zero(12_370, 4),
+    expect: [error('FILE_HEADER_COPY', 0, 12_288)],
+  },
+  'header-copy-zeroed': {
+    base: 'v1.part',
+    description: 'The header copy is zero throughout, as in files of other programs: that is allowed.',
+    change: (file) => file.zero(12_288, 512),
+    expect: [],
+  },
+  'entry-count-off': {
+    base: 'v2.part',
+    description: 'entryCount is one too high, with a checksum that is right.',
+    change: (file) => {
+      file.u64(40, 29n);
+      file.sealHeader();
+    },
+    expect: [COUNT],
+  },
+  'entry-count-zero': {
+    base: 'v1.part',
+    description: 'entryCount is 0: nobody counts, and that is allowed.',
+    change: (file) => {
+      file.u64(40, 0n);
+      file.sealHeader();
+    },
+    expect: [],
+  },
+};
