@@ -1,41 +1,14 @@
-// What `npm start` runs: the main job of the tool on a real word list, through the real commands, in V1 and in V2.
+// What `npm start` runs: the main job of the tool on a real word list, through the real commands, in V1 and in V2; and
+// damage that is found and mended.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const TOOL = fileURLToPath(new URL('../../bin/artrie-pages.js', import.meta.url));
-const WORDS = fileURLToPath(new URL('../../fixtures/words/american-english.txt', import.meta.url));
-
-const folder = mkdtempSync(join(tmpdir(), 'artrie-pages-demo-'));
-let shownFolder = '';
-
-/** Shows a command as one would type it, runs it, and returns what it printed. */
-function run(...args) {
-  const shown = args.map((arg) =>
-    arg === WORDS ? 'fixtures/words/american-english.txt' : arg.replace(shownFolder, ''),
-  );
-  console.log(`\n$ artrie-pages ${shown.join(' ')}`);
-  return execFileSync(process.execPath, [TOOL, ...args], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-}
-
-/** Prints the first lines of an output, and how many more there are. */
-function show(output, most) {
-  const lines = output.trimEnd().split('\n');
-  console.log(lines.slice(0, most).join('\n').replaceAll(shownFolder, ''));
-  if (lines.length > most) console.log(`... and ${lines.length - most} more lines`);
-}
+import { damageAndMend } from './damage.js';
+import { folder, run, show, WORDS } from './tool.js';
 
 function demo(pageFormat, words) {
   console.log(`\n=== ${words.length} words into a file of ${pageFormat.toUpperCase()} pages ===`);
-  const file = join(folder, `words-${pageFormat}.part`);
-  shownFolder = `${folder}/`;
+  const file = `words-${pageFormat}.part`;
   show(run('create', file, '--page-format', pageFormat), 1);
 
   const refs = run('append', file, '--input', WORDS);
@@ -56,7 +29,8 @@ function demo(pageFormat, words) {
   show(run('dump', file), 30);
   show(run('stat', file), 30);
   show(run('verify', '--require-checksums', '--require-finalized', file), 10);
-  return statSync(file).size;
+  if (pageFormat === 'v1') damageAndMend(file);
+  return statSync(join(folder, file)).size;
 }
 
 try {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/files.ts';
 
@@ -19,6 +20,25 @@ function examplesIn(document: string): { command: string; printed: string }[] {
   return examples;
 }
 
+const TYPESCRIPT = /^```ts\n([\s\S]*?)^```$/gm;
+
+/** Runs code that imports the package, in an empty folder. @returns what it prints */
+async function runs(code: string): Promise<string> {
+  const folder = temporaryFolder();
+  await build({
+    stdin: { contents: code, loader: 'ts', resolveDir: ROOT },
+    alias: { 'artrie-pages': join(ROOT, 'src/index.ts') },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    external: ['fs-native-extensions'],
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    outfile: join(folder, 'example.mjs'),
+  });
+  return execFileSync(process.execPath, ['example.mjs'], { cwd: folder, encoding: 'utf8' });
+}
+
 describe('README.md', () => {
   test('shows what the commands really print', () => {
     const folder = temporaryFolder();
@@ -28,10 +48,21 @@ describe('README.md', () => {
     const examples = examplesIn(readFileSync(join(ROOT, 'README.md'), 'utf8'));
     expect(examples.length).toBeGreaterThanOrEqual(5);
     for (const { command, printed } of examples) {
-      const script = `cd '${folder}'; PATH="${folder}:$PATH"; ${command} || true`;
+      // A terminal shows both streams.
+      const script = `exec 2>&1; cd '${folder}'; PATH="${folder}:$PATH"; ${command} || true`;
       const output = execFileSync('bash', ['-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
       expect(output.trimEnd(), command).toBe(printed);
     }
+  });
+
+  test('shows how to use the library in code that runs', async () => {
+    const [store = '', keys = ''] = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(TYPESCRIPT)].map(
+      ([, code = '']) => code,
+    );
+    const printed = await runs(store);
+    expect(printed).toContain('{"type":"node","ref":"1:0","text":"adaptive"}\n');
+    expect(printed).toMatch(/^\{ sound: 7, mended: 0, unverified: 0, doubtful: 0, lost: 0 \}$/m);
+    expect(await runs(keys)).toBe('');
   });
 
   test('names documents that are there', () => {
