@@ -55,7 +55,8 @@ export async function foreignBlockBehind(
     // What is left behind the last block when a batch of ours is cut off has a checksum, or is no page at all.
     if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
     const message = `block ${block} is a page of another program, behind the ${counted(blockCount, 'block')} that the header counts; let that program sync the file first`;
-    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset: fileOffset(block), message };
+    const place = { block, offset: fileOffset(block), bytes: PAGE_HEADER_BYTES };
+    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', ...place, message };
   }
   return undefined;
 }

@@ -1,5 +1,4 @@
-import { hex } from '../format/invariants.ts';
-import type { Problem } from '../format/invariants.ts';
+import { hex, type Problem } from '../format/invariants.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 
 /** What is said of a block that is no page, and of which a commit record has a page header. @param head - the bytes that it begins with */

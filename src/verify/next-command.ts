@@ -14,7 +14,10 @@ export const lookAtBlocks: NextStep = (_, file) => `artrie-pages dump ${file}`;
 
 /** Shows what can be derived again without guessing; where nothing can, that is not the step to take. */
 export const repair: NextStep = (problem, file) =>
-  problem.isBeyondRepair === true ? recover(problem, file) : `artrie-pages repair --dry-run ${file}`;
+  problem.isBeyondRepair === true ? recover(problem, file) : repairCommand(file);
+
+/** The command line that shows what can be derived again. @param file - as a shell takes it */
+export const repairCommand = (file: string): string => `artrie-pages repair --dry-run ${file}`;
 
 /** The same, with new checksums for nodes that nobody has checked: only on request. */
 export const repairStale: NextStep = (_, file) => `artrie-pages repair --dry-run --stale-checksums ${file}`;

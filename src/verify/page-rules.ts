@@ -1,9 +1,8 @@
-import type { Problem, Severity } from '../format/invariants.ts';
+import { hex, type Problem, type Severity } from '../format/invariants.ts';
 import { fileOffset } from '../format/layout.ts';
 import { PAGE_CHECKS, type PageProblemCode } from '../format/page-invariants.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
 import { fieldPlace, fieldProblem } from '../format/page-problem.ts';
-import { hex } from '../format/invariants.ts';
 import { zeroedMagicProblem } from '../format/page-zeroed-magic.ts';
 import { type CheckedPage, flippedBitText, withFlippedBit } from './checked-page.ts';
 import { finalize, lookAtBlock, type NextStep, recover, repair, repairOr, repairStale } from './next-command.ts';
@@ -18,7 +17,7 @@ export const PAGE_RULES: readonly Rule[] = [
     severity: 'error',
     summary: 'a block is a page but for the magic that it begins with',
     check: { page: wrongMagicProblems, other: magicProblems, whole: zeroedMagicProblems },
-    next: (problem, file) => (problem.message.includes(ELSEWHERE) ? recover : repair)(problem, file),
+    next: repair,
   },
   rule('PAGE_VERSION', 'error', 'the version of a page is not that of its magic'),
   rule('PAGE_FLAGS', 'error', 'the flags of a page have unknown bits, or not those of its format'),
@@ -82,13 +81,10 @@ function* wrongMagicProblems({ wrongMagic, facts }: CheckedPage): Generator<Prob
   yield { code: 'PAGE_MAGIC', severity: 'error', ...place, found, expected, message };
 }
 
-/** What is said of a page that repair leaves alone, since more than its magic is wrong. */
-const ELSEWHERE = 'it is damaged elsewhere as well';
-
 function* magicProblems({ id, lostPage }: OtherBlock): Generator<Problem> {
   if (lostPage === undefined) return;
   const [found, expected] = [magicIn(lostPage.found), magicIn(lostPage.expected)];
-  const rest = lostPage.isSound ? 'all else in it is that of a sound page' : ELSEWHERE;
+  const rest = lostPage.isSound ? 'all else in it is that of a sound page' : 'it is damaged elsewhere as well';
   const message = `block ${id} begins with ${found} in the place of ${expected}, the magic of a page; ${rest}`;
   const place = { block: id, offset: fileOffset(id), bytes: lostPage.found.length };
   const isBeyondRepair = !lostPage.isSound;

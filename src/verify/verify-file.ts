@@ -15,7 +15,7 @@ import { OtherBlocks } from './other-blocks.ts';
 import { scanRange } from './range-scan.ts';
 import { rootPlaceOf } from './root-place.ts';
 import type { HeadFacts } from './rule.ts';
-import { repair, shellFile } from './next-command.ts';
+import { repairCommand, shellFile } from './next-command.ts';
 import { isZeroedPage } from './zeroed-pages.ts';
 import { ruleOf, RULES } from './rules.ts';
 import type { BlockRange, ScanBatch, ScanSettings } from './scan-batch.ts';
@@ -108,6 +108,8 @@ class FileCheck {
   readonly #findings: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
   readonly #others = new OtherBlocks();
   readonly #shellName: string;
+  /** What puts right what can be derived again. */
+  readonly #repairCommand: string;
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
@@ -122,6 +124,7 @@ class FileCheck {
     this.#report = report;
     this.#options = options;
     this.#shellName = shellFile(view.name);
+    this.#repairCommand = repairCommand(this.#shellName);
   }
 
   async run(scan: ScanBlocks): Promise<VerifySummary> {
@@ -194,7 +197,7 @@ class FileCheck {
     for (const problem of problems ?? []) {
       this.#findings[problem.severity]++;
       const next = ruleOf(problem).next(problem, this.#shellName);
-      this.#isMendable ||= next === repair({ ...problem, isBeyondRepair: false }, this.#shellName);
+      this.#isMendable ||= next === this.#repairCommand;
       // Not a spread: with fields behind it, V8 keeps something of every such object until its next full collection.
       await this.#report(Object.assign({}, problem, { file: this.#view.name, next }));
     }

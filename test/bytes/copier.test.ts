@@ -14,7 +14,7 @@ test('copies any range of any of a few sources to any place, and touches nothing
   fc.assert(
     fc.property(fc.array(copyOf, { minLength: 1, maxLength: 30 }), (copies) => {
       const backing = Uint8Array.from({ length: 6000 }, (_, at) => at * 7 + (at >> 8));
-      const shared = new Uint8Array(new SharedArrayBuffer(2200), 3);
+      const shared = new Uint8Array(new SharedArrayBuffer(2210), 3);
       shared.set(backing.subarray(900, 900 + shared.length));
       const sources = [backing.subarray(1, 2300), backing.subarray(2501, 5000), shared];
       const target = new Uint8Array(2100).subarray(5);

@@ -16,7 +16,7 @@ import { until } from '../support/lock.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const STREAM = 1;
 /** So many that sealing them takes a while; they are empty, and the file has holes in their places. */
-const PAGES = 2000;
+const PAGES = 600;
 
 const folder = temporaryFolder();
 let files = 0;

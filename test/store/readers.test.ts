@@ -11,7 +11,7 @@ describe.each(['v1', 'v2'] as const)('readers of a %s file that another process 
     ['appends and updates', GROWING],
     ['frees blocks and uses them again', REUSING],
   ])('find every node whole and nothing wrong, while it %s', async (_, kinds) => {
-    const { faults, ...tally } = await readDuringWrites(format, kinds, 2000, 5);
+    const { faults, ...tally } = await readDuringWrites(format, kinds, 1000, 5);
     expect(faults).toEqual([]);
     // They met each other: otherwise this shows nothing.
     expect(tally.appended).toBeGreaterThan(100);
