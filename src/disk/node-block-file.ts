@@ -1,36 +1,18 @@
-import { constants, writeSync } from 'node:fs';
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile, Journal } from './block-file.ts';
+import { type CallKind, CallPace } from './call-pace.ts';
 import { readFileHead } from './identify.ts';
 import { ioError } from './io-error.ts';
+import { asHandle, type Handle } from './node-handle.ts';
 import { NodeJournal } from './node-journal.ts';
 import { type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 
 /** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
 
-/** What a block file needs of a `FileHandle` of node:fs; said here, so that users of the types need no others. */
-export interface Handle {
-  stat(): Promise<{ readonly size: number }>;
-  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
-  write(
-    source: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): Promise<{ readonly bytesWritten: number }>;
-  /**
-   * As `write`, but holding up the process: used for few bytes, which the system takes into its memory in less time
-   * than it takes to ask a thread for it.
-   */
-  writeNow?(source: Uint8Array, offset: number, length: number, position: number): number;
-  truncate(bytes: number): Promise<void>;
-  datasync(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Most bytes that are written at once without a thread. */
+/** Writes up to so many bytes are of a kind of their own: they take far less than those of whole pages. */
 const FEW_BYTES = 16_384;
 
 /** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock where it has one. */
@@ -38,6 +20,11 @@ export class NodeBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal;
   readonly #handle: Handle;
+  readonly #pace = new CallPace();
+  readonly #reads: CallKind = { isLong: false };
+  readonly #shortWrites: CallKind = { isLong: false };
+  readonly #writes: CallKind = { isLong: false };
+  readonly #syncs: CallKind = { isLong: false };
   #lock: WriterLock | undefined;
   /** Whether somebody may have been told that something is stored in it. */
   hasCommits: boolean;
@@ -57,12 +44,20 @@ export class NodeBlockFile implements BlockFile {
   async read(target: Uint8Array, position: number): Promise<number> {
     let done = 0;
     while (done < target.length) {
-      const reading = this.#handle.read(target, done, target.length - done, position + done);
-      const { bytesRead } = await this.#io('read', reading, position + done);
+      const bytesRead = await this.#io('read', this.#read(target, done, position + done), position + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
     return done;
+  }
+
+  async #read(target: Uint8Array, done: number, position: number): Promise<number> {
+    const handle = this.#handle;
+    const { now } = handle;
+    const length = target.length - done;
+    const elsewhere = async (): Promise<number> => (await handle.read(target, done, length, position)).bytesRead;
+    if (now === undefined) return elsewhere();
+    return this.#pace.make(this.#reads, () => now.read(target, done, length, position), elsewhere);
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
@@ -76,9 +71,13 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async #write(source: Uint8Array, done: number, position: number): Promise<number> {
+    const handle = this.#handle;
+    const { now } = handle;
     const length = source.length - done;
-    if (length <= FEW_BYTES && this.#handle.writeNow) return this.#handle.writeNow(source, done, length, position);
-    return (await this.#handle.write(source, done, length, position)).bytesWritten;
+    const elsewhere = async (): Promise<number> => (await handle.write(source, done, length, position)).bytesWritten;
+    if (now === undefined) return elsewhere();
+    const kind = length <= FEW_BYTES ? this.#shortWrites : this.#writes;
+    return this.#pace.make(kind, () => now.write(source, done, length, position), elsewhere);
   }
 
   async truncate(bytes: number): Promise<void> {
@@ -86,7 +85,10 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async sync(): Promise<void> {
-    await this.#io('fdatasync', this.#handle.datasync());
+    const { now } = this.#handle;
+    const elsewhere = async (): Promise<void> => this.#handle.datasync();
+    const syncing = now ? this.#pace.make(this.#syncs, () => now.datasync(), elsewhere) : elsewhere();
+    await this.#io('fdatasync', syncing);
   }
 
   async close(): Promise<void> {
@@ -144,19 +146,6 @@ export async function openPageFile(path: string, access: Access, lock: LockOptio
     }
   }
   return openBlockFile(path, access, lock);
-}
-
-/** A handle that can also write at once. */
-export function asHandle(handle: FileHandle): Handle {
-  return {
-    stat: () => handle.stat(),
-    read: (target, offset, length, position) => handle.read(target, offset, length, position),
-    write: (source, offset, length, position) => handle.write(source, offset, length, position),
-    writeNow: (source, offset, length, position) => writeSync(handle.fd, source, offset, length, position),
-    truncate: (bytes) => handle.truncate(bytes),
-    datasync: () => handle.datasync(),
-    close: () => handle.close(),
-  };
 }
 
 async function openRegular(path: string, access: Access): Promise<Handle> {
