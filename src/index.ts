@@ -3,6 +3,7 @@
 export { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError, type ProblemCode } from './errors.ts';
 
 export { PageStore } from './store/page-store.ts';
+export { NodeCursor } from './store/node-cursor.ts';
 export type { CreateOptions, OpenOptions } from './store/store-options.ts';
 export type { FinalizedPage, FinalizedPageSink } from './store/finalizer.ts';
 export { formatRef, type PageRef, parseRef, type RefRange, type RefRun } from './store/page-ref.ts';
@@ -54,7 +55,7 @@ export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';
 export type { FileHeader } from './format/file-header.ts';
 export type { PageFormat, PageHeader } from './format/page-header.ts';
 export type { ByteRange, SlotDirectory } from './format/directory.ts';
-export { decodePage, maxNodeBytes, nodeOf, type Page } from './format/page.ts';
+export { decodePage, maxNodeBytes, nodeOf, nodesOf, type Page } from './format/page.ts';
 export type { Problem, Severity } from './format/invariants.ts';
 
 export { verifyFile } from './verify/verify-file.ts';

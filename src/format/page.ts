@@ -47,6 +47,11 @@ export function nodeOf(page: Page, slot: number): Uint8Array {
   return page.block.subarray(offset, offset + page.directory.nodeBytes(slot));
 }
 
+/** The nodes of a page without problems, in the order of their slots: views, as {@link nodeOf} gives. */
+export function* nodesOf(page: Page): Generator<Uint8Array, void> {
+  for (let slot = 0; slot < page.directory.count; slot++) yield nodeOf(page, slot);
+}
+
 /** A writer for a page without problems. It changes `page.block`. */
 export function openPageWriter(page: Page): PageWriter {
   return page.format === 'v1'

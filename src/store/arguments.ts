@@ -69,9 +69,15 @@ export function assertRef({ block, slot }: PageRef): void {
 }
 
 /** @throws TypeError or RangeError for what a store cannot be opened with */
-export function assertOpening(file: string | BlockFile, access: Access, format: PageFormat | undefined): void {
+export function assertOpening(
+  file: string | BlockFile,
+  access: Access,
+  format: PageFormat | undefined,
+  cacheBytes: number = 0,
+): void {
   assertFile(file);
   assertPageFormat(format);
+  if (!(typeof cacheBytes === 'number' && cacheBytes >= 0)) throw new RangeError(`${cacheBytes} is no number of bytes`);
   if (access !== 'read' && access !== 'write')
     throw new RangeError(`'${String(access)}' is no access: read and write are`);
 }

@@ -10,7 +10,7 @@ import type { CreateOptions, OpenOptions } from './store-options.ts';
 /** Opens the blocks of a page file; a BlockFile that is none is closed. */
 export async function openDisk(file: string | BlockFile, options: OpenOptions): Promise<DiskManager> {
   const access = options.access ?? 'write';
-  assertOpening(file, access, options.pageFormat);
+  assertOpening(file, access, options.pageFormat, options.cacheBytes);
   const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
   try {
     return await DiskManager.open(blockFile, access);

@@ -1,13 +1,23 @@
+import { BLOCK_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
 
-/** Pages that are kept: 16 x 256 KiB. */
-const MAX_PAGES = 16;
+interface Entry {
+  readonly page: Page;
+  /** Whether it was asked for since it was last spared. */
+  isUsed: boolean;
+}
 
-/** The pages that were read last, checked. */
+/** Pages that were read, checked, and kept: those that are asked for again stay longest. */
 export class PageCache {
-  /** In the order of their last use: a Map keeps the order of insertion. */
-  readonly #pages = new Map<number, Page>();
+  readonly #maxPages: number;
+  /** In the order in which they came, or were last spared: a Map keeps the order of insertion. */
+  readonly #entries = new Map<number, Entry>();
   #generation = 0;
+
+  /** @param bytes - of blocks; there is room for one page at the least */
+  constructor(bytes: number) {
+    this.#maxPages = Math.max(1, Math.floor(bytes / BLOCK_BYTES));
+  }
 
   /** Grows with each `drop` and `clear`; what was read before one of them may be out of date after it. */
   get generation(): number {
@@ -15,33 +25,37 @@ export class PageCache {
   }
 
   get(block: number): Page | undefined {
-    const page = this.#pages.get(block);
-    if (page) {
-      this.#pages.delete(block);
-      this.#pages.set(block, page);
-    }
-    return page;
+    const entry = this.#entries.get(block);
+    if (entry === undefined) return undefined;
+    // To note it costs nothing; to keep the pages in the order of their last use would cost more than all else that a read does.
+    entry.isUsed = true;
+    return entry.page;
   }
 
   /** Keeps a page, unless something was dropped since `generation`. */
   put(block: number, page: Page, generation: number): void {
     if (generation !== this.#generation) return;
-    this.#pages.set(block, page);
-    if (this.#pages.size > MAX_PAGES) {
-      for (const oldest of this.#pages.keys()) {
-        this.#pages.delete(oldest);
-        break;
-      }
-    }
+    if (this.#entries.size >= this.#maxPages && !this.#entries.has(block)) this.#evict();
+    this.#entries.set(block, { page, isUsed: false });
   }
 
   drop(block: number): void {
     this.#generation++;
-    this.#pages.delete(block);
+    this.#entries.delete(block);
   }
 
   clear(): void {
     this.#generation++;
-    this.#pages.clear();
+    this.#entries.clear();
+  }
+
+  /** Lets go of the oldest page that was not asked for since its last chance, and gives those before it another one. */
+  #evict(): void {
+    for (const [block, entry] of this.#entries) {
+      this.#entries.delete(block);
+      if (!entry.isUsed) return;
+      entry.isUsed = false;
+      this.#entries.set(block, entry);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
-import { emptyPageHead, type Page } from '../format/page.ts';
+import { emptyPageHead } from '../format/page.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { appendAll, appendEndToEnd } from './append-many.ts';
 import { AppendQueue } from './append-queue.ts';
@@ -22,7 +22,8 @@ import type { NodeAppender } from './node-appender.ts';
 import { NodeReader } from './node-reader.ts';
 import { updateNode } from './node-update.ts';
 import { createPageFile, openDisk } from './opening.ts';
-import { assertNoTrie, soundPages } from './page-reader.ts';
+import { assertNoTrie } from './page-reader.ts';
+import { ReadableStore } from './readable-store.ts';
 import type { CreateOptions, OpenOptions } from './store-options.ts';
 import { lastPageFormat } from './tail.ts';
 import type { PageRef, RefRun } from './page-ref.ts';
@@ -33,21 +34,19 @@ import { WriteGate } from './write-gate.ts';
  * after the other, appends that wait together in one go, and each resolves when what it did is durable. The file's damage
  * is an error of the call that meets it.
  */
-export class PageStore {
-  readonly #disk: DiskManager;
+export class PageStore extends ReadableStore {
   readonly #appender: NodeAppender;
   readonly #queue: AppendQueue;
   readonly #writes: WriteGate;
-  readonly #reader: NodeReader;
   readonly #entryCount: EntryCount;
 
-  private constructor(disk: DiskManager, { pageFormat, dedupe = false }: OpenOptions) {
-    this.#disk = disk;
-    this.#reader = new NodeReader(disk);
+  private constructor(disk: DiskManager, { pageFormat, dedupe = false, cacheBytes }: OpenOptions) {
+    const reader = new NodeReader(disk, cacheBytes);
+    super(disk, reader);
     this.#entryCount = new EntryCount(disk);
     const appender = new Appender(disk, this.#entryCount, pageFormat);
     this.#appender = dedupe ? new DedupingAppender(appender) : appender;
-    this.#writes = new WriteGate(disk, this.#appender, this.#reader);
+    this.#writes = new WriteGate(disk, this.#appender, reader);
     this.#queue = new AppendQueue(this.#appender, this.#writes);
   }
 
@@ -68,11 +67,6 @@ export class PageStore {
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const created = await createPageFile(file, options);
     return PageStore.open(created, options.dedupe === undefined ? {} : { dedupe: options.dedupe });
-  }
-
-  /** The blocks below the pages. Its writing methods are the store's to call. */
-  get disk(): DiskManager {
-    return this.#disk;
   }
 
   /**
@@ -151,30 +145,6 @@ export class PageStore {
   }
 
   /**
-   * Reads one node. In a file opened for reading that may also be one that a writer has committed since.
-   * @returns a copy of its bytes
-   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
-   */
-  async read(ref: PageRef): Promise<Uint8Array> {
-    assertRef(ref);
-    return this.#reader.read(ref);
-  }
-
-  /**
-   * Reads one page; a few are kept. The page that was given does not change, even when its block does.
-   * @throws {@link PageStoreError} as {@link read}
-   */
-  async readPage(block: number): Promise<Page> {
-    assertBlockId(block);
-    return this.#reader.readPage(block);
-  }
-
-  /** Reads all pages in the order of their blocks. A page is valid until the next one is asked for. */
-  pages(): AsyncGenerator<{ block: number; page: Page }> {
-    return soundPages(this.#disk);
-  }
-
-  /**
    * Replaces a node by one of the same length.
    * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link read}
    */
@@ -182,8 +152,8 @@ export class PageStore {
     assertRef(ref);
     assertBytes(node);
     await this.#writes.exclusive(async () => {
-      this.#writes.changing();
-      await updateNode(this.#disk, ref, node);
+      this.#writes.changing(ref.block);
+      await updateNode(this.disk, ref, node);
     });
   }
 
@@ -192,8 +162,8 @@ export class PageStore {
     assertAllocation(count, pageFormat);
     return this.#writes.exclusive(async () => {
       this.#writes.changing();
-      const format = pageFormat ?? (await lastPageFormat(this.#disk));
-      return allocateBlocks(this.#disk, count, emptyPageHead(format));
+      const format = pageFormat ?? (await lastPageFormat(this.disk));
+      return allocateBlocks(this.disk, count, emptyPageHead(format));
     });
   }
 
@@ -204,11 +174,11 @@ export class PageStore {
   async free(block: number): Promise<void> {
     assertBlockId(block);
     await this.#writes.exclusive(async () => {
-      this.#disk.assertBlock(block);
-      assertNoTrie(this.#disk, block);
+      this.disk.assertBlock(block);
+      assertNoTrie(this.disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
-      this.#writes.changing();
-      await freeBlock(this.#disk, block, nodes);
+      this.#writes.changing(block);
+      await freeBlock(this.disk, block, nodes);
     });
   }
 
@@ -225,13 +195,13 @@ export class PageStore {
   ): Promise<void> {
     await this.#writes.exclusive(async () => {
       this.#writes.changing();
-      await new Finalizer(this.#disk, report).run(blocks, signal);
+      await new Finalizer(this.disk, report).run(blocks, signal);
     });
   }
 
   /** Closes the file. What is staged and not committed is dropped. */
   async close(): Promise<void> {
-    await this.#writes.last(() => this.#disk.close());
+    await this.#writes.last(() => this.disk.close());
     this.#writes.changing();
     this.#queue.release();
   }

@@ -14,6 +14,11 @@ export interface OpenOptions extends LockOptions {
    * them with each `update`, `allocate`, `free` and `finalize`, and may where an append fails: what comes then is stored again.
    */
   readonly dedupe?: boolean;
+  /**
+   * Bytes of pages that are kept once they were read, for `read`, `view` and `readPage`: 64 MiB by default, and one page at the
+   * least. They are taken as pages are read, 256 KiB each; the directory of a V2 page comes on top, with 12 bytes for each node.
+   */
+  readonly cacheBytes?: number;
 }
 
 /** The options of the lock have a meaning for a path. */

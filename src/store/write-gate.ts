@@ -51,9 +51,10 @@ export class WriteGate {
     return runs;
   };
 
-  /** Pages are about to change behind the appender's back. */
-  changing(): void {
+  /** Pages are about to change behind the appender's back. @param block - the only one, if it is one */
+  changing(block?: number): void {
     this.#appender.reset();
-    this.#reader.clear();
+    if (block === undefined) this.#reader.clear();
+    else this.#reader.drop(block);
   }
 }
