@@ -1,0 +1,65 @@
+import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Peer } from '../peer.ts';
+
+const BLOCK_BYTES = 262_144;
+
+/** What has to be done at least, and nothing else: no header, no slot, no record, no damage that is noticed. */
+export const bare: Peer = {
+  id: 'bare',
+  engine: 'bare',
+  data: 'bare',
+  appends: [
+    {
+      name: 'bare: copy of each node into 256 KiB, write, fdatasync',
+      async open(_, folder, { bytes, starts, count }) {
+        const file = openSync(join(folder, 'bare'), 'w');
+        const block = Buffer.alloc(BLOCK_BYTES);
+        return {
+          append() {
+            let used = 0;
+            for (let node = 0; node < count; node++) {
+              const [start, end] = [starts[node]!, starts[node + 1]!];
+              if (used + end - start > BLOCK_BYTES) {
+                writeSync(file, block, 0, used);
+                used = 0;
+              }
+              if (end - start > 48) bytes.copy(block, used, start, end);
+              else for (let at = start, to = used; at < end; at++) block[to++] = bytes[at]!;
+              used += end - start;
+            }
+            writeSync(file, block, 0, used);
+            fdatasyncSync(file);
+          },
+          close: () => closeSync(file),
+        };
+      },
+    },
+  ],
+  reads: [],
+  scans: [],
+};
+
+/** Reads a file into one buffer again and again, and gives each part to `each` while it is hot. */
+export function readThrough(path: string, each: (block: Buffer) => void): void {
+  const file = openSync(path, 'r');
+  try {
+    const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const size = statSync(path).size;
+    for (let position = 0; position < size; position += BLOCK_BYTES) {
+      const read = readSync(file, block, 0, BLOCK_BYTES, position);
+      if (read !== Math.min(BLOCK_BYTES, size - position)) throw new Error(`${path} was cut short while it was read`);
+      each(block);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The bare limit of a check: all bytes once through a CRC. */
+export function readAndChecksum(path: string): number {
+  let sum = 0;
+  readThrough(path, (block) => (sum ^= crc32(block)));
+  return sum;
+}

@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Course, remove, type Settings } from './course.ts';
+import { machineOf } from './machine.ts';
+import { bulkAppend, coldReads, scans, warmReads } from './measures/nodes.ts';
+import { verify } from './measures/verify.ts';
+import { type Measure, measureMarkdown, verdictsOf } from './result.ts';
+import { buildTaskChild } from './task-process.ts';
+
+/** All measures, in the order in which they are taken. */
+const MEASURES: Readonly<Record<string, (course: Course) => Promise<Measure>>> = {
+  append: bulkAppend,
+  cold: coldReads,
+  warm: warmReads,
+  scan: scans,
+  verify,
+};
+
+export interface BenchOptions extends Pick<
+  Settings,
+  'nodes' | 'rounds' | 'warmUp' | 'verifyMiB' | 'match' | 'withPeers'
+> {
+  /** Where the files are made, below a folder of their own; the system's folder for temporary files by default. */
+  readonly folder?: string;
+  /** Names of measures; all by default. */
+  readonly only?: readonly string[];
+  /** A file for the results. */
+  readonly json?: string;
+  readonly print: (text: string) => void;
+}
+
+const fromHere = (path: string): URL => new URL(path, import.meta.url);
+
+/** Takes the measures, and prints a table after each. */
+export async function runBench(options: BenchOptions): Promise<readonly Measure[]> {
+  const { only = Object.keys(MEASURES), print } = options;
+  const unknown = only.find((name) => !(name in MEASURES));
+  if (unknown !== undefined)
+    throw new RangeError(`there is no measure '${unknown}': take some of ${Object.keys(MEASURES).join(', ')}`);
+  mkdirSync(options.folder ?? tmpdir(), { recursive: true });
+  const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'artrie-pages-bench-'));
+  try {
+    const course = new Course({
+      ...options,
+      folder,
+      child: await buildTaskChild(folder),
+      sources: { library: fromHere('../../dist/index.js').href, packages: fileURLToPath(fromHere('.')) },
+      tool: fileURLToPath(fromHere('../../bin/artrie-pages.js')),
+    });
+    const machine = machineOf(folder);
+    const { cores, cpu, memoryGiB, kernel, node, fileSystem } = machine;
+    const command = ['npm run bench', ...(process.argv.length > 2 ? ['--'] : []), ...process.argv.slice(2)].join(' ');
+    print(`machine: ${cores} x ${cpu}, ${memoryGiB} GiB, ${kernel}, Node ${node}, ${fileSystem}`);
+    print(`command: ${command}`);
+    print(`${options.nodes} nodes; ${options.rounds} interleaved rounds after ${options.warmUp} of warm-up`);
+    if (course.missing.length > 0) print(`not taking part: ${course.missing.join(', ')}`);
+    print('');
+    const measures: Measure[] = [];
+    for (const name of only) {
+      const measure = await MEASURES[name]!(course);
+      measures.push(measure);
+      print(measureMarkdown(measure));
+    }
+    if (options.json !== undefined) {
+      const { nodes, rounds, warmUp, verifyMiB } = options;
+      const told = measures.map((measure) => ({ ...measure, verdicts: verdictsOf(measure) }));
+      const report = { machine, command, nodes, rounds, warmUp, verifyMiB, missing: course.missing, measures: told };
+      writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+    }
+    return measures;
+  } finally {
+    remove(folder);
+  }
+}
