@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Order } from './run-child.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RUN_CHILD = fileURLToPath(new URL('run-child.ts', import.meta.url));
 
 /** A contender's process, seen from the parent. */
@@ -10,7 +11,7 @@ export class Child {
   readonly #ended: Promise<never>;
 
   constructor(args: readonly string[]) {
-    this.#process = fork(RUN_CHILD, args);
+    this.#process = fork(RUN_CHILD, args, { cwd: ROOT, execArgv: ['--import', 'tsx'] });
     this.#ended = new Promise((_, reject) => {
       this.#process.once('exit', (code) => reject(new Error(`the process of contender ${args[0]} ended with ${code}`)));
       this.#process.once('error', reject);

@@ -69,7 +69,7 @@ export class Course {
     return folder;
   }
 
-  process(task: TaskName, own: Pick<TaskSettings, 'peer' | 'way' | 'folder'>): TaskProcess {
+  process(task: TaskName, own: Pick<TaskSettings, 'peer' | 'way' | 'folder' | 'block'>): TaskProcess {
     const { sources, nodes, child } = this.settings;
     return new TaskProcess(child, { task, sources, nodes, reads: this.reads, ...own });
   }

@@ -5,7 +5,7 @@ export type Aim = { readonly least: number } | { readonly most: number };
 
 /** An aim for a row: of its value itself, or of the ratio to another. */
 export type RowAim = Aim & {
-  /** An engine, of which the best row counts, or the name of a row. */
+  /** An engine, of which the best row counts, or another opponent of the measure. */
   readonly to?: string;
 };
 
@@ -14,8 +14,10 @@ export interface Measure {
   readonly title: string;
   readonly unit: string;
   readonly better: 'higher' | 'lower';
-  /** Who the rows of artrie-pages are divided by: engines, or names of rows, in the order of the columns. */
+  /** Who the rows of artrie-pages are divided by: engines for the most part, in the order of the columns. */
   readonly opponents: readonly string[];
+  /** The name of the row that an opponent stands for, where it is no engine. */
+  readonly rivalName?: (row: Row, to: string) => string | undefined;
   readonly rows: readonly Row[];
   readonly aims: (row: Row) => readonly RowAim[];
   /** What has to be known to read the table, such as what could not be measured here. */
@@ -56,8 +58,10 @@ function judge(row: string, value: number, aim: RowAim | undefined): Verdict {
 }
 
 /** The best row of an engine; of the same kind, where it has one. */
-function rivalOf({ rows, better }: Measure, row: Row, to: string): Row | undefined {
-  const rivals = rows.filter(({ name, engine }) => (engine === to || name === to) && name !== row.name);
+function rivalOf({ rows, better, rivalName }: Measure, row: Row, to: string): Row | undefined {
+  const named = rivalName?.(row, to);
+  if (named !== undefined) return rows.find(({ name }) => name === named);
+  const rivals = rows.filter(({ engine }) => engine === to);
   const same = rivals.filter(({ kind }) => kind === row.kind);
   return (same.length > 0 ? same : rivals.filter(({ kind }) => kind === undefined || row.kind === undefined)).toSorted(
     (a, b) => (better === 'higher' ? b.median - a.median : a.median - b.median),

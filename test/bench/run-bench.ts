@@ -4,18 +4,31 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Course, remove, type Settings } from './course.ts';
 import { machineOf } from './machine.ts';
+import { commandLineAppend } from './measures/command-line.ts';
+import { durableAppends } from './measures/durable.ts';
+import { growth } from './measures/growth.ts';
+import { limits } from './measures/limits.ts';
 import { bulkAppend, coldReads, scans, warmReads } from './measures/nodes.ts';
+import { fileSizes, memory } from './measures/sizes.ts';
+import { startup } from './measures/startup.ts';
 import { verify } from './measures/verify.ts';
 import { type Measure, measureMarkdown, verdictsOf } from './result.ts';
 import { buildTaskChild } from './task-process.ts';
 
 /** All measures, in the order in which they are taken. */
-const MEASURES: Readonly<Record<string, (course: Course) => Promise<Measure>>> = {
+const MEASURES: Readonly<Record<string, (course: Course) => Promise<Measure | readonly Measure[]>>> = {
   append: bulkAppend,
+  'append-cli': commandLineAppend,
+  durable: durableAppends,
   cold: coldReads,
   warm: warmReads,
   scan: scans,
   verify,
+  size: fileSizes,
+  memory,
+  startup,
+  growth,
+  limits,
 };
 
 export interface BenchOptions extends Pick<
@@ -59,9 +72,10 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
     print('');
     const measures: Measure[] = [];
     for (const name of only) {
-      const measure = await MEASURES[name]!(course);
-      measures.push(measure);
-      print(measureMarkdown(measure));
+      for (const measure of [await MEASURES[name]!(course)].flat()) {
+        measures.push(measure);
+        print(measureMarkdown(measure));
+      }
     }
     if (options.json !== undefined) {
       const { nodes, rounds, warmUp, verifyMiB } = options;

@@ -2,12 +2,13 @@
 
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readAndChecksum, readThrough } from './peers/bare.ts';
+import type * as Library from '../../src/index.ts';
+import { LIMITS } from './limits.ts';
 import type { CheckRunning, Peer, ReadRunning, Sources } from './peer.ts';
 import { Comparer, Tally } from './taker.ts';
 import { makeWorkload, readOrder } from './workload.ts';
 
-export type TaskName = 'make' | 'append' | 'warm' | 'cold' | 'scan' | 'check' | 'bare-read' | 'bare-checksum';
+export type TaskName = 'make' | 'append' | 'warm' | 'cold' | 'scan' | 'check' | 'open-read' | 'limit';
 
 export interface TaskSettings {
   readonly task: TaskName;
@@ -15,8 +16,10 @@ export interface TaskSettings {
   readonly peer: string;
   /** Which of the peer's ways. */
   readonly way: number;
-  /** The peer's own; for a check without a peer, a file. */
+  /** The peer's own; for `open-read` and `limit` a file. */
   readonly folder: string;
+  /** For `open-read`: where the node is that is read. */
+  readonly block?: number;
   readonly nodes: number;
   readonly reads: number;
 }
@@ -46,8 +49,8 @@ export const TASKS: Readonly<Record<TaskName, (settings: TaskSettings, peer: Pee
     if (peer.check === undefined) throw new Error(`${peer.id} has no check`);
     return checkRound(await peer.check(settings.sources, settings.folder));
   },
-  'bare-read': async ({ folder: path }) => checkRound({ path, check: () => readThrough(path, () => undefined) }),
-  'bare-checksum': async ({ folder: path }) => checkRound({ path, check: () => void readAndChecksum(path) }),
+  'open-read': openAndRead,
+  limit,
 };
 
 async function measure(work: () => Promise<void> | void): Promise<Cost> {
@@ -95,7 +98,8 @@ async function append({ sources, folder, nodes, way }: TaskSettings, peer: Peer)
     const cost = await measure(() => appending.append());
     await appending.close();
     const scanWay = peer.scans[0];
-    if (scanWay !== undefined) {
+    // Once is enough: what is appended is the same in each round.
+    if (round === 0 && scanWay !== undefined) {
       const tally = new Tally();
       const scanning = await scanWay.open(sources, own);
       await scanning.scan(tally);
@@ -148,7 +152,31 @@ async function scan({ sources, folder, nodes, way }: TaskSettings, peer: Peer): 
   };
 }
 
-function checkRound({ path, check }: CheckRunning): Round {
-  const units = statSync(path).size;
-  return async () => ({ ...(await measure(check)), units });
+function checkRound(checking: CheckRunning): Round {
+  const units = statSync(checking.path).size;
+  return async () => ({ ...(await measure(() => checking.check())), units });
+}
+
+/** Opens a file, reads one node, and closes the file again. */
+async function openAndRead({ sources, folder: path, block = 1 }: TaskSettings): Promise<Round> {
+  const { PageStore } = (await import(sources.library)) as typeof Library;
+  const units = 100;
+  return async () => ({
+    ...(await measure(async () => {
+      for (let time = 0; time < units; time++) {
+        const store = await PageStore.open(path, { access: 'read' });
+        if ((await store.read({ block, slot: 0 })).length === 0) throw new Error('the node has no bytes');
+        await store.close();
+      }
+    })),
+    units,
+  });
+}
+
+async function limit({ folder: path, way }: TaskSettings): Promise<Round> {
+  return async () => {
+    let units = 0;
+    const cost = await measure(() => void (units = LIMITS[way]!.run(path)));
+    return { ...cost, units };
+  };
 }

@@ -1,6 +1,5 @@
-import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import type { Peer } from '../peer.ts';
 
 const BLOCK_BYTES = 262_144;
@@ -40,26 +39,3 @@ export const bare: Peer = {
   reads: [],
   scans: [],
 };
-
-/** Reads a file into one buffer again and again, and gives each part to `each` while it is hot. */
-export function readThrough(path: string, each: (block: Buffer) => void): void {
-  const file = openSync(path, 'r');
-  try {
-    const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    const size = statSync(path).size;
-    for (let position = 0; position < size; position += BLOCK_BYTES) {
-      const read = readSync(file, block, 0, BLOCK_BYTES, position);
-      if (read !== Math.min(BLOCK_BYTES, size - position)) throw new Error(`${path} was cut short while it was read`);
-      each(block);
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** The bare limit of a check: all bytes once through a CRC. */
-export function readAndChecksum(path: string): number {
-  let sum = 0;
-  readThrough(path, (block) => (sum ^= crc32(block)));
-  return sum;
-}

@@ -59,8 +59,8 @@ export const lmdb: Peer = {
 };
 
 async function open(sources: Sources, folder: string, options: object = {}): Promise<Database> {
-  const { open } = (await importPackage(sources, 'lmdb')) as { open(path: string, options: object): Database };
-  return open(join(folder, 'lmdb'), { ...OPTIONS, ...options });
+  const lmdb = (await importPackage(sources, 'lmdb')) as { open(path: string, options: object): Database };
+  return lmdb.open(join(folder, 'lmdb'), { ...OPTIONS, ...options });
 }
 
 function appendWay(name: string, append: (database: Database, nodes: readonly Buffer[]) => Promise<void>): AppendWay {
