@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundle } from './bundle.ts';
 import { Child } from './child.ts';
 import { CONTENDERS } from './contenders/durable-append.ts';
 import type { Contender } from './contender.ts';
+import { SOURCES } from './sources.ts';
 
 export interface DurableOptions {
   /** Empty; each contender gets a folder in it. */
@@ -25,6 +27,7 @@ export async function raceDurably(
   { folder, rounds, warmUp, appends }: DurableOptions,
   contenders: readonly Contender[] = CONTENDERS,
 ): Promise<DurableTimes[]> {
+  const script = await bundle('run-child.ts', folder);
   const children: Child[] = [];
   try {
     const facts: (readonly string[])[] = [];
@@ -33,7 +36,10 @@ export async function raceDurably(
       const own = join(folder, String(number));
       mkdirSync(own);
       const perRound = contender.group * Math.ceil(appends / contender.group);
-      const child = new Child([number, own, perRound, (rounds + warmUp) * perRound].map(String));
+      const child = new Child(script, [
+        ...[number, own, perRound, (rounds + warmUp) * perRound].map(String),
+        JSON.stringify(SOURCES),
+      ]);
       children.push(child);
       facts.push((await child.ask()).facts ?? []);
     }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.ts';
 import { Course, remove, type Settings } from './course.ts';
 import { machineOf } from './machine.ts';
 import { commandLineAppend } from './measures/command-line.ts';
@@ -12,8 +13,8 @@ import { bulkAppend, coldReads, scans, warmReads } from './measures/nodes.ts';
 import { fileSizes, memory } from './measures/sizes.ts';
 import { startup } from './measures/startup.ts';
 import { verify } from './measures/verify.ts';
+import { SOURCES } from './sources.ts';
 import { type Measure, measureMarkdown, verdictsOf } from './result.ts';
-import { buildTaskChild } from './task-process.ts';
 
 /** All measures, in the order in which they are taken. */
 const MEASURES: Readonly<Record<string, (course: Course) => Promise<Measure | readonly Measure[]>>> = {
@@ -58,8 +59,8 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
     const course = new Course({
       ...options,
       folder,
-      child: await buildTaskChild(folder),
-      sources: { library: fromHere('../../dist/index.js').href, packages: fileURLToPath(fromHere('.')) },
+      child: await bundle('task-child.ts', folder),
+      sources: SOURCES,
       tool: fileURLToPath(fromHere('../../bin/artrie-pages.js')),
     });
     const machine = machineOf(folder);
@@ -71,16 +72,31 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
     if (course.missing.length > 0) print(`not taking part: ${course.missing.join(', ')}`);
     print('');
     const measures: Measure[] = [];
+    const seconds: Record<string, number> = {};
     for (const name of only) {
-      for (const measure of [await MEASURES[name]!(course)].flat()) {
+      const began = performance.now();
+      const taken = [await MEASURES[name]!(course)].flat();
+      seconds[name] = Math.round((performance.now() - began) / 100) / 10;
+      for (const measure of taken) {
         measures.push(measure);
         print(measureMarkdown(measure));
       }
     }
+    print(`seconds taken: ${JSON.stringify(seconds)}`);
     if (options.json !== undefined) {
       const { nodes, rounds, warmUp, verifyMiB } = options;
       const told = measures.map((measure) => ({ ...measure, verdicts: verdictsOf(measure) }));
-      const report = { machine, command, nodes, rounds, warmUp, verifyMiB, missing: course.missing, measures: told };
+      const report = {
+        machine,
+        command,
+        nodes,
+        rounds,
+        warmUp,
+        verifyMiB,
+        missing: course.missing,
+        seconds,
+        measures: told,
+      };
       writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
     }
     return measures;

@@ -1,28 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import type { TaskAnswer } from './task-child.ts';
 import type { Sample, TaskSettings } from './tasks.ts';
-
-/**
- * Bundles what the processes run, so that they are plain Node: no loader is in their memory, and none has touched the
- * code that is measured.
- * @returns its path
- */
-export async function buildTaskChild(folder: string): Promise<string> {
-  const outfile = join(folder, 'task-child.mjs');
-  await build({
-    entryPoints: [fileURLToPath(new URL('task-child.ts', import.meta.url))],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20.19',
-    logLevel: 'warning',
-  });
-  return outfile;
-}
 
 /** The process of one task, seen from the parent. */
 export class TaskProcess {
@@ -31,7 +9,7 @@ export class TaskProcess {
   readonly #ready: Promise<TaskAnswer>;
 
   constructor(child: string, settings: TaskSettings) {
-    this.#process = fork(child, [JSON.stringify(settings)], { execArgv: [] });
+    this.#process = fork(child, [JSON.stringify(settings)], { execArgv: ['--expose-gc'] });
     this.#ended = new Promise((_, reject) => {
       this.#process.once('exit', (code, signal) => reject(new Error(`its process ended with ${code ?? signal}`)));
       this.#process.once('error', reject);
