@@ -1,5 +1,6 @@
 // Everything that is measured, beside what would be used instead.
-// Run: npm run bench -- [--folder PATH] [--nodes N] [--rounds N] [--only NAME,...] [--match REGEX] [--quick] [--json PATH]
+// Run: npm run bench -- [--folder PATH] [--nodes N] [--rounds N] [--verify-mib N] [--only NAME,...] [--match REGEX] [--quick]
+// [--json PATH]
 
 import { parseArgs } from 'node:util';
 import { runBench } from './run-bench.ts';
@@ -24,10 +25,10 @@ function count(name: 'nodes' | 'rounds' | 'verify-mib', otherwise: number): numb
 }
 
 await runBench({
-  nodes: count('nodes', values.quick ? 100_000 : 1_000_000),
-  rounds: count('rounds', values.quick ? 3 : 7),
+  nodes: count('nodes', values.quick ? 50_000 : 1_000_000),
+  rounds: count('rounds', values.quick ? 1 : 5),
   warmUp: 1,
-  verifyMiB: count('verify-mib', values.quick ? 128 : 1024),
+  verifyMiB: count('verify-mib', values.quick ? 64 : 1024),
   match: new RegExp(values.match ?? '', 'u'),
   withPeers: true,
   ...(values.only === undefined ? {} : { only: values.only.split(',') }),

@@ -17,6 +17,8 @@ export async function bundle(entry: string, folder: string): Promise<string> {
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
+    // Optional, and native.
+    external: ['fs-native-extensions'],
     logLevel: 'warning',
   });
   return outfile;

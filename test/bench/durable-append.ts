@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { raceDurably } from './durable-race.ts';
+import { SOURCES } from './sources.ts';
 import { machineOf } from './machine.ts';
 import { asMarkdown, type Report, resultsOf } from './report.ts';
 
@@ -26,7 +27,7 @@ const appends = 100 * Math.ceil(count('appends', 1) / 100);
 mkdirSync(values.folder, { recursive: true });
 const folder = mkdtempSync(join(values.folder, 'artrie-pages-bench-'));
 try {
-  const results = await raceDurably({ folder, rounds, warmUp, appends });
+  const results = await raceDurably({ folder, rounds, warmUp, appends, sources: SOURCES });
   const report: Report = {
     machine: machineOf(folder),
     command: ['npm run bench:durable', ...(process.argv.length > 2 ? ['--'] : []), ...process.argv.slice(2)].join(' '),

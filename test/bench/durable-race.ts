@@ -4,7 +4,7 @@ import { bundle } from './bundle.ts';
 import { Child } from './child.ts';
 import { CONTENDERS } from './contenders/durable-append.ts';
 import type { Contender } from './contender.ts';
-import { SOURCES } from './sources.ts';
+import type { Sources } from './peer.ts';
 
 export interface DurableOptions {
   /** Empty; each contender gets a folder in it. */
@@ -13,6 +13,7 @@ export interface DurableOptions {
   readonly warmUp: number;
   /** Nodes that each contender appends in a round; whole groups, where a group is larger. */
   readonly appends: number;
+  readonly sources: Sources;
 }
 
 export interface DurableTimes {
@@ -24,7 +25,7 @@ export interface DurableTimes {
 
 /** Lets contenders append durably, each in a process of its own; all data is read back and compared in the end. */
 export async function raceDurably(
-  { folder, rounds, warmUp, appends }: DurableOptions,
+  { folder, rounds, warmUp, appends, sources }: DurableOptions,
   contenders: readonly Contender[] = CONTENDERS,
 ): Promise<DurableTimes[]> {
   const script = await bundle('run-child.ts', folder);
@@ -38,7 +39,7 @@ export async function raceDurably(
       const perRound = contender.group * Math.ceil(appends / contender.group);
       const child = new Child(script, [
         ...[number, own, perRound, (rounds + warmUp) * perRound].map(String),
-        JSON.stringify(SOURCES),
+        JSON.stringify(sources),
       ]);
       children.push(child);
       facts.push((await child.ask()).facts ?? []);

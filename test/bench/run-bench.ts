@@ -36,6 +36,8 @@ export interface BenchOptions extends Pick<
   Settings,
   'nodes' | 'rounds' | 'warmUp' | 'verifyMiB' | 'match' | 'withPeers'
 > {
+  /** URL of the library; the built one by default. */
+  readonly library?: string;
   /** Where the files are made, below a folder of their own; the system's folder for temporary files by default. */
   readonly folder?: string;
   /** Names of measures; all by default. */
@@ -60,7 +62,7 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
       ...options,
       folder,
       child: await bundle('task-child.ts', folder),
-      sources: SOURCES,
+      sources: { ...SOURCES, ...(options.library === undefined ? {} : { library: options.library }) },
       tool: fileURLToPath(fromHere('../../bin/artrie-pages.js')),
     });
     const machine = machineOf(folder);

@@ -7,9 +7,11 @@ import type { Measure } from '../result.ts';
 import { runProgram, runTool } from '../run-program.ts';
 import { linesFile } from './lines-file.ts';
 
+const SHELL = 'sqlite3';
+
 /** `append` of a file of lines, beside what the shell of SQLite does with the same file. */
 export async function commandLineAppend(course: Course): Promise<Measure> {
-  const hasSqlite = course.settings.withPeers && spawnSync('sqlite3', ['--version']).status === 0;
+  const hasSqlite = course.settings.withPeers && spawnSync(SHELL, ['--version']).status === 0;
   const entrants = [
     ...(['v1', 'v2'] as const).map((format) => ours(course, format)),
     ...(hasSqlite ? ['DELETE', 'WAL'].map((mode) => shellOfSqlite(course, mode)) : []),
@@ -33,7 +35,7 @@ export async function commandLineAppend(course: Course): Promise<Measure> {
 function ours(course: Course, format: Library.PageFormat): Entrant {
   const { path, text } = linesFile(course);
   return {
-    name: `artrie-pages append --quiet --input, ${format}`,
+    name: `artrie-pages ${format}, append --quiet --input`,
     engine: 'artrie-pages',
     async run(round) {
       const folder = course.folder();
@@ -73,12 +75,12 @@ function shellOfSqlite(course: Course, mode: string): Entrant {
     async run(round) {
       const folder = course.folder();
       const file = join(folder, 'sqlite');
-      await runProgram('sqlite3', [file], `PRAGMA journal_mode=${mode}; CREATE TABLE nodes (node BLOB NOT NULL);`);
+      await runProgram(SHELL, [file], `PRAGMA journal_mode=${mode}; CREATE TABLE nodes (node BLOB NOT NULL);`);
       // Of its modes, `ascii` alone looks for no quotes.
       const script = `PRAGMA synchronous=FULL;\n.mode ascii\n.separator "\\037" "\\n"\n.import ${path} nodes\n`;
-      const { seconds } = await runProgram('sqlite3', ['-bail', file], script);
+      const { seconds } = await runProgram(SHELL, ['-bail', file], script);
       if (round === 0) {
-        const { output } = await runProgram('sqlite3', [file], 'SELECT node FROM nodes ORDER BY rowid;');
+        const { output } = await runProgram(SHELL, [file], 'SELECT node FROM nodes ORDER BY rowid;');
         if (output !== text.toString()) throw new Error('sqlite3 gives other lines than it was given');
       }
       remove(folder);

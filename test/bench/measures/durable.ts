@@ -6,12 +6,12 @@ import type { Measure } from '../result.ts';
 
 /** One sync for each append, and one for groups of 10, 100 and 1,000. */
 export async function durableAppends(course: Course): Promise<Measure> {
-  const { rounds, nodes } = course.settings;
+  const { rounds, nodes, sources } = course.settings;
   const engines = new Set<string>(course.peers.map(({ engine }) => engine));
   const contenders = CONTENDERS.filter(({ name, engine }) => engines.has(engine) && course.matches(name));
   const times = await raceDurably(
     // They are short, so there can be more rounds.
-    { folder: course.folder(), rounds: 3 * rounds, warmUp: rounds, appends: Math.min(100, nodes) },
+    { folder: course.folder(), rounds: 3 * rounds, warmUp: rounds, appends: Math.min(100, nodes), sources },
     contenders,
   );
   const single = 'own single append';
