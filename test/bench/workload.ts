@@ -40,9 +40,16 @@ export function makeWorkload(count: number): Workload {
   return { count, payloadBytes, bytes: Buffer.from(words.buffer, 0, payloadBytes), lengths, starts };
 }
 
-/** The nodes as objects, for those who take them so. */
-export function nodeViews({ bytes, starts, count }: Workload): Buffer[] {
-  return Array.from({ length: count }, (_, node) => bytes.subarray(starts[node], starts[node + 1]));
+const VIEWS = new WeakMap<Workload, Buffer[]>();
+
+/** The nodes as objects, for those who take them so. They are made once. */
+export function nodeViews(workload: Workload): readonly Buffer[] {
+  const { bytes, starts, count } = workload;
+  const made = VIEWS.get(workload);
+  if (made !== undefined) return made;
+  const views = Array.from({ length: count }, (_, node) => bytes.subarray(starts[node], starts[node + 1]));
+  VIEWS.set(workload, views);
+  return views;
 }
 
 /** Numbers of nodes to read: so many, in no order, some of them twice. */

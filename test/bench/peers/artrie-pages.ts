@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type * as Library from '../../../src/index.ts';
 import type { AppendRunning, AppendWay, Peer, ReadRunning, ReadWay, Sources } from '../peer.ts';
 import type { Taker } from '../taker.ts';
-import type { Workload } from '../workload.ts';
+import { nodeViews, type Workload } from '../workload.ts';
 import { scanWays } from './artrie-pages-scan.ts';
 
 const FILE = 'pages.part';
@@ -75,8 +75,8 @@ const APPENDS: readonly {
   },
   {
     name: 'appendMany(nodes)',
-    append: (store, { bytes, starts, count }) => {
-      const nodes = Array.from({ length: count }, (_, node) => bytes.subarray(starts[node], starts[node + 1]));
+    append: (store, workload) => {
+      const nodes = nodeViews(workload);
       return async () => store.appendMany(nodes);
     },
   },
