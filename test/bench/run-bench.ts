@@ -57,6 +57,12 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
     throw new RangeError(`there is no measure '${unknown}': take some of ${Object.keys(MEASURES).join(', ')}`);
   mkdirSync(options.folder ?? tmpdir(), { recursive: true });
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'artrie-pages-bench-'));
+  // A run that is stopped leaves no gigabytes behind.
+  const stop = (): never => {
+    remove(folder);
+    process.exit(130);
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const course = new Course({
       ...options,
@@ -103,6 +109,7 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
     }
     return measures;
   } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
     remove(folder);
   }
 }

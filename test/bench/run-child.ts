@@ -20,6 +20,8 @@ process.on('message', (order: Order) => {
     process.exit(1);
   });
 });
+// Without its parent it has nobody to answer.
+process.once('disconnect', () => process.exit());
 tell({ facts: running.facts ?? [] });
 
 async function round(): Promise<Answer> {

@@ -19,6 +19,8 @@ try {
       .then((sample) => tell({ sample }))
       .catch(fail);
   });
+  // Without its parent it has nobody to answer.
+  process.once('disconnect', () => process.exit());
   tell({});
 } catch (error) {
   fail(error);
