@@ -55,6 +55,8 @@ export async function runBench(options: BenchOptions): Promise<readonly Measure[
   const unknown = only.find((name) => !(name in MEASURES));
   if (unknown !== undefined)
     throw new RangeError(`there is no measure '${unknown}': take some of ${Object.keys(MEASURES).join(', ')}`);
+  // Where they cannot be written, that is better known now.
+  if (options.json !== undefined) writeFileSync(options.json, '');
   mkdirSync(options.folder ?? tmpdir(), { recursive: true });
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'artrie-pages-bench-'));
   // A run that is stopped leaves no gigabytes behind.
