@@ -1,16 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Answer, Order } from './run-child.ts';
-
-const RUN_CHILD = fileURLToPath(new URL('run-child.ts', import.meta.url));
 
 /** A contender's process, seen from the parent. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #ended: Promise<never>;
 
-  constructor(args: readonly string[]) {
-    this.#process = fork(RUN_CHILD, args);
+  /** @param script - the bundle of run-child.ts */
+  constructor(script: string, args: readonly string[]) {
+    this.#process = fork(script, args, { execArgv: [] });
     this.#ended = new Promise((_, reject) => {
       this.#process.once('exit', (code) => reject(new Error(`the process of contender ${args[0]} ended with ${code}`)));
       this.#process.once('error', reject);

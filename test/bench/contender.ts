@@ -1,3 +1,5 @@
+import type { Sources } from './peer.ts';
+
 /** What the ratios of the report are formed from. */
 export type Engine = 'bare' | 'artrie-pages' | 'sqlite' | 'lmdb';
 
@@ -9,10 +11,11 @@ export interface Contender {
   readonly group: number;
   /**
    * Makes its file.
+   * @param sources - where what it is made of is loaded from
    * @param folder - empty, and its own
    * @param capacity - nodes that will be appended in all
    */
-  open(folder: string, capacity: number): Promise<Running>;
+  open(sources: Sources, folder: string, capacity: number): Promise<Running>;
 }
 
 export interface Running {

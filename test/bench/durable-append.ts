@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Child } from './child.ts';
-import { CONTENDERS } from './contenders/durable-append.ts';
+import { raceDurably } from './durable-race.ts';
+import { SOURCES } from './sources.ts';
 import { machineOf } from './machine.ts';
 import { asMarkdown, type Report, resultsOf } from './report.ts';
 
@@ -26,37 +26,22 @@ const appends = 100 * Math.ceil(count('appends', 1) / 100);
 
 mkdirSync(values.folder, { recursive: true });
 const folder = mkdtempSync(join(values.folder, 'artrie-pages-bench-'));
-const children: Child[] = [];
 try {
-  const facts: (readonly string[])[] = [];
-  for (const number of CONTENDERS.keys()) {
-    const own = join(folder, String(number));
-    mkdirSync(own);
-    const child = new Child([number, own, appends, (rounds + warmUp) * appends].map(String));
-    children.push(child);
-    facts.push((await child.ask()).facts ?? []);
-  }
-  const times = CONTENDERS.map((): number[] => []);
-  for (let round = -warmUp; round < rounds; round++) {
-    // Interleaved in short rounds, so that a busy spell of a shared machine meets all; each round begins with another contender.
-    for (const step of CONTENDERS.keys()) {
-      const number = (step + round + warmUp) % CONTENDERS.length;
-      const { microseconds = NaN } = await children[number]!.ask('round');
-      if (round >= 0) times[number]!.push(microseconds);
-    }
-  }
-  for (const child of children) await child.ask('check');
+  const results = await raceDurably({ folder, rounds, warmUp, appends, sources: SOURCES });
   const report: Report = {
     machine: machineOf(folder),
     command: ['npm run bench:durable', ...(process.argv.length > 2 ? ['--'] : []), ...process.argv.slice(2)].join(' '),
     rounds,
     appendsPerRound: appends,
-    results: resultsOf(CONTENDERS, times, facts),
+    results: resultsOf(
+      results.map(({ contender }) => contender),
+      results.map(({ rounds }) => rounds),
+      results.map(({ facts }) => facts),
+    ),
   };
   console.log(asMarkdown(report));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
 } finally {
-  for (const child of children) child.end();
   rmSync(folder, { recursive: true, force: true });
 }
 

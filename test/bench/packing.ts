@@ -6,13 +6,13 @@ import type { PageFormat } from '../../src/format/page-header.ts';
 import type { PageWriter } from '../../src/format/page-writer.ts';
 import { machineOf } from './machine.ts';
 import { median } from './report.ts';
-import { random } from '../support/nodes.ts';
+import { nodeLengths } from './workload.ts';
 
 const NODES = 1_000_000;
 const ROUNDS = 21;
 const WARM_UP = 5;
 
-const lengths = nodeLengths();
+const lengths = nodeLengths(NODES);
 const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0)).map((_, at) => at * 31);
 
 interface Contender {
@@ -54,17 +54,6 @@ for (const [name, values] of times) {
   console.log(
     `| ${name} | ${middle.toFixed(1)} | ${min.toFixed(1)} | ${max.toFixed(1)} | ${(middle / base).toFixed(2)} |`,
   );
-}
-
-/** 70 % of 6 to 24 bytes, 25 % of 25 to 96, 5 % of 97 to 600. */
-function nodeLengths(): Uint32Array {
-  const next = random(43);
-  const between = (low: number, high: number): number => low + Math.floor(next() * (high - low + 1));
-  return Uint32Array.from({ length: NODES }, () => {
-    const kind = next();
-    if (kind < 0.7) return between(6, 24);
-    return kind < 0.95 ? between(25, 96) : between(97, 600);
-  });
 }
 
 function bareCopy(): number {

@@ -23,8 +23,9 @@ function contender(name: string, pageFormat: Library.PageFormat, group: number, 
     name,
     engine: 'artrie-pages',
     group,
-    async open(folder) {
-      const { PageStore, nodeOf } = await library();
+    async open(sources, folder) {
+      // What users get: the built library.
+      const { PageStore, nodeOf } = (await import(sources.library)) as typeof Library;
       const path = join(folder, 'pages.part');
       const store = await PageStore.create(path, { pageFormat });
       return {
@@ -48,9 +49,4 @@ function contender(name: string, pageFormat: Library.PageFormat, group: number, 
 
 async function oneByOne(store: Library.PageStore, nodes: readonly Uint8Array[]): Promise<void> {
   for (const node of nodes) await store.append(node);
-}
-
-/** What users get: the built library, not what tsx makes of its source. */
-async function library(): Promise<typeof Library> {
-  return (await import(new URL('../../../dist/index.js', import.meta.url).href)) as typeof Library;
 }

@@ -9,7 +9,7 @@ export const bareSync: Contender = {
   name: 'write + fdatasync in place, synchronous',
   engine: 'bare',
   group: 1,
-  async open(folder, capacity) {
+  async open(_, folder, capacity) {
     const path = writtenFile(folder, capacity);
     const file = openSync(path, 'r+');
     let position = 0;
@@ -34,7 +34,7 @@ export const bareAsync: Contender = {
   name: 'write + fdatasync in place, FileHandle',
   engine: 'bare',
   group: 1,
-  async open(folder, capacity) {
+  async open(_, folder, capacity) {
     const path = writtenFile(folder, capacity);
     const file = await open(path, 'r+');
     let position = 0;

@@ -25,4 +25,11 @@ export const CONTENDERS: readonly Contender[] = [
   sqlite(100),
   lmdbSync(100),
   lmdbAsync(100),
+  appendCalls('v1', 1000),
+  appendCalls('v2', 1000),
+  appendMany('v1', 1000),
+  appendMany('v2', 1000),
+  sqlite(1000),
+  lmdbSync(1000),
+  lmdbAsync(1000),
 ];

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Contender, inGroups } from '../contender.ts';
+import { importPackage } from '../peer.ts';
 
 // The packages of test/bench/package.json need not be there for types and lint: this is what is used of them.
 interface Database {
@@ -15,7 +16,7 @@ interface Lmdb {
   open(path: string, options: object): Database;
 }
 
-const PACKAGE: string = 'lmdb';
+const PACKAGE = 'lmdb';
 
 /** Keys and values as they are: nothing is encoded but a 4-byte key. All that concerns syncing is as it comes. */
 const OPTIONS = { encoding: 'binary', keyEncoding: 'uint32' };
@@ -60,8 +61,8 @@ function contender(
   return {
     engine: 'lmdb',
     group,
-    async open(folder) {
-      const lmdb = (await import(PACKAGE)) as Lmdb;
+    async open(sources, folder) {
+      const lmdb = (await importPackage(sources, PACKAGE)) as Lmdb;
       const path = join(folder, 'lmdb');
       const database = lmdb.open(path, OPTIONS);
       let count = 0;

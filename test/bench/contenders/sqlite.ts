@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Contender } from '../contender.ts';
+import { importPackage } from '../peer.ts';
 
 // The packages of test/bench/package.json need not be there for types and lint: this is what is used of them.
 interface Database {
@@ -18,15 +19,15 @@ interface Statement {
 
 type OpenDatabase = new (path: string) => Database;
 
-const PACKAGE: string = 'better-sqlite3';
+const PACKAGE = 'better-sqlite3';
 
 /** WAL and synchronous=FULL: each commit is synced to the log before it is acknowledged. */
 export const sqlite = (group: number): Contender => ({
   name: `better-sqlite3, ${group === 1 ? 'insert' : `transaction of ${group} inserts`}`,
   engine: 'sqlite',
   group,
-  async open(folder) {
-    const { default: Database } = (await import(PACKAGE)) as { default: OpenDatabase };
+  async open(sources, folder) {
+    const { default: Database } = (await importPackage(sources, PACKAGE)) as { default: OpenDatabase };
     const path = join(folder, 'sqlite');
     const database = new Database(path);
     database.pragma('journal_mode = WAL');
