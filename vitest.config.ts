@@ -14,7 +14,12 @@ export default defineConfig({
       {
         extends: true,
         // The same processes run all files: to start one for each takes as long as a third of the tests.
-        test: { name: 'shared', include: ['test/**/*.test.ts'], exclude: [MOCKED], isolate: false },
+        test: {
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [MOCKED, '**/node_modules/**'],
+          isolate: false,
+        },
       },
       // A module that is mocked must not have been loaded before.
       { extends: true, test: { name: 'mocked', include: [MOCKED] } },

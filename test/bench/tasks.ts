@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as Library from '../../src/index.ts';
+import { peakBytes, resetPeak } from '../support/peak-memory.ts';
 import { LIMITS } from './limits.ts';
 import type { CheckRunning, Peer, ReadRunning, Sources } from './peer.ts';
 import { Comparer, Tally } from './taker.ts';
@@ -32,7 +33,7 @@ export interface Sample extends Cost {
 
 interface Cost {
   readonly nanoseconds: number;
-  /** By how much it raised the most memory that the process ever had resident. */
+  /** By how much it raised the memory that the process had resident, at most. */
   readonly addedBytes: number;
 }
 
@@ -56,13 +57,14 @@ export const TASKS: Readonly<Record<TaskName, (settings: TaskSettings, peer: Pee
 /** The garbage of what came before is neither in the time nor in the memory. */
 async function measure(work: () => Promise<void> | void): Promise<Cost> {
   globalThis.gc?.();
-  const before = process.resourceUsage().maxRSS;
+  resetPeak();
+  const before = peakBytes();
   const began = process.hrtime.bigint();
   const working = work();
   // What is done at once is not made to wait for a turn of the event loop.
   if (working !== undefined) await working;
   const nanoseconds = Number(process.hrtime.bigint() - began);
-  return { nanoseconds, addedBytes: 1024 * (process.resourceUsage().maxRSS - before) };
+  return { nanoseconds, addedBytes: peakBytes() - before };
 }
 
 /** Makes the file that the reads are of, and compares every byte of all nodes: in their order, and as each way reads them. */

@@ -5,9 +5,17 @@ import { random } from './nodes.ts';
 
 const TOOL = fileURLToPath(new URL('../../bin/artrie-pages.js', import.meta.url));
 
-/** Makes a process tell, as the last thing on stderr, the most memory that it ever had resident (ru_maxrss, in KiB). */
+/**
+ * Makes a process tell, as the last thing on stderr, the most memory that it ever had resident, in KiB: on Linux the mark of
+ * its own, since `ru_maxrss` is at least that of the process which started it.
+ */
 const TELL = `data:text/javascript,${encodeURIComponent(
-  "import{writeSync}from'node:fs';process.on('exit',()=>writeSync(2,`\\nmaxrss ${process.resourceUsage().maxRSS}\\n`))",
+  [
+    "import{readFileSync,writeSync}from'node:fs';",
+    "const own=()=>/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status','latin1'))[1];",
+    "const peak=()=>process.platform==='linux'?own():process.resourceUsage().maxRSS;",
+    "process.on('exit',()=>writeSync(2,`\\nmaxrss ${peak()}\\n`))",
+  ].join(''),
 )}`;
 
 /** Runs node with these arguments, `input` as its standard input, and returns its peak memory in bytes. */
