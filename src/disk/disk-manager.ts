@@ -25,6 +25,8 @@ export class DiskManager {
   #blockCount: number;
   #free: FreeBlocks | undefined;
   #copyIsOld = false;
+  /** Behind the last block that has been written to: behind `#blockCount` while a batch is under way, or was given up. */
+  #writtenEnd = 0;
   /** Set when nothing more may be done: after `close`, or a failure that leaves the file's state unknown. */
   #dead: PageStoreError | undefined;
   /** A failure behind an acknowledgement, not told yet. */
@@ -119,6 +121,7 @@ export class DiskManager {
   async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
     this.#writable();
     assertCountable(this, block);
+    this.#writtenEnd = Math.max(this.#writtenEnd, block + 1);
     await this.#file.write(source, fileOffset(block, offset));
   }
 
@@ -126,7 +129,9 @@ export class DiskManager {
   async lengthen(blocks: number): Promise<void> {
     this.#writable();
     assertCountable(this, this.#blockCount + blocks - 1);
-    await this.#file.truncate(fileOffset(this.#blockCount + blocks));
+    await this.#cutUncounted();
+    this.#writtenEnd = this.#blockCount + blocks;
+    await this.#file.truncate(fileOffset(this.#writtenEnd));
   }
 
   /**
@@ -190,9 +195,16 @@ export class DiskManager {
     try {
       await grow();
     } catch (error) {
-      await this.#orDie(() => this.#file.truncate(fileOffset(this.#blockCount)));
+      await this.#orDie(() => this.#cutUncounted());
       throw error;
     }
+  }
+
+  /** Cuts off what was written behind the last block, for a batch that was given up. */
+  async #cutUncounted(): Promise<void> {
+    if (this.#writtenEnd <= this.#blockCount) return;
+    await this.#file.truncate(fileOffset(this.#blockCount));
+    this.#writtenEnd = this.#blockCount;
   }
 
   /** Syncs what is left to sync, writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
@@ -201,6 +213,7 @@ export class DiskManager {
     const log = this.#dead === undefined ? this.#log : undefined;
     this.#dead = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.name });
     try {
+      if (log) await this.#cutUncounted();
       if (log && this.#copyIsOld) await writeHeaderCopy(this.#file);
       if (log && (this.#copyIsOld || log.unsynced)) await log.sync();
     } finally {
