@@ -38,6 +38,8 @@ export interface Commit {
   readonly nodes?: number;
 }
 
+const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
+
 /** What one commit changes in headers that the file has already. */
 export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' | 'sequence'>;
 
@@ -60,7 +62,7 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
     oldPageHeaderCrc: changed ? crc32(changed.oldHead) : 0,
     oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
-    blockHead: changed?.head ?? new Uint8Array(PAGE_HEADER_BYTES),
+    blockHead: changed?.head ?? NO_HEAD,
     fileHeader: encodeFileHeader(next),
     oldBlockCount: header.blockCount,
     addedHeadersCrc: added?.headsCrc ?? 0,

@@ -1,4 +1,5 @@
 import { crc32 } from '../bytes/checksum.ts';
+import { pooledBytes } from '../bytes/pooled.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, PAGE_HEADER_BYTES } from './layout.ts';
 
@@ -44,8 +45,26 @@ const CHECKSUM_OFFSET = COMMIT_RECORD.offsetOf('checksum');
 
 /** The bytes of a commit record: magic, version and checksum are set here. */
 export function encodeCommitRecord(record: Omit<CommitRecord, 'magic' | 'version' | 'checksum'>): Uint8Array {
-  const bytes = new Uint8Array(COMMIT_RECORD.bytes);
-  COMMIT_RECORD.write({ ...record, magic: COMMIT_RECORD_MAGIC, version: COMMIT_RECORD_VERSION, checksum: 0 }, bytes);
+  const bytes = pooledBytes(COMMIT_RECORD.bytes);
+  const { sequence, block, oldPageHeaderCrc, oldFileHeaderCrc, kind } = record;
+  const { blockHead, fileHeader, oldBlockCount, addedHeadersCrc } = record;
+  COMMIT_RECORD.write(
+    {
+      magic: COMMIT_RECORD_MAGIC,
+      version: COMMIT_RECORD_VERSION,
+      sequence,
+      block,
+      oldPageHeaderCrc,
+      oldFileHeaderCrc,
+      kind,
+      blockHead,
+      fileHeader,
+      oldBlockCount,
+      addedHeadersCrc,
+      checksum: 0,
+    },
+    bytes,
+  );
   COMMIT_RECORD.set('checksum', crc32(bytes.subarray(0, CHECKSUM_OFFSET)), bytes);
   return bytes;
 }
