@@ -37,8 +37,10 @@ export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
 });
 
 const VERSION_OFFSET = FILE_HEADER.offsetOf('version');
+const BLOCK_COUNT_OFFSET = FILE_HEADER.offsetOf('blockCount');
 const PADDING_OFFSET = FILE_HEADER.offsetOf('padding');
 const FREE_LIST_OFFSET = FILE_HEADER.offsetOf('freeListHead');
+const ENTRY_COUNT_OFFSET = FILE_HEADER.offsetOf('entryCount');
 const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
 const LSN_OFFSET = FILE_HEADER.offsetOf('imageCheckpointLsn');
 
@@ -99,6 +101,28 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
   FILE_HEADER.write(header, bytes);
   FILE_HEADER.set('checksum', checksumOf(bytes, header.version).value, bytes);
   return bytes;
+}
+
+/** What appending, allocating and freeing change in a file header. */
+export interface FileCounts {
+  readonly blockCount: number;
+  readonly freeListHead: bigint;
+  readonly entryCount: bigint;
+}
+
+/**
+ * The bytes of a file header with other counts, with its checksum made anew.
+ * @param bytes - the header so far, of version `version`
+ */
+export function withCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
+  const changed = pooledBytes(FILE_HEADER_BYTES);
+  changed.set(bytes);
+  const view = new DataView(changed.buffer, changed.byteOffset, FILE_HEADER_BYTES);
+  view.setUint32(BLOCK_COUNT_OFFSET, counts.blockCount, true);
+  view.setBigUint64(FREE_LIST_OFFSET, counts.freeListHead, true);
+  view.setBigUint64(ENTRY_COUNT_OFFSET, counts.entryCount, true);
+  view.setBigUint64(CHECKSUM_OFFSET, checksumOf(changed, version).value, true);
+  return changed;
 }
 
 /** The header of a file with `blockCount` blocks, no trie and no free block. Its checksum is set. */

@@ -44,6 +44,8 @@ export class Appender implements NodeAppender {
   /** A writer of a page that is full and written, kept for its memory. */
   #spareWriter: PageWriter | undefined;
   #stagedNodes = 0;
+  /** Whether the file header counts nodes for us; known with the first commit. */
+  #isCounting: boolean | undefined;
   /** Whether no other open page was found when the page at hand was full: then new pages follow it. */
   #lookedBack = false;
 
@@ -110,7 +112,7 @@ export class Appender implements NodeAppender {
 
   async commit(): Promise<RefRun[]> {
     if (this.#stagedNodes === 0) return [];
-    return this.#resetOnFailure(async () => this.#commit((await this.#entryCount.isOurs()) ? this.#stagedNodes : 0));
+    return this.#orReset(() => this.#commit());
   }
 
   reset(): void {
@@ -122,20 +124,29 @@ export class Appender implements NodeAppender {
     this.#stagedNodes = 0;
   }
 
-  async #commit(counted: number): Promise<RefRun[]> {
+  async #commit(): Promise<RefRun[]> {
     const disk = this.#disk;
     const last = this.#page as OpenPage; // nodes are staged
-    const begunIn = last.inFile ? last : this.#begunIn;
+    this.#isCounting ??= await this.#entryCount.isOurs();
+    const nodes = this.#isCounting ? this.#stagedNodes : 0;
+    if (last.inFile) {
+      const changed = await this.#writeChanges(last, 'open');
+      await disk.commit({ changed, nodes });
+      const runs = [runOf(last)];
+      this.#continueAfterCommit(last, changed.head);
+      return runs;
+    }
+    const begunIn = this.#begunIn;
     let changed: ChangedHead | undefined;
     await disk.undoOnFailure(async () => {
-      if (begunIn) changed = await this.#writeChanges(begunIn, begunIn === last ? 'open' : 'full');
-      if (!last.inFile && last.writer.nodeCount > 0) await this.#writeNew(last, 'open');
+      if (begunIn) changed = await this.#writeChanges(begunIn, 'full');
+      if (last.writer.nodeCount > 0) await this.#writeNew(last, 'open');
     });
-    const added = { count: this.#writtenRuns.length, headsCrc: this.#writtenHeadsCrc };
-    await disk.commit({ ...(changed && { changed }), ...(added.count > 0 && { added }), nodes: counted });
-    const runs = begunIn && changed ? [runOf(begunIn), ...this.#writtenRuns] : this.#writtenRuns;
-    this.#continueAfterCommit(last, changed?.head);
-    return runs;
+    const newRuns = this.#writtenRuns;
+    const added = newRuns.length > 0 ? { count: newRuns.length, headsCrc: this.#writtenHeadsCrc } : undefined;
+    await disk.commit({ changed, added, nodes });
+    this.#continueAfterCommit(last, undefined);
+    return begunIn ? [runOf(begunIn), ...newRuns] : newRuns;
   }
 
   /** Writes what a page of the file has gained, but for its header, which is returned. */
@@ -165,13 +176,13 @@ export class Appender implements NodeAppender {
     if (page.inFile && page.writer.nodeCount > page.firstSlot) {
       this.#begunIn = page;
     } else {
-      if (!page.inFile) await this.#resetOnFailure(() => this.#disk.undoOnFailure(() => this.#writeNew(page, 'full')));
+      if (!page.inFile) await this.#orReset(() => this.#disk.undoOnFailure(() => this.#writeNew(page, 'full')));
       this.#release(page.writer);
     }
     this.#page = undefined;
   }
 
-  async #resetOnFailure<T>(work: () => Promise<T>): Promise<T> {
+  async #orReset<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -193,7 +204,7 @@ export class Appender implements NodeAppender {
     this.#stagedNodes = 0;
     // A page that room was made in, and that got no node, is no part of the file yet.
     if (last.writer.nodeCount === last.firstSlot) return;
-    if (last.inFile && changedHead) last.writer.block.set(changedHead);
+    if (changedHead) last.writer.block.set(changedHead);
     last.writer.committed();
     last.inFile = true;
     last.firstSlot = last.writer.nodeCount;
