@@ -13,14 +13,14 @@ export class Mutex {
     this.#pieces++;
     const before = this.#last;
     // The next piece of work waits for this one and does not care how it ended; its caller does.
-    let end: () => void = () => undefined;
+    let end: (() => void) | undefined;
     this.#last = new Promise<void>((resolve) => (end = resolve));
     await before;
     try {
       return await work();
     } finally {
       this.#pieces--;
-      end();
+      end?.();
     }
   }
 }
