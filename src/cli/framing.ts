@@ -68,7 +68,7 @@ export class Framer {
     // Most frames are short: a call to search for their end costs more than a loop.
     const looped = Math.min(found + LOOPED_BYTES, end);
     while (found < looped && block[found] !== delimiter) found++;
-    if (found === looped) found = looped < end ? filledBytes.indexOf(delimiter, looped) : -1;
+    if (found >= looped) found = looped < end ? filledBytes.indexOf(delimiter, looped) : -1;
     if (found >= 0) {
       this.#searchedBytes = 0;
       return this.#take(start, found, found + 1);

@@ -25,6 +25,7 @@ export class InputWindow {
     this.block.copyWithin(0, this.start, this.end);
     this.end -= this.start;
     this.start = 0;
+    this.filled(0);
     if (this.block.length - this.end < LEAST_READ_BYTES) throw new RangeError('a frame is longer than the window');
     return this.block.subarray(this.end, Math.min(this.end + READ_BYTES, this.block.length));
   }
