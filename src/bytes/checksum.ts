@@ -20,7 +20,7 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
  * @param nextBytes - length of the second, below 2^29
  */
 export function combineCrc32(sum: number, nextSum: number, nextBytes: number): number {
-  return (multiply(powerOfX(8 * nextBytes), sum) ^ nextSum) >>> 0;
+  return (multiply(powerOfBytes(nextBytes), sum) ^ nextSum) >>> 0;
 }
 
 // A CRC-32 is the remainder of a polynomial over GF(2). In its bits as they are kept here the highest is that of x^0.
@@ -32,12 +32,36 @@ const ONE = 0x8000_0000;
 /** The product of two polynomials, modulo that of CRC-32. */
 function multiply(a: number, b: number): number {
   let product = 0;
-  let term = b;
-  for (let rest = a; rest !== 0; rest <<= 1) {
-    if ((rest & ONE) !== 0) product ^= term;
-    term = (term & 1) === 0 ? term >>> 1 : (term >>> 1) ^ REFLECTED_POLYNOMIAL;
+  let term = b | 0;
+  // Without a branch: which way it goes is as good as random, and a wrong guess costs more than the step.
+  for (let rest = a | 0; rest !== 0; rest <<= 1) {
+    product ^= term & (rest >> 31);
+    term = (term >>> 1) ^ (REFLECTED_POLYNOMIAL & -(term & 1));
   }
   return product;
+}
+
+const LOW_BITS = 9;
+/** So many bytes and more are rare: no page has as many. */
+const TABLE_BYTES = 1 << (2 * LOW_BITS);
+
+/** x to the power of 8 n and of 8 n * 2^9, at index n; made when they are first needed. */
+let lowPowers: Uint32Array | undefined;
+let highPowers: Uint32Array | undefined;
+
+/** x to the power of the bits of so many bytes. */
+function powerOfBytes(bytes: number): number {
+  if (bytes >= TABLE_BYTES) return powerOfX(8 * bytes);
+  lowPowers ??= powersOf(powerOfX(8));
+  highPowers ??= powersOf(powerOfX(8 << LOW_BITS));
+  const low = lowPowers[bytes & ((1 << LOW_BITS) - 1)] as number; // both indexes are below 2^9
+  return multiply(highPowers[bytes >>> LOW_BITS] as number, low);
+}
+
+function powersOf(base: number): Uint32Array {
+  const powers = new Uint32Array(1 << LOW_BITS).fill(ONE);
+  for (let n = 1; n < powers.length; n++) powers[n] = multiply(base, powers[n - 1] as number); // n - 1 >= 0
+  return powers;
 }
 
 /** x to the power of 2^n, at index n. */

@@ -73,7 +73,10 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     write(record, bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);
       const values = record as Record<string, unknown>;
-      for (const field of fields) writeField(view, field, values[field.name]);
+      for (const field of fields) {
+        if (field.kind === 'bytes') bytes.set(values[field.name] as Uint8Array, offset + field.offset);
+        else writeField(view, field, values[field.name]);
+      }
     },
     set(name, value, bytes) {
       writeField(viewOf(bytes, 0, size), fieldOf(name), value);

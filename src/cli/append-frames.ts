@@ -26,14 +26,9 @@ export async function appendFrames(
   const window = new InputWindow();
   const framer = new Framer(options.framing, window, MAX_FRAME_BYTES);
   const reader = new InputReader(input.source, window, context.signal);
-  run.whenDurable(() => window.retire());
   let decoded = new Uint8Array(options.encoding === 'raw' ? 0 : DECODED_BYTES);
   let inputBytes = 0;
   for (;;) {
-    if (window.isFull) {
-      await run.commit();
-      window.retire();
-    }
     const event = await reader.nextEvent(run.hasStaged);
     if (event.kind === 'pause') {
       await run.commit();

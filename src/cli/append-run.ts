@@ -26,18 +26,12 @@ export class AppendRun {
   #acknowledgedNodes = 0;
   /** Since when nodes may have been waiting to become durable. */
   #waitingSince: number | undefined;
-  #whenDurable: () => void = () => undefined;
 
   constructor(context: Context, store: PageStore, options: AppendRunOptions) {
     this.#context = context;
     this.#store = store;
     this.#options = options;
     this.#batchNodes = options.batch ?? Infinity;
-  }
-
-  /** Has `callback` called whenever all that was staged has become durable. */
-  whenDurable(callback: () => void): void {
-    this.#whenDurable = callback;
   }
 
   get hasStaged(): boolean {
@@ -106,7 +100,6 @@ export class AppendRun {
   async #acknowledge(runs: readonly RefRun[]): Promise<void> {
     if (runs.length === 0) return;
     this.#waitingSince = undefined;
-    this.#whenDurable();
     for (const run of runs) {
       this.#acknowledgedNodes += run.count;
       if (this.#options.quiet !== true || this.#options.json === true) await this.#print(run);

@@ -6,6 +6,9 @@ export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 
 const LENGTH_BYTES = 4;
 
+/** Of a frame so many bytes are searched for its end one by one. */
+const LOOPED_BYTES = 64;
+
 /** The bytes that frames are found in: `block[start, end)`. `filledBytes` is `block[0, end)`. */
 export interface FrameBytes {
   readonly block: Uint8Array;
@@ -59,8 +62,13 @@ export class Framer {
   }
 
   #delimited(): boolean {
-    const { filledBytes, start, end } = this.#bytes;
-    const found = filledBytes.indexOf(this.#delimiter, start + this.#searchedBytes);
+    const { block, filledBytes, start, end } = this.#bytes;
+    const delimiter = this.#delimiter;
+    let found = start + this.#searchedBytes;
+    // Most frames are short: a call to search for their end costs more than a loop.
+    const looped = Math.min(found + LOOPED_BYTES, end);
+    while (found < looped && block[found] !== delimiter) found++;
+    if (found >= looped) found = looped < end ? filledBytes.indexOf(delimiter, looped) : -1;
     if (found >= 0) {
       this.#searchedBytes = 0;
       return this.#take(start, found, found + 1);

@@ -1,6 +1,7 @@
-import { constants, open as openWithCallback } from 'node:fs';
+import { constants, open as openWithCallback, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { type CallKind, CallPace } from '../disk/call-pace.ts';
 import { PageStoreError } from '../errors.ts';
 import { PAUSE_MS } from './append-limits.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -25,7 +26,7 @@ export async function openInput(context: Context, path: string | undefined): Pro
   try {
     const stats = await stat(path);
     if (stats.isFIFO()) return { source: fifoAt(path), totalBytes: undefined, close: async () => undefined };
-    const source = new FileSource(path);
+    const source = new FileSource(path, stats.isFile());
     return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
   } catch (error) {
     throw inputError(path, error);
@@ -47,16 +48,23 @@ class FileSource implements ByteSource {
   readonly #path: string;
   #handle: FileHandle | undefined;
   #isReading = false;
+  readonly #isRegular: boolean;
+  readonly #pace = new CallPace();
+  readonly #reads: CallKind = { isLong: false };
 
-  constructor(path: string) {
+  /** @param isRegular - whether it is a regular file: anything else may keep a read waiting */
+  constructor(path: string, isRegular: boolean) {
     this.#path = path;
+    this.#isRegular = isRegular;
   }
 
   async read(target: Uint8Array): Promise<number> {
     try {
       this.#isReading = true;
-      this.#handle ??= await open(this.#path, 'r');
-      return (await this.#handle.read(target, 0, target.length, null)).bytesRead;
+      const handle = (this.#handle ??= await open(this.#path, 'r'));
+      const elsewhere = async (): Promise<number> => (await handle.read(target, 0, target.length, null)).bytesRead;
+      if (!this.#isRegular) return await elsewhere();
+      return await this.#pace.make(this.#reads, () => readSync(handle.fd, target, 0, target.length, null), elsewhere);
     } catch (error) {
       throw inputError(this.#path, error);
     } finally {

@@ -1,10 +1,10 @@
-import { COMMIT_RECORD, type CommitRecord, encodeCommitRecord } from '../format/commit-record.ts';
+import { COMMIT_RECORD, type CommitRecord, encodeCommitRecord, type RecordedChange } from '../format/commit-record.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
-import type { HeaderChange, ReplacedHead } from './header-change.ts';
+import type { ReplacedHead } from './header-change.ts';
 import { finishJournal } from './patching.ts';
 
 /**
@@ -54,11 +54,11 @@ export class CommitLog {
   }
 
   /** Makes a change durable, with all that was written before. {@link writeHeaders} has to follow. */
-  async record(change: HeaderChange): Promise<void> {
+  async record(change: RecordedChange): Promise<void> {
     const sequence = this.#sequence + 1n;
     const offset = recordOffset(sequence);
     try {
-      await this.#file.write(encodeCommitRecord({ ...change, sequence }), offset);
+      await this.#file.write(encodeCommitRecord(change, sequence), offset);
       await this.sync();
     } catch (error) {
       await this.#takeBack(new Uint8Array(COMMIT_RECORD.bytes), offset);
@@ -68,7 +68,7 @@ export class CommitLog {
   }
 
   /** Writes the headers of the last change to their places, for the next sync. */
-  async writeHeaders(change: HeaderChange): Promise<void> {
+  async writeHeaders(change: RecordedChange): Promise<void> {
     await writeHeaders(this.#file, change);
     this.#unsynced = true;
   }
@@ -117,7 +117,7 @@ function recordOffset(sequence: bigint): number {
 /** Writes a record, and the blocks that it makes part of the file, as they are read. */
 async function writeCovered(file: BlockFile, record: CommitRecord): Promise<void> {
   await writeCoveredBlocks(file, record);
-  await file.write(encodeCommitRecord(record), recordOffset(record.sequence));
+  await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
 }
 
 /** Writes the blocks that a record makes part of the file, as they are read. */
@@ -137,7 +137,7 @@ export async function writeCoveredBlocks(file: BlockFile, record: CommitRecord):
   }
 }
 
-async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: HeaderChange): Promise<void> {
+async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: RecordedChange): Promise<void> {
   if (block !== 0) await file.write(blockHead, fileOffset(block));
   await file.write(fileHeader, 0);
 }

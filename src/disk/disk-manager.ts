@@ -1,10 +1,10 @@
-import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import type { BlockFile } from './block-file.ts';
 import { CommitLog } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
 import { FreeBlocks } from './free-list.ts';
+import { HandleState } from './handle-state.ts';
 import { type Commit, headerChange, type ReplacedHead } from './header-change.ts';
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
@@ -25,14 +25,14 @@ export class DiskManager {
   #blockCount: number;
   #free: FreeBlocks | undefined;
   #copyIsOld = false;
-  /** Set when nothing more may be done: after `close`, or a failure that leaves the file's state unknown. */
-  #dead: PageStoreError | undefined;
-  /** A failure behind an acknowledgement, not told yet. */
-  #untold: PageStoreError | undefined;
+  /** Behind the last block that has been written to: behind `#blockCount` while a batch is under way, or was given up. */
+  #writtenEnd = 0;
+  readonly #state: HandleState;
 
   private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
     this.#file = file;
     this.#log = log;
+    this.#state = new HandleState(file.name);
     this.#header = header;
     this.#headerBytes = encodeFileHeader(header);
     this.#blockCount = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
@@ -78,7 +78,7 @@ export class DiskManager {
    * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_COUNT_BEYOND_FILE` for a block that the file should have, `IO`
    */
   async read(block: number, target: Uint8Array, offset = 0): Promise<void> {
-    this.#assertUsable();
+    this.#state.assertUsable();
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
     this.#assertHas(block, bytes, target.length);
@@ -90,7 +90,7 @@ export class DiskManager {
    */
   async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<void> {
     if (this.#file instanceof CommittedView) {
-      this.#assertUsable();
+      this.#state.assertUsable();
       this.assertBlock(block);
       this.#assertHas(block, await this.#file.readSettled(block, target, isSound), target.length);
     } else {
@@ -101,7 +101,7 @@ export class DiskManager {
 
   /** Lets a reader see what has been committed since it opened the file. @returns whether anything has; false for a writer */
   async refresh(): Promise<boolean> {
-    this.#assertUsable();
+    this.#state.assertUsable();
     if (!(this.#file instanceof CommittedView)) return false;
     const header = await this.#file.refreshHeader(this.#header);
     if (header === undefined) return false;
@@ -119,6 +119,7 @@ export class DiskManager {
   async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
     this.#writable();
     assertCountable(this, block);
+    this.#writtenEnd = Math.max(this.#writtenEnd, block + 1);
     await this.#file.write(source, fileOffset(block, offset));
   }
 
@@ -126,7 +127,9 @@ export class DiskManager {
   async lengthen(blocks: number): Promise<void> {
     this.#writable();
     assertCountable(this, this.#blockCount + blocks - 1);
-    await this.#file.truncate(fileOffset(this.#blockCount + blocks));
+    await this.#cutUncounted();
+    this.#writtenEnd = this.#blockCount + blocks;
+    await this.#file.truncate(fileOffset(this.#writtenEnd));
   }
 
   /**
@@ -136,21 +139,21 @@ export class DiskManager {
   async commit(commit: Commit): Promise<void> {
     const log = this.#writable();
     const change = headerChange(this.#header, this.#headerBytes, commit);
-    await this.#orDie(() => log.record(change));
+    await this.#state.orFail(() => log.record(change));
     this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
     this.#blockCount = this.#header.blockCount;
     this.#free?.follow(commit);
     this.#copyIsOld = true;
     // The batch is acknowledged: no failure from here on may take that back.
-    await this.#orDie(async () => {
+    await this.#state.orFailUntold(async () => {
       await log.writeHeaders(change);
       if (commit.added) await writeHeaderCopy(this.#file);
-    }).catch(() => (this.#untold = this.#dead));
+    });
   }
 
   /** The free blocks as of the last commit. The list is read when they are first asked for, and by a reader when something has been committed. */
   async freeBlocks(): Promise<FreeBlocks> {
-    this.#assertUsable();
+    this.#state.assertUsable();
     if (this.#free) return this.#free;
     const header = this.#header;
     const free = await FreeBlocks.read(this);
@@ -162,13 +165,13 @@ export class DiskManager {
   /** Syncs what commits have left to the next sync: from here on, bytes that only older headers cover may be changed. */
   async settle(): Promise<void> {
     const log = this.#writable();
-    if (log.unsynced) await this.#orDie(() => log.sync());
+    if (log.unsynced) await this.#state.orFail(() => log.sync());
   }
 
   /** Writes new headers of many pages between two syncs: of what was written before, and of themselves. */
   async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
     const log = this.#writable();
-    await this.#orDie(() => log.replaceHeads(heads));
+    await this.#state.orFail(() => log.replaceHeads(heads));
   }
 
   /**
@@ -179,9 +182,9 @@ export class DiskManager {
     const log = this.#writable();
     const head = change.image.subarray(0, PAGE_HEADER_BYTES);
     // The header as it was read may be in the system's memory alone: the journal is of a block that is on the device.
-    await this.#orDie(() => log.writeAgain(head, change.block));
+    await this.#state.orFail(() => log.writeAgain(head, change.block));
     await this.#file.journal.write(journalOf(change));
-    await this.#orDie(() => overwrite(this.#file, change));
+    await this.#state.orFail(() => overwrite(this.#file, change));
   }
 
   /** Runs what writes behind the last block; where it fails, cuts the file back to the blocks it had. */
@@ -190,23 +193,31 @@ export class DiskManager {
     try {
       await grow();
     } catch (error) {
-      await this.#orDie(() => this.#file.truncate(fileOffset(this.#blockCount)));
+      await this.#state.orFail(() => this.#cutUncounted());
       throw error;
     }
   }
 
+  /** Cuts off what was written behind the last block, for a batch that was given up. */
+  async #cutUncounted(): Promise<void> {
+    if (this.#writtenEnd <= this.#blockCount) return;
+    await this.#file.truncate(fileOffset(this.#blockCount));
+    this.#writtenEnd = this.#blockCount;
+  }
+
   /** Syncs what is left to sync, writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
   async close(): Promise<void> {
-    if (this.#dead?.code === 'FILE_CLOSED') return;
-    const log = this.#dead === undefined ? this.#log : undefined;
-    this.#dead = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.name });
+    if (this.#state.isClosed) return;
+    const log = this.#state.isOver ? undefined : this.#log;
+    this.#state.close();
     try {
+      if (log) await this.#cutUncounted();
       if (log && this.#copyIsOld) await writeHeaderCopy(this.#file);
       if (log && (this.#copyIsOld || log.unsynced)) await log.sync();
     } finally {
       await this.#file.close();
     }
-    if (this.#untold !== undefined) throw this.#untold;
+    this.#state.tell();
   }
 
   /** @throws {@link PageStoreError} `BLOCK_RANGE` for what is not one of blocks 1..blockCount-1; `BLOCK_COUNT_BEYOND_FILE` for what should be */
@@ -220,30 +231,13 @@ export class DiskManager {
     this.#writable();
   }
 
-  async #orDie(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      const message =
-        'an earlier write or sync failed, and nothing more is done through this handle; open the file again';
-      this.#dead ??= new PageStoreError('IO', message, { file: this.name }, error);
-      throw error;
-    }
-  }
-
   #assertHas(block: number, bytes: number, expected: number): void {
     if (bytes < expected) throw noBlockError(this.#file, block, block, this.#header.blockCount);
   }
 
-  #assertUsable(): void {
-    if (this.#dead === undefined) return;
-    this.#untold = undefined;
-    throw this.#dead;
-  }
-
   /** The log that commits go through. */
   #writable(): CommitLog {
-    this.#assertUsable();
+    this.#state.assertUsable();
     if (this.#log) return this.#log;
     throw readOnlyError(this);
   }

@@ -1,6 +1,6 @@
 import { crc32 } from '../bytes/checksum.ts';
-import { COMMIT_KIND, type CommitRecord } from '../format/commit-record.ts';
-import { encodeFileHeader, type FileHeader } from '../format/file-header.ts';
+import { COMMIT_KIND, type RecordedChange } from '../format/commit-record.ts';
+import { type FileHeader, withCounts } from '../format/file-header.ts';
 import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { encodeFreeLink } from '../format/pointer.ts';
 
@@ -30,27 +30,25 @@ export interface AddedBlocks {
 
 /** The headers that make a batch part of the file. Everything they cover has been written before. */
 export interface Commit {
-  readonly changed?: ChangedHead;
-  readonly added?: AddedBlocks;
+  readonly changed?: ChangedHead | undefined;
+  readonly added?: AddedBlocks | undefined;
   /** Id of the first free block, 0 for none; the same as before unless given. */
   readonly firstFree?: number;
   /** Nodes added (or, negative, removed); counted in the header where the header counts. */
   readonly nodes?: number;
 }
 
-/** What one commit changes in headers that the file has already. */
-export type HeaderChange = Omit<CommitRecord, 'magic' | 'version' | 'checksum' | 'sequence'>;
+const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
 
 /**
  * What a commit changes in the headers of a file.
  * @param header - the file header so far
  * @param headerBytes - its bytes
  */
-export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): HeaderChange {
+export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): RecordedChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
   const next = {
-    ...header,
     blockCount: header.blockCount + (added?.count ?? 0),
     freeListHead: firstFree === undefined ? header.freeListHead : encodeFreeLink(firstFree),
     entryCount: entryCount < 0n ? 0n : entryCount,
@@ -60,8 +58,8 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
     oldPageHeaderCrc: changed ? crc32(changed.oldHead) : 0,
     oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
-    blockHead: changed?.head ?? new Uint8Array(PAGE_HEADER_BYTES),
-    fileHeader: encodeFileHeader(next),
+    blockHead: changed?.head ?? NO_HEAD,
+    fileHeader: withCounts(headerBytes, header.version, next),
     oldBlockCount: header.blockCount,
     addedHeadersCrc: added?.headsCrc ?? 0,
   };

@@ -1,4 +1,5 @@
 import { crc32 } from '../bytes/checksum.ts';
+import { pooledBytes } from '../bytes/pooled.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, PAGE_HEADER_BYTES } from './layout.ts';
 
@@ -40,13 +41,39 @@ export const COMMIT_RECORD: RecordLayout<CommitRecord> = defineRecord<CommitReco
   checksum: u32('CRC-32 of the bytes above'),
 });
 
+const MAGIC_OFFSET = COMMIT_RECORD.offsetOf('magic');
+const VERSION_OFFSET = COMMIT_RECORD.offsetOf('version');
+const SEQUENCE_OFFSET = COMMIT_RECORD.offsetOf('sequence');
+const BLOCK_OFFSET = COMMIT_RECORD.offsetOf('block');
+const OLD_PAGE_HEADER_CRC_OFFSET = COMMIT_RECORD.offsetOf('oldPageHeaderCrc');
+const OLD_FILE_HEADER_CRC_OFFSET = COMMIT_RECORD.offsetOf('oldFileHeaderCrc');
+const KIND_OFFSET = COMMIT_RECORD.offsetOf('kind');
+const BLOCK_HEAD_OFFSET = COMMIT_RECORD.offsetOf('blockHead');
+const FILE_HEADER_OFFSET = COMMIT_RECORD.offsetOf('fileHeader');
+const OLD_BLOCK_COUNT_OFFSET = COMMIT_RECORD.offsetOf('oldBlockCount');
+const ADDED_HEADERS_CRC_OFFSET = COMMIT_RECORD.offsetOf('addedHeadersCrc');
 const CHECKSUM_OFFSET = COMMIT_RECORD.offsetOf('checksum');
 
+/** What a record says of its batch. */
+export type RecordedChange = Omit<CommitRecord, 'magic' | 'version' | 'sequence' | 'checksum'>;
+
 /** The bytes of a commit record: magic, version and checksum are set here. */
-export function encodeCommitRecord(record: Omit<CommitRecord, 'magic' | 'version' | 'checksum'>): Uint8Array {
-  const bytes = new Uint8Array(COMMIT_RECORD.bytes);
-  COMMIT_RECORD.write({ ...record, magic: COMMIT_RECORD_MAGIC, version: COMMIT_RECORD_VERSION, checksum: 0 }, bytes);
-  COMMIT_RECORD.set('checksum', crc32(bytes.subarray(0, CHECKSUM_OFFSET)), bytes);
+export function encodeCommitRecord(record: RecordedChange, sequence: bigint): Uint8Array {
+  const bytes = pooledBytes(COMMIT_RECORD.bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, COMMIT_RECORD.bytes);
+  // Field by field, as planHeader: this is done for each commit.
+  view.setUint32(MAGIC_OFFSET, COMMIT_RECORD_MAGIC, true);
+  view.setUint32(VERSION_OFFSET, COMMIT_RECORD_VERSION, true);
+  view.setBigUint64(SEQUENCE_OFFSET, sequence, true);
+  view.setUint32(BLOCK_OFFSET, record.block, true);
+  view.setUint32(OLD_PAGE_HEADER_CRC_OFFSET, record.oldPageHeaderCrc, true);
+  view.setUint32(OLD_FILE_HEADER_CRC_OFFSET, record.oldFileHeaderCrc, true);
+  view.setUint32(KIND_OFFSET, record.kind, true);
+  bytes.set(record.blockHead, BLOCK_HEAD_OFFSET);
+  bytes.set(record.fileHeader, FILE_HEADER_OFFSET);
+  view.setUint32(OLD_BLOCK_COUNT_OFFSET, record.oldBlockCount, true);
+  view.setUint32(ADDED_HEADERS_CRC_OFFSET, record.addedHeadersCrc, true);
+  view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
   return bytes;
 }
 

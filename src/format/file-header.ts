@@ -1,4 +1,6 @@
-import { crc32, fnv1a64 } from '../bytes/checksum.ts';
+import { crc32 } from '../bytes/checksum.ts';
+import { continueFnv1a64, fnv1a64Into, Hash64 } from '../bytes/hash.ts';
+import { pooledBytes } from '../bytes/pooled.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 
@@ -35,8 +37,10 @@ export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
 });
 
 const VERSION_OFFSET = FILE_HEADER.offsetOf('version');
+const BLOCK_COUNT_OFFSET = FILE_HEADER.offsetOf('blockCount');
 const PADDING_OFFSET = FILE_HEADER.offsetOf('padding');
 const FREE_LIST_OFFSET = FILE_HEADER.offsetOf('freeListHead');
+const ENTRY_COUNT_OFFSET = FILE_HEADER.offsetOf('entryCount');
 const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
 const LSN_OFFSET = FILE_HEADER.offsetOf('imageCheckpointLsn');
 
@@ -72,27 +76,53 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
-  return checksumOf(bytes, header.version);
+  return checksumOf(bytes, header.version).value;
 }
 
 /** Whether the 64 bytes of a file header have the checksum that they ask for. */
 export function hasItsChecksum(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
-  return checksumOf(bytes, view.getUint32(VERSION_OFFSET, true)) === view.getBigUint64(CHECKSUM_OFFSET, true);
+  return checksumOf(bytes, view.getUint32(VERSION_OFFSET, true)).value === view.getBigUint64(CHECKSUM_OFFSET, true);
 }
 
-function checksumOf(bytes: Uint8Array, version: number): bigint {
-  let hash = fnv1a64(bytes.subarray(0, PADDING_OFFSET));
-  hash = fnv1a64(bytes.subarray(FREE_LIST_OFFSET, CHECKSUM_OFFSET), hash);
-  return version >= 2 ? fnv1a64(bytes.subarray(LSN_OFFSET), hash) : hash;
+const checksum = new Hash64();
+
+/** @returns the same object each time */
+function checksumOf(bytes: Uint8Array, version: number): Hash64 {
+  fnv1a64Into(bytes, 0, PADDING_OFFSET, checksum);
+  continueFnv1a64(bytes, FREE_LIST_OFFSET, CHECKSUM_OFFSET, checksum);
+  if (version >= 2) continueFnv1a64(bytes, LSN_OFFSET, FILE_HEADER_BYTES, checksum);
+  return checksum;
 }
 
 /** The 64 bytes of a file header, with its checksum made anew. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
-  const bytes = new Uint8Array(FILE_HEADER_BYTES);
+  const bytes = pooledBytes(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
-  FILE_HEADER.set('checksum', checksumOf(bytes, header.version), bytes);
+  FILE_HEADER.set('checksum', checksumOf(bytes, header.version).value, bytes);
   return bytes;
+}
+
+/** What appending, allocating and freeing change in a file header. */
+export interface FileCounts {
+  readonly blockCount: number;
+  readonly freeListHead: bigint;
+  readonly entryCount: bigint;
+}
+
+/**
+ * The bytes of a file header with other counts, with its checksum made anew.
+ * @param bytes - the header so far, of version `version`
+ */
+export function withCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
+  const changed = pooledBytes(FILE_HEADER_BYTES);
+  changed.set(bytes);
+  const view = new DataView(changed.buffer, changed.byteOffset, FILE_HEADER_BYTES);
+  view.setUint32(BLOCK_COUNT_OFFSET, counts.blockCount, true);
+  view.setBigUint64(FREE_LIST_OFFSET, counts.freeListHead, true);
+  view.setBigUint64(ENTRY_COUNT_OFFSET, counts.entryCount, true);
+  view.setBigUint64(CHECKSUM_OFFSET, checksumOf(changed, version).value, true);
+  return changed;
 }
 
 /** The header of a file with `blockCount` blocks, no trie and no free block. Its checksum is set. */

@@ -1,5 +1,5 @@
 import type { SlotDirectory } from './directory.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_NODE_BYTES } from './layout.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_MAX_NODE_BYTES } from './layout.ts';
 import { checksummedDirectory, combinedPageChecksum, pageChecksum } from './page-checksum.ts';
 import {
   encodePageHeader,
@@ -14,6 +14,7 @@ import { V1Directory, V1PageWriter } from './page-v1.ts';
 import { DirectoryScratch, V2Directory } from './page-v2.ts';
 import { V2PageWriter } from './page-v2-writer.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
+import { pooledBytes } from '../bytes/pooled.ts';
 import { varintBytes } from '../bytes/varint.ts';
 
 /** A page as its bytes describe it: decoded, not validated. It shares the bytes that it was made from. */
@@ -77,15 +78,31 @@ export function emptyPageHead(format: PageFormat): Uint8Array {
   return sealPageHeader(format, new Uint8Array(0), newPageHeader(format));
 }
 
+const FLAGS_OFFSET = PAGE_HEADER.offsetOf('flags');
+const NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('nodeCount');
+const FREE_OFFSET_OFFSET = PAGE_HEADER.offsetOf('freeOffset');
+const DIRECTORY_START_OFFSET = PAGE_HEADER.offsetOf('directoryStart');
+const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
+const DIRECTORY_LENGTH_OFFSET = PAGE_HEADER.offsetOf('directoryLength');
+const CHECKSUM_NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('checksumNodeCount');
+
 /** The header bytes that commit a plan for the page in `block`: its flags and reserved bytes stay as they are. */
 export function planHeader(format: PageFormat, block: Uint8Array, plan: PagePlan): Uint8Array {
   const { nodeCount, freeOffset, directoryStart, directoryLength, nodesCrc, directoryCrc } = plan;
-  const old = PAGE_HEADER.read(block);
-  const header = checksummed({ ...old, nodeCount, freeOffset, directoryStart, directoryLength });
+  const head = pooledBytes(PAGE_HEADER_BYTES);
+  head.set(block.subarray(0, PAGE_HEADER_BYTES));
+  const view = new DataView(head.buffer, head.byteOffset, PAGE_HEADER_BYTES);
+  // Field by field: each commit makes a header, and the record of all its fields costs ten times as much.
+  view.setUint16(FLAGS_OFFSET, view.getUint16(FLAGS_OFFSET, true) | PAGE_FLAG.hasChecksum, true);
+  view.setUint32(NODE_COUNT_OFFSET, nodeCount, true);
+  view.setUint32(FREE_OFFSET_OFFSET, freeOffset, true);
+  view.setUint32(DIRECTORY_START_OFFSET, directoryStart, true);
+  view.setUint32(DIRECTORY_LENGTH_OFFSET, directoryLength, true);
+  view.setUint32(CHECKSUM_NODE_COUNT_OFFSET, nodeCount, true);
+  view.setUint32(CHECKSUM_OFFSET, 0, true);
   const nodes = { crc: nodesCrc, bytes: freeOffset - NODE_AREA_OFFSET };
-  const { start, end } = checksummedDirectory(format, header);
-  const head = encodePageHeader(header);
-  PAGE_HEADER.set('checksum', combinedPageChecksum(head, nodes, { crc: directoryCrc, bytes: end - start }), head);
+  const directory = { crc: directoryCrc, bytes: format === 'v1' ? BLOCK_BYTES - directoryStart : directoryLength };
+  view.setUint32(CHECKSUM_OFFSET, combinedPageChecksum(head, nodes, directory), true);
   return head;
 }
 

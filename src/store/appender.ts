@@ -12,8 +12,8 @@ import type { NodeAppender } from './node-appender.ts';
 import type { RefRun } from './page-ref.ts';
 import { findTail } from './tail.ts';
 
-/** Most new pages in one batch, and so what it takes in memory: 4 x 256 KiB. */
-const MAX_NEW_PAGES = 4;
+/** Most new pages in one batch: 4 MiB. A sync for less would take longer than what is written. */
+const MAX_NEW_PAGES = 16;
 
 interface OpenPage {
   readonly block: number;
@@ -24,18 +24,28 @@ interface OpenPage {
   inFile: boolean;
 }
 
-/** Packs nodes into pages in memory. */
+/**
+ * Packs nodes into pages in memory. A new page that is full is written at once, behind the last block, where it is no part
+ * of the file until the batch is committed: so a batch takes the memory of two pages, whatever its size.
+ */
 export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
   /** Given to new pages; known once the last page of the file has been looked at. */
   #format: PageFormat | undefined;
-  /** The pages of this batch in the order of their nodes; the last one takes the next node. */
-  #pages: OpenPage[] = [];
-  /** Writers of pages that are full, kept for their memory. */
-  #spareWriters: PageWriter[] = [];
+  /** Takes the next node. */
+  #page: OpenPage | undefined;
+  /** The page of the file that the batch began in, once it is full. */
+  #begunIn: OpenPage | undefined;
+  /** Where the nodes of new pages that are full and written are; and the sum of the headers of those pages. */
+  #writtenRuns: RefRun[] = [];
+  #writtenHeadsCrc = 0;
+  /** A writer of a page that is full and written, kept for its memory. */
+  #spareWriter: PageWriter | undefined;
   #stagedNodes = 0;
+  /** Whether the file header counts nodes for us; known with the first commit. */
+  #isCounting: boolean | undefined;
   /** Whether no other open page was found when the page at hand was full: then new pages follow it. */
   #lookedBack = false;
 
@@ -51,46 +61,30 @@ export class Appender implements NodeAppender {
 
   /** The block of the node that was staged last. */
   get lastBlock(): number {
-    return this.#pages.at(-1)?.block ?? 0;
+    return this.#page?.block ?? 0;
   }
 
   /** The slot of the node that was staged last. */
   get lastSlot(): number {
-    return (this.#pages.at(-1)?.writer.nodeCount ?? 0) - 1;
+    return (this.#page?.writer.nodeCount ?? 0) - 1;
   }
 
   stage(source: Uint8Array, start: number, end: number): boolean {
-    const last = this.#pages.at(-1);
-    if (!last?.writer.add(source, start, end)) {
-      if (last === undefined || !this.#addPage(end - start)) return false;
-      const added = this.#pages.at(-1) as OpenPage; // just added, and empty
-      if (!added.writer.add(source, start, end)) return false;
-    }
+    if (this.#page === undefined || !this.#page.writer.add(source, start, end)) return false;
     this.#stagedNodes++;
     return true;
   }
 
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
-    let next = from;
-    let at = start;
-    while (next < to) {
-      const taken = this.#pages.at(-1)?.writer.addMany(source, at, lengths, next, to) ?? 0;
-      for (const end = next + taken; next < end; next++) at += lengths[next] as number; // next < end <= to
-      this.#stagedNodes += taken;
-      if (next < to && !this.#mayGoOn(lengths[next] as number)) break; // next < to
-    }
-    return next - from;
-  }
-
-  /** Takes a new page, where that needs no {@link makeRoom}, which tells of a node that is too large as well. */
-  #mayGoOn(nodeBytes: number): boolean {
-    return this.#pages.length > 0 && nodeBytes <= maxNodeBytes(this.#format ?? 'v1') && this.#addPage(nodeBytes);
+    const taken = this.#page?.writer.addMany(source, start, lengths, from, to) ?? 0;
+    this.#stagedNodes += taken;
+    return taken;
   }
 
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    const [first] = this.#pages;
-    if (first === undefined || !this.#lookedBack) {
-      const inUse = first?.inFile === true ? first.block : undefined;
+    const page = this.#page;
+    if (page === undefined || !this.#lookedBack) {
+      const inUse = page?.inFile === true ? page.block : undefined;
       const tail = await findTail(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse);
       this.#format = tail.format;
       this.#assertNodeFits(nodeBytes);
@@ -101,8 +95,12 @@ export class Appender implements NodeAppender {
       }
       this.#lookedBack = true;
     }
-    if (first !== undefined && this.#addPage(nodeBytes)) return [];
     this.#assertNodeFits(nodeBytes);
+    if (page !== undefined && this.#mayAddPage()) {
+      await this.#setAside(page);
+      this.#continueIn(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);
+      return [];
+    }
     if (this.#stagedNodes > 0) return this.commit();
     const reused = await reuseBlock(this.#disk, emptyPageHead(this.#format ?? 'v1'));
     const writer = this.#newWriter();
@@ -114,98 +112,120 @@ export class Appender implements NodeAppender {
 
   async commit(): Promise<RefRun[]> {
     if (this.#stagedNodes === 0) return [];
+    return this.#orReset(() => this.#commit());
+  }
+
+  reset(): void {
+    this.#page = this.#begunIn = undefined;
+    this.#writtenRuns = [];
+    this.#writtenHeadsCrc = 0;
+    this.#format = undefined;
+    this.#lookedBack = false;
+    this.#stagedNodes = 0;
+  }
+
+  async #commit(): Promise<RefRun[]> {
+    const disk = this.#disk;
+    const last = this.#page as OpenPage; // nodes are staged
+    this.#isCounting ??= await this.#entryCount.isOurs();
+    const nodes = this.#isCounting ? this.#stagedNodes : 0;
+    if (last.inFile) {
+      const changed = await this.#writeChanges(last, 'open');
+      await disk.commit({ changed, nodes });
+      const runs = [runOf(last)];
+      this.#continueAfterCommit(last, changed.head);
+      return runs;
+    }
+    const begunIn = this.#begunIn;
+    let changed: ChangedHead | undefined;
+    await disk.undoOnFailure(async () => {
+      if (begunIn) changed = await this.#writeChanges(begunIn, 'full');
+      if (last.writer.nodeCount > 0) await this.#writeNew(last, 'open');
+    });
+    const newRuns = this.#writtenRuns;
+    const added = newRuns.length > 0 ? { count: newRuns.length, headsCrc: this.#writtenHeadsCrc } : undefined;
+    await disk.commit({ changed, added, nodes });
+    this.#continueAfterCommit(last, undefined);
+    return begunIn ? [runOf(begunIn), ...newRuns] : newRuns;
+  }
+
+  /** Writes what a page of the file has gained, but for its header, which is returned. */
+  async #writeChanges({ block, writer }: OpenPage, outlook: PageOutlook): Promise<ChangedHead> {
+    const plan = writer.plan(outlook);
+    for (const { start, end } of plan.written) {
+      if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
+    }
+    const oldHead = writer.block.subarray(0, PAGE_HEADER_BYTES);
+    return { block, head: planHeader(writer.format, writer.block, plan), oldHead };
+  }
+
+  /** Writes a new page whole. */
+  async #writeNew(page: OpenPage, outlook: PageOutlook): Promise<void> {
+    const { block, writer } = page;
+    const plan = writer.plan(outlook);
+    const head = planHeader(writer.format, writer.block, plan);
+    clearUnused(writer.block, plan);
+    writer.block.set(head);
+    await this.#disk.write(block, writer.block);
+    this.#writtenRuns.push(runOf(page));
+    this.#writtenHeadsCrc = crc32(head, this.#writtenHeadsCrc);
+  }
+
+  /** Has done with the page at hand, which is full, until the commit. */
+  async #setAside(page: OpenPage): Promise<void> {
+    if (page.inFile && page.writer.nodeCount > page.firstSlot) {
+      this.#begunIn = page;
+    } else {
+      if (!page.inFile) await this.#orReset(() => this.#disk.undoOnFailure(() => this.#writeNew(page, 'full')));
+      this.#release(page.writer);
+    }
+    this.#page = undefined;
+  }
+
+  async #orReset<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#commit((await this.#entryCount.isOurs()) ? this.#stagedNodes : 0);
+      return await work();
     } catch (error) {
       this.reset();
       throw error;
     }
   }
 
-  reset(): void {
-    this.#pages = [];
-    this.#format = undefined;
-    this.#lookedBack = false;
+  #release(writer: PageWriter): void {
+    writer.committed();
+    this.#spareWriter = writer;
+  }
+
+  #continueAfterCommit(last: OpenPage, changedHead: Uint8Array | undefined): void {
+    if (this.#begunIn) this.#release(this.#begunIn.writer);
+    this.#begunIn = undefined;
+    this.#writtenRuns = [];
+    this.#writtenHeadsCrc = 0;
     this.#stagedNodes = 0;
-  }
-
-  async #commit(counted: number): Promise<RefRun[]> {
-    const disk = this.#disk;
-    const runs: RefRun[] = [];
-    let changed: ChangedHead | undefined;
-    const added = { count: 0, headsCrc: 0 };
-    const lastPage = this.#pages.at(-1);
-    await disk.undoOnFailure(async () => {
-      for (const page of this.#pages) {
-        const { block, writer, firstSlot, inFile } = page;
-        const count = writer.nodeCount - firstSlot;
-        if (count === 0) continue;
-        runs.push({ block, slot: firstSlot, count });
-        const head = await this.#writePage(page, page === lastPage ? 'open' : 'full');
-        if (inFile) {
-          changed = { block, head, oldHead: writer.block.subarray(0, PAGE_HEADER_BYTES) };
-        } else {
-          added.count++;
-          added.headsCrc = crc32(head, added.headsCrc);
-        }
-      }
-    });
-    await disk.commit({ ...(changed && { changed }), ...(added.count > 0 && { added }), nodes: counted });
-    this.#continueAfterCommit(changed?.head);
-    return runs;
-  }
-
-  /** Writes what a page has gained, but for the header of a page that the file has already; returns that header. */
-  async #writePage({ block, writer, inFile }: OpenPage, outlook: PageOutlook): Promise<Uint8Array> {
-    const plan = writer.plan(outlook);
-    const head = planHeader(writer.format, writer.block, plan);
-    if (inFile) {
-      for (const { start, end } of plan.written) {
-        if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
-      }
-    } else {
-      clearUnused(writer.block, plan);
-      writer.block.set(head);
-      await this.#disk.write(block, writer.block);
-    }
-    return head;
-  }
-
-  #continueAfterCommit(changedHead: Uint8Array | undefined): void {
-    const last = this.#pages.pop() as OpenPage; // a batch has at least one page
-    for (const { writer } of this.#pages) {
-      writer.committed();
-      this.#spareWriters.push(writer);
-    }
     // A page that room was made in, and that got no node, is no part of the file yet.
-    if (last.writer.nodeCount > last.firstSlot) {
-      if (last.inFile && changedHead) last.writer.block.set(changedHead);
-      last.writer.committed();
-      last.inFile = true;
-      last.firstSlot = last.writer.nodeCount;
-    }
-    this.#pages = [last];
-    this.#stagedNodes = 0;
+    if (last.writer.nodeCount === last.firstSlot) return;
+    if (changedHead) last.writer.block.set(changedHead);
+    last.writer.committed();
+    last.inFile = true;
+    last.firstSlot = last.writer.nodeCount;
   }
 
-  /** Goes on in a new page behind the last block, if the batch may take one more and no free block is to be used first. */
-  #addPage(nodeBytes: number): boolean {
-    if (!this.#lookedBack) return false;
-    this.#assertNodeFits(nodeBytes);
-    const newPages = this.#pages.filter((page) => !page.inFile).length;
-    if (newPages >= MAX_NEW_PAGES || this.#disk.header.freeListHead !== 0n) return false;
-    const block = this.#disk.blockCount + newPages;
-    this.#pages.push({ block, writer: this.#newWriter(), firstSlot: 0, inFile: false });
-    return true;
+  /** Whether the batch may have one more page behind the last block, and no free block is to be used first. */
+  #mayAddPage(): boolean {
+    const newPages = this.#writtenRuns.length + (this.#page?.inFile === false ? 1 : 0);
+    return newPages < MAX_NEW_PAGES && this.#disk.header.freeListHead === 0n;
   }
 
   #continueIn(block: number, writer: PageWriter, inFile: boolean): void {
-    for (const page of this.#pages) this.#spareWriters.push(page.writer);
-    this.#pages = [{ block, writer, firstSlot: writer.nodeCount, inFile }];
+    if (this.#page) this.#release(this.#page.writer);
+    this.#page = { block, writer, firstSlot: writer.nodeCount, inFile };
   }
 
+  /** A writer of an empty page, in the memory of one that is no longer used where there is one. */
   #newWriter(): PageWriter {
-    return newPage(this.#format ?? 'v1', this.#spareWriters.pop());
+    const spare = this.#spareWriter;
+    this.#spareWriter = undefined;
+    return newPage(this.#format ?? 'v1', spare);
   }
 
   #assertNodeFits(nodeBytes: number): void {
@@ -219,4 +239,9 @@ export class Appender implements NodeAppender {
       expected: `at most ${most}`,
     });
   }
+}
+
+/** Where the nodes of a batch are in one of its pages. */
+function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
+  return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
 }

@@ -8,11 +8,19 @@ export class Mutex {
     return this.#pieces > 0;
   }
 
+  /** Begins the work in a later turn, never at once. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.#pieces++;
-    const result = this.#last.then(work).finally(() => this.#pieces--);
+    const before = this.#last;
     // The next piece of work waits for this one and does not care how it ended; its caller does.
-    this.#last = result.catch(() => undefined);
-    return result;
+    let end: (() => void) | undefined;
+    this.#last = new Promise<void>((resolve) => (end = resolve));
+    await before;
+    try {
+      return await work();
+    } finally {
+      this.#pieces--;
+      end?.();
+    }
   }
 }

@@ -7,7 +7,6 @@ export interface NodeAppender {
   /**
    * Packs the node `source[start, end)`.
    * @returns false, with nothing changed, where it needs `makeRoom` first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`
    */
   stage(source: Uint8Array, start: number, end: number): boolean;
   /**
@@ -16,8 +15,9 @@ export interface NodeAppender {
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
   /**
-   * Finds or takes a page with room for a node of so many bytes. Where staged nodes have to be committed first it does
-   * that alone, so that their refs are known whatever comes after: then it has to be called again.
+   * Finds or takes a page with room for a node of so many bytes; a page that is full may be written for that. Where staged
+   * nodes have to be committed first it does that alone, so that their refs are known whatever comes after: then it has to
+   * be called again.
    * @returns what it committed
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
    */

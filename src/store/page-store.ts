@@ -102,7 +102,7 @@ export class PageStore extends ReadableStore {
    * Packs `source[start, end)` for the next {@link commit}: for streams. It is copied at once. Other writes are a TypeError
    * until then, and so is this while another write is under way.
    * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     assertRange(source, start, end);
@@ -134,6 +134,7 @@ export class PageStore extends ReadableStore {
   /**
    * Makes room for a node of so many bytes, see {@link stage}.
    * @returns where the nodes are that it had to commit first; then it may have to be called again
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}; after `IO` or `FILE_FULL` nothing is staged any more
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     return this.#writes.staged(() => this.#appender.makeRoom(nodeBytes));

@@ -5,17 +5,16 @@ import { InputWindow } from '../../src/cli/input-window.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { hexOf, text } from '../support/nodes.ts';
 
-/** What the framer makes of chunks, each node as hex. Every so many chunks all nodes are said to be durable. */
-function cut(framing: Framing, chunks: readonly Uint8Array[], maxBytes = 524_288, durableEvery = 2): string[] {
+/** What the framer makes of chunks, each node as hex. */
+function cut(framing: Framing, chunks: readonly Uint8Array[], maxBytes = 524_288): string[] {
   const window = new InputWindow();
   const framer = new Framer(framing, window, maxBytes);
   const nodes: string[] = [];
   const take = (): void => {
     while (framer.next()) nodes.push(hexOf(framer.source.subarray(framer.start, framer.end)));
   };
-  for (const [index, chunk] of chunks.entries()) {
+  for (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
-      if (window.isFull) window.retire();
       const target = window.target();
       const bytes = Math.min(target.length, chunk.length - at);
       target.set(chunk.subarray(at, at + bytes));
@@ -23,7 +22,6 @@ function cut(framing: Framing, chunks: readonly Uint8Array[], maxBytes = 524_288
       take();
       at += bytes;
     }
-    if (index % durableEvery === 0) window.retire();
   }
   framer.finish();
   take();

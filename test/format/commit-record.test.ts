@@ -16,7 +16,7 @@ const FIELDS = {
 
 describe('commit record', () => {
   test('is 172 bytes, laid out as the format says', () => {
-    const bytes = Buffer.from(encodeCommitRecord(FIELDS));
+    const bytes = Buffer.from(encodeCommitRecord(FIELDS, FIELDS.sequence));
     expect(bytes.length).toBe(172);
     expect(bytes.toString('latin1', 0, 4)).toBe('APCR');
     expect(bytes.readUInt32LE(4)).toBe(1);
@@ -30,14 +30,14 @@ describe('commit record', () => {
 
   test('reads back what was written, at any offset', () => {
     const block = new Uint8Array(1000);
-    block.set(encodeCommitRecord(FIELDS), 500);
+    block.set(encodeCommitRecord(FIELDS, FIELDS.sequence), 500);
     expect(decodeCommitRecord(block, 500)).toMatchObject(FIELDS);
     expect(decodeCommitRecord(block, 0)).toBeUndefined();
     expect(decodeCommitRecord(block, 900)).toBeUndefined();
   });
 
   test('with any flipped bit is no record', () => {
-    const bytes = encodeCommitRecord(FIELDS);
+    const bytes = encodeCommitRecord(FIELDS, FIELDS.sequence);
     for (let bit = 0; bit < 8 * COMMIT_RECORD.bytes; bit++) {
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       expect(decodeCommitRecord(bytes)).toBeUndefined();

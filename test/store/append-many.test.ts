@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { joinRuns, type PageRef, type RefRun } from '../../src/store/page-ref.ts';
+import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
+import { brief, verifyAll } from '../support/verify.ts';
 
 const FORMATS: PageFormat[] = ['v1', 'v2'];
 
@@ -85,6 +87,64 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     const runs = await store.appendMany(endToEnd(nodes), lengthsOf(nodes));
     expect(file.count('sync')).toBe(1);
     expect(runs.reduce((sum, run) => sum + run.count, 0)).toBe(20_000);
+  });
+
+  test('syncs once for 17 pages, the one that it began in and 16 new ones, and writes each page of them once', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    file.operations = [];
+    const nodes = makeNodes(2 * 17, 250_000, 250_000);
+    const runs = await store.appendMany(endToEnd(nodes), lengthsOf(nodes));
+    expect(runs.map(({ block }) => block)).toEqual(Array.from({ length: 2 * 17 }, (_, index) => 1 + index));
+    expect(file.count('sync')).toBe(3);
+    const whole = file.operations.filter((step) => step.kind === 'write' && step.bytes.length === BLOCK_BYTES);
+    expect(whole).toHaveLength(2 * 17 - 1);
+  });
+
+  test('that is given up after pages were written leaves nothing of them in the file when that is closed', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    await store.append(text('kept'));
+    const given = function* (): Generator<Uint8Array> {
+      yield* makeNodes(5, 250_000, 250_000);
+      throw new Error('no more');
+    };
+    await expect(store.appendMany(given())).rejects.toThrow('no more');
+    expect(file.bytes.length).toBeGreaterThan(4 * BLOCK_BYTES);
+    await store.close();
+    expect(file.bytes.length).toBe(2 * BLOCK_BYTES);
+    expect(specNodes(file.bytes).map((node) => node.bytes.toString())).toEqual(['kept']);
+    expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
+  });
+
+  test.each(['append', 'allocate'] as const)('that is given up is gone after %s', async (call) => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    await store.makeRoom(1);
+    for (const node of makeNodes(6, 250_000, 250_000)) while (!store.stage(node)) await store.makeRoom(node.length);
+    file.failOn = (step) => (step.kind === 'write' && step.bytes.length === BLOCK_BYTES ? 'ENOSPC' : undefined);
+    await expect(store.commit()).rejects.toMatchObject({ detail: { errno: 'ENOSPC' } });
+    file.failOn = () => undefined;
+    expect(store.stagedNodes).toBe(0);
+    expect(file.bytes.length).toBe(2 * BLOCK_BYTES);
+    if (call === 'append') expect(await store.append(text('a'))).toEqual({ block: 1, slot: 0 });
+    else expect(await store.allocate(2)).toEqual([2, 3]);
+    await store.close();
+    expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
+  });
+
+  test('allocate makes its pages of zeros, where pages of a batch that was given up stood', async () => {
+    const file = new RecordingBlockFile();
+    const store = await PageStore.create(file, { pageFormat });
+    const given = function* (): Generator<Uint8Array> {
+      yield* makeNodes(5, 250_000, 250_000);
+      throw new Error('no more');
+    };
+    await expect(store.appendMany(given())).rejects.toThrow('no more');
+    expect(await store.allocate(2)).toEqual([2, 3]);
+    await store.close();
+    expect(file.bytes.length).toBe(4 * BLOCK_BYTES);
+    expect(file.bytes.subarray(2 * BLOCK_BYTES + 64, 3 * BLOCK_BYTES).every((byte) => byte === 0)).toBe(true);
   });
 
   test('with a node that no page holds takes nothing, and the store goes on', async () => {
