@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
 import type { Problem } from '../format/invariants.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
@@ -17,7 +18,7 @@ const OTHER_CHECKS = RULES.flatMap(({ check }) => check.other ?? []);
 
 /** What a scan reads into; for one range after the other, not for two at a time. */
 export class ScanMemory {
-  readonly block: Uint8Array = new Uint8Array(BLOCK_BYTES);
+  readonly block: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly scratch: DirectoryScratch = new DirectoryScratch();
 }
 
