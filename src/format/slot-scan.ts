@@ -11,7 +11,8 @@ export interface SlotWords {
   readonly count: number;
 }
 
-const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
+/** Of a page whose nodes are laid out in the order of their slots, within the node area. */
+export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
 
 /** Looks at each slot once. @param freeOffset - where the node area ends, in the block */
 export function scanSlots(slots: SlotWords, freeOffset: number): SlotScan {
