@@ -1,7 +1,8 @@
 // A value of 0..247 is one byte; a larger one is a byte 247 + n and then its n significant bytes,
 // n = 1..8, least significant first. See docs/format.md, "V2 directory".
 
-const LARGEST_ONE_BYTE = 247;
+/** Largest first byte that is the value itself; this and n more is the first byte of n others. */
+export const LARGEST_ONE_BYTE = 247;
 
 /** Bytes that `writeVarint` takes for `value`: 1 to 8. */
 export function varintBytes(value: number): number {

@@ -1,14 +1,12 @@
 import { counted } from '../bytes/decimal.ts';
-import { hex, type Problem } from './invariants.ts';
+import { hex, NO_PROBLEMS, type Problem } from './invariants.ts';
 import { checksummedDirectory, pageChecksum } from './page-checksum.ts';
 import type { PageFacts } from './page-facts.ts';
 import { fieldPlace, fieldProblem } from './page-problem.ts';
 
-const NONE: readonly Problem[] = [];
-
 /** A checksum that is neither that of the page nor that of its first nodes. */
 export function checksumMismatchProblems(facts: PageFacts): readonly Problem[] {
-  if (facts.checksumState !== 'mismatch') return NONE;
+  if (facts.checksumState !== 'mismatch') return NO_PROBLEMS;
   const { blockId } = facts;
   const found = hex(facts.page.header.checksum, 8);
   const sum = sumOf(facts);
@@ -30,7 +28,7 @@ function sumOf({ isBounded, page }: PageFacts): string | undefined {
 
 /** A checksum of the nodes that a V1 page had before another program appended to it. */
 export function checksumStaleProblems(facts: PageFacts): readonly Problem[] {
-  if (facts.checksumState !== 'stale') return NONE;
+  if (facts.checksumState !== 'stale') return NO_PROBLEMS;
   const { blockId, page } = facts;
   const { nodeCount, checksumNodeCount } = page.header;
   const message = `page ${blockId}: the checksum covers ${checksumNodeCount} of ${counted(nodeCount, 'node')}: another program has appended since`;
@@ -41,7 +39,7 @@ export function checksumStaleProblems(facts: PageFacts): readonly Problem[] {
 
 /** Fields of a checksum in a page without one: otherwise one flipped flag would hide whatever else is wrong. */
 export function checksumFieldProblems({ hasChecksum, blockId, page }: PageFacts): readonly Problem[] {
-  if (hasChecksum) return NONE;
+  if (hasChecksum) return NO_PROBLEMS;
   const { header } = page;
   return (['checksum', 'directoryLength', 'checksumNodeCount'] as const)
     .filter((field) => header[field] !== 0)
@@ -52,7 +50,7 @@ export function checksumFieldProblems({ hasChecksum, blockId, page }: PageFacts)
 
 /** A page without a checksum is unverified, not damaged. */
 export function checksumAbsentProblems({ hasChecksum, blockId, page }: PageFacts): readonly Problem[] {
-  if (hasChecksum) return NONE;
+  if (hasChecksum) return NO_PROBLEMS;
   const message = `page ${blockId}: no checksum, so its bytes cannot be verified`;
   const found = hex(page.header.flags, 4);
   const expected = '0x0002 (HAS_CHECKSUM) set';

@@ -15,6 +15,16 @@ export interface SlotDirectory {
   nodeBytes(slot: number): number;
   /** Offset in the block of the directory's own entry for `slot`, 0 <= slot < count. */
   entryOffset(slot: number): number;
+  /** Looks at each slot once. @param freeOffset - where the node area ends */
+  scan(freeOffset: number): SlotScan;
+}
+
+/** What one pass over the slots of a page tells. */
+export interface SlotScan {
+  /** The first slot whose node is not in the node area; -1 where all are. */
+  readonly firstOutside: number;
+  /** Whether the nodes are laid out in the order of their slots, so that none can overlap. */
+  readonly isAscending: boolean;
 }
 
 /** A range of bytes in a block: `start` inclusive, `end` exclusive. */

@@ -47,6 +47,9 @@ export interface Problem {
   readonly expected?: string;
 }
 
+/** What a check gives that finds nothing: the same each time, so that nothing is made for the many that do. */
+export const NO_PROBLEMS: readonly Problem[] = [];
+
 /** A number as dumps and messages show it where its bits matter. */
 export const hex = (value: number | bigint, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`;
 

@@ -1,7 +1,7 @@
 import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import type { ByteRange, SlotDirectory } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
-import { encodePageHeader, PAGE_FLAG, type PageFormat, type PageHeader } from './page-header.ts';
+import { PAGE_FLAG, PAGE_HEADER, type PageFormat, type PageHeader } from './page-header.ts';
 
 /**
  * How a page's checksum stands to its bytes. `stale`: a program that does not know the checksum has appended
@@ -9,12 +9,19 @@ import { encodePageHeader, PAGE_FLAG, type PageFormat, type PageHeader } from '.
  */
 export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
 
+const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
+const CHECKSUM_BYTES = PAGE_HEADER.bytesOf('checksum');
+
+const head = new Uint8Array(PAGE_HEADER.bytes);
+
 /**
  * CRC-32 over the header with its checksum field as zero, the node area [64, freeOffset), and the directory.
  * @see docs/format.md, "Page checksum"
  */
 export function pageChecksum(block: Uint8Array, header: PageHeader, directory: ByteRange): number {
-  let sum = crc32(encodePageHeader({ ...header, checksum: 0 }));
+  PAGE_HEADER.write(header, head);
+  head.fill(0, CHECKSUM_OFFSET, CHECKSUM_OFFSET + CHECKSUM_BYTES);
+  let sum = crc32(head);
   sum = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), sum);
   return crc32(block.subarray(directory.start, directory.end), sum);
 }

@@ -1,9 +1,9 @@
 import { counted } from '../bytes/decimal.ts';
+import type { SlotScan } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_SLOT_BYTES, V2_MAX_SLOTS } from './layout.ts';
 import { orphanedBytes, type Page } from './page.ts';
 import { type ChecksumState, checksumState } from './page-checksum.ts';
 import { PAGE_FLAG, type PageFormat, type PageHeader } from './page-header.ts';
-import { scanSlots, type SlotScan } from './slot-scan.ts';
 
 /** A field of a page header that does not fit in a block, or not with the other fields. */
 export interface BoundsFault {
@@ -48,7 +48,7 @@ export class PageFacts {
 
   /** One pass over the slots, of a page whose header is within bounds. */
   get slots(): SlotScan {
-    return (this.#slots ??= scanSlots(this.page));
+    return (this.#slots ??= this.page.directory.scan(this.page.header.freeOffset));
   }
 
   get checksumState(): ChecksumState {

@@ -5,7 +5,7 @@ import {
   checksumMismatchProblems,
   checksumStaleProblems,
 } from './checksum-invariants.ts';
-import { hex, type Problem } from './invariants.ts';
+import { hex, NO_PROBLEMS, type Problem } from './invariants.ts';
 import { BLOCK_BYTES, fileOffset } from './layout.ts';
 import type { Page } from './page.ts';
 import { PageFacts } from './page-facts.ts';
@@ -68,12 +68,10 @@ export function firstError(facts: PageFacts): Problem | undefined {
   return undefined;
 }
 
-const NONE: readonly Problem[] = [];
-
 function versionProblems({ page, blockId }: PageFacts): readonly Problem[] {
   const { version } = page.header;
   const expected = PAGE_VERSION[page.format];
-  return version === expected ? NONE : [fieldProblem(blockId, 'PAGE_VERSION', 'version', version, expected)];
+  return version === expected ? NO_PROBLEMS : [fieldProblem(blockId, 'PAGE_VERSION', 'version', version, expected)];
 }
 
 const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
@@ -81,19 +79,20 @@ const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLA
 function flagProblems({ page, blockId }: PageFacts): readonly Problem[] {
   const { flags } = page.header;
   const required = PAGE_FORMAT_FLAGS[page.format];
-  if ((flags & ~KNOWN_FLAGS) === 0 && (flags & PAGE_FLAG.varintDirectory) === required) return NONE;
+  if ((flags & ~KNOWN_FLAGS) === 0 && (flags & PAGE_FLAG.varintDirectory) === required) return NO_PROBLEMS;
   const expected = `${hex(required, 4)} with or without 0x0002 and 0x0004`;
   return [fieldProblem(blockId, 'PAGE_FLAGS', 'flags', hex(flags, 4), expected)];
 }
 
-function boundsProblems({ boundsFaults, page, blockId }: PageFacts): readonly Problem[] {
+function boundsProblems({ isBounded, boundsFaults, page, blockId }: PageFacts): readonly Problem[] {
+  if (isBounded) return NO_PROBLEMS;
   return boundsFaults.map(({ field, expected }) =>
     fieldProblem(blockId, 'PAGE_BOUNDS', field, page.header[field], expected),
   );
 }
 
 function orphanProblems(facts: PageFacts): readonly Problem[] {
-  if (!facts.isBounded || facts.orphanedBytes === 0) return NONE;
+  if (!facts.isBounded || facts.orphanedBytes === 0) return NO_PROBLEMS;
   const { blockId, orphanedBytes } = facts;
   const message = `page ${blockId}: ${counted(orphanedBytes, 'node byte')}, but no directory: the page was never finalized`;
   const expected = `slots for ${counted(orphanedBytes, 'node byte')}`;
@@ -104,7 +103,7 @@ function orphanProblems(facts: PageFacts): readonly Problem[] {
 function truncationProblems({ isBounded, page, blockId }: PageFacts): readonly Problem[] {
   const { count, end } = page.directory;
   const { nodeCount } = page.header;
-  if (!isBounded || count >= nodeCount) return NONE;
+  if (!isBounded || count >= nodeCount) return NO_PROBLEMS;
   const message = `page ${blockId}: the directory runs past the block after ${count} of ${counted(nodeCount, 'slot')}`;
   const place = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: BLOCK_BYTES - end };
   const [found, expected] = [counted(count, 'slot'), counted(nodeCount, 'slot')];
@@ -113,8 +112,8 @@ function truncationProblems({ isBounded, page, blockId }: PageFacts): readonly P
 
 function directoryLengthProblems({ isBounded, hasChecksum, page, blockId }: PageFacts): readonly Problem[] {
   const { header, directory, format } = page;
-  if (!isBounded || !hasChecksum || directory.count < header.nodeCount) return NONE;
+  if (!isBounded || !hasChecksum || directory.count < header.nodeCount) return NO_PROBLEMS;
   const expected = format === 'v2' ? directory.end - directory.start : 0;
-  if (header.directoryLength === expected) return NONE;
+  if (header.directoryLength === expected) return NO_PROBLEMS;
   return [fieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, expected)];
 }

@@ -1,10 +1,11 @@
-import type { ByteRange, SlotDirectory } from './directory.ts';
+import type { ByteRange, SlotDirectory, SlotScan } from './directory.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
 import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import { Copier } from '../bytes/copier.ts';
 import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
+import { scanSlots } from './slot-scan.ts';
 
 /** One slot of a V1 directory. */
 export interface V1Slot {
@@ -47,6 +48,11 @@ export class V1Directory implements SlotDirectory {
 
   entryOffset(slot: number): number {
     return slotOffset(slot);
+  }
+
+  scan(freeOffset: number): SlotScan {
+    const slots = { view: this.#view, first: slotOffset(0), step: -V1_SLOT_BYTES, count: this.count };
+    return scanSlots(slots, freeOffset);
   }
 }
 

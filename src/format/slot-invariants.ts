@@ -1,5 +1,5 @@
 import { counted } from '../bytes/decimal.ts';
-import type { Problem } from './invariants.ts';
+import { NO_PROBLEMS, type Problem } from './invariants.ts';
 import { fileOffset, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
 import type { PageFacts } from './page-facts.ts';
 
@@ -7,8 +7,11 @@ import type { PageFacts } from './page-facts.ts';
 const SLOT_RADIX = 2 ** 20;
 
 /** Nodes outside the node area, which the directory borders on. */
-export function* slotBoundsProblems(facts: PageFacts): Generator<Problem> {
-  if (!facts.isBounded || facts.slots.firstOutside < 0) return;
+export function slotBoundsProblems(facts: PageFacts): Iterable<Problem> {
+  return !facts.isBounded || facts.slots.firstOutside < 0 ? NO_PROBLEMS : outsideProblems(facts);
+}
+
+function* outsideProblems(facts: PageFacts): Generator<Problem> {
   const { blockId, page } = facts;
   const { directory, header } = page;
   const expected = `within ${NODE_AREA_OFFSET} to ${header.freeOffset}`;
@@ -22,9 +25,12 @@ export function* slotBoundsProblems(facts: PageFacts): Generator<Problem> {
 }
 
 /** Nodes that share bytes. */
-export function* slotOverlapProblems(facts: PageFacts): Generator<Problem> {
+export function slotOverlapProblems(facts: PageFacts): Iterable<Problem> {
   // Writers lay nodes out in the order of their slots; only where one did not is there something to sort.
-  if (!facts.isBounded || facts.slots.isAscending) return;
+  return !facts.isBounded || facts.slots.isAscending ? NO_PROBLEMS : overlapProblems(facts);
+}
+
+function* overlapProblems(facts: PageFacts): Generator<Problem> {
   const { blockId, page } = facts;
   const { directory } = page;
   const byOffset = new Float64Array(directory.count);

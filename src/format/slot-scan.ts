@@ -1,23 +1,44 @@
+import type { SlotScan } from './directory.ts';
 import { NODE_AREA_OFFSET } from './layout.ts';
-import type { Page } from './page.ts';
 
-/** What one pass over the slots of a page tells. */
-export interface SlotScan {
-  /** The first slot whose node is not in the node area; -1 where all are. */
-  readonly firstOutside: number;
-  /** Whether the nodes are laid out in the order of their slots, so that none can overlap. */
-  readonly isAscending: boolean;
+/** Slots in memory: each is two little-endian words, the offset of a node and its length. */
+export interface SlotWords {
+  readonly view: DataView;
+  /** Offset in the view of slot 0. */
+  readonly first: number;
+  /** From one slot to the next; less than 0 where they grow down. */
+  readonly step: number;
+  readonly count: number;
 }
 
-/** Looks at each slot of a page whose header is within bounds, once. */
-export function scanSlots({ directory, header }: Page): SlotScan {
-  const { freeOffset } = header;
+/** Of a page whose nodes are laid out in the order of their slots, within the node area. */
+export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
+
+/** Looks at each slot once. @param freeOffset - where the node area ends, in the block */
+export function scanSlots(slots: SlotWords, freeOffset: number): SlotScan {
+  return isInOrder(slots, freeOffset) ? IN_ORDER : scanAnySlots(slots, freeOffset);
+}
+
+/** Whether each node begins where the one before ends, or behind that, and all are in the node area: as writers lay them out. */
+function isInOrder({ view, first, step, count }: SlotWords, freeOffset: number): boolean {
+  let end = NODE_AREA_OFFSET;
+  for (let slot = 0, at = first; slot < count; slot++, at += step) {
+    const offset = view.getUint32(at, true);
+    const bytes = view.getUint32(at + 4, true);
+    // Compared by itself as well, so that their sum is a small number.
+    if (offset < end || offset > freeOffset || bytes > freeOffset) return false;
+    end = offset + bytes;
+  }
+  return end <= freeOffset;
+}
+
+function scanAnySlots({ view, first, step, count }: SlotWords, freeOffset: number): SlotScan {
   let firstOutside = -1;
   let highest = NODE_AREA_OFFSET;
   let isAscending = true;
-  for (let slot = 0; slot < directory.count; slot++) {
-    const offset = directory.nodeOffset(slot);
-    const bytes = directory.nodeBytes(slot);
+  for (let slot = 0, at = first; slot < count; slot++, at += step) {
+    const offset = view.getUint32(at, true);
+    const bytes = view.getUint32(at + 4, true);
     if (firstOutside < 0 && (offset < NODE_AREA_OFFSET || offset + bytes > freeOffset)) firstOutside = slot;
     if (bytes > 0) {
       isAscending &&= offset >= highest;

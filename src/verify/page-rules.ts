@@ -1,4 +1,4 @@
-import { hex, type Problem, type Severity } from '../format/invariants.ts';
+import { hex, NO_PROBLEMS, type Problem, type Severity } from '../format/invariants.ts';
 import { fileOffset } from '../format/layout.ts';
 import { PAGE_CHECKS, type PageProblemCode } from '../format/page-invariants.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
@@ -51,34 +51,38 @@ function rule(id: PageProblemCode, severity: Severity, summary: string, next: Ne
   return { id, severity, summary, check: { page: (page) => explained(PAGE_CHECKS[id](page.facts), page) }, next };
 }
 
-function* explained(problems: Iterable<Problem>, page: CheckedPage): Generator<Problem> {
+function explained(problems: Iterable<Problem>, page: CheckedPage): Iterable<Problem> {
+  return problems === NO_PROBLEMS ? problems : withExplanations(problems, page);
+}
+
+function* withExplanations(problems: Iterable<Problem>, page: CheckedPage): Generator<Problem> {
   for (const problem of problems) yield problem.severity === 'error' ? withFlippedBit(problem, page) : problem;
 }
 
-function* absentChecksumProblems({ facts, demands }: CheckedPage): Generator<Problem> {
-  for (const problem of PAGE_CHECKS.PAGE_CHECKSUM_ABSENT(facts)) {
-    yield demands.checksums ? { ...problem, severity: 'error' } : problem;
-  }
+function absentChecksumProblems({ facts, demands }: CheckedPage): Iterable<Problem> {
+  const problems = PAGE_CHECKS.PAGE_CHECKSUM_ABSENT(facts);
+  if (problems === NO_PROBLEMS || !demands.checksums) return problems;
+  return Array.from(problems, (problem) => ({ ...problem, severity: 'error' }));
 }
 
-function* notFinalizedProblems({ facts, demands }: CheckedPage): Generator<Problem> {
+function notFinalizedProblems({ facts, demands }: CheckedPage): readonly Problem[] {
   const { flags } = facts.page.header;
-  if (!demands.finalized || (flags & PAGE_FLAG.finalized) !== 0) return;
+  if (!demands.finalized || (flags & PAGE_FLAG.finalized) !== 0) return NO_PROBLEMS;
   const expected = `${hex(PAGE_FLAG.finalized, 4)} (FINALIZED) set`;
   const problem = fieldProblem(facts.blockId, 'PAGE_NOT_FINALIZED', 'flags', hex(flags, 4), expected);
-  yield { ...problem, message: `page ${facts.blockId}: not finalized` };
+  return [{ ...problem, message: `page ${facts.blockId}: not finalized` }];
 }
 
 /** A page with the magic of the other format: what its rest says is looked at as that of its own. */
-function* wrongMagicProblems({ wrongMagic, facts }: CheckedPage): Generator<Problem> {
-  if (wrongMagic === undefined) return;
+function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Problem[] {
+  if (wrongMagic === undefined) return NO_PROBLEMS;
   const { blockId, page } = facts;
   const { format } = page;
   const [found, expected] = [magicText(wrongMagic), magicText(PAGE_MAGIC[format])];
   const [is, reads] = format === 'v1' ? ['V1', 'V2'] : ['V2', 'V1'];
   const message = `page ${blockId}: magic is ${found}, that of ${reads}, expected ${expected}; all else in it is that of a sound ${is} page`;
   const place = fieldPlace(blockId, 'magic');
-  yield { code: 'PAGE_MAGIC', severity: 'error', ...place, found, expected, message };
+  return [{ code: 'PAGE_MAGIC', severity: 'error', ...place, found, expected, message }];
 }
 
 function* magicProblems({ id, lostPage }: OtherBlock): Generator<Problem> {

@@ -1,5 +1,6 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
-import type { Problem } from '../format/invariants.ts';
+import { NO_PROBLEMS, type Problem } from '../format/invariants.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import { decodePage } from '../format/page.ts';
 import { PageFacts } from '../format/page-facts.ts';
@@ -17,7 +18,7 @@ const OTHER_CHECKS = RULES.flatMap(({ check }) => check.other ?? []);
 
 /** What a scan reads into; for one range after the other, not for two at a time. */
 export class ScanMemory {
-  readonly block: Uint8Array = new Uint8Array(BLOCK_BYTES);
+  readonly block: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly scratch: DirectoryScratch = new DirectoryScratch();
 }
 
@@ -34,10 +35,10 @@ export async function* scanRange(
 ): AsyncGenerator<ScanBatch> {
   let batch = emptyBatch();
   for (let block = first; block < end; block++) {
-    const facts = await readBlock(view, block, target, scratch);
+    const found = await readBlock(view, block, target, scratch);
     let problems: Iterable<Problem>;
-    if (facts) {
-      const page = checkedPage(facts, demands, scratch);
+    if (found) {
+      const page = checkedPage(found, demands, scratch);
       const slots = page.facts.page.directory.count;
       batch.pages++;
       batch.nodes += slots;
@@ -63,6 +64,12 @@ export async function* scanRange(
   if (batch.blocks > 0) yield batch;
 }
 
+/** A page that was read, and the first thing that is wrong with it. */
+interface FoundPage {
+  readonly facts: PageFacts;
+  readonly error: Problem | undefined;
+}
+
 /**
  * Reads a block: again, where it does not look sound, for as long as it changes.
  * @returns what is known of the page in `target`; undefined where it is none
@@ -72,30 +79,38 @@ async function readBlock(
   block: number,
   target: Uint8Array,
   scratch: DirectoryScratch,
-): Promise<PageFacts | undefined> {
-  let facts: PageFacts | undefined;
+): Promise<FoundPage | undefined> {
+  let found: FoundPage | undefined;
   const bytes = await view.readSettled(block, target, () => {
-    const page = decodePage(target, scratch);
-    facts = page && new PageFacts(page, block);
-    return facts ? firstError(facts) === undefined : linkOf(target) !== NO_LINK;
+    found = pageIn(target, block, scratch);
+    return found ? found.error === undefined : linkOf(target) !== NO_LINK;
   });
   // What it has was looked at as if the rest of the buffer were its own; the file has been cut since it was opened.
   if (bytes < BLOCK_BYTES) {
     target.fill(0, bytes);
-    const page = decodePage(target, scratch);
-    return page && new PageFacts(page, block);
+    return pageIn(target, block, scratch);
   }
-  return facts;
+  return found;
+}
+
+function pageIn(bytes: Uint8Array, block: number, scratch: DirectoryScratch): FoundPage | undefined {
+  const page = decodePage(bytes, scratch);
+  if (page === undefined) return undefined;
+  const facts = new PageFacts(page, block);
+  return { facts, error: firstError(facts) };
 }
 
 /** A page that is sound but for a magic of the other format has nothing else said of it. */
-function checkedPage(facts: PageFacts, demands: Demands, scratch: DirectoryScratch): CheckedPage {
-  const other = firstError(facts) && underOtherMagic(facts, scratch);
+function checkedPage({ facts, error }: FoundPage, demands: Demands, scratch: DirectoryScratch): CheckedPage {
+  const other = error && underOtherMagic(facts, scratch);
   return other ? new CheckedPage(other, demands, facts.page.header.magic) : new CheckedPage(facts, demands);
 }
 
 function* pageProblems(page: CheckedPage): Generator<Problem> {
-  for (const check of PAGE_CHECKS) yield* check(page);
+  for (const check of PAGE_CHECKS) {
+    const problems = check(page);
+    if (problems !== NO_PROBLEMS) yield* problems;
+  }
 }
 
 function* otherProblems(block: OtherBlock): Generator<Problem> {

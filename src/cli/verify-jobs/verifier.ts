@@ -77,10 +77,16 @@ export class Verifier {
     // This thread is one of them: another one would take some 9 MiB, to save this one from waiting.
     const threads = Math.min(this.#jobs, ranges) - 1;
     while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
-    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'open', path, identity, settings })));
     const memory = new ScanMemory();
     const here = { scan: (part: BlockRange) => scanRange(view, part, settings, memory) };
-    yield* scanInOrder([here, ...this.#threads], range, RANGE_BLOCKS);
+    // This one does not wait for the others, which take as long to start as it does for a hundred blocks and more.
+    const others = this.#threads.map((thread) => {
+      const opening = thread.ask({ kind: 'open', path, identity, settings });
+      // A failure is told when the first range of the thread has its turn.
+      opening.catch(() => undefined);
+      return { scan: (part: BlockRange) => scanOnceOpen(thread, opening, part) };
+    });
+    yield* scanInOrder([here, ...others], range, RANGE_BLOCKS);
   }
 
   /** Lets threads go on to the next file that are ready for it, and ends the others: they may be at work for a caller who has left. */
@@ -90,4 +96,13 @@ export class Verifier {
     await Promise.all(busy.map((thread) => thread.end()));
     await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'close' })));
   }
+}
+
+async function* scanOnceOpen(
+  thread: VerifyThread,
+  opening: Promise<unknown>,
+  range: BlockRange,
+): AsyncGenerator<ScanBatch> {
+  await opening;
+  yield* thread.scan(range);
 }
