@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import { counted } from '../bytes/decimal.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import { hex } from '../format/invariants.ts';
@@ -29,7 +30,7 @@ const ZEROS = Buffer.alloc(BLOCK_BYTES);
 /** Reads blocks of the damaged file, one after the other, into memory of its own. */
 export class BlockReader {
   /** The bytes of the last block that was read, made sound where they could be. */
-  readonly bytes: Uint8Array = new Uint8Array(BLOCK_BYTES);
+  readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
   /** The slots of the last block, if it was a page. */
   readonly slots: SlotTable = new SlotTable();
   readonly #found: FoundHeader;

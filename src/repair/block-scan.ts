@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
 import { BlockSet } from '../disk/raw-blocks.ts';
 import type { FileHeader } from '../format/file-header.ts';
@@ -46,7 +47,7 @@ export class BlockScan {
   readonly #view: CommittedView;
   readonly #output: PlanOutput;
   readonly #options: ScanOptions;
-  readonly #target: Uint8Array = new Uint8Array(BLOCK_BYTES);
+  readonly #target: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly #scratch: DirectoryScratch = new DirectoryScratch();
 
   /** @param blocks - how many blocks there are, block 0 counted */

@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import type { ReplacedHead } from '../disk/header-change.ts';
 import { problemError } from '../disk/refusal.ts';
@@ -29,7 +30,7 @@ export type FinalizedPageSink = (page: FinalizedPage) => void | Promise<void>;
 export class Finalizer {
   readonly #disk: DiskManager;
   readonly #report: FinalizedPageSink;
-  readonly #target = new Uint8Array(BLOCK_BYTES);
+  readonly #target = readBuffer(BLOCK_BYTES);
   readonly #scratch = new DirectoryScratch();
   #heads: ReplacedHead[] = [];
   #pages: FinalizedPage[] = [];

@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
@@ -28,7 +29,7 @@ const MAX_READS = 20;
 export async function readSoundPage(
   disk: DiskManager,
   block: number,
-  target: Uint8Array = new Uint8Array(BLOCK_BYTES),
+  target: Uint8Array = readBuffer(BLOCK_BYTES),
   scratch?: DirectoryScratch,
 ): Promise<Page> {
   for (let reads = 1; ; reads++) {
@@ -94,7 +95,7 @@ export async function* soundPages(
   disk: DiskManager,
   onLost?: (problem: Problem) => void | Promise<void>,
 ): AsyncGenerator<{ block: number; page: Page }> {
-  const target = new Uint8Array(BLOCK_BYTES);
+  const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
   assertCounted(disk);
   const countedBlocks = disk.header.blockCount;

@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
@@ -16,7 +17,7 @@ export async function collectStatistics(
 ): Promise<PageStatistics> {
   assertCounted(disk);
   const statistics = newStatistics(disk.header.blockCount);
-  const target = new Uint8Array(BLOCK_BYTES);
+  const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
   for (let block = 1; block < disk.header.blockCount; block++) {
     signal?.throwIfAborted();

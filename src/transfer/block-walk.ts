@@ -1,3 +1,4 @@
+import { readBuffer } from '../bytes/read-buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import type { BlockSet } from '../disk/raw-blocks.ts';
 import { problemError } from '../disk/refusal.ts';
@@ -20,7 +21,7 @@ const UNWRITTEN: BlockContent = { kind: 'unwritten' };
 
 /** Memory for one block and the directory of the page in it. */
 class Lane {
-  readonly target: Uint8Array = new Uint8Array(BLOCK_BYTES);
+  readonly target: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly scratch: DirectoryScratch = new DirectoryScratch();
 }
 
