@@ -43,14 +43,18 @@ export function decodePage(block: Uint8Array, scratch: DirectoryScratch = new Di
  * The bytes of one node: a view of the page's block, valid as long as that holds this page.
  * @param slot - 0 <= slot < directory.count, of a page without problems
  */
-export function nodeOf(page: Page, slot: number): Uint8Array {
-  const offset = page.directory.nodeOffset(slot);
-  return page.block.subarray(offset, offset + page.directory.nodeBytes(slot));
+export function nodeOf({ block, directory }: Page, slot: number): Uint8Array {
+  const offset = directory.nodeOffset(slot);
+  return block.subarray(offset, offset + directory.nodeBytes(slot));
 }
 
 /** The nodes of a page without problems, in the order of their slots: views, as {@link nodeOf} gives. */
-export function* nodesOf(page: Page): Generator<Uint8Array, void> {
-  for (let slot = 0; slot < page.directory.count; slot++) yield nodeOf(page, slot);
+export function* nodesOf({ block, directory }: Page): Generator<Uint8Array, void> {
+  const { buffer, byteOffset } = block;
+  for (let slot = 0; slot < directory.count; slot++) {
+    // As `subarray` does, in less time.
+    yield new Uint8Array(buffer, byteOffset + directory.nodeOffset(slot), directory.nodeBytes(slot));
+  }
 }
 
 /** A writer for a page without problems. It changes `page.block`. */
