@@ -6,7 +6,16 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Interrupted } from '../../src/cli/context.ts';
-import { BIN, expectOneError, output, publicCopy, runCli, runInProcess, unprivileged } from '../support/cli.ts';
+import {
+  BIN,
+  expectOneError,
+  output,
+  publicCopy,
+  runCli,
+  runInProcess,
+  TELLS_WHEN_IT_LISTENS,
+  unprivileged,
+} from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { killHoldersAfterEach, startHolder } from '../support/lock.ts';
 
@@ -33,11 +42,6 @@ const WRITERS: readonly (readonly string[])[] = [
   ['free', '1'],
   ['finalize'],
 ];
-
-/** A module that writes to stderr once SIGINT does not simply end the process any more. */
-const TELLS_WHEN_IT_LISTENS = `data:text/javascript,${encodeURIComponent(
-  "process.on('newListener', (name) => name === 'SIGINT' && setImmediate(() => process.stderr.write('it listens')));",
-)}`;
 
 const commandLine = ([name = '', ...rest]: readonly string[], path: string): string[] => [name, path, ...rest];
 

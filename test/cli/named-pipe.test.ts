@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { BIN, output } from '../support/cli.ts';
+import { BIN, output, TELLS_WHEN_IT_LISTENS } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { until } from '../support/lock.ts';
 
@@ -14,6 +15,8 @@ async function appendFromPipe(...options: string[]): Promise<{
   readonly path: string;
   readonly pipe: string;
   readonly refs: () => string;
+  /** Resolves when a signal does not simply end it any more. */
+  readonly listens: Promise<unknown>;
   readonly interrupt: () => void;
   readonly exit: Promise<number | null>;
 }> {
@@ -21,13 +24,13 @@ async function appendFromPipe(...options: string[]): Promise<{
   const pipe = `${path}.fifo`;
   execFileSync('bash', ['-c', 'mkfifo "$0"', pipe]);
   await output(['create', path]);
-  const child = spawn(process.execPath, [BIN, 'append', path, '--input', pipe, ...options], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const args = ['--import', TELLS_WHEN_IT_LISTENS, BIN, 'append', path, '--input', pipe, ...options];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const listens = once(child.stderr, 'data');
   let refs = '';
   child.stdout.on('data', (chunk: Buffer) => (refs += chunk.toString()));
   const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { path, pipe, refs: () => refs, interrupt: () => child.kill('SIGINT'), exit };
+  return { path, pipe, refs: () => refs, listens, interrupt: () => child.kill('SIGINT'), exit };
 }
 
 describe('append --input of a named pipe', () => {
@@ -46,8 +49,10 @@ describe('append --input of a named pipe', () => {
   test.each([[[]], [['--dedupe']], [['--encoding', 'hex', '--jobs', '2']], [['--framing', 'whole']]])(
     'can be interrupted while nobody writes to it, with %j',
     async (options) => {
-      const { interrupt, exit } = await appendFromPipe(...options);
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      const { listens, interrupt, exit } = await appendFromPipe(...options);
+      await listens;
+      // By then it waits for the pipe; that it may not yet do so is no other outcome.
+      await new Promise((resolve) => setTimeout(resolve, 200));
       interrupt();
       expect(await exit).toBe(130);
     },

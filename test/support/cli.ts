@@ -36,6 +36,11 @@ export type CommandName = (typeof COMMANDS)[number];
 /** The executable of the checkout. */
 export const BIN = join(ROOT, 'bin/artrie-pages.js');
 
+/** A module that writes to stderr once SIGINT does not simply end the process any more. */
+export const TELLS_WHEN_IT_LISTENS: string = `data:text/javascript,${encodeURIComponent(
+  "process.on('newListener', (name) => name === 'SIGINT' && setImmediate(() => process.stderr.write('it listens')));",
+)}`;
+
 export interface ProcessResult {
   /** The exit code; null where a signal ended the process. */
   readonly exit: number | null;
