@@ -9,6 +9,7 @@ import { type Commit, headerChange, type ReplacedHead } from './header-change.ts
 import { writeHeaderCopy } from './new-file.ts';
 import type { Access } from './node-block-file.ts';
 import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
+import { OverwriteGate } from './overwrite-gate.ts';
 import { readOnlyError } from './read-only-file.ts';
 import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
 
@@ -28,6 +29,7 @@ export class DiskManager {
   /** Behind the last block that has been written to: behind `#blockCount` while a batch is under way, or was given up. */
   #writtenEnd = 0;
   readonly #state: HandleState;
+  readonly #overwrites = new OverwriteGate();
 
   private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
     this.#file = file;
@@ -94,7 +96,7 @@ export class DiskManager {
       this.assertBlock(block);
       this.#assertHas(block, await this.#file.readSettled(block, target, isSound), target.length);
     } else {
-      await this.read(block, target);
+      await this.#overwrites.read(() => this.read(block, target));
       isSound();
     }
   }
@@ -184,7 +186,7 @@ export class DiskManager {
     // The header as it was read may be in the system's memory alone: the journal is of a block that is on the device.
     await this.#state.orFail(() => log.writeAgain(head, change.block));
     await this.#file.journal.write(journalOf(change));
-    await this.#state.orFail(() => overwrite(this.#file, change));
+    await this.#overwrites.run(() => this.#state.orFail(() => overwrite(this.#file, change)));
   }
 
   /** Runs what writes behind the last block; where it fails, cuts the file back to the blocks it had. */

@@ -35,9 +35,15 @@ export function asHandle(handle: FileHandle): Handle {
     datasync: () => handle.datasync(),
     close: () => handle.close(),
     now: {
-      read: (target, offset, length, position) => readSync(handle.fd, target, offset, length, position),
-      write: (source, offset, length, position) => writeSync(handle.fd, source, offset, length, position),
-      datasync: () => fdatasyncSync(handle.fd),
+      read: (target, offset, length, position) => readSync(openFd(handle), target, offset, length, position),
+      write: (source, offset, length, position) => writeSync(openFd(handle), source, offset, length, position),
+      datasync: () => fdatasyncSync(openFd(handle)),
     },
   };
+}
+
+/** @throws an Error with the code EBADF once the file was closed, as asynchronous calls do: node:fs says of -1 that it is no descriptor */
+function openFd({ fd }: FileHandle): number {
+  if (fd >= 0) return fd;
+  throw Object.assign(new Error('file closed'), { code: 'EBADF' });
 }

@@ -53,7 +53,10 @@ export class BlockReader {
     bytes.fill(0);
     const presentBytes = await view.readSettled(block, bytes, () => {
       soundPage = this.#pages.soundPage(bytes, block);
-      return soundPage !== undefined || decodeFreeLink(new DataView(bytes.buffer).getBigUint64(0, true)) === 0;
+      return (
+        soundPage !== undefined ||
+        decodeFreeLink(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)) === 0
+      );
     });
     if (ZEROS.equals(bytes)) {
       if (presentBytes === BLOCK_BYTES) return { kind: 'unwritten' };
@@ -84,7 +87,7 @@ function cutProblem(block: number, presentBytes: number): BlockProblem {
 }
 
 function magicProblem(block: number, bytes: Uint8Array): BlockProblem {
-  const found = hex(new DataView(bytes.buffer).getBigUint64(0, true), 16);
+  const found = hex(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true), 16);
   return {
     code: 'PAGE_MAGIC',
     count: 1,

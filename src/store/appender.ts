@@ -83,9 +83,12 @@ export class Appender implements NodeAppender {
 
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     const page = this.#page;
+    if (page) this.#assertNodeFits(nodeBytes);
+    // Else a caller that asks twice would leave a page behind that is empty, or has room.
+    if (page?.writer.fits(nodeBytes)) return [];
     if (page === undefined || !this.#lookedBack) {
       const inUse = page?.inFile === true ? page.block : undefined;
-      const tail = await findTail(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse);
+      const tail = await this.#orReset(() => findTail(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse));
       this.#format = tail.format;
       this.#assertNodeFits(nodeBytes);
       if (tail.page && this.#stagedNodes > 0) return this.commit();
@@ -95,7 +98,6 @@ export class Appender implements NodeAppender {
       }
       this.#lookedBack = true;
     }
-    this.#assertNodeFits(nodeBytes);
     if (page !== undefined && this.#mayAddPage()) {
       await this.#setAside(page);
       this.#continueIn(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);

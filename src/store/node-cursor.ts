@@ -12,7 +12,7 @@ const NO_BYTES = new Uint8Array(0);
  * while (await cursor.nextPage()) while (cursor.next()) use(cursor.bytes, cursor.start, cursor.end);
  * ```
  *
- * It keeps one page in memory, which the next one takes the place of.
+ * It keeps one page in memory, which the next one takes the place of: a call of `nextPage` is awaited before the next.
  */
 export class NodeCursor {
   readonly #pages: AsyncGenerator<{ block: number; page: Page }>;
@@ -32,7 +32,7 @@ export class NodeCursor {
   /**
    * Reads the next page and checks all of it. The cursor is before the first node of the page then; that may have none.
    * @returns false, where there is no further page
-   * @throws {@link PageStoreError} as `PageStore.pages`
+   * @throws {@link PageStoreError} as `PageStore.pages`; then it is at its end
    */
   async nextPage(): Promise<boolean> {
     this.#count = 0;

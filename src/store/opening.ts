@@ -23,7 +23,7 @@ export async function openDisk(file: string | BlockFile, options: OpenOptions): 
 /** Makes a file of the header and an empty page. */
 export async function createPageFile(file: string | BlockFile, options: CreateOptions): Promise<BlockFile> {
   const { pageFormat = 'v1', replace = false } = options;
-  assertOpening(file, 'write', pageFormat);
+  assertOpening(file, 'write', pageFormat, options.cacheBytes);
   const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
   if (typeof file === 'string') return createBlockFile(file, replace, format, options);
   await assertEmpty(file, replace);

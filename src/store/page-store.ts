@@ -66,7 +66,11 @@ export class PageStore extends ReadableStore {
    */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     const created = await createPageFile(file, options);
-    return PageStore.open(created, options.dedupe === undefined ? {} : { dedupe: options.dedupe });
+    const { dedupe, cacheBytes } = options;
+    return PageStore.open(created, {
+      ...(dedupe !== undefined && { dedupe }),
+      ...(cacheBytes !== undefined && { cacheBytes }),
+    });
   }
 
   /**
@@ -152,20 +156,18 @@ export class PageStore extends ReadableStore {
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
     assertRef(ref);
     assertBytes(node);
-    await this.#writes.exclusive(async () => {
-      this.#writes.changing(ref.block);
-      await updateNode(this.disk, ref, node);
-    });
+    await this.#writes.exclusive(() => this.#writes.change(() => updateNode(this.disk, ref, node), ref.block));
   }
 
   /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
     assertAllocation(count, pageFormat);
-    return this.#writes.exclusive(async () => {
-      this.#writes.changing();
-      const format = pageFormat ?? (await lastPageFormat(this.disk));
-      return allocateBlocks(this.disk, count, emptyPageHead(format));
-    });
+    return this.#writes.exclusive(() =>
+      this.#writes.change(async () => {
+        const format = pageFormat ?? (await lastPageFormat(this.disk));
+        return allocateBlocks(this.disk, count, emptyPageHead(format));
+      }),
+    );
   }
 
   /**
@@ -178,8 +180,7 @@ export class PageStore extends ReadableStore {
       this.disk.assertBlock(block);
       assertNoTrie(this.disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
-      this.#writes.changing(block);
-      await freeBlock(this.disk, block, nodes);
+      await this.#writes.change(() => freeBlock(this.disk, block, nodes), block);
     });
   }
 
@@ -194,16 +195,12 @@ export class PageStore extends ReadableStore {
     report: FinalizedPageSink = () => {},
     signal?: AbortSignal,
   ): Promise<void> {
-    await this.#writes.exclusive(async () => {
-      this.#writes.changing();
-      await new Finalizer(this.disk, report).run(blocks, signal);
-    });
+    await this.#writes.exclusive(() => this.#writes.change(() => new Finalizer(this.disk, report).run(blocks, signal)));
   }
 
   /** Closes the file. What is staged and not committed is dropped. */
   async close(): Promise<void> {
-    await this.#writes.last(() => this.disk.close());
-    this.#writes.changing();
+    await this.#writes.last(() => this.#writes.change(() => this.disk.close()));
     this.#queue.release();
   }
 }

@@ -29,4 +29,6 @@ export interface CreateOptions extends LockOptions {
   readonly replace?: boolean;
   /** As in {@link OpenOptions}. */
   readonly dedupe?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly cacheBytes?: number;
 }

@@ -51,8 +51,18 @@ export class WriteGate {
     return runs;
   };
 
-  /** Pages are about to change behind the appender's back. @param block - the only one, if it is one */
-  changing(block?: number): void {
+  /** Does work that changes pages behind the appender's back. @param block - the only one, if it is one */
+  async change<T>(work: () => Promise<T>, block?: number): Promise<T> {
+    this.#forget(block);
+    try {
+      return await work();
+    } finally {
+      // Reads beside it may have kept what was there before.
+      this.#forget(block);
+    }
+  }
+
+  #forget(block?: number): void {
     this.#appender.reset();
     if (block === undefined) this.#reader.clear();
     else this.#reader.drop(block);

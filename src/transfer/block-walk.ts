@@ -89,7 +89,7 @@ export class BlockWalk {
 }
 
 function unknownBlock(disk: DiskManager, block: number, bytes: Uint8Array): PageStoreError {
-  const found = hex(new DataView(bytes.buffer).getBigUint64(0, true), 16);
+  const found = hex(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true), 16);
   const message = `block ${block} is neither a page nor on the free list: it begins with ${found}`;
   return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
 }

@@ -97,7 +97,7 @@ async function dumpFileHeader(printer: Printer, raw: RawBlocks): Promise<void> {
 
 async function blockRow(raw: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
   if ((await raw.read(block, target)) < BLOCK_BYTES) return { block, kind: 'cut off' };
-  const next = decodeFreeLink(new DataView(target.buffer).getBigUint64(0, true));
+  const next = decodeFreeLink(new DataView(target.buffer, target.byteOffset).getBigUint64(0, true));
   if (free.has(block)) return { block, kind: 'free', next };
   const page = decodePage(target);
   if (page) {
