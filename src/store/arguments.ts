@@ -35,14 +35,26 @@ export function nodeLengths(bytes: Uint8Array, lengths: ArrayLike<number> | unde
   return lengths instanceof Uint32Array ? lengths : Uint32Array.from(lengths);
 }
 
-/** @throws TypeError, or RangeError where nodes `from` to `to - 1` are not all in `lengths`, or not all their bytes in `source` */
-export function assertNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): void {
+/** No page holds as many bytes of nodes, or as many nodes. */
+const MORE_THAN_A_PAGE = 262_144;
+
+/**
+ * Checks nodes `from` to `to - 1`, which stand end to end in `source`, but not more than a page takes: else a caller that comes
+ * once for each page would have those at the end checked again and again.
+ * @returns behind the last one that was checked
+ * @throws TypeError, or RangeError where they are not all in `lengths`, or not all their bytes in `source`
+ */
+export function checkedNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): number {
   if (!(lengths instanceof Uint32Array)) throw new TypeError('lengths are a Uint32Array');
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to >= from && to <= lengths.length))
     throw new RangeError(`[${from}, ${to}) is not a range within ${lengths.length} lengths`);
+  const last = Math.min(to, from + MORE_THAN_A_PAGE);
   let end = start;
-  for (let index = from; index < to; index++) end += lengths[index] as number; // index < to <= lengths.length
+  let index = from;
+  // What is longer than a page is counted in, and then refused.
+  while (index < last && end - start <= MORE_THAN_A_PAGE) end += lengths[index++] as number; // index < to <= lengths.length
   assertRange(source, start, end);
+  return index;
 }
 
 /** @throws TypeError, or RangeError where [start, end) is not within `source` */

@@ -10,7 +10,7 @@ import {
   assertAllocation,
   assertBlockId,
   assertBytes,
-  assertNodes,
+  checkedNodes,
   assertRange,
   assertRef,
   nodeLengths,
@@ -117,12 +117,12 @@ export class PageStore extends ReadableStore {
   /**
    * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
    * @returns how many; where some are left, `makeRoom` for the next one has to come first
-   * @throws as {@link stage}; RangeError for lengths that are not there, or whose bytes are not within `source`
+   * @throws as {@link stage}; RangeError for lengths that are not there, or, of those that a page could take, whose bytes are not within `source`
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
-    assertNodes(source, start, lengths, from, to);
+    const end = checkedNodes(source, start, lengths, from, to);
     this.#writes.assertMayStage();
-    return this.#appender.stageMany(source, start, lengths, from, to);
+    return this.#appender.stageMany(source, start, lengths, from, end);
   }
 
   /** Nodes that were found equal to one before, in a store that was opened with `dedupe`; else 0. */

@@ -6,12 +6,15 @@ import { CONTENDERS } from './contenders/durable-append.ts';
 import type { Contender } from './contender.ts';
 import type { Sources } from './peer.ts';
 
+/** In a round: the first group after the others had their turn finds nothing in the processor's caches. */
+const LEAST_GROUPS = 10;
+
 export interface DurableOptions {
   /** Empty; each contender gets a folder in it. */
   readonly folder: string;
   readonly rounds: number;
   readonly warmUp: number;
-  /** Nodes that each contender appends in a round; whole groups, where a group is larger. */
+  /** Nodes that each contender appends in a round; some whole groups, where those are larger. */
   readonly appends: number;
   readonly sources: Sources;
 }
@@ -36,7 +39,8 @@ export async function raceDurably(
       const number = CONTENDERS.indexOf(contender);
       const own = join(folder, String(number));
       mkdirSync(own);
-      const perRound = contender.group * Math.ceil(appends / contender.group);
+      const perRound =
+        contender.group * Math.max(Math.ceil(appends / contender.group), Math.min(LEAST_GROUPS, appends));
       const child = new Child(script, [
         ...[number, own, perRound, (rounds + warmUp) * perRound].map(String),
         JSON.stringify(sources),
