@@ -28,7 +28,10 @@ async function filled(): Promise<Uint8Array> {
 
 async function recovered(file: MemoryBlockFile): Promise<BlockReport[]> {
   const reports: BlockReport[] = [];
-  await recoverFile(file, new MemoryBlockFile(), { block: (report) => void reports.push(report), moved: () => undefined });
+  await recoverFile(file, new MemoryBlockFile(), {
+    block: (report) => void reports.push(report),
+    moved: () => undefined,
+  });
   return reports;
 }
 
