@@ -73,14 +73,15 @@ export function asMarkdown({ machine, command, rounds, appendsPerRound, results 
   return [
     `machine: ${cores} x ${cpu}, ${memoryGiB} GiB, ${kernel}, Node ${node}, ${fileSystem}`,
     `command: ${command}`,
-    `${rounds} interleaved rounds after a warm-up, each of ${appendsPerRound} appends of 64 bytes; all data read back and compared`,
+    `${rounds} interleaved rounds after a warm-up, each of ${appendsPerRound} appends of 64 bytes, or of ten groups where that is more; all data read back and compared`,
     ...facts,
     '',
     ...table(['µs per acknowledged append', 'together', 'median', 'min', 'max', '/ bare', '/ SQLite', '/ LMDB'], rows),
   ].join('\n');
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+/** Lines of a Markdown table: the first column to the left, the others to the right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join(' | ')} |`;
