@@ -7,13 +7,13 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { compactFile } from '../../src/transfer/compact.ts';
 import { text } from '../support/nodes.ts';
 
-/** Of which the first read of block 1 has a byte that a writer beside it has not written yet. */
+/** Of which the second read of block 1, which is that of its nodes, has a byte that a writer beside it has not written yet. */
 class TornOnce extends MemoryBlockFile {
   reads = 0;
 
   override async read(target: Uint8Array, position: number): Promise<number> {
     const bytes = await super.read(target, position);
-    if (position === BLOCK_BYTES && target.length === BLOCK_BYTES && this.reads++ === 0) target[64]! ^= 0xff; // a node byte
+    if (position === BLOCK_BYTES && target.length === BLOCK_BYTES && this.reads++ === 1) target[64]! ^= 0xff; // a node byte
     return bytes;
   }
 }
@@ -38,7 +38,7 @@ async function recovered(file: MemoryBlockFile): Promise<BlockReport[]> {
 test('recover reads a page that was met torn once more', async () => {
   const file = new TornOnce(await filled());
   const [report] = (await recovered(file)).filter(({ block }) => block === 1);
-  expect(file.reads).toBeGreaterThan(1);
+  expect(file.reads).toBeGreaterThan(2);
   expect(report).toMatchObject({ slots: { sound: 2, doubtful: 0, lost: 0 }, problems: [] });
 });
 
