@@ -26,7 +26,7 @@ class SlowFile extends MemoryBlockFile {
   }
 
   async #wait(): Promise<void> {
-    for (let turns = this.#calls++ % 5; turns > 0; turns--) await setImmediate();
+    for (let turns = 3 + (this.#calls++ % 5); turns > 0; turns--) await setImmediate();
   }
 }
 
