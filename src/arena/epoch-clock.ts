@@ -2,7 +2,7 @@ import { threadId } from 'node:worker_threads';
 import { PageStoreError } from '../errors.ts';
 import type { EpochArena } from './epoch-arena.ts';
 import { LINE_BYTES } from './block-memory.ts';
-import { loadEpoch, storeEpoch } from './epoch-words.ts';
+import { loadEpoch, storeEpoch } from './block-memory.ts';
 import { NO_VALUE, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
 
 /** What another thread attaches to; it goes through `postMessage` and `workerData`. */

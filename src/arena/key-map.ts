@@ -1,7 +1,7 @@
-import { fnv1a64Into, Hash64 } from '../bytes/hash.ts';
-import { assertByteRange } from '../bytes/range.ts';
+import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
+import { assertByteRange } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
-import type { KeyHandle } from './key-handle.ts';
+import type { KeyHandle } from './key-arena.ts';
 import { KeyRecords } from './key-records.ts';
 
 /** Puts a hash of `source[start, end)` into `into`; of equal bytes an equal one. */

@@ -1,5 +1,5 @@
-import { copyRange, equalRange } from '../bytes/range.ts';
-import type { KeyHandle } from './key-handle.ts';
+import { copyRange, equalRange } from '../bytes/buffer.ts';
+import type { KeyHandle } from './key-arena.ts';
 
 /** 2^10 records of four 32-bit words each: hash, chunk, offset in the chunk, length. */
 const RECORDS_BITS = 10;

@@ -27,3 +27,6 @@ export interface Context {
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
+
+/** Runs the body of a command. What it returns is the exit code, 0 where it returns nothing. */
+export type Runner = (body: (context: Context) => Promise<number | void>) => Promise<void>;

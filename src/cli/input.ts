@@ -1,12 +1,19 @@
 import { constants, open as openWithCallback, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { type CallKind, CallPace } from '../disk/call-pace.ts';
+import { type CallKind, CallPace } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
-import { PAUSE_MS } from './append-limits.ts';
-import type { ByteSource } from './byte-source.ts';
+import { type ByteSource, PipeSource } from './byte-source.ts';
 import type { Context } from './context.ts';
-import { PipeSource } from './pipe-source.ts';
+
+/** After so long without input, what has come so far is made durable. */
+export const PAUSE_MS = 50;
+
+/** Input that neither pauses nor fills a batch is made durable after so long all the same. */
+export const LONGEST_WAIT_MS = 1000;
+
+/** Longest frame: no page holds as much, and hex takes two characters for a byte. */
+export const MAX_FRAME_BYTES: number = 2 * 262_144;
 
 const openDescriptor = promisify(openWithCallback);
 
@@ -180,3 +187,58 @@ export class InputReader {
 }
 
 const nobodyWaits = (): void => undefined;
+
+/** Most that is read at once: it is still in the processor's cache when it is packed. */
+const READ_BYTES = 262_144;
+
+/** Less room than this is not worth a call to the system. */
+const LEAST_READ_BYTES = 65_536;
+
+/** Holds the longest frame, twice what a page does, and a read behind it. */
+const WINDOW_BYTES = 3 * READ_BYTES;
+
+/**
+ * The input between the system and the pages: it is read into one block and packed from there, so a frame stands in one
+ * piece however the reads cut it. `block[start, end)` is what has not been taken yet. A read begins where the frame before
+ * was cut, at the beginning of the block, so of most input only the first part of it is ever touched.
+ */
+export class InputWindow {
+  readonly block: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  /** What the block holds so far, for searches that must not go beyond it. */
+  filledBytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+
+  /** Where the next bytes of the input are to go; what was taken is gone then. @throws RangeError where no room is left */
+  target(): Uint8Array {
+    // A frame longer than a read is moved once: from then on it is at the beginning.
+    this.block.copyWithin(0, this.start, this.end);
+    this.end -= this.start;
+    this.start = 0;
+    this.filled(0);
+    if (this.block.length - this.end < LEAST_READ_BYTES) throw new RangeError('a frame is longer than the window');
+    return this.block.subarray(this.end, Math.min(this.end + READ_BYTES, this.block.length));
+  }
+
+  /** Says how many bytes the target was given. */
+  filled(bytes: number): void {
+    this.end += bytes;
+    this.filledBytes = Buffer.from(this.block.buffer, 0, this.end);
+  }
+}
+
+const CHUNK_BYTES = 65_536;
+
+/**
+ * The pieces of an input, each valid until the next is asked for.
+ * @throws the signal's reason once it is aborted, also while it waits
+ */
+export async function* inputChunks(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  const reader = new InputReader(input.source, { target: () => buffer, filled: () => undefined }, signal);
+  for (;;) {
+    const event = await reader.nextEvent(false);
+    if (event.kind !== 'bytes') return;
+    yield buffer.subarray(0, event.bytes);
+  }
+}

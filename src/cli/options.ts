@@ -1,10 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CommittedView } from '../disk/committed-view.ts';
 import type { LockOptions } from '../disk/node-lock.ts';
+import { PageStoreError } from '../errors.ts';
+import type { CommitRecord } from '../format/commit-record.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { COLOR, PLAIN, type Style } from '../report/style.ts';
+import type { Problem } from '../format/problem.ts';
+import { COLOR, oneLine, PLAIN, type Style } from '../report/reporter.ts';
+import { type OpenOptions, PageStore } from '../store/page-store.ts';
+import { shellFile } from '../verify/next-command.ts';
 import type { Context } from './context.ts';
-import { type Encoding, ENCODINGS } from './encoding.ts';
-import { type Framing, FRAMINGS } from './framing.ts';
+import { type Encoding, ENCODINGS, type Framing, FRAMINGS } from './framing.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -86,4 +91,60 @@ export const gather =
 export function styleFor(context: Context, options: CommonOptions): Style {
   const noColor = (context.env['NO_COLOR'] ?? '') !== '';
   return context.stdout.isTerminal && options.color && !noColor ? COLOR : PLAIN;
+}
+
+/** Says of a new file whose name is taken how it can be made all the same. Any other error stays as it is. */
+export function withForce(error: unknown): unknown {
+  if (!(error instanceof PageStoreError) || error.detail.errno !== 'EEXIST') return error;
+  return new PageStoreError(error.code, `${error.message}; --force takes its place`, error.detail, error);
+}
+
+/** Opens a store for as long as `work` takes. */
+export async function withStore<T>(
+  path: string,
+  options: OpenOptions,
+  work: (store: PageStore) => Promise<T>,
+): Promise<T> {
+  const store = await PageStore.open(path, options);
+  let result: T;
+  try {
+    result = await work(store);
+  } catch (error) {
+    // The first error is the one to tell; closing after it may well fail for the same reason.
+    await store.close().catch(() => undefined);
+    throw nameFile(error, path);
+  }
+  await store.close();
+  return result;
+}
+
+/** Adds the file's name to an error that speaks of data and knows of no file. */
+function nameFile(error: unknown, file: string): unknown {
+  if (!(error instanceof PageStoreError) || error.detail.file !== undefined) return error;
+  return new PageStoreError(error.code, error.message, { ...error.detail, file }, error.cause);
+}
+
+/** How a commit record stands to the file, for those who look into it. */
+export type CommitState = 'home' | 'pending' | 'void' | 'superseded';
+
+/** What each state means for the next writer. */
+export const COMMIT_NOTES: Readonly<Record<CommitState, string>> = {
+  home: 'its headers are in their places',
+  pending: 'acknowledged or about to be; the next writer puts its headers in their places',
+  void: 'never acknowledged, or its headers have been changed since, as by update or finalize',
+  superseded: 'a later commit took its place',
+};
+
+/** The state of one of the commit records of a file. */
+export function commitState(view: CommittedView, { sequence }: CommitRecord): CommitState {
+  const { lastRecord, lastIsHome, pending } = view.recovery;
+  if (pending.some((record) => record.sequence === sequence)) return 'pending';
+  if (lastRecord?.sequence !== sequence) return 'superseded';
+  return lastIsHome ? 'home' : 'void';
+}
+
+/** Says that a page is left out, since no reader knows it for one. */
+export async function noteLostPage({ stderr }: Context, file: string, { message }: Problem): Promise<void> {
+  const next = `none of its nodes is written; artrie-pages repair --dry-run ${shellFile(file)} shows how it is put right`;
+  await stderr.write(`artrie-pages: ${oneLine(`${file}: ${message}; ${next}`)}\n`);
 }

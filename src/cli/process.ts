@@ -1,8 +1,37 @@
+import pkg from '../../package.json' with { type: 'json' };
+import { StandardInput, standardInputBytes } from './byte-source.ts';
 import { type Context, Interrupted } from './context.ts';
-import { EXIT } from './exit-code.ts';
-import { main } from './main.ts';
-import { StandardInput, standardInputBytes } from './stdin.ts';
-import { StreamOutput } from './stream-output.ts';
+import { EXIT, explain } from './errors.ts';
+import { StreamOutput } from './output.ts';
+
+/**
+ * Runs one command line.
+ * @param args - without the program and its path
+ * @returns the exit code
+ */
+export async function main(args: readonly string[], context: Context): Promise<number> {
+  let exit: number;
+  try {
+    exit = await runCommandLine(args, context);
+    await context.stdout.flush();
+  } catch (error) {
+    exit = await explain(error, context);
+  }
+  // Whatever could not be written any more, there is nobody left to tell.
+  for (const output of [context.stdout, context.stderr]) await output.flush().catch(() => undefined);
+  return exit;
+}
+
+async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
+  const [first] = args;
+  if (args.length === 1 && (first === '--version' || first === '-V')) {
+    await context.stdout.write(`${pkg.version}\n`);
+    return EXIT.done;
+  }
+  // Loaded when it is needed: whoever asks for the version waits for no more code than this.
+  const { runProgram } = await import('./program.ts');
+  return runProgram(args, context);
+}
 
 /** A signal that comes so soon after another is the same one: npx and timeout pass on what the terminal has sent already. */
 const SAME_SIGNAL_MS = 500;

@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
 import type { Context } from './context.ts';
-import { EXIT } from './exit-code.ts';
-import { UsageError } from './explain.ts';
-import type { Runner } from './runner.ts';
+import { EXIT } from './errors.ts';
+import { UsageError } from './errors.ts';
+import type { Runner } from './context.ts';
 
 /** Each command with its code, which is loaded when it is needed: starting the tool is to cost little. */
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command, run: Runner) => void>>> = {

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { ioError } from '../disk/io-error.ts';
+import { ioError } from '../disk/node-fs.ts';
 import { openNew, publish } from '../disk/node-create.ts';
-import { modeLike } from '../disk/node-mode.ts';
+import { modeLike } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 import type { MovedRun } from '../recover/recovery-report.ts';
-import type { RefMapSink } from '../transfer/copy-nodes.ts';
+import type { RefMapSink } from '../transfer/compact.ts';
 import type { MovedPage } from '../transfer/node-packer.ts';
 
 const BUFFER_BYTES = 65_536;

@@ -1,11 +1,78 @@
-import { COMMIT_RECORD, type CommitRecord, encodeCommitRecord, type RecordedChange } from '../format/commit-record.ts';
-import { FILE_HEADER } from '../format/file-header.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { crc32 } from '../bytes/checksum.ts';
+import {
+  COMMIT_KIND,
+  COMMIT_RECORD,
+  type CommitRecord,
+  encodeCommitRecord,
+  type RecordedChange,
+} from '../format/commit-record.ts';
+import { FILE_HEADER, type FileHeader, withCounts } from '../format/file-header.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
-import type { ReplacedHead } from './header-change.ts';
-import { finishJournal } from './patching.ts';
+import { finishJournal } from './overwrite.ts';
+
+/** New first 64 bytes of a block that is in the file already. */
+export interface ChangedHead {
+  readonly block: number;
+  readonly head: Uint8Array;
+  /** The 64 bytes that they replace. */
+  readonly oldHead: Uint8Array;
+  /** Whether they are the link of a freed block, and not a page header. */
+  readonly isLink?: boolean;
+}
+
+/** A page header that takes the place of another one, outside of a commit record. */
+export interface ReplacedHead {
+  readonly block: number;
+  readonly head: Uint8Array;
+  readonly oldHead: Uint8Array;
+}
+
+/** Blocks written behind the last one, whole. */
+export interface AddedBlocks {
+  readonly count: number;
+  /** CRC-32 over the first 64 bytes of each, in their order. */
+  readonly headsCrc: number;
+}
+
+/** The headers that make a batch part of the file. Everything they cover has been written before. */
+export interface Commit {
+  readonly changed?: ChangedHead | undefined;
+  readonly added?: AddedBlocks | undefined;
+  /** Id of the first free block, 0 for none; the same as before unless given. */
+  readonly firstFree?: number;
+  /** Nodes added (or, negative, removed); counted in the header where the header counts. */
+  readonly nodes?: number;
+}
+
+const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
+
+/**
+ * What a commit changes in the headers of a file.
+ * @param header - the file header so far
+ * @param headerBytes - its bytes
+ */
+export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): RecordedChange {
+  const { changed, added, firstFree, nodes = 0 } = commit;
+  const entryCount = header.entryCount + BigInt(nodes);
+  const next = {
+    blockCount: header.blockCount + (added?.count ?? 0),
+    freeListHead: firstFree === undefined ? header.freeListHead : encodeFreeLink(firstFree),
+    entryCount: entryCount < 0n ? 0n : entryCount,
+  };
+  return {
+    block: changed?.block ?? 0,
+    oldPageHeaderCrc: changed ? crc32(changed.oldHead) : 0,
+    oldFileHeaderCrc: crc32(headerBytes),
+    kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
+    blockHead: changed?.head ?? NO_HEAD,
+    fileHeader: withCounts(headerBytes, header.version, next),
+    oldBlockCount: header.blockCount,
+    addedHeadersCrc: added?.headsCrc ?? 0,
+  };
+}
 
 /**
  * Makes header changes durable by one sync each: the new headers go into a commit record, and only when that is on

@@ -1,17 +1,106 @@
+import { crc32 } from '../bytes/checksum.ts';
+import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import type { BlockFile } from './block-file.ts';
-import { CommitLog } from './commit-log.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { type BlockFile, readOnlyError } from './block-file.ts';
+import { type Commit, CommitLog, headerChange, type ReplacedHead } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
-import { FreeBlocks } from './free-list.ts';
-import { HandleState } from './handle-state.ts';
-import { type Commit, headerChange, type ReplacedHead } from './header-change.ts';
-import { writeHeaderCopy } from './new-file.ts';
+import { writeHeaderCopy } from './file-head.ts';
+import { FreeBlocks, freedBlockHead, nextFree } from './free-list.ts';
 import type { Access } from './node-block-file.ts';
 import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
-import { OverwriteGate } from './overwrite-gate.ts';
-import { readOnlyError } from './read-only-file.ts';
 import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
+
+/** Whether a handle may be used: not after it was closed, nor after a failure that leaves the file's state unknown. */
+export class HandleState {
+  readonly #file: string;
+  /** Why it may not. */
+  #over: PageStoreError | undefined;
+  /** A failure behind an acknowledgement, not told yet. */
+  #untold: PageStoreError | undefined;
+
+  /** @param file - what messages call it */
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#over?.code === 'FILE_CLOSED';
+  }
+
+  /** @throws {@link PageStoreError} `FILE_CLOSED`, or `IO` after a failure */
+  assertUsable(): void {
+    if (this.#over === undefined) return;
+    this.#untold = undefined;
+    throw this.#over;
+  }
+
+  close(): void {
+    this.#over = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.#file });
+  }
+
+  /** Does writes or syncs, after a failure of which nobody knows what the file holds. */
+  async orFail(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  /** As {@link orFail}, where what was to be done has been acknowledged: the next one to come is told. */
+  async orFailUntold(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#fail(error);
+      this.#untold = this.#over;
+    }
+  }
+
+  #fail(error: unknown): void {
+    const message =
+      'an earlier write or sync failed, and nothing more is done through this handle; open the file again';
+    this.#over ??= new PageStoreError('IO', message, { file: this.#file }, error);
+  }
+
+  /** @throws {@link PageStoreError} `IO` for a failure that nobody has been told of */
+  tell(): void {
+    if (this.#untold !== undefined) throw this.#untold;
+  }
+}
+
+/** Keeps reads of a writer apart from bytes that it is overwriting: between two writes a page is a mixture of before and after. */
+export class OverwriteGate {
+  #begun = 0;
+  #underWay: Promise<void> | undefined;
+
+  /** Overwrites; one at a time. */
+  async run(overwrite: () => Promise<void>): Promise<void> {
+    this.#begun++;
+    this.#underWay = overwrite();
+    try {
+      await this.#underWay;
+    } finally {
+      this.#underWay = undefined;
+    }
+  }
+
+  /** Reads once more where an overwrite has begun meanwhile. */
+  async read(read: () => Promise<void>): Promise<void> {
+    let begun: number;
+    do {
+      await this.#underWay?.catch(() => undefined); // whoever overwrites is told
+      begun = this.#begun;
+      await read();
+    } while (begun !== this.#begun);
+  }
+}
 
 /**
  * Reads and writes the blocks of one page file and keeps its file header and free list. It knows nothing of
@@ -243,4 +332,63 @@ export class DiskManager {
     if (this.#log) return this.#log;
     throw readOnlyError(this);
   }
+}
+
+/**
+ * Takes `count` blocks: from the free list first, a commit for each, then by growth, one commit for all.
+ * @param head - the first 64 bytes of each, such as the header of an empty page
+ * @returns their ids, in the order in which they were taken; each is durable
+ * @throws {@link PageStoreError} `FILE_FULL`, `IO`, and the codes of a damaged free list
+ */
+export async function allocateBlocks(disk: DiskManager, count: number, head: Uint8Array): Promise<number[]> {
+  const taken: number[] = [];
+  while (taken.length < count) {
+    const block = await reuseBlock(disk, head);
+    if (block === undefined) break;
+    taken.push(block);
+  }
+  const first = disk.blockCount;
+  const added = count - taken.length;
+  if (added === 0) return taken;
+  let headsCrc = 0;
+  await disk.undoOnFailure(async () => {
+    await disk.lengthen(added);
+    for (let block = first; block < first + added; block++) {
+      await disk.write(block, head);
+      headsCrc = crc32(head, headsCrc);
+    }
+  });
+  await disk.commit({ added: { count: added, headsCrc } });
+  for (let block = first; block < first + added; block++) taken.push(block);
+  return taken;
+}
+
+/** Takes the first block of the free list and gives it these first 64 bytes, durably. @returns undefined where the list is empty */
+export async function reuseBlock(disk: DiskManager, head: Uint8Array): Promise<number | undefined> {
+  const block = decodeFreeLink(disk.header.freeListHead);
+  if (block === 0) return undefined;
+  const firstFree = await nextFree(disk, block);
+  await disk.commit({ changed: { block, head, oldHead: await headOf(disk, block) }, firstFree });
+  return block;
+}
+
+/**
+ * Puts a block on the free list, durably. Its first 64 bytes become a link and zeros; the rest stays until it is used again.
+ * @param nodes - nodes that were in it
+ * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, and the codes of a damaged free list
+ */
+export async function freeBlock(disk: DiskManager, block: number, nodes: number): Promise<void> {
+  disk.assertBlock(block);
+  if ((await disk.freeBlocks()).has(block)) {
+    throw new PageStoreError('BLOCK_FREE', `block ${block} is free already`, { file: disk.name, block });
+  }
+  const head = freedBlockHead(disk.header.freeListHead);
+  const changed = { block, head, oldHead: await headOf(disk, block), isLink: true };
+  await disk.commit({ changed, firstFree: block, nodes: -nodes });
+}
+
+async function headOf(disk: DiskManager, block: number): Promise<Uint8Array> {
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  await disk.read(block, head);
+  return head;
 }

@@ -3,15 +3,15 @@ import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink 
 import { dirname, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import { decodeJournal } from '../format/journal.ts';
-import { decodePatchJournal } from '../format/patch.ts';
+import { decodePatchJournal } from '../format/journal.ts';
 import type { BlockFile } from './block-file.ts';
-import { errnoOf, ioError } from './io-error.ts';
+import { errnoOf, ioError } from './node-fs.ts';
 import { NodeBlockFile } from './node-block-file.ts';
-import { asHandle, type Handle } from './node-handle.ts';
-import { syncDirectory } from './node-directory.ts';
+import { asHandle, type Handle } from './node-fs.ts';
+import { syncDirectory } from './node-fs.ts';
 import { refuseForeignJournal } from './overwrite.ts';
 import { NodeJournal } from './node-journal.ts';
-import { assertOwnPlace } from './node-same-file.ts';
+import { assertOwnPlace } from './node-fs.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
 
 /** How a file is made, and how its lock is taken. */

@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 import type { Journal } from './block-file.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
-import { errnoOf, ioError } from './io-error.ts';
-import { syncDirectory } from './node-directory.ts';
+import { errnoOf, ioError } from './node-fs.ts';
+import { syncDirectory } from './node-fs.ts';
 
 /** A {@link Journal} that is a file beside the page file: its path and `.journal`. */
 export class NodeJournal implements Journal {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { link, rm, unlink, writeFile } from 'node:fs/promises';
 import { PageStoreError } from '../errors.ts';
-import { errnoOf, ioError } from './io-error.ts';
-import { decodeHolder, encodeHolder, holderState, type LockHolder, thisHolder } from './node-lock-holder.ts';
-import { lockedError, type LockPlace, readHolderText } from './node-lock-place.ts';
+import { errnoOf, ioError } from './node-fs.ts';
+import { decodeHolder, encodeHolder, holderState, type LockHolder, thisHolder } from './node-lock-file.ts';
+import { lockedError, type LockPlace, readHolderText } from './node-lock-file.ts';
 
 // The lock where the system's cannot be had: a file that only one process can create. A process that is killed
 // leaves it behind, and only a person who asks for it (`breakLock`) has it removed.

@@ -2,14 +2,14 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { BlockFile } from './block-file.ts';
-import { errnoOf, ioError } from './io-error.ts';
+import { errnoOf, ioError } from './node-fs.ts';
 import { NodeBlockFile } from './node-block-file.ts';
-import { asHandle } from './node-handle.ts';
+import { asHandle } from './node-fs.ts';
 import { openNew } from './node-create.ts';
-import { syncDirectory } from './node-directory.ts';
+import { syncDirectory } from './node-fs.ts';
 import { NodeJournal } from './node-journal.ts';
-import { modeLike } from './node-mode.ts';
-import { assertOwnPlace } from './node-same-file.ts';
+import { modeLike } from './node-fs.ts';
+import { assertOwnPlace } from './node-fs.ts';
 
 /** Most undo files that are kept beside a page file under names of our own. */
 const MAX_UNDO_FILES = 1000;

@@ -1,7 +1,7 @@
-import { counted } from '../bytes/decimal.ts';
+import { counted } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 import type { FileHeader } from '../format/file-header.ts';
-import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems, type Problem } from '../format/invariants.ts';
+import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems, type Problem } from '../format/problem.ts';
 import { fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';

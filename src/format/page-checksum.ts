@@ -1,5 +1,5 @@
 import { combineCrc32, crc32 } from '../bytes/checksum.ts';
-import type { ByteRange, SlotDirectory } from './directory.ts';
+import type { ByteRange, SlotDirectory } from './slots.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_SLOT_BYTES } from './layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, type PageHeader } from './page-header.ts';
 

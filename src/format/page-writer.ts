@@ -1,4 +1,4 @@
-import type { ByteRange } from './directory.ts';
+import type { ByteRange } from './slots.ts';
 import type { PageFormat } from './page-header.ts';
 
 /** What the next header of a page says, and which bytes of the block have to be written before it. */

@@ -1,4 +1,5 @@
-import type { SlotDirectory } from './directory.ts';
+import { pooledBytes } from '../bytes/buffer.ts';
+import { varintBytes } from '../bytes/varint.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_MAX_NODE_BYTES } from './layout.ts';
 import { checksummedDirectory, combinedPageChecksum, pageChecksum } from './page-checksum.ts';
 import {
@@ -10,12 +11,11 @@ import {
   pageFormatOf,
   type PageHeader,
 } from './page-header.ts';
-import { V1Directory, V1PageWriter } from './page-v1.ts';
-import { DirectoryScratch, V2Directory } from './page-v2.ts';
-import { V2PageWriter } from './page-v2-writer.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
-import { pooledBytes } from '../bytes/pooled.ts';
-import { varintBytes } from '../bytes/varint.ts';
+import type { ByteRange, SlotDirectory } from './slots.ts';
+import { V1Directory, V1PageWriter } from './v1-page.ts';
+import { DirectoryScratch, V2Directory } from './v2-directory.ts';
+import { V2PageWriter } from './v2-writer.ts';
 
 /** A page as its bytes describe it: decoded, not validated. It shares the bytes that it was made from. */
 export interface Page {
@@ -156,4 +156,31 @@ export function orphanedBytes({ header, block }: Page): number {
   const rest = block.subarray(NODE_AREA_OFFSET);
   if (ZEROS.compare(rest, 0, rest.length, 0, rest.length) === 0) return 0;
   return rest.findLastIndex((byte) => byte !== 0) + 1;
+}
+
+/** What seals a page: a header, and the range of the block that has to be written before it. */
+export interface PageSeal {
+  readonly head: Uint8Array;
+  readonly written?: ByteRange;
+}
+
+/** The header of a page with a checksum over what it holds now, and these flags as well as those it has. */
+export function resealedHead({ format, block, header, directory }: Page, flags = 0): Uint8Array {
+  const directoryLength = format === 'v2' ? directory.end - directory.start : 0;
+  return sealPageHeader(format, block, { ...header, flags: header.flags | flags, directoryLength });
+}
+
+/**
+ * Seals a page without problems, in memory. A V2 directory is put straight after the nodes where it does not
+ * overlap the one that the committed header names; else it stays where it is.
+ */
+export function sealPage(page: Page): PageSeal {
+  const { format, block, header, directory } = page;
+  const bytes = directory.end - directory.start;
+  const start = header.freeOffset;
+  if (format === 'v1' || start + bytes > directory.start) return { head: resealedHead(page, PAGE_FLAG.finalized) };
+  block.copyWithin(start, directory.start, directory.end);
+  const flags = header.flags | PAGE_FLAG.finalized;
+  const head = sealPageHeader(format, block, { ...header, flags, directoryStart: start, directoryLength: bytes });
+  return { head, written: { start, end: start + bytes } };
 }

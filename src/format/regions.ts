@@ -1,6 +1,6 @@
 import { decodeCommitRecord, COMMIT_RECORD } from './commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, headerCopyState, ROOT_DESCRIPTOR } from './file-header.ts';
-import { hex } from './invariants.ts';
+import { hex } from './problem.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 import type { Page } from './page.ts';
 import { PAGE_HEADER } from './page-header.ts';

@@ -1,16 +1,16 @@
-import { readBuffer } from '../bytes/read-buffer.ts';
-import { counted } from '../bytes/decimal.ts';
+import { readBuffer } from '../bytes/buffer.ts';
+import { counted } from '../bytes/encodings.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
-import { hex } from '../format/invariants.ts';
+import { hex } from '../format/problem.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import { decodePage, type Page } from '../format/page.ts';
-import { pageProblems } from '../format/page-invariants.ts';
-import { decodeFreeLink } from '../format/pointer.ts';
+import { pageProblems } from '../format/page-checks.ts';
+import { decodeFreeLink } from '../format/layout.ts';
 import type { FoundHeader } from './header-source.ts';
 import { type PageFate, PageRecovery, usedBytes } from './page-recovery.ts';
-import { tallyProblems } from './problem-tally.ts';
+import { tallyProblems } from './recovery-report.ts';
 import type { BlockProblem } from './recovery-report.ts';
-import { SlotTable } from './slot-table.ts';
+import { SlotTable } from '../salvage/slot-table.ts';
 
 /** A page, and what can be taken of it. */
 export interface PageFound {

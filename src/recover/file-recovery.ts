@@ -1,18 +1,37 @@
 import type { BlockFile } from '../disk/block-file.ts';
-import { BlockSet } from '../disk/raw-blocks.ts';
-import { fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES, BLOCK_BYTES } from '../format/layout.ts';
-import { newPage } from '../format/page.ts';
+import { BlockSet } from '../disk/free-list.ts';
+import { FILE_HEADER } from '../format/file-header.ts';
+import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import { newPage } from '../format/page.ts';
+import { fileHeaderProblems, fileSizeProblems, headerCopyProblems, type Problem } from '../format/problem.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { BlockReader, type PageFound } from './block-reader.ts';
 import { findFreeBlocks } from './free-blocks.ts';
-import { headerReport } from './header-report.ts';
 import type { FoundHeader } from './header-source.ts';
-import { MovedNodes } from './moved-nodes.ts';
-import { placeNodes } from './placement.ts';
-import type { BlockKind, BlockReport, RecoverOptions, RecoverSink, RecoverSummary } from './recovery-report.ts';
+import { MovedNodes, placeNodes } from './placement.ts';
+import {
+  type BlockKind,
+  type BlockReport,
+  type RecoverOptions,
+  type RecoverSink,
+  type RecoverSummary,
+  RecoveryTotals,
+  reportOf,
+  tallyProblems,
+} from './recovery-report.ts';
 import { judgeRoot, rootPage } from './root.ts';
-import { RecoveryTotals, reportOf } from './recovery-totals.ts';
+
+/** What is to be said of block 0. */
+export function headerReport(found: FoundHeader): BlockReport {
+  return reportOf(0, 'header', { source: found.source, problems: tallyProblems(headerProblems(found)) });
+}
+
+function* headerProblems({ head, header, source, fileBytes }: FoundHeader): Generator<Problem> {
+  yield* fileHeaderProblems(FILE_HEADER.read(head));
+  if (source !== 'lost') yield* fileSizeProblems(header, fileBytes);
+  yield* headerCopyProblems(head);
+}
 
 /** Blocks that the file ends before become empty pages in the new one: up to as many as the file has, or to these. */
 const MIN_MISSING_BLOCKS = 16;

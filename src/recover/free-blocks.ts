@@ -1,7 +1,7 @@
 import type { CommittedView } from '../disk/committed-view.ts';
-import { BlockSet } from '../disk/raw-blocks.ts';
+import { BlockSet } from '../disk/free-list.ts';
 import { fileOffset } from '../format/layout.ts';
-import { decodeFreeLink } from '../format/pointer.ts';
+import { decodeFreeLink } from '../format/layout.ts';
 
 /**
  * The free blocks, as far as list and blocks tell. Besides those that the list leads to: a block that begins with a

@@ -1,15 +1,15 @@
 import { crc32 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { hasLostRecord, recordsIn } from '../disk/commit-judgement.ts';
-import { OverlaidFile } from '../disk/overlay.ts';
+import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
+import { OverlaidFile } from '../disk/overwrite.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { layPatches } from '../disk/patching.ts';
-import { lostRecordedPages, tookEffect } from '../disk/recorded-pages.ts';
-import { decodePatchJournal } from '../format/patch.ts';
+import { layPatches } from '../disk/overwrite.ts';
+import { lostRecordedPages, tookEffect } from '../salvage/recorded-pages.ts';
+import { decodePatchJournal } from '../format/journal.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import { encodeFileHeader, FILE_HEADER, FILE_MAGIC, type FileHeader, newFileHeader } from '../format/file-header.ts';
-import { headerByChecksum, isSoundHeader } from '../format/header-by-checksum.ts';
-import { copiedHeader } from '../format/header-copy.ts';
+import { headerByChecksum, isSoundHeader } from '../salvage/header-proof.ts';
+import { copiedHeader } from '../salvage/header-proof.ts';
 import {
   BLOCK_BYTES,
   FILE_HEAD_BYTES,

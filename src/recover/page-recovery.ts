@@ -1,20 +1,20 @@
 import type { CommitRecord } from '../format/commit-record.ts';
 import { COMMIT_KIND } from '../format/commit-record.ts';
-import type { FlippedBit } from '../format/invariants.ts';
+import type { FlippedBit } from '../format/problem.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET } from '../format/layout.ts';
 import { decodePage, orphanedBytes, type Page } from '../format/page.ts';
 import { checksumState } from '../format/page-checksum.ts';
 import { PAGE_HEADER, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
-import { firstPageError } from '../format/page-invariants.ts';
-import { DirectoryScratch } from '../format/page-v2.ts';
-import { mayHaveMoreNodes, soundPageUnder } from '../format/recorded-head.ts';
-import { findDamagedSlots } from './damaged-page.ts';
-import { findV1Slots, findV2Directory, type FoundDirectory, takeV2Pairs } from './lost-directory.ts';
-import { mendFlippedBit } from './flipped-page-bit.ts';
-import { restoreHead } from './page-heads.ts';
-import { writeV1Slots } from './v1-slots.ts';
+import { firstPageError } from '../format/page-checks.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
+import { mayHaveMoreNodes, soundPageUnder } from '../format/commit-record.ts';
+import { findDamagedSlots } from '../salvage/lost-directory.ts';
+import { findV1Slots, findV2Directory, type FoundDirectory, takeV2Pairs } from '../salvage/lost-directory.ts';
+import { mendFlippedBit } from '../salvage/flipped-page-bit.ts';
+import { restoreHead } from '../salvage/page-head.ts';
+import { writeV1Slots } from '../salvage/lost-directory.ts';
 import type { PageBasis } from './recovery-report.ts';
-import type { SlotState, SlotTable } from './slot-table.ts';
+import type { SlotState, SlotTable } from '../salvage/slot-table.ts';
 
 /** What can be taken of a page. */
 export interface PageFate {

@@ -1,5 +1,5 @@
 import type { BlockFile } from '../disk/block-file.ts';
-import { assertEmpty } from '../disk/new-file.ts';
+import { assertEmpty } from '../disk/file-head.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, FILE_MAGIC } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
@@ -8,7 +8,7 @@ import { FileRecovery } from './file-recovery.ts';
 import { findHeader, type FoundHeader } from './header-source.ts';
 import { PageRecovery } from './page-recovery.ts';
 import type { RecoverOptions, RecoverSink, RecoverSummary } from './recovery-report.ts';
-import { SlotTable } from './slot-table.ts';
+import { SlotTable } from '../salvage/slot-table.ts';
 
 /**
  * Writes every node that can still be read of a page file, damaged as it may be, into a new one: at its ref wherever that

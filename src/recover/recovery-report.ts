@@ -1,7 +1,7 @@
 import type { ProblemCode } from '../errors.ts';
-import type { FlippedBit } from '../format/invariants.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import type { SlotCounts, SlotRun } from './slot-table.ts';
+import type { FlippedBit, Problem } from '../format/problem.ts';
+import { noSlots, SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/slot-table.ts';
 
 /**
  * What a block was. `header`: block 0. `unwritten`: allocated, and all zero. `uncounted`: behind the last block that the
@@ -120,4 +120,70 @@ export interface RecoverSummary {
   readonly rootPointer: bigint;
   /** Whether every node was taken and none is doubtful. */
   readonly isWhole: boolean;
+}
+
+/** A report of a block of which nothing more is to be said than these fields do. */
+export function reportOf(block: number, kind: BlockKind, fields: Partial<BlockReport> = {}): BlockReport {
+  return {
+    block,
+    kind,
+    slots: noSlots(),
+    runs: () => [],
+    lostBytes: 0,
+    movedNodes: 0,
+    isSealed: false,
+    problems: [],
+    ...fields,
+  };
+}
+
+/** What the reports of all blocks come to. */
+export class RecoveryTotals {
+  readonly slots: ReturnType<typeof noSlots> = noSlots();
+  pages = 0;
+  intactPages = 0;
+  freeBlocks = 0;
+  unwrittenBlocks = 0;
+  lostBlocks = 0;
+  unreservedBlocks = 0;
+  uncountedBlocks = 0;
+  lostBytes = 0;
+  movedNodes = 0;
+
+  add(report: BlockReport): void {
+    const { kind, slots, lostBytes, movedNodes, isSealed, basis, note } = report;
+    for (const state of SLOT_STATES) this.slots[state] += slots[state];
+    this.lostBytes += lostBytes;
+    this.movedNodes += movedNodes;
+    if (kind === 'page') this.pages++;
+    if (kind === 'page' && !isSealed && basis === 'header' && lostBytes === 0 && note === undefined) this.intactPages++;
+    if (kind === 'free') this.freeBlocks++;
+    if (kind === 'unwritten') this.unwrittenBlocks++;
+    if (kind === 'unknown') this.lostBlocks++;
+    if (kind === 'uncounted') this.uncountedBlocks++;
+  }
+
+  /** Nodes that were taken. */
+  get nodes(): number {
+    const { sound, mended, unverified, doubtful } = this.slots;
+    return sound + mended + unverified + doubtful;
+  }
+
+  /** Whether every node was taken, is at its ref, and has nothing against it. */
+  get isWhole(): boolean {
+    const { mended, doubtful, lost } = this.slots;
+    return mended + doubtful + lost + this.movedNodes + this.lostBlocks + this.lostBytes === 0;
+  }
+}
+
+/** What is wrong with a block, each code once: a page can have 100,000 slots, and the same be wrong with each. */
+export function tallyProblems(problems: Iterable<Problem>): BlockProblem[] {
+  const byCode = new Map<ProblemCode, { message: string; count: number }>();
+  for (const { code, severity, message } of problems) {
+    if (severity === 'info') continue;
+    const known = byCode.get(code);
+    if (known) known.count++;
+    else byCode.set(code, { message, count: 1 });
+  }
+  return [...byCode].map(([code, { message, count }]) => ({ code, message, count }));
 }

@@ -1,8 +1,8 @@
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
-import { copiedHeader } from '../format/header-copy.ts';
+import { copiedHeader } from '../salvage/header-proof.ts';
 import { FILE_HEADER_BYTES, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
-import { decodePointer } from '../format/pointer.ts';
-import { rootProblems } from '../format/root-invariants.ts';
+import { decodePointer } from '../format/layout.ts';
+import { rootProblems } from '../format/header-checks.ts';
 import type { FileRoot } from '../store/page-file-builder.ts';
 import type { FoundHeader } from './header-source.ts';
 import type { RootOutcome } from './recovery-report.ts';

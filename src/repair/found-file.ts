@@ -1,18 +1,18 @@
 import type { BlockFile } from '../disk/block-file.ts';
-import { hasLostRecord, recordsIn } from '../disk/commit-judgement.ts';
+import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { isOnFreeList, lostRecordedPages, type RecordedPage, tookEffect } from '../disk/recorded-pages.ts';
-import { readFileHead, readSettledHead } from '../disk/identify.ts';
+import { isOnFreeList, lostRecordedPages, type RecordedPage, tookEffect } from '../salvage/recorded-pages.ts';
+import { readFileHead, readSettledHead } from '../disk/file-head.ts';
 import { problemError } from '../disk/refusal.ts';
 import { COMMIT_RECORD, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, FILE_VERSION, fileHeaderChecksum } from '../format/file-header.ts';
-import { fileHeaderProblems } from '../format/invariants.ts';
+import { fileHeaderProblems } from '../format/problem.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset } from '../format/layout.ts';
-import { DirectoryScratch } from '../format/page-v2.ts';
-import { flipBack } from '../format/header-copy.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
+import { flipBack } from '../salvage/header-proof.ts';
 import { type LostHeader, type MendedHeader, mendHeader } from './header-sources.ts';
 import { MAX_CHANCE, mendBlock } from './mend-page.ts';
-import { OverlaidFile, type Piece } from '../disk/overlay.ts';
+import { OverlaidFile, type Piece } from '../disk/overwrite.ts';
 
 /** Block 0 as it was found, and the pages that commit records speak of. */
 export interface Found {

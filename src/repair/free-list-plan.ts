@@ -1,5 +1,5 @@
-import { BlockSet } from '../disk/raw-blocks.ts';
-import { NO_LINK, type OtherBlocks } from '../verify/other-blocks.ts';
+import { BlockSet } from '../disk/free-list.ts';
+import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
 
 /** A link of the free list that is to be another one. */
 export interface LinkChange {

@@ -1,14 +1,14 @@
 import { crc32 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { hasLostRecord, recordsIn } from '../disk/commit-judgement.ts';
+import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { foreignBlockBehind } from '../disk/refusal.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import { encodeFileHeader, FILE_HEADER, headerCopyState } from '../format/file-header.ts';
-import { headerByChecksum, isSoundHeader } from '../format/header-by-checksum.ts';
-import { copiedHeader } from '../format/header-copy.ts';
+import { headerByChecksum, isSoundHeader } from '../salvage/header-proof.ts';
+import { copiedHeader } from '../salvage/header-proof.ts';
 import { FILE_HEADER_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { OverlaidFile } from '../disk/overlay.ts';
+import { OverlaidFile } from '../disk/overwrite.ts';
 import { type FoundRoot, rootOf } from './lost-root.ts';
 import type { RepairId } from './repairs.ts';
 

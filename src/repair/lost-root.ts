@@ -2,14 +2,14 @@ import type { CommittedView } from '../disk/committed-view.ts';
 import { BLOCK_BYTES, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { decodePage } from '../format/page.ts';
 import { checksumState } from '../format/page-checksum.ts';
-import { firstPageError } from '../format/page-invariants.ts';
-import { DirectoryScratch } from '../format/page-v2.ts';
-import { encodePointer } from '../format/pointer.ts';
-import { rootProblems } from '../format/root-invariants.ts';
-import { checkFreeList } from '../verify/free-list-check.ts';
-import { linkOf } from '../verify/other-block.ts';
-import { OtherBlocks } from '../verify/other-blocks.ts';
-import { copiedHeader, rootDescriptorOf } from '../format/header-copy.ts';
+import { firstPageError } from '../format/page-checks.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
+import { encodePointer } from '../format/layout.ts';
+import { rootProblems } from '../format/header-checks.ts';
+import { checkFreeList } from '../salvage/free-list.ts';
+import { linkOf } from '../salvage/block-kind.ts';
+import { OtherBlocks } from '../salvage/block-kind.ts';
+import { copiedHeader, rootDescriptorOf } from '../salvage/header-proof.ts';
 
 /** The root descriptor that belongs to a header. */
 export interface FoundRoot {

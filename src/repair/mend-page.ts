@@ -1,11 +1,11 @@
 import { flipBit } from '../bytes/flipped-bit.ts';
-import { resealedHead } from '../format/finalize.ts';
+import { resealedHead } from '../format/page.ts';
 import { decodePage, type Page } from '../format/page.ts';
-import { PageFacts } from '../format/page-facts.ts';
-import { flippedPageBit } from '../format/page-flipped-bit.ts';
+import { PageFacts } from '../format/page-checks.ts';
+import { flippedPageBit } from '../salvage/flipped-page-bit.ts';
 import { checksumState } from '../format/page-checksum.ts';
-import { underOtherMagic } from '../format/page-other-magic.ts';
-import { firstPageError } from '../format/page-invariants.ts';
+import { underOtherMagic } from '../salvage/block-kind.ts';
+import { firstPageError } from '../format/page-checks.ts';
 import {
   encodePageHeader,
   PAGE_FLAG,
@@ -15,8 +15,8 @@ import {
   type PageHeader,
 } from '../format/page-header.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
-import type { DirectoryScratch } from '../format/page-v2.ts';
-import { lookAtOther, type LostPage } from '../verify/other-block.ts';
+import type { DirectoryScratch } from '../format/v2-directory.ts';
+import { lookAtOther, type LostPage } from '../salvage/block-kind.ts';
 import type { RepairId } from './repairs.ts';
 
 /** How a block was mended; the block has the new bytes. */

@@ -1,38 +1,60 @@
-import { counted } from '../bytes/decimal.ts';
+import { counted } from '../bytes/encodings.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import type { BlockSet } from '../disk/raw-blocks.ts';
-import { commitRecordProblems } from '../format/block0-invariants.ts';
-import type { CommittedView } from '../disk/committed-view.ts';
+import { type CommittedView, fitsHeaders, isHome } from '../disk/committed-view.ts';
+import type { BlockSet } from '../disk/free-list.ts';
+import { OverlaidFile } from '../disk/overwrite.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
-import {
-  fileHeaderProblems,
-  fileSizeProblems,
-  freeListHeadProblems,
-  headerCopyProblems,
-  type Problem,
-} from '../format/invariants.ts';
+import { commitRecordProblems } from '../format/header-checks.ts';
 import {
   BLOCK_BYTES,
+  decodeFreeLink,
+  encodeFreeLink,
   FILE_HEADER_BYTES,
   fileOffset,
   PAGE_HEADER_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
-import { decodeFreeLink, encodeFreeLink } from '../format/pointer.ts';
-import { entryCountProblems, whyNotCounted } from '../verify/entry-count.ts';
-import { checkFreeList, isListKnown } from '../verify/free-list-check.ts';
-import type { OtherBlocks } from '../verify/other-blocks.ts';
-import { type RootPlace, rootPlaceOf } from '../verify/root-place.ts';
-import { Block0Plan } from './block0-plan.ts';
+import {
+  fileHeaderProblems,
+  fileSizeProblems,
+  freeListHeadProblems,
+  headerCopyProblems,
+  type Problem,
+} from '../format/problem.ts';
+import { type OtherBlocks, type RootPlace, rootPlaceOf } from '../salvage/block-kind.ts';
+import { checkFreeList, isListKnown } from '../salvage/free-list.ts';
+import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
 import { BlockScan } from './block-scan.ts';
-import { differingFields } from './change.ts';
-import { type Found, findFile } from './found-file.ts';
+import { Block0Plan } from './block0-plan.ts';
+import { findFile, type Found } from './found-file.ts';
 import { planFreeList } from './free-list-plan.ts';
-import { PlanOutput, type PlanSink } from './plan-output.ts';
-import type { RepairOptions, RepairSummary } from './repairs.ts';
-import { mayStandNow } from './waiting-records.ts';
+import type { MendedHeader } from './header-sources.ts';
+import { differingFields, PlanOutput, type PlanSink, type RepairOptions, type RepairSummary } from './repairs.ts';
+
+/**
+ * Whether a page was mended for which a commit record may stand that did not: then no header may change before it is
+ * judged.
+ * @param mended - the file header that the repair puts in the place of the file's
+ */
+export async function mayStandNow(
+  view: CommittedView,
+  scan: BlockScan,
+  mended: MendedHeader | undefined,
+): Promise<boolean> {
+  const { records, standing } = view.recovery;
+  const waiting = records.filter((record) => !standing.includes(record) && scan.mended.has(record.block));
+  if (waiting.length === 0) return false;
+  const isFinal = mended?.settles !== true && fileHeaderProblems(await view.readFileHeader()).next().done === true;
+  // A header that another source gives, or none, says nothing of which records it fits.
+  if (!isFinal) return true;
+  const file = new OverlaidFile(view, scan.mendedHeads);
+  for (const record of waiting) {
+    if ((await fitsHeaders(file, record)) && !(await isHome(file, record))) return true;
+  }
+  return false;
+}
 
 /** What a plan came to, and what has to be written again before it is carried out. */
 export interface PlanResult {

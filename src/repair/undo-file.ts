@@ -9,9 +9,9 @@ import {
   patchBytes,
   readPatch,
   writePatch,
-} from '../format/patch.ts';
+} from '../format/journal.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
-import { decodeUndoHeader, encodeUndoHeader, UNDO_HEADER } from '../format/undo.ts';
+import { decodeUndoHeader, encodeUndoHeader, UNDO_HEADER } from '../format/journal.ts';
 
 const BUFFER_BYTES = 65_536;
 

@@ -1,8 +1,8 @@
 import type { Change, LeftProblem, RepairSummary } from '../repair/repairs.ts';
 import { repairLikely, shellFile } from '../verify/next-command.ts';
 import { ruleOf } from '../verify/rules.ts';
-import { oneLine } from './one-line.ts';
-import type { Style } from './style.ts';
+import { oneLine } from './reporter.ts';
+import type { Style } from './reporter.ts';
 import { plural } from './text.ts';
 
 /** A change as a line: place, field, bytes before and after in hex, and which repair it is. */

@@ -1,5 +1,5 @@
 import type { PageStoreError } from '../errors.ts';
-import type { Finding, VerifySummary } from '../verify/finding.ts';
+import type { Finding, VerifySummary } from '../verify/rule.ts';
 
 /** Where a report is written to. A write may be kept back; who owns the output flushes it. */
 export interface ReportOutput {
@@ -73,4 +73,72 @@ export function detailLines({ message, found, expected, flippedBit }: Finding): 
 /** Where a finding is, as text: `block 3:17, byte 786450`. */
 export function placeText({ block = 0, slot, offset }: Finding): string {
   return `block ${slot === undefined ? block : `${block}:${slot}`}, byte ${offset}`;
+}
+
+/** How words stand out, where they may: each member wraps a text, or gives it back as it is. */
+export interface Style {
+  readonly error: (text: string) => string;
+  readonly warning: (text: string) => string;
+  readonly info: (text: string) => string;
+  readonly heading: (text: string) => string;
+  readonly faint: (text: string) => string;
+}
+
+const sgr =
+  (on: number, off: number) =>
+  (text: string): string =>
+    `\u001b[${on}m${text}\u001b[${off}m`;
+
+const same = (text: string): string => text;
+
+export const COLOR: Style = {
+  error: sgr(31, 39),
+  warning: sgr(33, 39),
+  info: sgr(36, 39),
+  heading: sgr(1, 22),
+  faint: sgr(2, 22),
+};
+
+export const PLAIN: Style = { error: same, warning: same, info: same, heading: same, faint: same };
+
+/** Control characters, lone surrogates, and the two separators that end a line to some readers. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const SHORT: Readonly<Record<string, string>> = { '\t': '\\t', '\n': '\\n', '\r': '\\r' };
+
+/** Text with what cannot be printed as escapes: a file may be named anything, and an error is one line. */
+export function oneLine(text: string): string {
+  return text.replace(UNPRINTABLE, escaped);
+}
+
+/** A character as an escape: `\n`, or its UTF-16 code unit as `\u001b`. */
+export function escaped(character: string): string {
+  return SHORT[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Version of the fields of every JSON line. Within a version fields are added, and none is taken away or changed. */
+export const SCHEMA_VERSION = 1;
+
+/** One object as a JSON line. A bigint becomes a string: its value may pass 2^53. */
+export function jsonLine(type: string, fields: object): string {
+  return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
+}
+
+const bigintAsString = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? value.toString() : value;
+
+/** A report for programs: JSON Lines, the last of which is the summary. */
+export function jsonReporter(output: ReportOutput): Reporter {
+  return {
+    begin: async () => undefined,
+    finding: (finding) => output.write(findingLine(finding)),
+    file: (summary) => output.write(jsonLine('file', summary)),
+    error: ({ code, message, detail }, file) => output.write(jsonLine('error', { code, message, ...detail, file })),
+    end: (totals) => output.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals })),
+  };
+}
+
+function findingLine(finding: Finding): string {
+  const { code, severity, file, block, slot, offset, message, found, expected, bytes, flippedBit, next } = finding;
+  const where = { block, slot, offset };
+  return jsonLine('finding', { code, severity, file, ...where, message, found, expected, bytes, flippedBit, next });
 }

@@ -1,8 +1,8 @@
-import { grouped } from '../bytes/decimal.ts';
-import type { Finding } from '../verify/finding.ts';
-import { oneLine } from './one-line.ts';
+import { grouped } from '../bytes/encodings.ts';
+import type { Finding } from '../verify/rule.ts';
+import { oneLine } from './reporter.ts';
 import { detailLines, type FileSummary, placeText, type Reporter, type ReportOutput } from './reporter.ts';
-import type { Style } from './style.ts';
+import type { Style } from './reporter.ts';
 
 export interface TextOptions {
   readonly style: Style;

@@ -1,9 +1,10 @@
 import { ArenaPool } from '../arena/arena-pool.ts';
 import { ARENA_BLOCK_BYTES } from '../arena/block-memory.ts';
-import { copyRange } from '../bytes/range.ts';
+import { copyRange } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
-import type { NodeAppender } from './node-appender.ts';
-import type { PageRef, RefRun } from './page-ref.ts';
+import type { NodeAppender } from './appender.ts';
+import { assertBytes } from './arguments.ts';
+import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
 import type { WriteGate } from './write-gate.ts';
 
 /** Epochs whose bytes are there: that of the nodes which are being committed, and that of those which come meanwhile. */
@@ -105,4 +106,53 @@ export class AppendQueue {
       return false;
     }
   }
+}
+
+/**
+ * Appends nodes in their order, in batches; where it fails, earlier batches stay.
+ * @param committed - hears of what has become durable
+ */
+export async function appendAll(
+  appender: NodeAppender,
+  nodes: Iterable<Uint8Array>,
+  committed: (runs: RefRun[]) => RefRun[],
+): Promise<RefRun[]> {
+  const runs: RefRun[] = [];
+  try {
+    for (const node of nodes) {
+      assertBytes(node);
+      while (!appender.stage(node, 0, node.length)) runs.push(...committed(await appender.makeRoom(node.length)));
+    }
+  } catch (error) {
+    appender.reset();
+    throw error;
+  }
+  runs.push(...committed(await appender.commit()));
+  return joinRuns(runs);
+}
+
+/**
+ * Appends nodes that stand end to end in `bytes`, in batches; where it fails, earlier batches stay.
+ * @param committed - hears of what has become durable
+ */
+export async function appendEndToEnd(
+  appender: NodeAppender,
+  bytes: Uint8Array,
+  lengths: Uint32Array,
+  committed: (runs: RefRun[]) => RefRun[],
+): Promise<RefRun[]> {
+  const runs: RefRun[] = [];
+  let at = 0;
+  try {
+    for (let next = 0; next < lengths.length;) {
+      const staged = appender.stageMany(bytes, at, lengths, next, lengths.length);
+      for (const end = next + staged; next < end; next++) at += lengths[next] as number; // next < end <= lengths.length
+      if (next < lengths.length) runs.push(...committed(await appender.makeRoom(lengths[next] as number))); // just compared
+    }
+  } catch (error) {
+    appender.reset();
+    throw error;
+  }
+  runs.push(...committed(await appender.commit()));
+  return joinRuns(runs);
 }

@@ -1,16 +1,100 @@
 import { crc32 } from '../bytes/checksum.ts';
-import { reuseBlock } from '../disk/allocation.ts';
-import type { DiskManager } from '../disk/disk-manager.ts';
-import type { ChangedHead } from '../disk/header-change.ts';
+import type { ChangedHead } from '../disk/commit-log.ts';
+import { type DiskManager, reuseBlock } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
-import { PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { clearUnused, emptyPageHead, maxNodeBytes, newPage, planHeader } from '../format/page.ts';
-import type { PageFormat } from '../format/page-header.ts';
+import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
+import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
-import type { EntryCount } from './entry-count.ts';
-import type { NodeAppender } from './node-appender.ts';
+import {
+  clearUnused,
+  emptyPageHead,
+  isOpen,
+  maxNodeBytes,
+  newPage,
+  openPageWriter,
+  planHeader,
+} from '../format/page.ts';
+import { readSoundPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
-import { findTail } from './tail.ts';
+
+/**
+ * How far back an open page with room is looked for. Without a bound, each start of an append to a large file
+ * of full pages would read every header in it.
+ */
+const BLOCKS_TO_TRY = 64;
+
+/**
+ * What an earlier page than the last one must have free to be gone on in. Full pages have room for a small node or
+ * two: to fill that up, page by page, would cost a commit for each.
+ */
+const EARLIER_PAGE_FREE_BYTES = 16_384;
+
+/** Where appending goes on. */
+export interface Tail {
+  /** The format that new pages get. */
+  readonly format: PageFormat;
+  /** The last open page with room for the node at hand (an earlier one only with 16 KiB free), if there is one. */
+  readonly page?: { readonly block: number; readonly writer: PageWriter };
+}
+
+/**
+ * Looks for the page that appending goes on in, from the last block back.
+ * @param wanted - only pages of this format; without it new pages take the format of the last page, v1 where there is none
+ * @param inUse - a block that the appender has at hand: then the search is for another one, and passes over damage
+ * @throws {@link PageStoreError} the code of what is wrong with the page, if it is damaged and none is at hand
+ */
+export async function findTail(
+  disk: DiskManager,
+  nodeBytes: number,
+  wanted: PageFormat | undefined,
+  inUse: number | undefined,
+): Promise<Tail> {
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  let format = wanted;
+  let isLast = true;
+  const lowest = Math.max(1, disk.blockCount - BLOCKS_TO_TRY);
+  for (let block = disk.blockCount - 1; block >= lowest; block--) {
+    if (block === inUse) {
+      isLast = false;
+      continue;
+    }
+    await disk.read(block, head);
+    const found = pageFormatOf(head);
+    if (found === undefined) continue;
+    format ??= found;
+    const wantedBytes = isLast ? nodeBytes : Math.max(nodeBytes, EARLIER_PAGE_FREE_BYTES);
+    isLast = false;
+    if (found !== format || !mayHaveRoom(found, PAGE_HEADER.read(head), wantedBytes)) continue;
+    const page = await readSoundPage(disk, block).catch((error: unknown) => {
+      if (inUse !== undefined && error instanceof PageStoreError && error.code !== 'IO') return undefined;
+      throw error;
+    });
+    if (page === undefined || !isOpen(page)) continue;
+    const writer = openPageWriter(page);
+    if (writer.fits(nodeBytes)) return { format, page: { block, writer } };
+  }
+  return { format: format ?? 'v1' };
+}
+
+/** What the header alone can say: false for a page that surely has no room, before its 256 KiB are read. */
+function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number): boolean {
+  const { flags, nodeCount, freeOffset, directoryLength } = header;
+  if ((flags & PAGE_FLAG.finalized) !== 0) return false;
+  const directoryBytes = format === 'v1' ? V1_SLOT_BYTES * (nodeCount + 1) + V1_RESERVE_BYTES : directoryLength + 2;
+  return freeOffset + nodeBytes + directoryBytes <= BLOCK_BYTES;
+}
+
+/** The format of the file's last page, if one of its last blocks is a page; else v1. */
+export async function lastPageFormat(disk: DiskManager): Promise<PageFormat> {
+  const magic = new Uint8Array(8);
+  const lowest = Math.max(1, disk.blockCount - BLOCKS_TO_TRY);
+  for (let block = disk.blockCount - 1; block >= lowest; block--) {
+    await disk.read(block, magic);
+    const format = pageFormatOf(magic);
+    if (format) return format;
+  }
+  return 'v1';
+}
 
 /** Most new pages in one batch: 4 MiB. A sync for less would take longer than what is written. */
 const MAX_NEW_PAGES = 16;
@@ -246,4 +330,71 @@ export class Appender implements NodeAppender {
 /** Where the nodes of a batch are in one of its pages. */
 function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
   return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
+}
+
+/** Takes nodes in their order, and makes them durable batch by batch. */
+export interface NodeAppender {
+  /** Nodes that the next commit will make durable. */
+  readonly stagedNodes: number;
+  /**
+   * Packs the node `source[start, end)`.
+   * @returns false, with nothing changed, where it needs `makeRoom` first
+   */
+  stage(source: Uint8Array, start: number, end: number): boolean;
+  /**
+   * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
+   * @returns how many it packed: the next one, if any is left, needs `makeRoom` first
+   */
+  stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
+  /**
+   * Finds or takes a page with room for a node of so many bytes; a page that is full may be written for that. Where staged
+   * nodes have to be committed first it does that alone, so that their refs are known whatever comes after: then it has to
+   * be called again.
+   * @returns what it committed
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
+   */
+  makeRoom(nodeBytes: number): Promise<RefRun[]>;
+  /**
+   * Makes all staged nodes durable.
+   * @returns where they are, in the order in which they were staged
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, unless as {@link DiskManager.commit} says
+   */
+  commit(): Promise<RefRun[]>;
+  /** Forgets staged nodes and the page at hand, for when somebody else has changed pages. */
+  reset(): void;
+}
+
+/** Says whether the header's entry count is ours to keep. Found out when it is first asked for. */
+export class EntryCount {
+  readonly #disk: DiskManager;
+  #isOurs: boolean | undefined;
+
+  constructor(disk: DiskManager) {
+    this.#disk = disk;
+  }
+
+  /** A trie counts its own terms; and a count of 0 in a file with nodes means that nobody counts. */
+  async isOurs(): Promise<boolean> {
+    this.#isOurs ??= await this.#find();
+    return this.#isOurs;
+  }
+
+  /** Nodes in a block that the entry count loses when the block is freed. */
+  async nodesIn(block: number): Promise<number> {
+    if (!(await this.isOurs())) return 0;
+    return this.#nodeCount(block);
+  }
+
+  async #find(): Promise<boolean> {
+    const { rootPointer, entryCount } = this.#disk.header;
+    if (rootPointer !== 0n || entryCount !== 0n) return rootPointer === 0n;
+    for (let block = 1; block < this.#disk.blockCount; block++) if ((await this.#nodeCount(block)) > 0) return false;
+    return true;
+  }
+
+  async #nodeCount(block: number): Promise<number> {
+    const head = new Uint8Array(PAGE_HEADER.bytes);
+    await this.#disk.read(block, head);
+    return pageFormatOf(head) === undefined ? 0 : PAGE_HEADER.read(head).nodeCount;
+  }
 }

@@ -1,4 +1,4 @@
-import { assertByteRange } from '../bytes/range.ts';
+import { assertByteRange } from '../bytes/buffer.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import type { Access } from '../disk/node-block-file.ts';
 import type { PageFormat } from '../format/page-header.ts';

@@ -1,9 +1,9 @@
 import { KeyMap } from '../arena/key-map.ts';
 import { maxNodeBytes } from '../format/page.ts';
 import type { Appender } from './appender.ts';
-import type { NodeAppender } from './node-appender.ts';
+import type { NodeAppender } from './appender.ts';
 import type { RefRun } from './page-ref.ts';
-import { RunList } from './run-list.ts';
+import { RunList } from './page-ref.ts';
 
 /** More slots than any page has: a ref is kept as one number, block times this plus slot. */
 const SLOTS_PER_BLOCK = 262_144;

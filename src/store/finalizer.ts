@@ -1,14 +1,14 @@
-import { readBuffer } from '../bytes/read-buffer.ts';
+import { readBuffer } from '../bytes/buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
-import type { ReplacedHead } from '../disk/header-change.ts';
+import type { ReplacedHead } from '../disk/commit-log.ts';
 import { problemError } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
-import { sealPage } from '../format/finalize.ts';
+import { sealPage } from '../format/page.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
 import { PAGE_FLAG } from '../format/page-header.ts';
-import { pageProblems } from '../format/page-invariants.ts';
-import { DirectoryScratch } from '../format/page-v2.ts';
+import { pageProblems } from '../format/page-checks.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
 import { readSoundPage } from './page-reader.ts';
 
 /** Pages whose headers are written between two syncs. */

@@ -1,6 +1,6 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { freedBlockHead } from '../disk/free-list.ts';
-import { writeHeaderCopy } from '../disk/new-file.ts';
+import { writeHeaderCopy } from '../disk/file-head.ts';
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, newFileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from '../format/file-header.ts';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../format/layout.ts';
 import { clearUnused, newPage, planHeader } from '../format/page.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
-import { encodeFreeLink } from '../format/pointer.ts';
+import { encodeFreeLink } from '../format/layout.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 
 /** What the header of a built file says beside its blocks. */

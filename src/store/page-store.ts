@@ -1,33 +1,115 @@
-import { allocateBlocks, freeBlock } from '../disk/allocation.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import type { DiskManager } from '../disk/disk-manager.ts';
-import { emptyPageHead } from '../format/page.ts';
+import { allocateBlocks, DiskManager, freeBlock } from '../disk/disk-manager.ts';
+import { assertEmpty, writeNewFile } from '../disk/file-head.ts';
+import { type Access, openPageFile } from '../disk/node-block-file.ts';
+import { createBlockFile } from '../disk/node-create.ts';
+import type { LockOptions } from '../disk/node-lock.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { appendAll, appendEndToEnd } from './append-many.ts';
-import { AppendQueue } from './append-queue.ts';
-import { Appender } from './appender.ts';
+import { emptyPageHead, type Page } from '../format/page.ts';
+import { appendAll, appendEndToEnd, AppendQueue } from './append-queue.ts';
+import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import {
   assertAllocation,
   assertBlockId,
   assertBytes,
-  checkedNodes,
+  assertOpening,
   assertRange,
   assertRef,
+  checkedNodes,
   nodeLengths,
 } from './arguments.ts';
 import { DedupingAppender } from './deduping-appender.ts';
-import { EntryCount } from './entry-count.ts';
 import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
-import type { NodeAppender } from './node-appender.ts';
-import { NodeReader } from './node-reader.ts';
-import { updateNode } from './node-update.ts';
-import { createPageFile, openDisk } from './opening.ts';
-import { assertNoTrie } from './page-reader.ts';
-import { ReadableStore } from './readable-store.ts';
-import type { CreateOptions, OpenOptions } from './store-options.ts';
-import { lastPageFormat } from './tail.ts';
+import { assertNoTrie, NodeCursor, NodeReader, soundPages } from './page-reader.ts';
 import type { PageRef, RefRun } from './page-ref.ts';
-import { WriteGate } from './write-gate.ts';
+import { updateNode, WriteGate } from './write-gate.ts';
+
+/** Opens the blocks of a page file; a BlockFile that is none is closed. */
+export async function openDisk(file: string | BlockFile, options: OpenOptions): Promise<DiskManager> {
+  const access = options.access ?? 'write';
+  assertOpening(file, access, options.pageFormat, options.cacheBytes);
+  const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
+  try {
+    return await DiskManager.open(blockFile, access);
+  } catch (error) {
+    await blockFile.close();
+    throw error;
+  }
+}
+
+/** Makes a file of the header and an empty page. */
+export async function createPageFile(file: string | BlockFile, options: CreateOptions): Promise<BlockFile> {
+  const { pageFormat = 'v1', replace = false } = options;
+  assertOpening(file, 'write', pageFormat, options.cacheBytes);
+  const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
+  if (typeof file === 'string') return createBlockFile(file, replace, format, options);
+  await assertEmpty(file, replace);
+  await format(file);
+  return file;
+}
+
+/** What can be read of a page file: the part of a {@link PageStore} that writes nothing. */
+export abstract class ReadableStore {
+  /** The blocks below the pages. Its writing methods are the store's to call. */
+  readonly disk: DiskManager;
+  readonly #reader: NodeReader;
+
+  /** @param reader - of the same disk; who writes tells it what has changed */
+  protected constructor(disk: DiskManager, reader: NodeReader) {
+    this.disk = disk;
+    this.#reader = reader;
+  }
+
+  /**
+   * Reads one node. In a file opened for reading that may also be one that a writer has committed since.
+   * @returns a copy of its bytes
+   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
+   */
+  async read(ref: PageRef): Promise<Uint8Array> {
+    return (await this.view(ref)).slice();
+  }
+
+  /**
+   * As {@link read}, without a copy.
+   * @returns a view of the page that the node is on: not to be changed. It stays as it is, and keeps 256 KiB in memory
+   */
+  async view(ref: PageRef): Promise<Uint8Array> {
+    assertRef(ref);
+    return this.#reader.view(ref);
+  }
+
+  /**
+   * Reads one node at once, where its page was read and checked before, and is kept: see `cacheBytes` in {@link OpenOptions}.
+   * @returns a copy of its bytes; nothing where that is for {@link read} to find out
+   */
+  tryRead(ref: PageRef): Uint8Array | undefined {
+    return this.#reader.tryRead(ref);
+  }
+
+  /** As {@link tryRead}, without a copy: see {@link view}. */
+  tryView(ref: PageRef): Uint8Array | undefined {
+    return this.#reader.tryView(ref);
+  }
+
+  /** A cursor before the first node, over all pages: the fastest way to look at every node. It shares nothing with other calls. */
+  cursor(): NodeCursor {
+    return new NodeCursor(this.disk);
+  }
+
+  /**
+   * Reads one page, or gives the one that is kept. The page that was given does not change, even when its block does.
+   * @throws {@link PageStoreError} as {@link read}
+   */
+  async readPage(block: number): Promise<Page> {
+    assertBlockId(block);
+    return this.#reader.readPage(block);
+  }
+
+  /** Reads all pages in the order of their blocks. A page is valid until the next one is asked for. */
+  pages(): AsyncGenerator<{ block: number; page: Page }> {
+    return soundPages(this.disk);
+  }
+}
 
 /**
  * The nodes of one page file. Calls may overlap, but for {@link PageStore.stage}: those that write are carried out one
@@ -203,4 +285,35 @@ export class PageStore extends ReadableStore {
     await this.#writes.last(() => this.#writes.change(() => this.disk.close()));
     this.#queue.release();
   }
+}
+
+/** The options of the lock have a meaning for a path that is opened to write. */
+export interface OpenOptions extends LockOptions {
+  /** `write` by default. A file opened to `read` is never written to. */
+  readonly access?: Access;
+  /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
+  readonly pageFormat?: PageFormat;
+  /**
+   * Whether a node that is equal to one which this store has appended before is not stored again, and gets the ref of
+   * that one. False by default: the store keeps the bytes of each different node in memory, and some 40 more. It forgets
+   * them with each `update`, `allocate`, `free` and `finalize`, and may where an append fails: what comes then is stored again.
+   */
+  readonly dedupe?: boolean;
+  /**
+   * Bytes of pages that are kept once they were read, for `read`, `view` and `readPage`: 64 MiB by default, and one page at the
+   * least. They are taken as pages are read, 256 KiB each; the directory of a V2 page comes on top, with 12 bytes for each node.
+   */
+  readonly cacheBytes?: number;
+}
+
+/** The options of the lock have a meaning for a path. */
+export interface CreateOptions extends LockOptions {
+  /** `v1` by default: every reader of the format can read it at any time. */
+  readonly pageFormat?: PageFormat;
+  /** Whether to take the place of a file that exists. */
+  readonly replace?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly dedupe?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly cacheBytes?: number;
 }

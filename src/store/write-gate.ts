@@ -1,8 +1,36 @@
 import type { DiskManager } from '../disk/disk-manager.ts';
-import { Mutex } from './mutex.ts';
-import type { NodeAppender } from './node-appender.ts';
-import type { NodeReader } from './node-reader.ts';
-import type { RefRun } from './page-ref.ts';
+import { PageStoreError } from '../errors.ts';
+import { nodeOf, resealedHead } from '../format/page.ts';
+import type { NodeAppender } from './appender.ts';
+import { assertSlot, type NodeReader, readSoundPage } from './page-reader.ts';
+import type { PageRef, RefRun } from './page-ref.ts';
+
+/** Runs asynchronous work one piece after the other, in the order in which it was asked for. */
+export class Mutex {
+  #last: Promise<unknown> = Promise.resolve();
+  #pieces = 0;
+
+  /** Whether some work is under way, or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#pieces > 0;
+  }
+
+  /** Begins the work in a later turn, never at once. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    this.#pieces++;
+    const before = this.#last;
+    // The next piece of work waits for this one and does not care how it ended; its caller does.
+    let end: (() => void) | undefined;
+    this.#last = new Promise<void>((resolve) => (end = resolve));
+    await before;
+    try {
+      return await work();
+    } finally {
+      this.#pieces--;
+      end?.();
+    }
+  }
+}
 
 /** Lets one write in at a time, and none beside nodes that are staged; and tells the others what it has changed. */
 export class WriteGate {
@@ -67,4 +95,25 @@ export class WriteGate {
     if (block === undefined) this.#reader.clear();
     else this.#reader.drop(block);
   }
+}
+
+/**
+ * Writes a node over one of the same length, durably: a crash leaves the old node or the new one. It is the one change
+ * of the store that overwrites committed bytes.
+ * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link readSoundPage}
+ */
+export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Array): Promise<void> {
+  const { block, slot } = ref;
+  const page = await readSoundPage(disk, block);
+  assertSlot(disk, page, ref);
+  const old = nodeOf(page, slot);
+  if (old.length !== node.length) {
+    const message = `the node at ${block}:${slot} has ${old.length} bytes and can be replaced by as many, not ${node.length}`;
+    throw new PageStoreError('NODE_LENGTH', message, { file: disk.name, block, slot });
+  }
+  const image = page.block.slice();
+  old.set(node);
+  const start = page.directory.nodeOffset(slot);
+  const changed = { start, end: start + node.length };
+  await disk.overwrite({ block, image, bytes: node, changed, head: resealedHead(page) });
 }

@@ -1,13 +1,14 @@
-import { readBuffer } from '../bytes/read-buffer.ts';
+import { readBuffer } from '../bytes/buffer.ts';
+import type { BlockFile } from '../disk/block-file.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
-import type { BlockSet } from '../disk/raw-blocks.ts';
-import { problemError } from '../disk/refusal.ts';
+import type { BlockSet } from '../disk/free-list.ts';
+import { problemError, refuseHeader, refuseToWrite } from '../disk/refusal.ts';
 import { PageStoreError } from '../errors.ts';
-import { hex, type Problem } from '../format/invariants.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
-import { decodePage, type Page } from '../format/page.ts';
-import { firstPageError } from '../format/page-invariants.ts';
-import { DirectoryScratch } from '../format/page-v2.ts';
+import { firstPageError } from '../format/page-checks.ts';
+import { decodePage, orphanedBytes, type Page } from '../format/page.ts';
+import { hex, type Problem } from '../format/problem.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
 import { isUnwritten, zeroedPageProblem } from '../store/page-reader.ts';
 
 /** What a block holds: a page without errors, or what stands in its place. */
@@ -92,4 +93,28 @@ function unknownBlock(disk: DiskManager, block: number, bytes: Uint8Array): Page
   const found = hex(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true), 16);
   const message = `block ${block} is neither a page nor on the free list: it begins with ${found}`;
   return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
+}
+
+/**
+ * Refuses a file of which a copy of the nodes would not be all of it, for what its headers say.
+ * @param file - that of `disk`
+ * @throws {@link PageStoreError} `FILE_HAS_TRIE`, and the codes for which a writer is refused a file
+ */
+export async function assertSound(disk: DiskManager, file: BlockFile): Promise<void> {
+  // A reader puts up with a block count that cannot be trusted; whoever replaces a file by a copy must not.
+  refuseHeader(file, disk.header, 'write');
+  await refuseToWrite(file, disk.header, await file.size());
+  if (disk.header.rootPointer === 0n) return;
+  const message =
+    'the file holds a trie (its root pointer is set): compacting moves nodes, and pointers to them would have to be rewritten, which this version cannot do';
+  throw new PageStoreError('FILE_HAS_TRIE', message, { file: disk.name });
+}
+
+/** What is wrong with a page of which the nodes cannot be told apart: a V2 page that was never finalized. */
+export function noDirectoryError(disk: DiskManager, page: Page, block: number): PageStoreError | undefined {
+  const bytes = orphanedBytes(page);
+  if (bytes === 0) return undefined;
+  const message = `page ${block} has ${bytes} node bytes and no directory: it was never finalized, and where each node begins is not known`;
+  const detail = { file: disk.name, block, offset: fileOffset(block) };
+  return new PageStoreError('NODES_WITHOUT_DIRECTORY', message, detail);
 }

@@ -1,8 +1,10 @@
-import { decodeBase64 } from '../bytes/base64.ts';
-import { decodeHex } from '../bytes/hex.ts';
-import { utf8Bytes } from '../bytes/utf8.ts';
+import { decodeBase64, decodeHex, utf8Bytes } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET } from '../format/layout.ts';
+import { newFileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from '../format/file-header.ts';
+import { rootProblems } from '../format/header-checks.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
+import type { FileRoot } from '../store/page-file-builder.ts';
+import { EXPORT_SCHEMA } from './export.ts';
 
 /** The object of one line. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -119,4 +121,82 @@ function textBytes(value: string): number {
 function tooLarge(): PageStoreError {
   const message = `a node of more than ${MAX_NODE_BYTES} bytes fits no page`;
   return new PageStoreError('NODE_TOO_LARGE', message, { expected: `at most ${MAX_NODE_BYTES} bytes` });
+}
+
+const U8_MAX = 0xff;
+const U32_MAX = 0xffff_ffff;
+
+const NO_DESCRIPTOR: RootDescriptor = { rootType: 0, isFinal: 0, termCount: 0, arenaCount: 0, rootRecord: 0n };
+
+/**
+ * The root that a `file` line tells of; its pointer is 0 where the file has no trie.
+ * @throws {@link PageStoreError} `INVALID_LINE` for one that no file of so many blocks may have
+ */
+export function rootOf(file: Fields, blocks: number): FileRoot {
+  const imageCheckpointLsn = file['imageCheckpointLsn'] === undefined ? 0n : u64(file, 'imageCheckpointLsn');
+  if (file['rootPointer'] === undefined) {
+    return { rootPointer: 0n, rootDescriptor: NO_DESCRIPTOR, entryCount: 0n, imageCheckpointLsn };
+  }
+  const rootPointer = u64(file, 'rootPointer');
+  const rootDescriptor = descriptorOf(file);
+  const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
+  ROOT_DESCRIPTOR.write(rootDescriptor, start, ROOT_DESCRIPTOR_OFFSET);
+  for (const { message } of rootProblems({ ...newFileHeader(blocks), rootPointer }, start, blocks))
+    throw lineError(message);
+  return { rootPointer, rootDescriptor, entryCount: u64(file, 'entryCount'), imageCheckpointLsn };
+}
+
+function descriptorOf(file: Fields): RootDescriptor {
+  const descriptor = file['rootDescriptor'];
+  if (typeof descriptor !== 'object' || descriptor === null) throw fieldError(file, 'rootDescriptor', 'an object');
+  const fields = descriptor as Fields;
+  return {
+    rootType: wholeNumber(fields, 'rootType', 0, U8_MAX),
+    isFinal: wholeNumber(fields, 'isFinal', 0, U8_MAX),
+    termCount: wholeNumber(fields, 'termCount', 0, U32_MAX),
+    arenaCount: wholeNumber(fields, 'arenaCount', 0, U32_MAX),
+    rootRecord: u64(fields, 'rootRecord'),
+  };
+}
+
+/** What was made of JSON Lines. */
+export interface ImportSummary {
+  /** Whether nodes have the refs of the export (`kept`), or were packed in their order (`new`). */
+  readonly refs: 'kept' | 'new';
+  /** Blocks of the file, block 0 counted. */
+  readonly blocks: number;
+  readonly pages: number;
+  readonly freeBlocks: number;
+  readonly nodes: number;
+  /** Of all nodes. */
+  readonly bytes: number;
+}
+
+/** Turns lines into a page file, one after the other. */
+export interface LineTaker {
+  /** Takes a line. @returns a promise where it has to be waited for; @throws {@link PageStoreError} for one that is wrong */
+  take(type: string, fields: Fields): Promise<void> | undefined;
+  /** Says that there are no more lines, and finishes the file. @throws {@link PageStoreError} where lines are missing */
+  finish(): Promise<ImportSummary>;
+}
+
+/** How nodes of which some are missing can be stored all the same. */
+export const PACK_ADVICE = `to store the nodes anew, in their order: jq -c 'select(.type == "node") | del(.ref)'`;
+
+/** @throws {@link PageStoreError} `INVALID_LINE` for lines of a later version */
+export function assertSchema(fields: Fields): void {
+  const schema = wholeNumber(fields, 'schema', 1, Number.MAX_SAFE_INTEGER);
+  if (schema > EXPORT_SCHEMA)
+    throw fieldError(fields, 'schema', `at most ${EXPORT_SCHEMA}: a later version wrote these lines`);
+}
+
+/** @throws {@link PageStoreError} `INVALID_LINE` where a summary counts something else than there was */
+export function assertCount(fields: Fields, name: string, count: number): void {
+  const told = fields[name];
+  if (told !== count) {
+    throw lineError(
+      `the summary says ${shown(told)} ${name}, and there were ${count}: lines are missing, or were changed; ${PACK_ADVICE}`,
+      told,
+    );
+  }
 }

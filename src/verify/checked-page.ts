@@ -1,7 +1,7 @@
-import type { FlippedBit, Problem } from '../format/invariants.ts';
+import type { FlippedBit, Problem } from '../format/problem.ts';
 import { fileOffset } from '../format/layout.ts';
-import type { PageFacts } from '../format/page-facts.ts';
-import { flippedPageBit, type NamedBit } from '../format/page-flipped-bit.ts';
+import type { PageFacts } from '../format/page-checks.ts';
+import { flippedPageBit, type NamedBit } from '../salvage/flipped-page-bit.ts';
 
 /** What is asked of pages beyond being sound. */
 export interface Demands {

@@ -1,4 +1,4 @@
-import type { Problem } from '../format/invariants.ts';
+import type { Problem } from '../format/problem.ts';
 
 /** Says which command line to run next for a problem. @param file - as a shell takes it */
 export type NextStep = (problem: Problem, file: string) => string;

@@ -1,14 +1,12 @@
-import type { JournalStanding } from '../disk/journal-standing.ts';
-import type { RecordedPage } from '../disk/recorded-pages.ts';
 import type { ProblemCode } from '../errors.ts';
 import type { FileHeader } from '../format/file-header.ts';
-import type { Problem, Severity } from '../format/invariants.ts';
+import type { Problem, Severity } from '../format/problem.ts';
+import type { OtherBlock, OtherBlocks, RootPlace } from '../salvage/block-kind.ts';
+import type { FreeList } from '../salvage/free-list.ts';
+import type { RecordedPage } from '../salvage/recorded-pages.ts';
 import type { CheckedPage } from './checked-page.ts';
-import type { FreeList } from './free-list-check.ts';
+import type { JournalStanding } from './journal-check.ts';
 import type { NextStep } from './next-command.ts';
-import type { OtherBlock } from './other-block.ts';
-import type { OtherBlocks } from './other-blocks.ts';
-import type { RootPlace } from './root-place.ts';
 
 /** One thing that verify checks. Its id is never given to another rule, also when this one is gone. */
 export interface Rule {
@@ -69,4 +67,53 @@ export interface WholeFacts {
   readonly rootPageSlots: number;
   /** Whether what was found so far is an error, or can be mended. */
   readonly found: { readonly errors: number; readonly isMendable: boolean };
+}
+
+/** Something that verify has to say about a file. */
+export interface Finding extends Problem {
+  /** The file, as the caller named it. */
+  readonly file: string;
+  /** The command line to run next, as a shell takes it. */
+  readonly next: string;
+}
+
+export interface VerifyOptions {
+  /** Makes a page without a checksum an error. */
+  readonly requireChecksums?: boolean;
+  /** Makes a page that is not finalized an error. */
+  readonly requireFinalized?: boolean;
+  /** Called after each block, or after some at once. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
+  /** Stops the check between two blocks: it resolves all the same, with what was found so far. */
+  readonly signal?: AbortSignal;
+}
+
+/** What was looked at, and how much was found. */
+export interface VerifySummary {
+  readonly file: string;
+  /** Size of the file in bytes. */
+  readonly bytes: number;
+  /** Blocks that were read, block 0 counted. */
+  readonly blocks: number;
+  readonly pages: number;
+  readonly freeBlocks: number;
+  readonly unwrittenBlocks: number;
+  readonly nodes: number;
+  /** Whether a writer was at work: then what needs all blocks as of one moment (free list, counts) was not checked. */
+  readonly changed: boolean;
+  /** Whether the signal has stopped it: then the blocks from `blocks` on were not read, and free list and counts not checked. */
+  readonly interrupted: boolean;
+  readonly findings: Readonly<Record<Severity, number>>;
+}
+
+/** Receives findings as they are made, so that none has to be kept. */
+export type FindingSink = (finding: Finding) => void | Promise<void>;
+
+const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
+
+/** How many findings are at or above a severity. */
+export function countFrom(severity: Severity, findings: Readonly<Record<Severity, number>>): number {
+  let count = 0;
+  for (const [each, found] of Object.entries(findings)) if (RANK[each as Severity] >= RANK[severity]) count += found;
+  return count;
 }

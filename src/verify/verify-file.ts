@@ -1,24 +1,24 @@
 import type { BlockFile } from '../disk/block-file.ts';
-import { hasLostRecord, recordsIn } from '../disk/commit-judgement.ts';
+import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { lostRecordedPages } from '../disk/recorded-pages.ts';
-import { readJournalStanding } from '../disk/journal-standing.ts';
-import { RawBlocks } from '../disk/raw-blocks.ts';
+import { lostRecordedPages } from '../salvage/recorded-pages.ts';
+import { readJournalStanding } from './journal-check.ts';
+import { RawBlocks } from '../disk/free-list.ts';
 import { foreignBlockBehind } from '../disk/refusal.ts';
 import { FILE_HEADER, FILE_VERSION, hasItsChecksum, HEADER_COPY, headerCopyState } from '../format/file-header.ts';
-import { headerByChecksum, isSoundHeader } from '../format/header-by-checksum.ts';
-import { fileHeaderProblems, type Problem, type Severity } from '../format/invariants.ts';
+import { headerByChecksum, isSoundHeader } from '../salvage/header-proof.ts';
+import { fileHeaderProblems, type Problem, type Severity } from '../format/problem.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET } from '../format/layout.ts';
-import type { FindingSink, VerifyOptions, VerifySummary } from './finding.ts';
-import { checkFreeList, type FreeList } from './free-list-check.ts';
-import { OtherBlocks } from './other-blocks.ts';
-import { scanRange } from './range-scan.ts';
-import { rootPlaceOf } from './root-place.ts';
+import type { FindingSink, VerifyOptions, VerifySummary } from './rule.ts';
+import { checkFreeList, type FreeList } from '../salvage/free-list.ts';
+import { OtherBlocks } from '../salvage/block-kind.ts';
+import { scanRange } from './scan.ts';
+import { rootPlaceOf } from '../salvage/block-kind.ts';
 import type { HeadFacts } from './rule.ts';
 import { repairCommand, shellFile } from './next-command.ts';
-import { isZeroedPage } from './zeroed-pages.ts';
+import { isZeroedPage } from '../salvage/free-list.ts';
 import { ruleOf, RULES } from './rules.ts';
-import type { BlockRange, ScanBatch, ScanSettings } from './scan-batch.ts';
+import type { BlockRange, ScanBatch, ScanSettings } from './scan.ts';
 
 /** Looks at the blocks of a range: gives what it finds in the order of the blocks. */
 export type ScanBlocks = (

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ArenaPool, type EpochHandle } from '../../src/arena/arena-pool.ts';
 import { ARENA_BLOCK_BYTES } from '../../src/arena/block-memory.ts';
-import { WorkerArena } from '../../src/arena/worker-arena.ts';
+import { WorkerArena } from '../../src/arena/arena-pool.ts';
 import { ArenaWorker } from '../support/arena-workers.ts';
 
 const BYTES = Uint8Array.from([1, 2, 3, 4, 5]);

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchKeyGenerator } from '../../src/arena/batch-key-generator.ts';
+import { BatchKeyGenerator } from '../../src/arena/key-buffer.ts';
 import { KeyBuffer } from '../../src/arena/key-buffer.ts';
-import { InternedTablePrefix } from '../../src/arena/table-prefix.ts';
+import { InternedTablePrefix } from '../../src/arena/key-buffer.ts';
 
 const read = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const overflow: unknown = expect.objectContaining({ name: 'PageStoreError', code: 'KEY_OVERFLOW' });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { KeyHandle } from '../../src/arena/key-handle.ts';
+import { KeyHandle } from '../../src/arena/key-arena.ts';
 import { fnv1a64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { KeyHandle } from '../../src/arena/key-handle.ts';
+import { KeyHandle } from '../../src/arena/key-arena.ts';
 import { type KeyHash, KeyMap } from '../../src/arena/key-map.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { InternedTablePrefix } from '../../src/arena/table-prefix.ts';
+import { InternedTablePrefix } from '../../src/arena/key-buffer.ts';
 import { text } from '../support/nodes.ts';
 
 const read = (bytes: Uint8Array): string => Buffer.from(bytes).toString();

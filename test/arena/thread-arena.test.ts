@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import type { KeyArena } from '../../src/arena/key-arena.ts';
-import { threadArena, withArena } from '../../src/arena/thread-arena.ts';
+import { threadArena, withArena } from '../../src/arena/key-arena.ts';
 import { text } from '../support/nodes.ts';
 
 const stale: unknown = expect.objectContaining({ code: 'STALE_KEY' });
@@ -102,7 +102,7 @@ describe('withArena', () => {
 test('each thread has an arena of its own', async () => {
   const code = `
     import { parentPort } from 'node:worker_threads';
-    import { threadArena, withArena } from './src/arena/thread-arena.ts';
+    import { threadArena, withArena } from './src/arena/key-arena.ts';
     const before = threadArena().keyCount;
     const key = threadArena().add(new Uint8Array(3));
     parentPort.postMessage([before, key, threadArena().length(key), withArena((arena) => arena === threadArena())]);

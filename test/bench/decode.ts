@@ -1,7 +1,7 @@
 // Decoding hex and base64, beside what Node has for it. Run: npm run bench:decode
 
-import { decodeBase64 } from '../../src/bytes/base64.ts';
-import { decodeHex } from '../../src/bytes/hex.ts';
+import { decodeBase64 } from '../../src/bytes/encodings.ts';
+import { decodeHex } from '../../src/bytes/encodings.ts';
 import { random } from '../support/nodes.ts';
 import { machineOf } from './machine.ts';
 

@@ -5,7 +5,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { ArenaPool } from '../../src/arena/arena-pool.ts';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
 import { EpochArena, type EpochArenaDescriptor } from '../../src/arena/epoch-arena.ts';
-import { WorkerArena } from '../../src/arena/worker-arena.ts';
+import { WorkerArena } from '../../src/arena/arena-pool.ts';
 import { machineOf } from './machine.ts';
 import { median } from './report.ts';
 

@@ -2,7 +2,7 @@
 
 import { closeSync, fsyncSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { readBuffer } from '../../src/bytes/read-buffer.ts';
+import { readBuffer } from '../../src/bytes/buffer.ts';
 
 const BLOCK_BYTES = 262_144;
 

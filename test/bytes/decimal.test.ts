@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { grouped, U64_DIGITS, writeDecimalU64 } from '../../src/bytes/decimal.ts';
+import { grouped, U64_DIGITS, writeDecimalU64 } from '../../src/bytes/encodings.ts';
 
 test.each([0, 7, 999, 1000, 262_144, 1_000_000, 2 ** 53 - 1])('%d is grouped as in English', (count) => {
   expect(grouped(count)).toBe(count.toLocaleString('en-US'));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fnv1a64 } from '../../src/bytes/checksum.ts';
-import { continueFnv1a64, fnv1a64Into, fxHash64, Hash64 } from '../../src/bytes/hash.ts';
+import { continueFnv1a64, fnv1a64Into, fxHash64, Hash64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 
 describe('fnv1a64Into', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeHex } from '../../src/bytes/hex.ts';
+import { decodeHex } from '../../src/bytes/encodings.ts';
 
 const RULE = /^(?:[0-9a-fA-F]{2})*$/;
 

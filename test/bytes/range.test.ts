@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { assertByteRange, compareBytes, copyRange, equalRange } from '../../src/bytes/range.ts';
+import { assertByteRange, compareBytes, copyRange, equalRange } from '../../src/bytes/buffer.ts';
 
 const around = [0, 1, 47, 48, 49, 191, 192, 193, 1000];
 const shared = (bytes: Uint8Array): Uint8Array => {

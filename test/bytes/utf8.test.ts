@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { utf8Bytes, writeUtf8 } from '../../src/bytes/utf8.ts';
+import { utf8Bytes, writeUtf8 } from '../../src/bytes/encodings.ts';
 
 test('any well-formed text is counted and written as by TextEncoder', () => {
   const point = fc.oneof(fc.nat(0x7ff), fc.nat(0xd7ff), fc.integer({ min: 0xe000, max: 0x10ffff }));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeFrame, decodeText, encodeBytes } from '../../src/cli/encoding.ts';
+import { decodeFrame, decodeText, encodeBytes } from '../../src/cli/framing.ts';
 import { PageStoreError } from '../../src/errors.ts';
 
 /** The bytes, or the error that the command tells. */

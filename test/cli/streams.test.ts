@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { type Encoding, ENCODINGS } from '../../src/cli/encoding.ts';
+import { type Encoding, ENCODINGS } from '../../src/cli/framing.ts';
 import { type Framing, FRAMINGS } from '../../src/cli/framing.ts';
 import { BIN, output, runCli, runInProcess } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';

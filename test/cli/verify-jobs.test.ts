@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { identityOf } from '../../src/disk/node-same-file.ts';
-import { Verifier } from '../../src/cli/verify-jobs/verifier.ts';
-import { VerifyServer } from '../../src/cli/verify-jobs/verify-server.ts';
+import { identityOf } from '../../src/disk/node-fs.ts';
+import { Verifier } from '../../src/verify/verify-threads.ts';
+import { VerifyServer } from '../../src/verify/verify-threads.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/finding.ts';
+import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/rule.ts';
 import { runCli } from '../support/cli.ts';
 import { text } from '../support/nodes.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type CallKind, CallPace } from '../../src/disk/call-pace.ts';
+import { type CallKind, CallPace } from '../../src/disk/node-block-file.ts';
 
 /** Calls that take as many milliseconds as they say, and where each was made. */
 function calls(): {

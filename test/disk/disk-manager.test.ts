@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { allocateBlocks, freeBlock } from '../../src/disk/allocation.ts';
+import { allocateBlocks, freeBlock } from '../../src/disk/disk-manager.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { writeNewFile } from '../../src/disk/new-file.ts';
+import { writeNewFile } from '../../src/disk/file-head.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, headerCopyState } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { emptyPageHead } from '../../src/format/page.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { BlockSet } from '../../src/disk/raw-blocks.ts';
+import { BlockSet } from '../../src/disk/free-list.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { collectStatistics } from '../../src/store/statistics.ts';
+import { collectStatistics } from '../../src/view/statistics.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 

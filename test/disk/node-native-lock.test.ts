@@ -2,7 +2,7 @@ import { chmodSync, existsSync, renameSync, statSync, symlinkSync, writeFileSync
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { takeWriterLock } from '../../src/disk/node-lock.ts';
-import { loadNativeLocking } from '../../src/disk/node-native-lock.ts';
+import { loadNativeLocking } from '../../src/disk/node-lock.ts';
 import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from '../support/lock.ts';
 
 killHoldersAfterEach();

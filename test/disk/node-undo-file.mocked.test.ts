@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { syncDirectory } from '../../src/disk/node-directory.ts';
+import { syncDirectory } from '../../src/disk/node-fs.ts';
 import { NodeUndoPlace } from '../../src/disk/node-undo-file.ts';
 import { temporaryFolder } from '../support/files.ts';
 
-vi.mock('../../src/disk/node-directory.ts', { spy: true });
+vi.mock('../../src/disk/node-fs.ts', { spy: true });
 const folder = temporaryFolder();
 
 afterEach(() => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/commit-judgement.ts';
+import { recordsIn } from '../../src/disk/committed-view.ts';
 import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';

@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSy
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { FORMATS } from '../../src/cli/verify/formats.ts';
+import { FORMATS } from '../../src/cli/check-files.ts';
 import { goldenPath, temporaryFolder } from '../support/files.ts';
 import { junitProblems, sarifProblems } from '../support/report.ts';
 

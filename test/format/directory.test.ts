@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { SlotDirectory } from '../../src/format/directory.ts';
+import type { SlotDirectory } from '../../src/format/slots.ts';
 import { newPageHeader } from '../../src/format/page-header.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET } from '../../src/format/layout.ts';
-import { V1Directory } from '../../src/format/page-v1.ts';
-import { DirectoryScratch, V2Directory } from '../../src/format/page-v2.ts';
+import { V1Directory } from '../../src/format/v1-page.ts';
+import { DirectoryScratch, V2Directory } from '../../src/format/v2-directory.ts';
 
 interface Slot {
   entry: number;

@@ -10,7 +10,7 @@ import {
   ROOT_DESCRIPTOR,
 } from '../../src/format/file-header.ts';
 import { HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
-import { decodeFreeLink, decodePointer, encodeFreeLink, encodePointer } from '../../src/format/pointer.ts';
+import { decodeFreeLink, decodePointer, encodeFreeLink, encodePointer } from '../../src/format/layout.ts';
 import { GOLDEN_NAMES, goldenBytes } from '../support/files.ts';
 import { specHeaderChecksum } from '../support/spec-reader.ts';
 

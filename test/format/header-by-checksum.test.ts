@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, newFileHeader } from '../../src/format/file-header.ts';
-import { headerByChecksum } from '../../src/format/header-by-checksum.ts';
+import { headerByChecksum } from '../../src/salvage/header-proof.ts';
 import { MAX_BLOCKS } from '../../src/format/layout.ts';
-import { encodeFreeLink } from '../../src/format/pointer.ts';
+import { encodeFreeLink } from '../../src/format/layout.ts';
 
 const BLOCKS = 200_000;
 

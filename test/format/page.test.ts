@@ -11,9 +11,9 @@ import {
   planHeader,
 } from '../../src/format/page.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
-import { pageProblems } from '../../src/format/page-invariants.ts';
+import { pageProblems } from '../../src/format/page-checks.ts';
 import type { PageOutlook, PageWriter } from '../../src/format/page-writer.ts';
-import { sealPage } from '../../src/format/finalize.ts';
+import { sealPage } from '../../src/format/page.ts';
 import { hexOf, makeNodes } from '../support/nodes.ts';
 
 const FORMATS: PageFormat[] = ['v1', 'v2'];

@@ -2,8 +2,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOURNAL_BYTES, journalKind } from '../../src/format/journal.ts';
-import { decodePatchJournal, encodePatchJournal, isBeforeOrAfter, MAX_PATCH_BYTES } from '../../src/format/patch.ts';
-import { decodeUndoHeader, encodeUndoHeader } from '../../src/format/undo.ts';
+import { decodePatchJournal, encodePatchJournal, isBeforeOrAfter, MAX_PATCH_BYTES } from '../../src/format/journal.ts';
+import { decodeUndoHeader, encodeUndoHeader } from '../../src/format/journal.ts';
 
 /** A journal by hand, as docs/format.md has it: one patch of two bytes at byte 262,144. */
 function journalByHand(): Buffer {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/commit-judgement.ts';
+import { recordsIn } from '../../src/disk/committed-view.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/commit-judgement.ts';
+import { recordsIn } from '../../src/disk/committed-view.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
 import { repairFile } from '../../src/repair/repair-file.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { recoverJournal } from '../../src/disk/patching.ts';
+import { recoverJournal } from '../../src/disk/overwrite.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { planRepair, repairFile, undoRepair } from '../../src/repair/repair-file.ts';
-import type { Finding } from '../../src/verify/finding.ts';
+import type { Finding } from '../../src/verify/rule.ts';
 import type { Change, LeftProblem, RepairSink } from '../../src/repair/repairs.ts';
 import { type DamagedFile, loadCorpus } from '../support/corpus.ts';
 import { hexOf } from '../support/nodes.ts';

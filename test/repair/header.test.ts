@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { FILE_HEADER, type FileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
-import { encodePointer } from '../../src/format/pointer.ts';
+import { encodePointer } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes, goldenNodes } from '../support/files.ts';
 import { hexOf } from '../support/nodes.ts';

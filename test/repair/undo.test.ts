@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
-import { UNDO_HEADER } from '../../src/format/undo.ts';
+import { UNDO_HEADER } from '../../src/format/journal.ts';
 import { repairFile, undoRepair } from '../../src/repair/repair-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged, smallFile } from '../support/damage.ts';

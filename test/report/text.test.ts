@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Reporter, ReportOutput } from '../../src/report/reporter.ts';
-import { COLOR, PLAIN } from '../../src/report/style.ts';
+import { COLOR, PLAIN } from '../../src/report/reporter.ts';
 import { textReporter } from '../../src/report/text.ts';
 import { finding, reportOf, summary } from '../support/report.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fileUri } from '../../src/report/uri.ts';
+import { fileUri } from '../../src/report/sarif.ts';
 
 describe('the address of a file', () => {
   test.each([

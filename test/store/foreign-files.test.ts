@@ -4,7 +4,7 @@ import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { newPage } from '../../src/format/page.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
-import { encodePointer } from '../../src/format/pointer.ts';
+import { encodePointer } from '../../src/format/layout.ts';
 import type { FinalizedPage } from '../../src/store/finalizer.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { type GoldenName, goldenBytes, goldenNodes, expectSameBytes } from '../support/files.ts';

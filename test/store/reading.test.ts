@@ -4,7 +4,7 @@ import { openBlockFile } from '../../src/disk/node-block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { ReadOnlyFile } from '../../src/disk/read-only-file.ts';
+import { ReadOnlyFile } from '../../src/disk/block-file.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { hexOf, makeNodes, random, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';

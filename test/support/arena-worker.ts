@@ -6,7 +6,7 @@ import { ArenaPool, type ArenaPoolDescriptor, type EpochHandle } from '../../src
 import { ConcurrentArena, type ConcurrentArenaDescriptor } from '../../src/arena/concurrent-arena.ts';
 import { EpochArena, type EpochArenaDescriptor } from '../../src/arena/epoch-arena.ts';
 import { PageStoreError } from '../../src/errors.ts';
-import { WorkerArena } from '../../src/arena/worker-arena.ts';
+import { WorkerArena } from '../../src/arena/arena-pool.ts';
 import { LOG_WORDS, patternOf, patternBytes } from './arena-pattern.ts';
 
 export interface FillOrder {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { ChunkSource } from '../../src/cli/byte-source.ts';
 import type { Context, Output } from '../../src/cli/context.ts';
-import { main } from '../../src/cli/main.ts';
+import { main } from '../../src/cli/process.ts';
 import { temporaryFolder } from './files.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

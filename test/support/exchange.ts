@@ -7,8 +7,8 @@ import { hexOf } from './nodes.ts';
 import { specNodes } from './spec-reader.ts';
 import { verifyAll } from './verify.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { type ExportOptions, exportNodes } from '../../src/transfer/export-nodes.ts';
-import { type ImportOptions, importNodes, type ImportSummary } from '../../src/transfer/import-nodes.ts';
+import { type ExportOptions, exportNodes } from '../../src/transfer/export.ts';
+import { type ImportOptions, importNodes, type ImportSummary } from '../../src/transfer/import.ts';
 
 /** The export of a file in memory. */
 export async function exported(file: Uint8Array, options?: ExportOptions): Promise<Buffer> {

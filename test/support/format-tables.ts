@@ -7,9 +7,9 @@ import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
 import { JOURNAL_HEADER } from '../../src/format/journal.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
-import { PATCH_HEADER, PATCH_JOURNAL_HEADER } from '../../src/format/patch.ts';
-import { V1_SLOT } from '../../src/format/page-v1.ts';
-import { UNDO_HEADER } from '../../src/format/undo.ts';
+import { PATCH_HEADER, PATCH_JOURNAL_HEADER } from '../../src/format/journal.ts';
+import { V1_SLOT } from '../../src/format/v1-page.ts';
+import { UNDO_HEADER } from '../../src/format/journal.ts';
 
 const TABLES: Readonly<Record<string, readonly PlacedField[]>> = {
   'file-header': FILE_HEADER.fields,

@@ -3,7 +3,7 @@ import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { nodeOf } from '../../src/format/page.ts';
 import { recoverFile } from '../../src/recover/recover-file.ts';
 import type { BlockReport, MovedRun, RecoverOptions, RecoverSummary } from '../../src/recover/recovery-report.ts';
-import type { SlotRun, SlotState } from '../../src/recover/slot-table.ts';
+import type { SlotRun, SlotState } from '../../src/salvage/slot-table.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf } from './nodes.ts';
 import { verifyAll } from './verify.ts';

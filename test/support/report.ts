@@ -5,7 +5,7 @@ import formats from 'ajv-formats';
 import { SaxesParser } from 'saxes';
 import { validateXML } from 'xmllint-wasm';
 import type { FileSummary, Reporter, ReportOutput, Totals } from '../../src/report/reporter.ts';
-import type { Finding } from '../../src/verify/finding.ts';
+import type { Finding } from '../../src/verify/rule.ts';
 import { FIXTURES } from './files.ts';
 
 const SCHEMAS = join(FIXTURES, 'schemas');

@@ -3,7 +3,7 @@ import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { compactFile, type CompactOptions } from '../../src/transfer/compact.ts';
-import type { CompactSummary, RefMapSink } from '../../src/transfer/copy-nodes.ts';
+import type { CompactSummary, RefMapSink } from '../../src/transfer/compact.ts';
 import { diffFiles, type DiffOptions, type DiffSummary } from '../../src/transfer/diff.ts';
 import type { Difference } from '../../src/transfer/difference.ts';
 import { specNodes } from './spec-reader.ts';

@@ -1,6 +1,6 @@
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { BlockFile } from '../../src/disk/block-file.ts';
-import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/finding.ts';
+import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/rule.ts';
 import { verifyFile } from '../../src/verify/verify-file.ts';
 
 /** Verifies bytes or a file and keeps all findings. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fnv1a64Into, Hash64 } from '../../src/bytes/hash.ts';
+import { fnv1a64Into, Hash64 } from '../../src/bytes/checksum.ts';
 import { hexOf, text } from '../support/nodes.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { compacted, expectRefs, fileOfBatches, FORMATS, sequence } from '../support/transfer.ts';

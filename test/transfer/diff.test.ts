@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../../src/format/layout.ts';
-import { encodePatchJournal } from '../../src/format/patch.ts';
+import { encodePatchJournal } from '../../src/format/journal.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { compactFile } from '../../src/transfer/compact.ts';

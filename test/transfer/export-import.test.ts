@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
 import { ROOT_DESCRIPTOR_OFFSET } from '../../src/format/layout.ts';
-import { encodePointer } from '../../src/format/pointer.ts';
+import { encodePointer } from '../../src/format/layout.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { type FileRoot, PageFileBuilder } from '../../src/store/page-file-builder.ts';
 import { PageStore } from '../../src/store/page-store.ts';

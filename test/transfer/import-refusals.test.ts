@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { importNodes } from '../../src/transfer/import-nodes.ts';
+import { importNodes } from '../../src/transfer/import.ts';
 import { GOOD_LINES as GOOD, imported, joinLines as join } from '../support/exchange.ts';
 
 const [FILE = '', PAGE = '', ...REST] = GOOD;

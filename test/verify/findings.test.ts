@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { encodePointer } from '../../src/format/pointer.ts';
+import { encodePointer } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader, withPageHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
 import { brief, verifyAll } from '../support/verify.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import type { Finding } from '../../src/verify/finding.ts';
+import type { Finding } from '../../src/verify/rule.ts';
 import { verifyFile } from '../../src/verify/verify-file.ts';
 import { fileWithFreeList } from '../support/damage.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';

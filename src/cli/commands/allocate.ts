@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import type { Context } from '../context.ts';
 import { lockOptions, pageFormatOption, positiveInteger, type WriterOptions, withWriterOptions } from '../options.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 interface AllocateOptions extends WriterOptions {
   readonly count: number;

@@ -3,10 +3,10 @@ import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
 import type { PageStore } from '../../store/page-store.ts';
-import { appendFrames } from '../append-frames.ts';
+import { appendFrames } from '../append-run.ts';
 import { AppendRun } from '../append-run.ts';
 import { type Context, Interrupted } from '../context.ts';
-import { decodeText, type Encoding } from '../encoding.ts';
+import { decodeText, type Encoding } from '../framing.ts';
 import type { Framing } from '../framing.ts';
 import { type Input, openInput } from '../input.ts';
 import {
@@ -20,9 +20,9 @@ import {
   withWriterOptions,
 } from '../options.ts';
 import { bytesText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 interface AppendOptions extends WriterOptions {
   readonly input?: string;

@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
-import { assertOwnPlace } from '../../disk/node-same-file.ts';
+import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
-import { compactText } from '../../report/compact.ts';
+import { compactText } from '../../report/transfer.ts';
 import { compactFile } from '../../transfer/compact.ts';
-import type { CompactSummary } from '../../transfer/copy-nodes.ts';
+import type { CompactSummary } from '../../transfer/compact.ts';
 import { shellWord } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
-import { EXIT, exitCodeOf } from '../exit-code.ts';
+import { EXIT, exitCodeOf } from '../errors.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
-import { withForce } from '../force.ts';
-import { Printer } from '../printer.ts';
+import { withForce } from '../options.ts';
+import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
 import { RefMapFile } from '../ref-map-file.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface CompactOptions extends WriterOptions {
   readonly pageFormat?: PageFormat;

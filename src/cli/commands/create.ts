@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
-import { withForce } from '../force.ts';
+import { withForce } from '../options.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
 
 interface CreateOptions extends WriterOptions {
   readonly pageFormat: PageFormat;

@@ -1,17 +1,17 @@
 import type { Command } from 'commander';
-import { differenceText } from '../../report/diff.ts';
-import { jsonLine } from '../../report/json.ts';
+import { differenceText } from '../../report/transfer.ts';
+import { jsonLine } from '../../report/reporter.ts';
 import { plural } from '../../report/text.ts';
 import { diffFiles, type DiffSummary } from '../../transfer/diff.ts';
 import type { Difference } from '../../transfer/difference.ts';
 import { shellWord } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
-import { oneLine } from '../one-line.ts';
+import { EXIT } from '../errors.ts';
+import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, styleFor, withCommonOptions } from '../options.ts';
-import { Printer } from '../printer.ts';
+import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface DiffOptions extends CommonOptions {
   readonly nodes?: boolean;

@@ -1,23 +1,23 @@
 import type { Command } from 'commander';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { CommittedView } from '../../disk/committed-view.ts';
-import { type BlockSet, RawBlocks } from '../../disk/raw-blocks.ts';
-import { nodeDump, pageTable } from '../../dump/block-dump.ts';
-import { type BlockRow, blockTableHead, blockTableRow, fileHeaderTable, pageRow } from '../../dump/file-dump.ts';
-import { hexdump } from '../../dump/hexdump.ts';
+import { type BlockSet, RawBlocks } from '../../disk/free-list.ts';
+import { nodeDump, pageTable } from '../../view/tables.ts';
+import { type BlockRow, blockTableHead, blockTableRow, fileHeaderTable, pageRow } from '../../view/tables.ts';
+import { hexdump } from '../../view/hexdump.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { CommitRecord } from '../../format/commit-record.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
 import { decodePage } from '../../format/page.ts';
-import { decodeFreeLink } from '../../format/pointer.ts';
+import { decodeFreeLink } from '../../format/layout.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { parseRef } from '../../store/page-ref.ts';
-import { COMMIT_NOTES, commitState } from '../commit-notes.ts';
+import { COMMIT_NOTES, commitState } from '../options.ts';
 import type { Context } from '../context.ts';
 import { blockId, type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
 
 interface DumpOptions extends CommonOptions {
   readonly block?: number;

@@ -1,15 +1,15 @@
 import { type Command, Option } from 'commander';
 import { PageStoreError } from '../../errors.ts';
-import type { ExportEncoding } from '../../transfer/export-lines.ts';
-import { type ExportedPage, exportNodes } from '../../transfer/export-nodes.ts';
-import type { Problem } from '../../format/invariants.ts';
-import { noteLostPage } from '../lost-page.ts';
+import type { ExportEncoding } from '../../transfer/export.ts';
+import { type ExportedPage, exportNodes } from '../../transfer/export.ts';
+import type { Problem } from '../../format/problem.ts';
+import { noteLostPage } from '../options.ts';
 import type { Context } from '../context.ts';
-import { EXIT, exitCodeOf } from '../exit-code.ts';
-import { oneLine } from '../one-line.ts';
+import { EXIT, exitCodeOf } from '../errors.ts';
+import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface ExportOptions extends CommonOptions {
   readonly encoding?: ExportEncoding;

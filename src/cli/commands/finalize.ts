@@ -3,13 +3,13 @@ import type { PageStoreError } from '../../errors.ts';
 import { plural } from '../../report/text.ts';
 import type { FinalizedPage } from '../../store/finalizer.ts';
 import type { Context } from '../context.ts';
-import { EXIT, exitCodeOf } from '../exit-code.ts';
+import { EXIT, exitCodeOf } from '../errors.ts';
 import { blockId, gather, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import { oneLine } from '../one-line.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import { oneLine } from '../../report/reporter.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 interface FinalizeOptions extends WriterOptions {
   readonly block?: number[];

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { blockId, gather, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 export function addFree(program: Command, run: Runner): void {
   withWriterOptions(program.command('free'))

@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
-import { assertOwnPlace } from '../../disk/node-same-file.ts';
+import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
-import { type ImportSummary, importNodes } from '../../transfer/import-nodes.ts';
+import { type ImportSummary, importNodes } from '../../transfer/import.ts';
 import type { Context } from '../context.ts';
-import { EXIT, exitCodeOf } from '../exit-code.ts';
-import { withForce } from '../force.ts';
-import { inputChunks } from '../input-chunks.ts';
+import { EXIT, exitCodeOf } from '../errors.ts';
+import { withForce } from '../options.ts';
+import { inputChunks } from '../input.ts';
 import { type Input, openInput } from '../input.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
-import { oneLine } from '../one-line.ts';
-import { Printer } from '../printer.ts';
+import { oneLine } from '../../report/reporter.ts';
+import { Printer } from '../output.ts';
 import { bytesText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface ImportOptions extends WriterOptions {
   readonly input?: string;

@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import { nodeOf, orphanedBytes, type Page } from '../../format/page.ts';
-import type { Problem } from '../../format/invariants.ts';
-import { noteLostPage } from '../lost-page.ts';
-import { jsonLine } from '../../report/json.ts';
+import type { Problem } from '../../format/problem.ts';
+import { noteLostPage } from '../options.ts';
+import { jsonLine } from '../../report/reporter.ts';
 import { assertSlot, soundPages } from '../../store/page-reader.ts';
 import { formatRef, parseRef, type RefRange } from '../../store/page-ref.ts';
 import type { PageStore } from '../../store/page-store.ts';
 import type { Context } from '../context.ts';
-import { encodeBytes, type Encoding } from '../encoding.ts';
+import { encodeBytes, type Encoding } from '../framing.ts';
 import type { Framing } from '../framing.ts';
-import { NodeWriter } from '../node-writer.ts';
+import { NodeWriter } from '../framing.ts';
 import { type CommonOptions, encodingOption, framingOption, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import { oneLine } from '../one-line.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import { oneLine } from '../../report/reporter.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 interface ReadOptions extends CommonOptions {
   readonly all?: boolean;

@@ -2,20 +2,20 @@ import type { Command } from 'commander';
 import type { BlockFile } from '../../disk/block-file.ts';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { createBlockFile } from '../../disk/node-create.ts';
-import { modeLike } from '../../disk/node-mode.ts';
-import { assertOwnPlace } from '../../disk/node-same-file.ts';
+import { modeLike } from '../../disk/node-fs.ts';
+import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { assertPageFile, recoverFile } from '../../recover/recover-file.ts';
 import type { RecoverSink, RecoverSummary } from '../../recover/recovery-report.ts';
-import { blockReportJson, movedJson } from '../../report/recover-json.ts';
-import { movedText, recoverSummaryText, RecoverText } from '../../report/recover-text.ts';
+import { blockReportJson, movedJson } from '../../report/recover.ts';
+import { movedText, recoverSummaryText, RecoverText } from '../../report/recover.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
-import { withForce } from '../force.ts';
+import { EXIT } from '../errors.ts';
+import { withForce } from '../options.ts';
 import { lockOptions, styleFor, type WriterOptions, withWriterOptions } from '../options.ts';
-import { Printer } from '../printer.ts';
+import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
 import { RefMapFile } from '../ref-map-file.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface RecoverOptions extends WriterOptions {
   readonly map?: string;

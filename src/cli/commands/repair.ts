@@ -5,16 +5,16 @@ import type { BlockFile } from '../../disk/block-file.ts';
 import { changeJson, changeText, leftJson, leftText, repairSummaryText } from '../../report/repair.ts';
 import { planRepair, repairFile, undoRepair } from '../../repair/repair-file.ts';
 import { plural } from '../../report/text.ts';
-import { grouped } from '../../bytes/decimal.ts';
+import { grouped } from '../../bytes/encodings.ts';
 import type { Change, RepairOptions, RepairSink, RepairSummary } from '../../repair/repairs.ts';
 import { shellFile } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
-import { oneLine } from '../one-line.ts';
+import { EXIT } from '../errors.ts';
+import { oneLine } from '../../report/reporter.ts';
 import { lockOptions, styleFor, type WriterOptions, withWriterOptions } from '../options.ts';
-import { Printer } from '../printer.ts';
+import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../context.ts';
 
 interface RepairCommandOptions extends WriterOptions {
   readonly dryRun?: boolean;

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
-import { statisticsTable } from '../../dump/statistics-table.ts';
+import { statisticsTable } from '../../view/statistics.ts';
 import { plural } from '../../report/text.ts';
-import { collectStatistics } from '../../store/statistics.ts';
+import { collectStatistics } from '../../view/statistics.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
+import { EXIT } from '../errors.ts';
 import { type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import { oneLine } from '../one-line.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import { oneLine } from '../../report/reporter.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 export function addStat(program: Command, run: Runner): void {
   withCommonOptions(program.command('stat'))

@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import { formatRef, parseRef } from '../../store/page-ref.ts';
 import type { Context } from '../context.ts';
-import { decodeText, type Encoding } from '../encoding.ts';
+import { decodeText, type Encoding } from '../framing.ts';
 import { encodingOption, lockOptions, type WriterOptions, withWriterOptions } from '../options.ts';
-import type { Runner } from '../runner.ts';
-import { Printer } from '../printer.ts';
-import { withStore } from '../with-store.ts';
+import type { Runner } from '../context.ts';
+import { Printer } from '../output.ts';
+import { withStore } from '../options.ts';
 
 interface UpdateOptions extends WriterOptions {
   readonly encoding: Encoding;

@@ -1,18 +1,18 @@
 import { type Command, Option } from 'commander';
-import { assertOwnPlace } from '../../disk/node-same-file.ts';
+import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
 import type { Severity } from '../../report/reporter.ts';
 import type { Context } from '../context.ts';
-import { UsageError } from '../explain.ts';
-import { FileOutput } from '../file-output.ts';
-import { oneLine } from '../one-line.ts';
+import { UsageError } from '../errors.ts';
+import { FileOutput } from '../output.ts';
+import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, jobCount, styleFor, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../runner.ts';
-import { checkFiles } from '../verify/check-files.ts';
-import { findFiles, type Target } from '../verify/find-files.ts';
-import { type Format, FORMATS, reporterFor, screenReporter } from '../verify/formats.ts';
-import { Verifier } from '../verify-jobs/verifier.ts';
+import type { Runner } from '../context.ts';
+import { checkFiles } from '../check-files.ts';
+import { findFiles, type Target } from '../find-files.ts';
+import { type Format, FORMATS, reporterFor, screenReporter } from '../check-files.ts';
+import { Verifier } from '../../verify/verify-threads.ts';
 
 interface VerifyOptions extends CommonOptions {
   readonly format: Format;

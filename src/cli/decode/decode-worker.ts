@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ConcurrentArena } from '../../arena/concurrent-arena.ts';
 import type { DecoderSetup, SegmentAnswer, SegmentTask } from './segment.ts';
-import { SegmentDecoder } from './segment-decoder.ts';
+import { SegmentDecoder } from './segment.ts';
 
 const setup = workerData as DecoderSetup;
 const shards = setup.arenas.map((descriptor) => ConcurrentArena.attach(descriptor).shard());

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Interrupted } from '../../../src/cli/context.ts';
-import { checkFiles, type CheckFilesOptions } from '../../../src/cli/verify/check-files.ts';
-import type { Target } from '../../../src/cli/verify/find-files.ts';
+import { checkFiles, type CheckFilesOptions } from '../../../src/cli/check-files.ts';
+import type { Target } from '../../../src/cli/find-files.ts';
 import { PageStoreError } from '../../../src/errors.ts';
 import type { Reporter, Severity, Totals } from '../../../src/report/reporter.ts';
 import { finding, summary } from '../../support/report.ts';

@@ -1,8 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findFiles } from '../../../src/cli/verify/find-files.ts';
-import { isPattern, matchingPaths } from '../../../src/cli/verify/match-files.ts';
+import { findFiles } from '../../../src/cli/find-files.ts';
+import { isPattern, matchingPaths } from '../../../src/cli/find-files.ts';
 import { temporaryFolder } from '../../support/files.ts';
 
 const folder = temporaryFolder();

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { FileOutput } from '../../../src/cli/file-output.ts';
+import { FileOutput } from '../../../src/cli/output.ts';
 import { runInProcess } from '../../support/cli.ts';
 import { smallFile } from '../../support/damage.ts';
 

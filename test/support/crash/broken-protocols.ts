@@ -1,5 +1,5 @@
 import type { BlockFile, Journal } from '../../../src/disk/block-file.ts';
-import { recordsIn } from '../../../src/disk/commit-judgement.ts';
+import { recordsIn } from '../../../src/disk/committed-view.ts';
 import { COMMIT_RECORD, decodeCommitRecord } from '../../../src/format/commit-record.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, FILE_HEAD_BYTES, fileOffset } from '../../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../../src/format/page-header.ts';

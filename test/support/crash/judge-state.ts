@@ -1,6 +1,6 @@
 import { BLOCK_BYTES, fileOffset } from '../../../src/format/layout.ts';
 import { decodePage } from '../../../src/format/page.ts';
-import { firstPageError } from '../../../src/format/page-invariants.ts';
+import { firstPageError } from '../../../src/format/page-checks.ts';
 import { decodeJournal } from '../../../src/format/journal.ts';
 import { nodeOf } from '../../../src/format/page.ts';
 import { PageStore } from '../../../src/store/page-store.ts';

@@ -1,5 +1,5 @@
-import type { Severity } from '../../../src/format/invariants.ts';
-import type { Finding } from '../../../src/verify/finding.ts';
+import type { Severity } from '../../../src/format/problem.ts';
+import type { Finding } from '../../../src/verify/rule.ts';
 import { type CommittedRange, type GoodFile, pageRanges } from './good-files.ts';
 import type { Mutation } from './mutate.ts';
 

@@ -1,6 +1,6 @@
 import { MemoryBlockFile } from '../../../src/disk/memory-block-file.ts';
 import { PageStoreError } from '../../../src/errors.ts';
-import type { Finding } from '../../../src/verify/finding.ts';
+import type { Finding } from '../../../src/verify/rule.ts';
 import { verifyFile } from '../../../src/verify/verify-file.ts';
 import type { GoodFile } from './good-files.ts';
 import { type Kind, KINDS, mutate, type Mutation } from './mutate.ts';

@@ -1,0 +1,56 @@
+// Checks of what a caller passes to the public API. TypeScript checks the same for those who use it.
+
+/** What the value of an option must be; `any` is checked by the function that takes it. */
+export type OptionKind = 'boolean' | 'count' | 'string' | 'function' | 'signal' | 'any';
+
+const EXPECTED: Readonly<Record<OptionKind, string>> = {
+  boolean: 'true or false',
+  count: 'a whole number of at least 1',
+  string: 'a string',
+  function: 'a function',
+  signal: 'an AbortSignal',
+  any: 'a value',
+};
+
+/**
+ * Checks an options object: an unknown name is refused, so that a misspelled option is not ignored.
+ * @param call - name of the public function, for messages
+ * @param kinds - every option that the function takes
+ * @throws TypeError that names the option
+ */
+export function checkOptions<Options extends object>(
+  call: string,
+  options: Options,
+  kinds: Readonly<Record<keyof Options, OptionKind>>,
+): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError(`${call}: options must be an object`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(kinds, name))
+      throw new TypeError(`${call}: unknown option '${name}'; it takes ${Object.keys(kinds).join(', ')}`);
+    const kind = kinds[name as keyof Options];
+    if (value !== undefined && !isOfKind(value, kind))
+      throw new TypeError(`${call}: options.${name} must be ${EXPECTED[kind]}`);
+  }
+}
+
+function isOfKind(value: unknown, kind: OptionKind): boolean {
+  if (kind === 'any') return true;
+  if (kind === 'count') return Number.isSafeInteger(value) && (value as number) >= 1;
+  if (kind === 'signal') return value instanceof AbortSignal;
+  return typeof value === kind;
+}
+
+const BLOCK_FILE_METHODS = ['size', 'read', 'write', 'truncate', 'sync', 'close'] as const;
+
+/**
+ * Checks a parameter that is a path or a BlockFile.
+ * @throws TypeError that names the parameter
+ */
+export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
+  if (typeof value === 'string' && value !== '') return;
+  const file = value as Partial<Record<string, unknown>> | null | undefined;
+  if (typeof file === 'object' && file !== null && BLOCK_FILE_METHODS.every((name) => typeof file[name] === 'function'))
+    return;
+  throw new TypeError(`${call}: ${parameter} must be a path or a BlockFile`);
+}

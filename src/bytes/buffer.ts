@@ -1,0 +1,146 @@
+/** Up to here a loop over bytes costs less than a call of `set`, and the view that it takes. */
+const LOOP_MAX_BYTES = 56;
+
+/** Copies `source[start, end)` to `target` at `offset`. The ranges are not checked, and do not overlap. */
+export function copyRange(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
+  const bytes = end - start;
+  if (bytes > LOOP_MAX_BYTES) {
+    target.set(bytes === source.length ? source : source.subarray(start, end), offset);
+  } else if (bytes >= 8) {
+    const last = end - 8;
+    let to = offset;
+    for (let from = start; from < last; from += 8, to += 8) copyEight(source, from, target, to);
+    // The last eight may have bytes among them that are copied by now: that costs less than a loop over the rest.
+    copyEight(source, last, target, offset + bytes - 8);
+  } else {
+    let to = offset;
+    for (let from = start; from < end; from++) target[to++] = source[from] as number; // from < end <= source.length
+  }
+}
+
+/** The casts hold because both ranges are there. */
+function copyEight(source: Uint8Array, from: number, target: Uint8Array, to: number): void {
+  target[to] = source[from] as number;
+  target[to + 1] = source[from + 1] as number;
+  target[to + 2] = source[from + 2] as number;
+  target[to + 3] = source[from + 3] as number;
+  target[to + 4] = source[from + 4] as number;
+  target[to + 5] = source[from + 5] as number;
+  target[to + 6] = source[from + 6] as number;
+  target[to + 7] = source[from + 7] as number;
+}
+
+/** From this many bytes on, comparing is left to the system; its call and two views cost more than a loop below. */
+const NATIVE_COMPARE_FROM_BYTES = 192;
+
+/** Whether `a[aStart, aStart + length)` has the bytes of `b[bStart, bStart + length)`. The ranges are not checked. */
+export function equalRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number, length: number): boolean {
+  if (length >= NATIVE_COMPARE_FROM_BYTES) {
+    return Buffer.compare(a.subarray(aStart, aStart + length), b.subarray(bStart, bStart + length)) === 0;
+  }
+  for (let at = 0; at < length; at++) if (a[aStart + at] !== b[bStart + at]) return false;
+  return true;
+}
+
+/** The order of two byte strings: -1, 0 or 1, by unsigned bytes; of two where one begins the other, the shorter is first. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  if (length >= NATIVE_COMPARE_FROM_BYTES) return Buffer.compare(a, b);
+  for (let at = 0; at < length; at++) {
+    const difference = (a[at] as number) - (b[at] as number); // at < length
+    if (difference !== 0) return difference < 0 ? -1 : 1;
+  }
+  return Math.sign(a.length - b.length);
+}
+
+/** @throws TypeError for what is not bytes; RangeError where [start, end) is not within `source` */
+export function assertByteRange(source: Uint8Array, start: number, end: number): void {
+  if (!(source instanceof Uint8Array)) throw new TypeError('bytes are a Uint8Array; encode text with TextEncoder');
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
+  throw new RangeError(`[${start}, ${end}) is not a range within ${source.length} bytes`);
+}
+
+/** From here on `set` is faster. A little below it takes as long; but it needs a view, an object, for each range. */
+const MAX_BYTES_BY_WORDS = 640;
+
+const WORD_BYTES = 4;
+
+/**
+ * Copies short ranges, many of which come from the same bytes, as keys and nodes do. Those have a view kept for them,
+ * through which they are copied by words, in half the time that bytes take. It holds on to the bytes that it copied from
+ * last, until `release`.
+ */
+export class Copier {
+  #source: Uint8Array | undefined;
+  /** An array over memory that can grow may have another length than its view. */
+  #sourceBytes = 0;
+  #view: DataView | undefined;
+
+  /**
+   * Copies `source[start, end)` to `target` at `offset`. The ranges are not checked, and do not overlap.
+   * @param view - of the bytes of `target`
+   */
+  copy(source: Uint8Array, start: number, end: number, target: Uint8Array, view: DataView, offset: number): void {
+    const bytes = end - start;
+    if (bytes > MAX_BYTES_BY_WORDS || bytes < WORD_BYTES) {
+      copyRange(source, start, end, target, offset);
+    } else if (source === this.#source && source.length === this.#sourceBytes) {
+      this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
+      copyWords(this.#view, start, bytes, view, offset);
+    } else {
+      // A view costs more than it saves on a source that comes once, as an array for each node does.
+      this.#source = source;
+      this.#sourceBytes = source.length;
+      this.#view = undefined;
+      copyRange(source, start, end, target, offset);
+    }
+  }
+
+  /** Lets go of the bytes that were copied from. */
+  release(): void {
+    this.#source = this.#view = undefined;
+  }
+}
+
+function copyWords(source: DataView, start: number, bytes: number, target: DataView, offset: number): void {
+  const last = start + bytes - WORD_BYTES;
+  let to = offset;
+  for (let from = start; from < last; from += WORD_BYTES, to += WORD_BYTES) {
+    target.setInt32(to, source.getInt32(from, true), true);
+  }
+  // The last word may begin among bytes that are copied: that costs less than a loop over the rest.
+  target.setInt32(offset + bytes - WORD_BYTES, source.getInt32(last, true), true);
+}
+
+const POOL_BYTES = 8192;
+const ALIGNMENT_BYTES = 8;
+
+let pool = new Uint8Array(POOL_BYTES);
+let usedBytes = 0;
+
+/**
+ * Memory for a few bytes, all zero. A small array of its own would be moved to another place when a view or a system call
+ * takes it, which costs several times what a part of a larger array does.
+ * @param length - up to 8192
+ */
+export function pooledBytes(length: number): Uint8Array {
+  if (usedBytes + length > POOL_BYTES) {
+    pool = new Uint8Array(POOL_BYTES);
+    usedBytes = 0;
+  }
+  const start = usedBytes;
+  usedBytes += Math.ceil(length / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+  return pool.subarray(start, start + length);
+}
+
+/** From the start of an allocation to the buffer in it. */
+const SHIFT_BYTES = 48;
+
+/**
+ * A buffer of zeros for large reads, one after the other. The system copies from the start of a memory page to the buffer,
+ * and where that is 1 to 31 bytes further on in a memory page, several processors take five times as long. An allocation of
+ * this size begins 16 bytes behind the start of a page as a rule; this buffer begins 64 bytes behind it then.
+ */
+export function readBuffer(bytes: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(SHIFT_BYTES + bytes), SHIFT_BYTES);
+}

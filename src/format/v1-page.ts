@@ -1,0 +1,163 @@
+import { Copier } from '../bytes/buffer.ts';
+import { combineCrc32, crc32 } from '../bytes/checksum.ts';
+import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import type { PageHeader } from './page-header.ts';
+import type { PagePlan, PageWriter } from './page-writer.ts';
+import { type ByteRange, scanSlots, type SlotDirectory, type SlotScan } from './slots.ts';
+
+/** One slot of a V1 directory. */
+export interface V1Slot {
+  offset: number;
+  length: number;
+}
+
+export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
+  offset: u32('where the node begins, from the start of the block'),
+  length: u32('bytes of the node; may be 0'),
+});
+
+const LENGTH_OFFSET = V1_SLOT.offsetOf('length');
+
+/** Offset in the block of slot `slot`: the directory grows down from the end of the block. */
+function slotOffset(slot: number): number {
+  return BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
+}
+
+/** Reads the slots where they are. @see docs/format.md, "V1 directory" */
+export class V1Directory implements SlotDirectory {
+  readonly count: number;
+  readonly start: number;
+  readonly end: number = BLOCK_BYTES;
+  readonly #view: DataView;
+
+  constructor(block: Uint8Array, header: PageHeader) {
+    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.count = Math.min(header.nodeCount, V1_MAX_SLOTS);
+    this.start = BLOCK_BYTES - V1_SLOT_BYTES * this.count;
+  }
+
+  nodeOffset(slot: number): number {
+    return this.#view.getUint32(slotOffset(slot), true);
+  }
+
+  nodeBytes(slot: number): number {
+    return this.#view.getUint32(slotOffset(slot) + LENGTH_OFFSET, true);
+  }
+
+  entryOffset(slot: number): number {
+    return slotOffset(slot);
+  }
+
+  scan(freeOffset: number): SlotScan {
+    const slots = { view: this.#view, first: slotOffset(0), step: -V1_SLOT_BYTES, count: this.count };
+    return scanSlots(slots, freeOffset);
+  }
+}
+
+/** Appends nodes to a V1 page: node bytes grow up, slots grow down, and neither touches what is committed. */
+export class V1PageWriter implements PageWriter {
+  readonly format = 'v1';
+  readonly block: Uint8Array;
+  readonly #copier = new Copier();
+  readonly #view: DataView;
+  readonly #reserveBytes: number;
+  #nodeCount: number;
+  #freeOffset: number;
+  #committedNodes: number;
+  #committedFree: number;
+  // Sums of what is in the page so far: a commit reads what is new, and not the page.
+  #nodesCrc = 0;
+  #summedFree: number = NODE_AREA_OFFSET;
+  #directoryCrc = 0;
+  #summedNodes = 0;
+
+  /** @param reserveBytes - what is kept free: less than all writers keep suits a page that somebody else has filled before */
+  constructor(block: Uint8Array, header: PageHeader, reserveBytes: number = V1_RESERVE_BYTES) {
+    this.block = block;
+    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.#reserveBytes = reserveBytes;
+    this.#nodeCount = this.#committedNodes = header.nodeCount;
+    this.#freeOffset = this.#committedFree = header.freeOffset;
+  }
+
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  get #directoryStart(): number {
+    return BLOCK_BYTES - V1_SLOT_BYTES * this.#nodeCount;
+  }
+
+  fits(nodeBytes: number): boolean {
+    return this.#directoryStart - this.#freeOffset >= nodeBytes + V1_SLOT_BYTES + this.#reserveBytes;
+  }
+
+  add(source: Uint8Array, start: number, end: number): boolean {
+    const nodeBytes = end - start;
+    const free = this.#freeOffset;
+    const slot = BLOCK_BYTES - V1_SLOT_BYTES * (this.#nodeCount + 1);
+    if (slot - free < nodeBytes + this.#reserveBytes) return false;
+    const view = this.#view;
+    this.#copier.copy(source, start, end, this.block, view, free);
+    view.setUint32(slot, free, true);
+    view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
+    this.#freeOffset = free + nodeBytes;
+    this.#nodeCount++;
+    return true;
+  }
+
+  addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    const view = this.#view;
+    const keptBytes = V1_SLOT_BYTES + this.#reserveBytes;
+    const firstFree = this.#freeOffset;
+    let free = firstFree;
+    let slot = this.#directoryStart;
+    let index = from;
+    for (; index < to; index++) {
+      const nodeBytes = lengths[index] as number; // from <= index < to <= lengths.length
+      if (slot - free < nodeBytes + keptBytes) break;
+      slot -= V1_SLOT_BYTES;
+      view.setUint32(slot, free, true);
+      view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
+      free += nodeBytes;
+    }
+    // In the page they stand end to end as well, so one copy takes all of them.
+    this.#copier.copy(source, start, start + free - firstFree, this.block, this.#view, firstFree);
+    this.#freeOffset = free;
+    this.#nodeCount += index - from;
+    return index - from;
+  }
+
+  plan(): PagePlan {
+    this.#sumUp();
+    const written: ByteRange[] = [
+      { start: this.#committedFree, end: this.#freeOffset },
+      { start: this.#directoryStart, end: BLOCK_BYTES - V1_SLOT_BYTES * this.#committedNodes },
+    ];
+    return {
+      nodeCount: this.#nodeCount,
+      freeOffset: this.#freeOffset,
+      directoryStart: this.#directoryStart,
+      directoryLength: 0,
+      nodesCrc: this.#nodesCrc,
+      directoryCrc: this.#directoryCrc,
+      written,
+    };
+  }
+
+  #sumUp(): void {
+    this.#nodesCrc = crc32(this.block.subarray(this.#summedFree, this.#freeOffset), this.#nodesCrc);
+    this.#summedFree = this.#freeOffset;
+    const summedBytes = V1_SLOT_BYTES * this.#summedNodes;
+    const added = crc32(this.block.subarray(this.#directoryStart, BLOCK_BYTES - summedBytes));
+    this.#directoryCrc = combineCrc32(added, this.#directoryCrc, summedBytes);
+    this.#summedNodes = this.#nodeCount;
+  }
+
+  committed(): void {
+    this.#copier.release();
+    this.#committedNodes = this.#nodeCount;
+    this.#committedFree = this.#freeOffset;
+  }
+}
