@@ -1,5 +1,5 @@
+import { oneLine } from '../bytes/quoting.ts';
 import { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError } from '../errors.ts';
-import { oneLine } from '../report/reporter.ts';
 import { type Context, Interrupted } from './context.ts';
 
 /** Exit codes, fixed for scripts. See docs/cli.md. */

@@ -1,3 +1,4 @@
+import { oneLine, shellPath } from '../bytes/quoting.ts';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CommittedView } from '../disk/committed-view.ts';
 import type { LockOptions } from '../disk/node-lock.ts';
@@ -5,9 +6,8 @@ import { PageStoreError } from '../errors.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
-import { COLOR, oneLine, PLAIN, type Style } from '../report/reporter.ts';
+import { COLOR, PLAIN, type Style } from '../report/reporter.ts';
 import { type OpenOptions, PageStore } from '../store/page-store.ts';
-import { shellFile } from '../verify/next-command.ts';
 import type { Context } from './context.ts';
 import { type Encoding, ENCODINGS, type Framing, FRAMINGS } from './framing.ts';
 
@@ -145,6 +145,6 @@ export function commitState(view: CommittedView, { sequence }: CommitRecord): Co
 
 /** Says that a page is left out, since no reader knows it for one. */
 export async function noteLostPage({ stderr }: Context, file: string, { message }: Problem): Promise<void> {
-  const next = `none of its nodes is written; artrie-pages repair --dry-run ${shellFile(file)} shows how it is put right`;
+  const next = `none of its nodes is written; artrie-pages repair --dry-run ${shellPath(file)} shows how it is put right`;
   await stderr.write(`artrie-pages: ${oneLine(`${file}: ${message}; ${next}`)}\n`);
 }

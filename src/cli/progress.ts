@@ -1,6 +1,6 @@
+import { oneLine } from '../bytes/quoting.ts';
 import { plural } from '../report/text.ts';
 import type { Context } from './context.ts';
-import { oneLine } from '../report/reporter.ts';
 
 const FIRST_AFTER_MS = 1000;
 const BAR_CHARACTERS = 24;

@@ -1,4 +1,4 @@
-import { oneLine } from './reporter.ts';
+import { oneLine } from '../bytes/quoting.ts';
 import { detailLines, placeText, type Reporter, type ReportOutput, type Severity } from './reporter.ts';
 import { plural } from './text.ts';
 

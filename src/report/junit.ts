@@ -1,10 +1,9 @@
+import { escaped, oneLine } from '../bytes/quoting.ts';
 import type { Finding } from '../verify/rule.ts';
 import { RULES } from '../verify/rules.ts';
 import {
   detailLines,
-  escaped,
   type FileSummary,
-  oneLine,
   placeText,
   type Reporter,
   type ReportOutput,

@@ -1,7 +1,7 @@
+import { oneLine, shellPath } from '../bytes/quoting.ts';
 import type { Change, LeftProblem, RepairSummary } from '../repair/repairs.ts';
-import { repairLikely, shellFile } from '../verify/next-command.ts';
+import { repairLikely } from '../verify/next-command.ts';
 import { ruleOf } from '../verify/rules.ts';
-import { oneLine } from './reporter.ts';
 import type { Style } from './reporter.ts';
 import { plural } from './text.ts';
 
@@ -32,7 +32,7 @@ export function leftJson(problem: LeftProblem, file: string): object {
 
 /** What verify has to say, now that repair has been asked. */
 function nextAfterRepair(problem: LeftProblem, file: string): string {
-  const name = shellFile(file);
+  const name = shellPath(file);
   if (problem.isLikely === true) return repairLikely(problem, name);
   return ruleOf(problem).next({ ...problem, isBeyondRepair: true }, name);
 }

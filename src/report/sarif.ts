@@ -1,15 +1,8 @@
+import { oneLine } from '../bytes/quoting.ts';
 import { fnv1a64 } from '../bytes/checksum.ts';
 import type { Finding } from '../verify/rule.ts';
 import { RULES } from '../verify/rules.ts';
-import {
-  detailLines,
-  oneLine,
-  placeText,
-  type Reporter,
-  type ReportOutput,
-  type Severity,
-  type Tool,
-} from './reporter.ts';
+import { detailLines, placeText, type Reporter, type ReportOutput, type Severity, type Tool } from './reporter.ts';
 import { plural } from './text.ts';
 
 /**

@@ -1,6 +1,6 @@
+import { oneLine } from '../bytes/quoting.ts';
 import { grouped } from '../bytes/encodings.ts';
 import type { Finding } from '../verify/rule.ts';
-import { oneLine } from './reporter.ts';
 import { detailLines, type FileSummary, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import type { Style } from './reporter.ts';
 

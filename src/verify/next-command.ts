@@ -53,22 +53,3 @@ export const ifError =
 function recovered(file: string): string {
   return file.endsWith("'") ? `${file.slice(0, -1)}.recovered'` : `${file}.recovered`;
 }
-
-/** The name of a file as a POSIX shell and a command line take it: quoted where it has to be, and never an option. */
-export function shellFile(name: string): string {
-  return shellWord(name.startsWith('-') ? `./${name}` : name);
-}
-
-/** What would break a line, or not show in it. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
-
-/** A word as a POSIX shell takes it, in one line: quoted only where it has to be. */
-export function shellWord(text: string): string {
-  if (UNPRINTABLE.test(text)) return `$'${text.replace(/[\p{Cc}\p{Zl}\p{Zp}'\\]/gu, octal)}'`;
-  return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** The bytes of a character as they are written in `$'...'`. */
-function octal(character: string): string {
-  return Array.from(Buffer.from(character), (byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
-}

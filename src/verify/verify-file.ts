@@ -1,3 +1,4 @@
+import { shellPath } from '../bytes/quoting.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
 import { CommittedView } from '../disk/committed-view.ts';
@@ -15,7 +16,7 @@ import { OtherBlocks } from '../salvage/block-kind.ts';
 import { scanRange } from './scan.ts';
 import { rootPlaceOf } from '../salvage/block-kind.ts';
 import type { HeadFacts } from './rule.ts';
-import { repairCommand, shellFile } from './next-command.ts';
+import { repairCommand } from './next-command.ts';
 import { isZeroedPage } from '../salvage/free-list.ts';
 import { ruleOf, RULES } from './rules.ts';
 import type { BlockRange, ScanBatch, ScanSettings } from './scan.ts';
@@ -123,7 +124,7 @@ class FileCheck {
     this.#head = head;
     this.#report = report;
     this.#options = options;
-    this.#shellName = shellFile(view.name);
+    this.#shellName = shellPath(view.name);
     this.#repairCommand = repairCommand(this.#shellName);
   }
 

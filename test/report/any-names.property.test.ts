@@ -1,10 +1,10 @@
+import { oneLine } from '../../src/bytes/quoting.ts';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PageStoreError } from '../../src/errors.ts';
 import { githubReporter } from '../../src/report/github.ts';
 import { jsonReporter } from '../../src/report/reporter.ts';
 import { junitReporter } from '../../src/report/junit.ts';
-import { oneLine } from '../../src/report/reporter.ts';
 import type { Reporter } from '../../src/report/reporter.ts';
 import { sarifReporter } from '../../src/report/sarif.ts';
 import { PLAIN } from '../../src/report/reporter.ts';

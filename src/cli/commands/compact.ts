@@ -1,3 +1,4 @@
+import { shellPath } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
 import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { PageStoreError } from '../../errors.ts';
@@ -5,7 +6,6 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { compactText } from '../../report/transfer.ts';
 import { compactFile } from '../../transfer/compact.ts';
 import type { CompactSummary } from '../../transfer/compact.ts';
-import { shellWord } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
 import { EXIT, exitCodeOf } from '../errors.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
@@ -70,6 +70,6 @@ function withNextStep(error: unknown, source: string): unknown {
   if (detail.errno === 'EEXIST') return withForce(error);
   if (exitCodeOf(error.code) !== EXIT.damaged) return error;
   const place = detail.offset === undefined ? '' : `, at byte ${detail.offset}`;
-  const advice = `nothing was copied; artrie-pages recover ${shellWord(source)} TARGET saves what can be read`;
+  const advice = `nothing was copied; artrie-pages recover ${shellPath(source)} TARGET saves what can be read`;
   return new PageStoreError(error.code, `${message}${place}; ${advice}`, { ...detail, file: source }, error);
 }

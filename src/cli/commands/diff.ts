@@ -1,13 +1,12 @@
+import { oneLine, shellPath } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
 import { differenceText } from '../../report/transfer.ts';
 import { jsonLine } from '../../report/reporter.ts';
 import { plural } from '../../report/text.ts';
 import { diffFiles, type DiffSummary } from '../../transfer/diff.ts';
 import type { Difference } from '../../transfer/difference.ts';
-import { shellWord } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../errors.ts';
-import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, styleFor, withCommonOptions } from '../options.ts';
 import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
@@ -80,7 +79,7 @@ async function diff(context: Context, names: Names, options: DiffOptions): Promi
   await printer.summary('diff', names.a, { other: names.b, compare: nodes ? 'nodes' : 'places', ...summary });
   if (changed && !quiet) await note(context, 'a writer was at work: what was compared is of no single moment');
   if (!damaged) return same ? EXIT.done : EXIT.findings;
-  const verify = `artrie-pages verify ${shellWord(names.a)} ${shellWord(names.b)}`;
+  const verify = `artrie-pages verify ${shellPath(names.a)} ${shellPath(names.b)}`;
   const rest = summary.sequencesCompared ? '' : ', nor the sequences of nodes from the first on';
   await note(context, `${plural(differences.damaged, 'damaged place')} not compared${rest}; ${verify} says more`);
   return EXIT.damaged;

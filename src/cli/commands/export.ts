@@ -1,3 +1,4 @@
+import { oneLine } from '../../bytes/quoting.ts';
 import { type Command, Option } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import type { ExportEncoding } from '../../transfer/export.ts';
@@ -6,7 +7,6 @@ import type { Problem } from '../../format/problem.ts';
 import { noteLostPage } from '../options.ts';
 import type { Context } from '../context.ts';
 import { EXIT, exitCodeOf } from '../errors.ts';
-import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
 import type { Runner } from '../context.ts';

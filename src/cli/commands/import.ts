@@ -1,3 +1,4 @@
+import { oneLine } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
 import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { PageStoreError } from '../../errors.ts';
@@ -10,7 +11,6 @@ import { withForce } from '../options.ts';
 import { inputChunks } from '../input.ts';
 import { type Input, openInput } from '../input.ts';
 import { lockOptions, pageFormatOption, type WriterOptions, withWriterOptions } from '../options.ts';
-import { oneLine } from '../../report/reporter.ts';
 import { Printer } from '../output.ts';
 import { bytesText, Progress } from '../progress.ts';
 import type { Runner } from '../context.ts';

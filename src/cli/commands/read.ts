@@ -1,3 +1,4 @@
+import { oneLine } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import { nodeOf, orphanedBytes, type Page } from '../../format/page.ts';
@@ -13,7 +14,6 @@ import type { Framing } from '../framing.ts';
 import { NodeWriter } from '../framing.ts';
 import { type CommonOptions, encodingOption, framingOption, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import { oneLine } from '../../report/reporter.ts';
 import type { Runner } from '../context.ts';
 import { Printer } from '../output.ts';
 import { withStore } from '../options.ts';

@@ -1,3 +1,4 @@
+import { oneLine, shellPath } from '../../bytes/quoting.ts';
 import { type Command, Option } from 'commander';
 import { openBlockFile, openPageFile } from '../../disk/node-block-file.ts';
 import { NodeUndoPlace, openUndoPath } from '../../disk/node-undo-file.ts';
@@ -7,10 +8,8 @@ import { planRepair, repairFile, undoRepair } from '../../repair/repair-file.ts'
 import { plural } from '../../report/text.ts';
 import { grouped } from '../../bytes/encodings.ts';
 import type { Change, RepairOptions, RepairSink, RepairSummary } from '../../repair/repairs.ts';
-import { shellFile } from '../../verify/next-command.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../errors.ts';
-import { oneLine } from '../../report/reporter.ts';
 import { lockOptions, styleFor, type WriterOptions, withWriterOptions } from '../options.ts';
 import { Printer } from '../output.ts';
 import { blocksText, Progress } from '../progress.ts';
@@ -93,12 +92,12 @@ async function tellWhatIsNext(
   { left, stalePages, again, changed }: RepairSummary,
   undoFile: string | undefined,
 ): Promise<void> {
-  const file = shellFile(path);
+  const file = shellPath(path);
   if (undoFile !== undefined) await note(context, `${path}: ${undoAdvice(path, undoFile)}`);
   if (left > 0) {
     await note(
       context,
-      `${path}: what stays cannot be derived; artrie-pages recover ${file} ${shellFile(`${path}.recovered`)} saves what can be read`,
+      `${path}: what stays cannot be derived; artrie-pages recover ${file} ${shellPath(`${path}.recovered`)} saves what can be read`,
     );
   }
   if (stalePages > 0) {
@@ -114,7 +113,7 @@ async function tellWhatIsNext(
 }
 
 const undoAdvice = (path: string, undoFile: string): string =>
-  `artrie-pages repair ${shellFile(path)} --undo ${shellFile(undoFile)} takes it back`;
+  `artrie-pages repair ${shellPath(path)} --undo ${shellPath(undoFile)} takes it back`;
 
 async function takeBack(
   context: Context,

@@ -1,3 +1,4 @@
+import { oneLine } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
 import { statisticsTable } from '../../view/statistics.ts';
 import { plural } from '../../report/text.ts';
@@ -6,7 +7,6 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../errors.ts';
 import { type CommonOptions, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
-import { oneLine } from '../../report/reporter.ts';
 import type { Runner } from '../context.ts';
 import { Printer } from '../output.ts';
 import { withStore } from '../options.ts';

@@ -1,3 +1,4 @@
+import { oneLine } from '../../bytes/quoting.ts';
 import { type Command, Option } from 'commander';
 import { assertOwnPlace } from '../../disk/node-fs.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
@@ -5,7 +6,6 @@ import type { Severity } from '../../report/reporter.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { FileOutput } from '../output.ts';
-import { oneLine } from '../../report/reporter.ts';
 import { type CommonOptions, jobCount, styleFor, withCommonOptions } from '../options.ts';
 import { blocksText, Progress } from '../progress.ts';
 import type { Runner } from '../context.ts';
