@@ -191,6 +191,25 @@ export async function openPageFile(path: string, access: Access, lock: LockOptio
   return openBlockFile(path, access, lock);
 }
 
+/**
+ * Runs `work` on a page file. One that is given as a path is opened as by {@link openPageFile} and closed afterwards; a
+ * BlockFile stays open.
+ */
+export async function withPageFile<T>(
+  file: string | BlockFile,
+  access: Access,
+  work: (file: BlockFile) => Promise<T>,
+  lock: LockOptions = {},
+): Promise<T> {
+  if (typeof file !== 'string') return work(file);
+  const opened = await openPageFile(file, access, lock);
+  try {
+    return await work(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
 async function openRegular(path: string, access: Access): Promise<Handle> {
   try {
     // Before it is opened: opening a pipe would wait for somebody at its other end.

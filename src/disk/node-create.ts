@@ -5,6 +5,7 @@ import { PageStoreError } from '../errors.ts';
 import { decodeJournal } from '../format/journal.ts';
 import { decodePatchJournal } from '../format/journal.ts';
 import type { BlockFile } from './block-file.ts';
+import { assertEmpty } from './file-head.ts';
 import { errnoOf, ioError } from './node-fs.ts';
 import { NodeBlockFile } from './node-block-file.ts';
 import { asHandle, type Handle } from './node-fs.ts';
@@ -60,6 +61,27 @@ export async function createBlockFile(
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/**
+ * Fills a new page file. One that is given as a path is made by {@link createBlockFile} and closed; a BlockFile, which is
+ * empty unless `replace`, stays open.
+ * @returns what `fill` returned
+ */
+export async function fillNewFile<T>(
+  target: string | BlockFile,
+  replace: boolean,
+  fill: (file: BlockFile) => Promise<T>,
+  options: CreateFileOptions = {},
+): Promise<T> {
+  if (typeof target !== 'string') {
+    await assertEmpty(target, replace);
+    return fill(target);
+  }
+  const results: T[] = [];
+  const filled = async (file: BlockFile): Promise<void> => void results.push(await fill(file));
+  await (await createBlockFile(target, replace, filled, options)).close();
+  return results[0] as T; // createBlockFile has awaited fill
 }
 
 /** Makes a file, to read and write. @param mode - its permissions, whatever the umask; without it, those of any new file */
