@@ -53,11 +53,24 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Math.sign(a.length - b.length);
 }
 
-/** @throws TypeError for what is not bytes; RangeError where [start, end) is not within `source` */
+/** Covers a block, so that the usual comparison is one call. */
+const ZEROS = Buffer.alloc(262_144);
+
+/** Whether every byte is 0. */
+export function isZero(bytes: Uint8Array): boolean {
+  for (let start = 0; start < bytes.length; start += ZEROS.length) {
+    const end = Math.min(start + ZEROS.length, bytes.length);
+    if (ZEROS.compare(bytes, start, end, 0, end - start) !== 0) return false;
+  }
+  return true;
+}
+
+/** @throws TypeError unless `source` is a Uint8Array; RangeError unless [start, end) is within it */
 export function assertByteRange(source: Uint8Array, start: number, end: number): void {
-  if (!(source instanceof Uint8Array)) throw new TypeError('bytes are a Uint8Array; encode text with TextEncoder');
+  if (!(source instanceof Uint8Array)) throw new TypeError('source must be a Uint8Array; encode text with TextEncoder');
   if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
-  throw new RangeError(`[${start}, ${end}) is not a range within ${source.length} bytes`);
+  const found = `${String(start)} and ${String(end)}`;
+  throw new RangeError(`start and end must be a range within the ${source.length} bytes of source, not ${found}`);
 }
 
 /** From here on `set` is faster. A little below it takes as long; but it needs a view, an object, for each range. */

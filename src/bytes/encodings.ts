@@ -171,14 +171,15 @@ const DIGIT_ZERO = 0x30;
 /**
  * Writes a u64 in decimal, right-aligned, to the first 20 bytes of `target`; no string is made.
  * @param value - a bigint of 0 to 2^64 - 1, or an integer of 0 to 2^53 - 1
+ * @param name - of the value, for the message of the error
  * @returns the offset of the first digit; the last one is at 19
  * @throws RangeError for any other value; nothing is written then
  */
-export function writeDecimalU64(value: number | bigint, target: Uint8Array): number {
+export function writeDecimalU64(value: number | bigint, target: Uint8Array, name: string = 'value'): number {
   let rest: number;
   let upper = 0;
   if (typeof value === 'bigint') {
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${value} is not a u64`);
+    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${name} must be a u64, not ${value}`);
     if (value <= BigInt(Number.MAX_SAFE_INTEGER)) rest = Number(value);
     else {
       upper = Number(value / BigInt(TEN_DIGITS));
@@ -186,7 +187,7 @@ export function writeDecimalU64(value: number | bigint, target: Uint8Array): num
     }
   } else {
     if (!Number.isSafeInteger(value) || value < 0) {
-      throw new RangeError(`${String(value)} is not a u64: a number has to be an integer of 0 to 2^53 - 1`);
+      throw new RangeError(`${name} must be a u64: a bigint, or an integer of 0 to 2^53 - 1, not ${String(value)}`);
     }
     rest = value;
   }
@@ -195,6 +196,17 @@ export function writeDecimalU64(value: number | bigint, target: Uint8Array): num
   // The lower ten digits have their zeros where others stand before them.
   target.fill(DIGIT_ZERO, U64_DIGITS - 10, from);
   return writeDigits(upper, target, U64_DIGITS - 10);
+}
+
+/**
+ * Writes an integer of 0 to 2^53 - 1 in decimal at `offset`; no string is made.
+ * @returns the offset after it
+ */
+export function writeDecimal(value: number, target: Uint8Array, offset: number): number {
+  let end = offset + 1;
+  for (let limit = 10; value >= limit; limit *= 10) end++;
+  writeDigits(value, target, end);
+  return end;
 }
 
 /** Writes an integer of 0 to 2^53 - 1 so that it ends before `end`, and returns where it begins. */
@@ -212,4 +224,53 @@ function writeDigits(value: number, target: Uint8Array, end: number): number {
     rest = tenth;
   } while (rest > 0);
   return at;
+}
+
+// A value of 0..247 is one byte; a larger one is a byte 247 + n and then its n significant bytes,
+// n = 1..8, least significant first. See docs/format.md, "V2 directory".
+
+/** Largest first byte that is the value itself; this and n more is the first byte of n others. */
+export const LARGEST_ONE_BYTE = 247;
+
+/** Bytes that `writeVarint` takes for `value`: 1 to 8. */
+export function varintBytes(value: number): number {
+  if (value <= LARGEST_ONE_BYTE) return 1;
+  let bytes = 2;
+  for (let rest = Math.floor(value / 256); rest > 0; rest = Math.floor(rest / 256)) bytes++;
+  return bytes;
+}
+
+/**
+ * Writes `value`, an integer of 0 to 2^53 - 1, at `offset`.
+ * @returns the offset behind it
+ */
+export function writeVarint(value: number, bytes: Uint8Array, offset: number): number {
+  if (value <= LARGEST_ONE_BYTE) {
+    bytes[offset] = value;
+    return offset + 1;
+  }
+  let at = offset + 1;
+  for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) bytes[at++] = rest % 256;
+  bytes[offset] = LARGEST_ONE_BYTE + (at - offset - 1);
+  return at;
+}
+
+/** Bytes of the varint that begins with `first`: 1 to 9. */
+export function varintBytesFrom(first: number): number {
+  return first <= LARGEST_ONE_BYTE ? 1 : first - LARGEST_ONE_BYTE + 1;
+}
+
+/**
+ * Reads the varint at `offset`. Its length is `varintBytesFrom` of its first byte.
+ * @returns the value, rounded as a double above 2^53, or -1 where the varint runs past `end`
+ */
+export function readVarint(bytes: Uint8Array, offset: number, end: number = bytes.length): number {
+  if (offset >= end) return -1;
+  const first = bytes[offset] as number; // in range: offset < end <= bytes.length
+  if (first <= LARGEST_ONE_BYTE) return first;
+  const last = offset + first - LARGEST_ONE_BYTE;
+  if (last >= end) return -1;
+  let value = 0;
+  for (let at = last; at > offset; at--) value = value * 256 + (bytes[at] as number); // at <= last < end
+  return value;
 }

@@ -1,4 +1,6 @@
-/** One field of a fixed-size record. `doc` is the line that documentation and dumps print beside it. */
+import { crc32 } from './checksum.ts';
+
+/** One field of a fixed-size record. `doc` is printed beside it by the documentation and by dumps. */
 export interface Field<Kind extends FieldKind = FieldKind> {
   readonly kind: Kind;
   readonly bytes: number;
@@ -7,7 +9,7 @@ export interface Field<Kind extends FieldKind = FieldKind> {
 
 type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes';
 
-/** The kind of field that holds a value of type `Value`: numbers up to 32 bits, bigints of 64, byte strings. */
+/** The kind of field for a value of type `Value`: numbers for up to 32 bits, bigints for 64, byte arrays. */
 type FieldOf<Value> = Value extends bigint
   ? Field<'u64'>
   : Value extends number
@@ -20,31 +22,51 @@ export const u32 = (doc: string): Field<'u32'> => ({ kind: 'u32', bytes: 4, doc 
 export const u64 = (doc: string): Field<'u64'> => ({ kind: 'u64', bytes: 8, doc });
 export const bytesOf = (bytes: number, doc: string): Field<'bytes'> => ({ kind: 'bytes', bytes, doc });
 
-/** A field and its place in the record. */
+/** A field with its name and its offset from the start of the record. */
 export interface PlacedField extends Field {
   readonly name: string;
-  /** Offset from the start of the record. */
   readonly offset: number;
 }
 
-/** Reads and writes one fixed-size little-endian record; made from a field table by {@link defineRecord}. */
+/** Reads and writes one fixed-size little-endian record; {@link defineRecord} makes it from a field table. */
 export interface RecordLayout<T> {
-  /** Size of the record. */
+  /** Size of the record in bytes. */
   readonly bytes: number;
   readonly fields: readonly PlacedField[];
   /** Offset of a field from the start of the record. */
   offsetOf(name: keyof T & string): number;
-  /** Size of a field. */
+  /** Size of a field in bytes. */
   bytesOf(name: keyof T & string): number;
-  /** Reads the record at `offset`. Byte-string fields are copies. @throws RangeError where the record runs past the end of `bytes` */
+  /**
+   * Reads the record at `offset`. Byte-array fields are copies.
+   * @throws RangeError if the record is not within `bytes`
+   */
   read(bytes: Uint8Array, offset?: number): T;
-  /** Writes every field of `record` at `offset`. @throws RangeError where it runs past the end of `bytes` */
+  /**
+   * Writes every field of `record` at `offset`.
+   * @throws RangeError if the record is not within `bytes`, or a value does not fit its field
+   */
   write(record: T, bytes: Uint8Array, offset?: number): void;
-  /** Writes one field of the record that begins with `bytes`: for a checksum, which is known last. */
+  /** Writes one field of the record at the start of `bytes`. @throws RangeError as {@link write} */
   set<Name extends keyof T & string>(name: Name, value: T[Name], bytes: Uint8Array): void;
 }
 
-/** Lays the fields out one after the other, in the order of the table, without padding. */
+/** Fields of a record that begins with a magic and a version and ends with the CRC-32 of the bytes before it. */
+interface Envelope {
+  magic: number;
+  version: number;
+  checksum: number;
+}
+
+/** The codec of a record with {@link Envelope} fields; {@link defineSealedRecord} makes it. */
+export interface SealedRecordLayout<T> extends RecordLayout<T> {
+  /** Writes the record at the start of `bytes`, by default a new array. Sets magic, version and checksum. @returns `bytes` */
+  encode(content: Omit<T, keyof Envelope>, bytes?: Uint8Array): Uint8Array;
+  /** Reads the record at `offset`; undefined if it is cut off or if magic, version or checksum do not match. */
+  decode(bytes: Uint8Array, offset?: number): T | undefined;
+}
+
+/** Lays out the fields in table order, without padding. */
 export function defineRecord<T extends object>(table: { [Name in keyof T]: FieldOf<T[Name]> }): RecordLayout<T> {
   const fields: PlacedField[] = [];
   let size = 0;
@@ -53,17 +75,17 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     size += field.bytes;
   }
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const fieldOf = (name: string): PlacedField => byName.get(name) as PlacedField; // the table has every key of T
+  const fieldOf = (name: string): PlacedField => {
+    const field = byName.get(name);
+    if (field === undefined) throw new RangeError(`a record has no field '${name}'`);
+    return field;
+  };
 
   return {
     bytes: size,
     fields,
-    offsetOf(name) {
-      return fieldOf(name).offset;
-    },
-    bytesOf(name) {
-      return fieldOf(name).bytes;
-    },
+    offsetOf: (name) => fieldOf(name).offset,
+    bytesOf: (name) => fieldOf(name).bytes,
     read(bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);
       const record: Record<string, unknown> = {};
@@ -73,10 +95,7 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     write(record, bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);
       const values = record as Record<string, unknown>;
-      for (const field of fields) {
-        if (field.kind === 'bytes') bytes.set(values[field.name] as Uint8Array, offset + field.offset);
-        else writeField(view, field, values[field.name]);
-      }
+      for (const field of fields) writeField(view, field, values[field.name]);
     },
     set(name, value, bytes) {
       writeField(viewOf(bytes, 0, size), fieldOf(name), value);
@@ -84,11 +103,34 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
   };
 }
 
-/** A view of `size` bytes of `bytes`, never of what lies behind them in the same buffer. */
+/** Lays out a record whose magic, version and CRC-32 tell a whole one from anything else. @param table - `checksum` is last */
+export function defineSealedRecord<T extends Envelope>(
+  magic: number,
+  version: number,
+  table: { [Name in keyof T]: FieldOf<T[Name]> },
+): SealedRecordLayout<T> {
+  const layout = defineRecord<T>(table);
+  const checksumOffset = layout.offsetOf('checksum');
+  return {
+    ...layout,
+    encode(content, bytes = new Uint8Array(layout.bytes)) {
+      layout.write({ ...content, magic, version, checksum: 0 } as T, bytes);
+      layout.set('checksum', crc32(bytes.subarray(0, checksumOffset)) as T['checksum'], bytes);
+      return bytes;
+    },
+    decode(bytes, offset = 0) {
+      if (bytes.length < offset + layout.bytes) return undefined;
+      const record = layout.read(bytes, offset);
+      if (record.magic !== magic || record.version !== version) return undefined;
+      return crc32(bytes.subarray(offset, offset + checksumOffset)) === record.checksum ? record : undefined;
+    },
+  };
+}
+
+/** A view of `size` bytes, so that no access leaves `bytes` for the rest of its buffer. */
 function viewOf(bytes: Uint8Array, offset: number, size: number): DataView {
-  if (offset + size > bytes.length) {
-    throw new RangeError(`a record of ${size} bytes at offset ${offset} runs past ${bytes.length} bytes`);
-  }
+  if (!(offset >= 0 && offset + size <= bytes.length))
+    throw new RangeError(`a record of ${size} bytes at offset ${offset} is not within ${bytes.length} bytes`);
   return new DataView(bytes.buffer, bytes.byteOffset + offset, size);
 }
 
@@ -109,21 +151,26 @@ export function readField(view: DataView, field: PlacedField): number | bigint |
   return new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).slice();
 }
 
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
 function writeField(view: DataView, field: PlacedField, value: unknown): void {
-  switch (field.kind) {
-    case 'u8':
-      view.setUint8(field.offset, value as number);
-      break;
-    case 'u16':
-      view.setUint16(field.offset, value as number, true);
-      break;
-    case 'u32':
-      view.setUint32(field.offset, value as number, true);
-      break;
-    case 'u64':
-      view.setBigUint64(field.offset, value as bigint, true);
-      break;
-    case 'bytes':
-      new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).set(value as Uint8Array);
+  const { kind, bytes, offset } = field;
+  if (kind === 'bytes') {
+    if (!(value instanceof Uint8Array) || value.length !== bytes) throw fieldError(field, `${bytes} bytes`);
+    new Uint8Array(view.buffer, view.byteOffset + offset, bytes).set(value);
+  } else if (kind === 'u64') {
+    if (typeof value !== 'bigint' || value < 0n || value > U64_MAX)
+      throw fieldError(field, 'a bigint of 0 to 2^64 - 1');
+    view.setBigUint64(offset, value, true);
+  } else {
+    if (typeof value !== 'number' || value >>> 0 !== value || value >= 2 ** (8 * bytes))
+      throw fieldError(field, `an integer of 0 to 2^${8 * bytes} - 1`);
+    if (kind === 'u8') view.setUint8(offset, value);
+    else if (kind === 'u16') view.setUint16(offset, value, true);
+    else view.setUint32(offset, value, true);
   }
+}
+
+function fieldError({ name }: PlacedField, expected: string): RangeError {
+  return new RangeError(`the field ${name} of a record must be ${expected}`);
 }

@@ -1,15 +1,15 @@
 import { crc32 } from '../bytes/checksum.ts';
-import { continueFnv1a64, fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
-import { pooledBytes } from '../bytes/buffer.ts';
+import { updateFnv1a64, fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
+import { isZero, pooledBytes } from '../bytes/buffer.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 
 /** First eight bytes of a page file: `00 00 01 00 54 52 41 50`. */
 export const FILE_MAGIC = 0x5041_5254_0001_0000n;
-/** Highest file version that is understood, and the one that new files get. */
+/** Highest supported file version, and the version of new files. */
 export const FILE_VERSION = 2;
 
-/** Block 0, bytes 0..63. */
+/** Bytes 0 to 63 of block 0. @see docs/format.md#file-header */
 export interface FileHeader {
   magic: bigint;
   version: number;
@@ -28,12 +28,12 @@ export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
   version: u32('1 or 2'),
   flags: u32('0'),
   rootPointer: u64('pointer to the root descriptor, or 0'),
-  blockCount: u32('blocks in the file, block 0 counted'),
+  blockCount: u32('blocks in the file, including block 0'),
   padding: u32('0'),
   freeListHead: u64('link to the first free block, or 0 for none'),
-  entryCount: u64('terms of the trie; without a root pointer, nodes in all pages, or 0 for not counted'),
-  checksum: u64('FNV-1a, 64 bit, of the fields above but the padding, and in version 2 of the one below'),
-  imageCheckpointLsn: u64('belongs to the trie, since version 2; 0 in version 1'),
+  entryCount: u64('terms of the trie; without a root pointer, nodes in all pages, or 0 if not counted'),
+  checksum: u64('FNV-1a, 64 bit, of the fields above except the padding, in version 2 also of the field below'),
+  imageCheckpointLsn: u64('used by the trie since version 2; 0 in version 1'),
 });
 
 const VERSION_OFFSET = FILE_HEADER.offsetOf('version');
@@ -44,7 +44,7 @@ const ENTRY_COUNT_OFFSET = FILE_HEADER.offsetOf('entryCount');
 const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
 const LSN_OFFSET = FILE_HEADER.offsetOf('imageCheckpointLsn');
 
-/** Block 0, bytes 64..81, where the root pointer says so. */
+/** Bytes 64 to 81 of block 0, if the root pointer points there. @see docs/format.md#root-descriptor */
 export interface RootDescriptor {
   rootType: number;
   isFinal: number;
@@ -55,13 +55,13 @@ export interface RootDescriptor {
 
 export const ROOT_DESCRIPTOR: RecordLayout<RootDescriptor> = defineRecord<RootDescriptor>({
   rootType: u8('0 empty, 1 bucket, 2 ART node'),
-  isFinal: u8('1 where the empty term is in the trie, else 0'),
+  isFinal: u8('1 if the empty term is in the trie, else 0'),
   termCount: u32('terms of the trie'),
   arenaCount: u32('arenas (pages) of the trie'),
   rootRecord: u64('pointer to the root record'),
 });
 
-/** A copy of the file header and root descriptor, kept in block 0 for the day the first sector is lost. */
+/** A backup of file header and root descriptor, in another sector of block 0. @see docs/format.md#header-copy */
 export interface HeaderCopy {
   bytes: Uint8Array;
   checksum: number;
@@ -72,30 +72,30 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
   checksum: u32('CRC-32 of those bytes'),
 });
 
-/** The checksum that a file header's other fields ask for. */
+/** Computes the checksum of a file header from its other fields. */
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
   return checksumOf(bytes, header.version).value;
 }
 
-/** Whether the 64 bytes of a file header have the checksum that they ask for. */
-export function hasItsChecksum(bytes: Uint8Array): boolean {
+/** Whether the checksum in the 64 bytes of a file header is correct. */
+export function hasValidHeaderChecksum(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
   return checksumOf(bytes, view.getUint32(VERSION_OFFSET, true)).value === view.getBigUint64(CHECKSUM_OFFSET, true);
 }
 
-const checksum = new Hash64();
+const sharedHash = new Hash64();
 
-/** @returns the same object each time */
+/** @returns the same object on each call */
 function checksumOf(bytes: Uint8Array, version: number): Hash64 {
-  fnv1a64Into(bytes, 0, PADDING_OFFSET, checksum);
-  continueFnv1a64(bytes, FREE_LIST_OFFSET, CHECKSUM_OFFSET, checksum);
-  if (version >= 2) continueFnv1a64(bytes, LSN_OFFSET, FILE_HEADER_BYTES, checksum);
-  return checksum;
+  fnv1a64Into(bytes, 0, PADDING_OFFSET, sharedHash);
+  updateFnv1a64(bytes, FREE_LIST_OFFSET, CHECKSUM_OFFSET, sharedHash);
+  if (version >= 2) updateFnv1a64(bytes, LSN_OFFSET, FILE_HEADER_BYTES, sharedHash);
+  return sharedHash;
 }
 
-/** The 64 bytes of a file header, with its checksum made anew. */
+/** Encodes a file header with a new checksum. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
   const bytes = pooledBytes(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
@@ -103,7 +103,7 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
   return bytes;
 }
 
-/** What appending, allocating and freeing change in a file header. */
+/** The fields of a file header that appending, allocating and freeing change. */
 export interface FileCounts {
   readonly blockCount: number;
   readonly freeListHead: bigint;
@@ -111,10 +111,10 @@ export interface FileCounts {
 }
 
 /**
- * The bytes of a file header with other counts, with its checksum made anew.
- * @param bytes - the header so far, of version `version`
+ * Encodes a file header with other counts and a new checksum.
+ * @param bytes - the present header, of version `version`
  */
-export function withCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
+export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
   const changed = pooledBytes(FILE_HEADER_BYTES);
   changed.set(bytes);
   const view = new DataView(changed.buffer, changed.byteOffset, FILE_HEADER_BYTES);
@@ -125,7 +125,7 @@ export function withCounts(bytes: Uint8Array, version: number, counts: FileCount
   return changed;
 }
 
-/** The header of a file with `blockCount` blocks, no trie and no free block. Its checksum is set. */
+/** The header of a file with `blockCount` blocks, no trie and no free block, including its checksum. */
 export function newFileHeader(blockCount: number): FileHeader {
   const header: FileHeader = {
     magic: FILE_MAGIC,
@@ -144,7 +144,7 @@ export function newFileHeader(blockCount: number): FileHeader {
 }
 
 /**
- * The bytes of a header copy.
+ * Encodes a header copy.
  * @param source - the file header and root descriptor: the first 82 bytes of block 0
  */
 export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
@@ -154,13 +154,13 @@ export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** What became of the header copy in a block 0: `absent` where its bytes are all zero, as in files of other programs. */
-export type HeaderCopyState = 'absent' | 'sound' | 'damaged';
+/** The state of a header copy; `absent`: all of it is zero, as in files of other programs. */
+export type HeaderCopyState = 'absent' | 'valid' | 'damaged';
 
 /** @param block0 - at least the first 12,374 bytes of block 0 */
 export function headerCopyState(block0: Uint8Array): HeaderCopyState {
   const stored = block0.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
-  if (stored.every((byte) => byte === 0)) return 'absent';
+  if (isZero(stored)) return 'absent';
   const { bytes, checksum } = HEADER_COPY.read(stored);
-  return crc32(bytes) === checksum ? 'sound' : 'damaged';
+  return crc32(bytes) === checksum ? 'valid' : 'damaged';
 }

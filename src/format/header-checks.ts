@@ -1,16 +1,23 @@
-import { crc32 } from '../bytes/checksum.ts';
-import { onlyDifferingBit } from '../bytes/flipped-bit.ts';
+import { isZero } from '../bytes/buffer.ts';
+import { crc32, onlyDifferingBit } from '../bytes/checksum.ts';
+import { counted } from '../bytes/encodings.ts';
+import type { ProblemCode } from '../errors.ts';
 import { COMMIT_RECORD, COMMIT_RECORD_MAGIC, COMMIT_RECORD_VERSION, decodeCommitRecord } from './commit-record.ts';
 import {
   FILE_HEADER,
+  FILE_MAGIC,
+  FILE_VERSION,
   type FileHeader,
+  fileHeaderChecksum,
   HEADER_COPY,
   headerCopyState,
   ROOT_DESCRIPTOR,
   type RootDescriptor,
 } from './file-header.ts';
 import {
+  BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
+  decodeFreeLink,
   decodePointer,
   FILE_HEADER_BYTES,
   HEADER_COPY_OFFSET,
@@ -18,48 +25,189 @@ import {
   ROOT_DESCRIPTOR_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from './layout.ts';
-import { headerPlace, hex, type Problem } from './problem.ts';
+import { type FileRange, hex, type Problem } from './problem.ts';
 
-/** Commit records that are there and do not hold. @param block0 - at least its first 12,800 bytes */
+/** The location of a file header field. */
+export function fileHeaderFieldRange(field: keyof FileHeader): FileRange {
+  return { block: 0, offset: FILE_HEADER.offsetOf(field), bytes: FILE_HEADER.bytesOf(field) };
+}
+
+function headerProblem(
+  code: ProblemCode,
+  field: keyof FileHeader,
+  found: string,
+  expected: string,
+  message: string,
+): Problem {
+  return { code, severity: 'error', ...fileHeaderFieldRange(field), found, expected, message };
+}
+
+/** Finds violations of one file header invariant. */
+type FileHeaderCheck = (header: FileHeader) => Iterable<Problem>;
+
+/** Codes of the problems that a file header can have regardless of the rest of the file. */
+export type FileHeaderProblemCode = Extract<
+  ProblemCode,
+  `FILE_HEADER_${'MAGIC' | 'VERSION' | 'CHECKSUM' | 'RESERVED'}`
+>;
+
+/** Every invariant of a file header by itself, in reporting order. */
+export const FILE_HEADER_CHECKS: Readonly<Record<FileHeaderProblemCode, FileHeaderCheck>> = {
+  *FILE_HEADER_MAGIC({ magic }) {
+    if (magic === FILE_MAGIC) return;
+    const [found, expected] = [hex(magic, 16), hex(FILE_MAGIC, 16)];
+    const message = `file header magic is ${found}, expected ${expected}`;
+    yield headerProblem('FILE_HEADER_MAGIC', 'magic', found, expected, message);
+  },
+  *FILE_HEADER_VERSION({ version }) {
+    if (version >= 1 && version <= FILE_VERSION) return;
+    const message = `file version is ${version}, supported are 1 and 2`;
+    yield headerProblem('FILE_HEADER_VERSION', 'version', String(version), '1 or 2', message);
+  },
+  *FILE_HEADER_CHECKSUM(header) {
+    const computed = fileHeaderChecksum(header);
+    if (computed === header.checksum) return;
+    const [found, expected] = [hex(header.checksum, 16), hex(computed, 16)];
+    const message = `file header: stored checksum ${found}, computed ${expected}`;
+    yield headerProblem('FILE_HEADER_CHECKSUM', 'checksum', found, expected, message);
+  },
+  // The checksum does not cover these two fields, so only this check notices a flipped bit in them.
+  *FILE_HEADER_RESERVED({ padding, version, imageCheckpointLsn }) {
+    if (padding !== 0) {
+      const found = hex(padding, 8);
+      const message = `file header padding is ${found}, expected 0`;
+      yield headerProblem('FILE_HEADER_RESERVED', 'padding', found, '0', message);
+    }
+    if (version === 1 && imageCheckpointLsn !== 0n) {
+      const found = hex(imageCheckpointLsn);
+      const message = `imageCheckpointLsn is ${found} in a file of version 1, which has no such field`;
+      yield headerProblem('FILE_HEADER_RESERVED', 'imageCheckpointLsn', found, '0', message);
+    }
+  },
+};
+
+/**
+ * Problems of a file header by itself. A writer refuses the file on the first problem of severity `error`; a reader only
+ * on one of magic or version.
+ */
+export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
+  for (const check of Object.values(FILE_HEADER_CHECKS)) yield* check(header);
+}
+
+/** Unknown flags under a valid checksum. A newer program may have set them, so the file is not refused. */
+export function* fileHeaderFlagProblems(header: FileHeader): Generator<Problem> {
+  if (header.flags === 0 || fileHeaderChecksum(header) !== header.checksum) return;
+  const found = hex(header.flags, 8);
+  const message = `file header flags are ${found}, none of which is known; the checksum is valid, so a program has set them`;
+  yield { ...headerProblem('FILE_HEADER_RESERVED', 'flags', found, '0', message), severity: 'warning' };
+}
+
+/** Contradictions between a file header and the size of its file in bytes. */
+export function* fileSizeProblems(header: FileHeader, fileBytes: number): Generator<Problem> {
+  yield* cutBlockProblems(header, fileBytes);
+  yield* missingBlockProblems(header, fileBytes);
+  yield* uncountedBlockProblems(header, fileBytes);
+}
+
+const wholeBlocksIn = (fileBytes: number): number => Math.floor(fileBytes / BLOCK_BYTES);
+
+/** A file that ends within a block. */
+export function* cutBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
+  const wholeBlocks = wholeBlocksIn(fileBytes);
+  const rest = fileBytes % BLOCK_BYTES;
+  if (rest === 0) return;
+  const isCut = blockCount > wholeBlocks;
+  const message = isCut
+    ? `the file ends ${counted(rest, 'byte')} into block ${wholeBlocks}: it is truncated`
+    : `the file has ${counted(rest, 'byte')} after its last whole block: a batch that was not acknowledged, or is being written`;
+  const range = { block: wholeBlocks, offset: wholeBlocks * BLOCK_BYTES, bytes: rest };
+  const [found, expected] = [String(fileBytes), `a multiple of ${BLOCK_BYTES}`];
+  yield { code: 'FILE_SIZE', severity: isCut ? 'error' : 'info', ...range, found, expected, message };
+}
+
+/** Blocks that the header counts and the file does not have. */
+export function* missingBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
+  const wholeBlocks = wholeBlocksIn(fileBytes);
+  if (blockCount !== 0 && blockCount <= wholeBlocks) return;
+  const message = `blockCount is ${blockCount}, the file has ${counted(wholeBlocks, 'whole block')}`;
+  const [found, expected] = [String(blockCount), String(wholeBlocks)];
+  yield headerProblem('BLOCK_COUNT_BEYOND_FILE', 'blockCount', found, expected, message);
+}
+
+/** Blocks that the file has and the header does not count. */
+export function* uncountedBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
+  const wholeBlocks = wholeBlocksIn(fileBytes);
+  if (blockCount === 0 || wholeBlocks <= blockCount) return;
+  const uncounted = wholeBlocks - blockCount;
+  const are = uncounted === 1 ? 'is' : 'are';
+  const message = `${counted(uncounted, 'block')} after blockCount (${blockCount}) ${are} not part of the file: a batch that was not acknowledged, or is being written`;
+  const [found, expected] = [String(blockCount), String(wholeBlocks)];
+  const problem = headerProblem('BLOCKS_UNCOUNTED', 'blockCount', found, expected, message);
+  yield { ...problem, severity: 'info' };
+}
+
+/** Problems of the free-list head by itself. @param blocks - blocks in the file */
+export function* freeListHeadProblems(header: FileHeader, blocks: number): Generator<Problem> {
+  const target = decodeFreeLink(header.freeListHead);
+  if (target === 0 || (target > 0 && target < blocks)) return;
+  const found = hex(header.freeListHead);
+  const expected = `0, or a block id below ${blocks} shifted left by 40`;
+  const message = `the free list begins at ${target < 0 ? `${found}, which is not a link` : `block ${target}, which is not in the file`}`;
+  yield headerProblem('FREE_LIST_LINK', 'freeListHead', found, expected, message);
+}
+
+/** A damaged header copy. @param block0 - at least its first 12,374 bytes */
+export function* headerCopyProblems(block0: Uint8Array): Generator<Problem> {
+  if (headerCopyState(block0) !== 'damaged') return;
+  const { bytes, checksum } = HEADER_COPY.read(block0, HEADER_COPY_OFFSET);
+  const [found, expected] = [hex(checksum, 8), hex(crc32(bytes), 8)];
+  const message = `header copy: stored checksum ${found}, computed ${expected}`;
+  const range = { block: 0, offset: HEADER_COPY_OFFSET, bytes: HEADER_COPY.bytes };
+  yield { code: 'FILE_HEADER_COPY', severity: 'error', ...range, found, expected, message };
+}
+
+/** Invalid commit records. @param block0 - at least its first 12,800 bytes */
 export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
   for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
     const stored = block0.subarray(offset, offset + COMMIT_RECORD.bytes);
-    if (stored.every((byte) => byte === 0) || decodeCommitRecord(block0, offset) !== undefined) continue;
-    const sum = crc32(stored.subarray(0, COMMIT_RECORD.offsetOf('checksum')));
+    if (isZero(stored) || decodeCommitRecord(block0, offset) !== undefined) continue;
+    const computed = crc32(stored.subarray(0, COMMIT_RECORD.offsetOf('checksum')));
     const { checksum, magic, version } = COMMIT_RECORD.read(stored);
-    const isWhole = checksum === sum;
+    const isWhole = checksum === computed;
     const found = isWhole ? `magic ${hex(magic, 8)}, version ${version}` : hex(checksum, 8);
-    const expected = isWhole ? `magic ${hex(COMMIT_RECORD_MAGIC, 8)}, version ${COMMIT_RECORD_VERSION}` : hex(sum, 8);
+    const expected = isWhole
+      ? `magic ${hex(COMMIT_RECORD_MAGIC, 8)}, version ${COMMIT_RECORD_VERSION}`
+      : hex(computed, 8);
     const message = isWhole
-      ? `commit record ${index} is of a kind that is not known, so it has no effect`
-      : `commit record ${index} does not hold: a crash has cut it off, or its bytes are damaged. If they are, a commit that was acknowledged may be lost with it`;
-    const place = { block: 0, offset, bytes: COMMIT_RECORD.bytes };
-    yield { code: 'COMMIT_RECORD', severity: 'info', ...place, found, expected, message };
+      ? `commit record ${index} has an unknown magic or version and is ignored`
+      : `commit record ${index} is invalid: a crash cut off its write, or its bytes are damaged; if they are, an acknowledged commit may be lost`;
+    const range = { block: 0, offset, bytes: COMMIT_RECORD.bytes };
+    yield { code: 'COMMIT_RECORD', severity: 'info', ...range, found, expected, message };
   }
 }
 
 /**
- * A root descriptor that is not that of the header copy, while the header is. No checksum of its own covers it. It is
- * a warning, since another program may have changed it and nothing in the header.
+ * A root descriptor that differs from the header copy while the file header does not; no checksum of its own covers it.
+ * It is a warning because another program may have changed the descriptor alone.
  * @param block0 - at least its first 12,374 bytes
  */
 export function* rootDescriptorCopyProblems(block0: Uint8Array): Generator<Problem> {
   const { block, slot } = decodePointer(FILE_HEADER.read(block0).rootPointer);
-  if (block !== 0 || slot !== ROOT_DESCRIPTOR_OFFSET || headerCopyState(block0) !== 'sound') return;
+  if (block !== 0 || slot !== ROOT_DESCRIPTOR_OFFSET || headerCopyState(block0) !== 'valid') return;
   const copy = HEADER_COPY.read(block0, HEADER_COPY_OFFSET).bytes;
-  const [now, then] = [descriptorOf(block0), descriptorOf(copy)];
+  const [stored, copied] = [descriptorOf(block0), descriptorOf(copy)];
   const isSameHeader = Buffer.compare(block0.subarray(0, FILE_HEADER_BYTES), copy.subarray(0, FILE_HEADER_BYTES)) === 0;
-  if (!isSameHeader || Buffer.compare(now, then) === 0) return;
-  yield descriptorDifference(now, then);
+  if (!isSameHeader || Buffer.compare(stored, copied) === 0) return;
+  yield rootDescriptorDifference(stored, copied);
 }
 
-/** What is said of a root descriptor that is not that of the header copy. @param then - the copy's */
-export function descriptorDifference(now: Uint8Array, then: Uint8Array): Problem {
-  const bit = onlyDifferingBit(now, then);
-  const [found, expected] = [now, then].map((bytes) => Buffer.from(bytes).toString('hex'));
-  const message = 'the root descriptor is not that of the header copy, while the file header is the same in both';
-  const place = { block: 0, offset: ROOT_DESCRIPTOR_OFFSET, bytes: ROOT_DESCRIPTOR_BYTES };
-  const problem: Problem = { code: 'ROOT_DESCRIPTOR', severity: 'warning', ...place, message };
+/** The problem of a root descriptor that differs from the header copy. @param copied - the descriptor in the copy */
+export function rootDescriptorDifference(stored: Uint8Array, copied: Uint8Array): Problem {
+  const bit = onlyDifferingBit(stored, copied);
+  const [found, expected] = [stored, copied].map((bytes) => Buffer.from(bytes).toString('hex'));
+  const message = 'the root descriptor differs from the header copy, while the file header is the same in both';
+  const range = { block: 0, offset: ROOT_DESCRIPTOR_OFFSET, bytes: ROOT_DESCRIPTOR_BYTES };
+  const problem: Problem = { code: 'ROOT_DESCRIPTOR', severity: 'warning', ...range, message };
   const flippedBit = { offset: ROOT_DESCRIPTOR_OFFSET + (bit >> 3), bit: bit & 7 };
   return { ...problem, ...(found && { found }), ...(expected && { expected }), ...(bit >= 0 && { flippedBit }) };
 }
@@ -68,25 +216,28 @@ function descriptorOf(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
 }
 
-/** What is wrong with root pointer and root descriptor. @param block0 - the block that begins with `header` */
+/** Problems of root pointer and root descriptor. @param block0 - the block that begins with `header` */
 export function* rootProblems(
   header: Pick<FileHeader, 'rootPointer'>,
   block0: Uint8Array,
   blocks: number,
 ): Generator<Problem> {
   if (header.rootPointer === 0n) return;
-  const at = {
+  const common = {
+    code: 'ROOT_POINTER',
     severity: 'error',
-    ...headerPlace('rootPointer'),
+    ...fileHeaderFieldRange('rootPointer'),
     found: hex(header.rootPointer, 16),
   } as const;
   const { inMemory, block, slot } = decodePointer(header.rootPointer);
   if (inMemory || block >= blocks) {
-    const why = inMemory ? 'has bit 63 set, a state in memory' : `points to block ${block}, the file has ${blocks}`;
-    yield { code: 'ROOT_POINTER', ...at, expected: `a block id below ${blocks}`, message: `the root pointer ${why}` };
+    const why = inMemory
+      ? 'has bit 63 set, which is valid only in memory'
+      : `points to block ${block}, the file has ${blocks}`;
+    yield { ...common, expected: `a block id below ${blocks}`, message: `the root pointer ${why}` };
   } else if (block === 0 && slot !== ROOT_DESCRIPTOR_OFFSET) {
-    const message = `the root pointer points to byte ${slot} of block 0, where no root descriptor is`;
-    yield { code: 'ROOT_POINTER', ...at, expected: `byte ${ROOT_DESCRIPTOR_OFFSET} of block 0`, message };
+    const message = `the root pointer points to byte ${slot} of block 0, the root descriptor is at ${ROOT_DESCRIPTOR_OFFSET}`;
+    yield { ...common, expected: `byte ${ROOT_DESCRIPTOR_OFFSET} of block 0`, message };
   } else if (block === 0) {
     yield* rootDescriptorProblems(ROOT_DESCRIPTOR.read(block0, ROOT_DESCRIPTOR_OFFSET), blocks);
   }
@@ -108,19 +259,13 @@ function* rootDescriptorProblems(root: RootDescriptor, blocks: number): Generato
   }
 }
 
-/** Where a field of the root descriptor is. */
-export function descriptorPlace(field: keyof RootDescriptor): Pick<Problem, 'block' | 'offset' | 'bytes'> {
+/** The location of a root descriptor field. */
+export function rootDescriptorFieldRange(field: keyof RootDescriptor): FileRange {
   const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf(field);
   return { block: 0, offset, bytes: ROOT_DESCRIPTOR.bytesOf(field) };
 }
 
 function descriptorProblem(field: keyof RootDescriptor, found: string, expected: string): Problem {
-  return {
-    code: 'ROOT_DESCRIPTOR',
-    severity: 'error',
-    ...descriptorPlace(field),
-    found,
-    expected,
-    message: `root descriptor: ${field} is ${found}, expected ${expected}`,
-  };
+  const message = `root descriptor: ${field} is ${found}, expected ${expected}`;
+  return { code: 'ROOT_DESCRIPTOR', severity: 'error', ...rootDescriptorFieldRange(field), found, expected, message };
 }

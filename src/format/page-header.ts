@@ -1,7 +1,9 @@
+import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import { bytesOf, defineRecord, type RecordLayout, u16, u32, u64 } from '../bytes/record.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from './layout.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import type { ByteRange, SlotDirectory } from './slots.ts';
 
-/** `v1`: fixed-width slot directory from the end of the block down. `v2`: one stream of varints. */
+/** `v1`: a directory of fixed-size slots that grows down from the end of the block. `v2`: a directory of varints. */
 export type PageFormat = 'v1' | 'v2';
 
 /** First eight bytes of a page: ASCII `BYTARANA` and `BYTARAV2`. */
@@ -14,10 +16,10 @@ export const PAGE_VERSION: Readonly<Record<PageFormat, number>> = { v1: 1, v2: 2
 
 export const PAGE_FLAG = { varintDirectory: 0x0001, hasChecksum: 0x0002, finalized: 0x0004 } as const;
 
-/** The flags that each format needs, whatever else is set. */
+/** The flags that every page of a format has. */
 export const PAGE_FORMAT_FLAGS: Readonly<Record<PageFormat, number>> = { v1: 0, v2: PAGE_FLAG.varintDirectory };
 
-/** First 64 bytes of a page. */
+/** First 64 bytes of a page. @see docs/format.md#2-pages */
 export interface PageHeader {
   magic: bigint;
   version: number;
@@ -37,23 +39,23 @@ export const PAGE_HEADER: RecordLayout<PageHeader> = defineRecord<PageHeader>({
   version: u16('1 or 2, as the magic'),
   flags: u16('0x0001 varint directory (V2); 0x0002 HAS_CHECKSUM; 0x0004 FINALIZED'),
   nodeCount: u32('slots in the directory'),
-  freeOffset: u32("where the next node's bytes go; 64 in an empty page"),
+  freeOffset: u32('offset of the next node; 64 in an empty page'),
   directoryStart: u32('lowest byte of the directory; 262,144 in an empty page'),
-  checksum: u32('CRC-32 of the page, where HAS_CHECKSUM is set'),
-  directoryLength: u32('V2: bytes of the directory, where HAS_CHECKSUM is set; 0 in V1'),
-  checksumNodeCount: u32('nodeCount when the checksum was taken'),
-  reserved: bytesOf(20, '0; kept as it is'),
-  unused: u64('0; kept as it is'),
+  checksum: u32('CRC-32 of the page if HAS_CHECKSUM is set'),
+  directoryLength: u32('V2: bytes of the directory if HAS_CHECKSUM is set; 0 in V1'),
+  checksumNodeCount: u32('nodeCount when the checksum was computed'),
+  reserved: bytesOf(20, '0; preserved by writers'),
+  unused: u64('0; preserved by writers'),
 });
 
-/** The format of the page that begins with `bytes`, by its magic; undefined for what is no page. */
+/** The format of the page that begins with `bytes`; undefined if they are not a page magic. */
 export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
   const magic = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (magic === PAGE_MAGIC.v1) return 'v1';
   return magic === PAGE_MAGIC.v2 ? 'v2' : undefined;
 }
 
-/** The header of an empty page, before its checksum is set. */
+/** The header of an empty page, without a checksum. */
 export function newPageHeader(format: PageFormat): PageHeader {
   return {
     magic: PAGE_MAGIC[format],
@@ -74,4 +76,96 @@ export function encodePageHeader(header: PageHeader): Uint8Array {
   const bytes = new Uint8Array(PAGE_HEADER_BYTES);
   PAGE_HEADER.write(header, bytes);
   return bytes;
+}
+
+/** Encodes a page header with HAS_CHECKSUM set and the checksum computed from the current content of `block`. */
+export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
+  const flags = header.flags | PAGE_FLAG.hasChecksum;
+  const checked = { ...header, flags, checksumNodeCount: header.nodeCount, checksum: 0 };
+  return encodePageHeader({
+    ...checked,
+    checksum: pageChecksum(block, checked, checksummedDirectory(format, checked)),
+  });
+}
+
+/** The 64 header bytes of an empty page; the rest of its block may have any content. */
+export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
+  return encodeCheckedPageHeader(format, new Uint8Array(0), newPageHeader(format));
+}
+
+/**
+ * Whether a page matches its checksum. `stale`: it matches the first nodes of a V1 page, to which a program that does not
+ * know the checksum has appended since.
+ */
+export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
+
+const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
+const CHECKSUM_BYTES = PAGE_HEADER.bytesOf('checksum');
+
+const scratch = new Uint8Array(PAGE_HEADER.bytes);
+
+/**
+ * CRC-32 of the header with a checksum field of 0, the node area [64, freeOffset), and the directory.
+ * @see docs/format.md#page-checksum
+ */
+export function pageChecksum(block: Uint8Array, header: PageHeader, directory: ByteRange): number {
+  PAGE_HEADER.write(header, scratch);
+  scratch.fill(0, CHECKSUM_OFFSET, CHECKSUM_OFFSET + CHECKSUM_BYTES);
+  let crc = crc32(scratch);
+  crc = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), crc);
+  return crc32(block.subarray(directory.start, directory.end), crc);
+}
+
+/** A range of a page whose CRC-32 is known. */
+interface SummedRange {
+  readonly crc: number;
+  readonly bytes: number;
+}
+
+/**
+ * The same as {@link pageChecksum}, from the CRCs of node area and directory: the page is not read.
+ * @param header - the 64 bytes of the page header, with a checksum field of 0
+ */
+export function combinedPageChecksum(header: Uint8Array, nodes: SummedRange, directory: SummedRange): number {
+  const crc = combineCrc32(crc32(header), nodes.crc, nodes.bytes);
+  return combineCrc32(crc, directory.crc, directory.bytes);
+}
+
+/** The directory bytes that the checksum covers according to the header. */
+export function checksummedDirectory(format: PageFormat, header: PageHeader): ByteRange {
+  const end = format === 'v1' ? BLOCK_BYTES : header.directoryStart + header.directoryLength;
+  return { start: header.directoryStart, end };
+}
+
+/** Compares a page with its checksum, whatever its bytes are. */
+export function checksumState(
+  format: PageFormat,
+  block: Uint8Array,
+  header: PageHeader,
+  directory: SlotDirectory,
+): ChecksumState {
+  if ((header.flags & PAGE_FLAG.hasChecksum) === 0) return 'absent';
+  if (matches(block, header, checksummedDirectory(format, header))) return 'match';
+  return format === 'v1' && matchesEarlierNodes(block, header, directory) ? 'stale' : 'mismatch';
+}
+
+function matches(block: Uint8Array, header: PageHeader, directory: ByteRange): boolean {
+  const bounded = header.freeOffset <= BLOCK_BYTES && directory.start <= directory.end && directory.end <= BLOCK_BYTES;
+  return bounded && pageChecksum(block, header, directory) === header.checksum;
+}
+
+/** Whether the checksum is that of the page when it had `checksumNodeCount` nodes. */
+function matchesEarlierNodes(block: Uint8Array, header: PageHeader, directory: SlotDirectory): boolean {
+  const earlier = headerAtChecksum(header, directory);
+  return earlier !== undefined && matches(block, earlier, checksummedDirectory('v1', earlier));
+}
+
+/** The header that a V1 page had when its checksum was computed; undefined if no node was added since. */
+export function headerAtChecksum(header: PageHeader, directory: SlotDirectory): PageHeader | undefined {
+  const nodeCount = header.checksumNodeCount;
+  if (nodeCount >= header.nodeCount || nodeCount > directory.count) return undefined;
+  const last = nodeCount - 1;
+  const freeOffset = last < 0 ? NODE_AREA_OFFSET : directory.nodeOffset(last) + directory.nodeBytes(last);
+  const directoryStart = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
+  return { ...header, nodeCount, freeOffset, directoryStart };
 }

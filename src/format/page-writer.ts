@@ -1,7 +1,9 @@
+import { pooledBytes } from '../bytes/buffer.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from './layout.ts';
+import { combinedPageChecksum, PAGE_FLAG, PAGE_HEADER, type PageFormat } from './page-header.ts';
 import type { ByteRange } from './slots.ts';
-import type { PageFormat } from './page-header.ts';
 
-/** What the next header of a page says, and which bytes of the block have to be written before it. */
+/** The next commit of a page: fields of its header, and the bytes of the block to write before the header. */
 export interface PagePlan {
   readonly nodeCount: number;
   readonly freeOffset: number;
@@ -15,34 +17,70 @@ export interface PagePlan {
   readonly written: readonly ByteRange[];
 }
 
-/** How the page goes on after a commit. `open`: more nodes will come. `full`: none will, so nothing is set aside for them. */
+/** Whether more nodes will be added after a commit. The directory of a `full` page leaves no room for them. */
 export type PageOutlook = 'open' | 'full';
 
 /**
- * Appends nodes to one page in memory. It never changes a byte that a committed header covers, so the
- * ranges of a plan can be written to the file while that header still stands there.
+ * Appends nodes to one page in memory. It never changes bytes that the committed header covers, so the ranges of a plan
+ * can be written while the file still has that header.
  */
 export interface PageWriter {
   readonly format: PageFormat;
-  /** The 262,144 bytes of the page. The header in it is that of the last commit. */
+  /** The 262,144 bytes of the page, with the last committed header. */
   readonly block: Uint8Array;
-  /** Slots, those included that are not committed yet. */
+  /** Slots, uncommitted ones included. */
   readonly nodeCount: number;
-  /** Whether a node of so many bytes has room. */
+  /** Whether there is room for a node of this size. */
   fits(nodeBytes: number): boolean;
   /**
-   * Copies the node `source[start, end)` into the page, in slot `nodeCount`.
-   * @returns false, with nothing changed, where the page has no room for it
+   * Copies the node `source[start, end)` into slot `nodeCount`.
+   * @returns false, with nothing changed, if the page has no room for it
    */
   add(source: Uint8Array, start: number, end: number): boolean;
   /**
-   * Copies nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, as long
-   * as they have room.
-   * @returns how many it took: a node that has none ends it
+   * Copies nodes that are stored end to end in `source` from `start` on, with the lengths `lengths[from]` to
+   * `lengths[to - 1]`, up to the first for which there is no room.
+   * @returns the number of nodes added
    */
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
-  /** Lays the directory out in `block` and says what to write. Adding nodes after it makes the plan void. */
+  /** Places the directory in `block` and plans the commit. Adding a node invalidates the plan. */
   plan(outlook: PageOutlook): PagePlan;
-  /** Tells the writer that the header of its last plan is now the committed one. */
+  /** To be called when the header of the last plan has been committed. */
   committed(): void;
+}
+
+const FLAGS_OFFSET = PAGE_HEADER.offsetOf('flags');
+const NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('nodeCount');
+const FREE_OFFSET_OFFSET = PAGE_HEADER.offsetOf('freeOffset');
+const DIRECTORY_START_OFFSET = PAGE_HEADER.offsetOf('directoryStart');
+const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
+const DIRECTORY_LENGTH_OFFSET = PAGE_HEADER.offsetOf('directoryLength');
+const CHECKSUM_NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('checksumNodeCount');
+
+/** Encodes the page header that commits a plan; flags and reserved bytes are taken from the header in `block`. */
+export function encodePlannedHeader(format: PageFormat, block: Uint8Array, plan: PagePlan): Uint8Array {
+  const { nodeCount, freeOffset, directoryStart, directoryLength, nodesCrc, directoryCrc } = plan;
+  const header = pooledBytes(PAGE_HEADER_BYTES);
+  header.set(block.subarray(0, PAGE_HEADER_BYTES));
+  const view = new DataView(header.buffer, header.byteOffset, PAGE_HEADER_BYTES);
+  // Each commit encodes a header; writing the fields here takes a tenth of the time of PAGE_HEADER.write.
+  view.setUint16(FLAGS_OFFSET, view.getUint16(FLAGS_OFFSET, true) | PAGE_FLAG.hasChecksum, true);
+  view.setUint32(NODE_COUNT_OFFSET, nodeCount, true);
+  view.setUint32(FREE_OFFSET_OFFSET, freeOffset, true);
+  view.setUint32(DIRECTORY_START_OFFSET, directoryStart, true);
+  view.setUint32(DIRECTORY_LENGTH_OFFSET, directoryLength, true);
+  view.setUint32(CHECKSUM_NODE_COUNT_OFFSET, nodeCount, true);
+  view.setUint32(CHECKSUM_OFFSET, 0, true);
+  const nodes = { crc: nodesCrc, bytes: freeOffset - NODE_AREA_OFFSET };
+  const directory = { crc: directoryCrc, bytes: format === 'v1' ? BLOCK_BYTES - directoryStart : directoryLength };
+  view.setUint32(CHECKSUM_OFFSET, combinedPageChecksum(header, nodes, directory), true);
+  return header;
+}
+
+/** Zeroes the bytes of `block` that a plan leaves unused; they may be left over from an earlier page. */
+export function clearUnused(block: Uint8Array, plan: PagePlan): void {
+  const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
+  block.fill(0, freeOffset, nodeCount === 0 ? BLOCK_BYTES : directoryStart);
+  // A V1 directory, whose length is 0 here, ends with the block.
+  if (directoryLength > 0) block.fill(0, directoryStart + directoryLength);
 }

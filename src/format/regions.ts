@@ -5,21 +5,24 @@ import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR
 import type { Page } from './page.ts';
 import { PAGE_HEADER } from './page-header.ts';
 import { readField, type RecordLayout } from '../bytes/record.ts';
+import { counted } from '../bytes/encodings.ts';
 
-/** What the bytes of a region are. */
+/** What a region contains. */
 export type RegionKind = 'header' | 'record' | 'node' | 'directory' | 'gap';
 
-/** A named range of bytes in a block. `start` and `end` are within the block, whatever its header says. */
+/** A named range of bytes in a block. `start` and `end` are always within the block. */
 export interface Region {
   readonly kind: RegionKind;
   readonly start: number;
   readonly end: number;
   readonly name: string;
-  /** What the bytes mean, where they are a number. */
+  /** The value of the bytes, if they are a number. */
   readonly value?: string;
+  /** What the field is, for a field of a record. */
+  readonly meaning?: string;
 }
 
-/** The regions of a page, with what lies between them as gaps, in ascending order of their starts. Nodes may overlap. */
+/** The regions of a page by ascending start, with gaps between them. In a damaged page, nodes may overlap. */
 export function* pageRegions(page: Page, blockId: number): Generator<Region> {
   yield* withGaps(
     (function* (): Generator<Region> {
@@ -29,7 +32,7 @@ export function* pageRegions(page: Page, blockId: number): Generator<Region> {
   );
 }
 
-/** The regions of block 0, with what lies between them as gaps. */
+/** The regions of block 0, with gaps between them. */
 export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
   yield* withGaps(
     (function* (): Generator<Region> {
@@ -47,7 +50,7 @@ export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
   );
 }
 
-/** A region for each field of a record. */
+/** One region for each field of a record. */
 export function* recordRegions<T>(
   layout: RecordLayout<T>,
   block: Uint8Array,
@@ -59,36 +62,38 @@ export function* recordRegions<T>(
   for (const field of layout.fields) {
     const value = readField(view, field);
     const start = offset + field.offset;
-    const region = { kind, start, end: start + field.bytes, name: prefix + field.name };
+    const region = { kind, start, end: start + field.bytes, name: prefix + field.name, meaning: field.doc };
     yield value instanceof Uint8Array ? region : { ...region, value: fieldText(field.name, value) };
   }
 }
 
 const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record)$/i;
 
-/** A field's value as a person reads it: in hexadecimal where its bits matter. */
+/** A field's value for display, in hexadecimal for magics, flags, checksums and pointers. */
 export function fieldText(name: string, value: number | bigint): string {
   return IN_HEX.test(name) ? hex(value) : String(value);
 }
 
 function* nodeRegions({ directory }: Page, blockId: number): Generator<Region> {
-  const inOrder = new Float64Array(directory.count);
-  for (let slot = 0; slot < directory.count; slot++) inOrder[slot] = directory.nodeOffset(slot) * 2 ** 20 + slot;
-  inOrder.sort();
-  for (const key of inOrder) {
+  const byOffset = new Float64Array(directory.count);
+  for (let slot = 0; slot < directory.count; slot++) byOffset[slot] = directory.nodeOffset(slot) * 2 ** 20 + slot;
+  byOffset.sort();
+  for (const key of byOffset) {
     const slot = key % 2 ** 20;
     const start = Math.min(directory.nodeOffset(slot), BLOCK_BYTES);
     const end = Math.min(start + directory.nodeBytes(slot), BLOCK_BYTES);
-    yield { kind: 'node', start, end, name: `node ${blockId}:${slot}`, value: bytesText(directory.nodeBytes(slot)) };
+    yield {
+      kind: 'node',
+      start,
+      end,
+      name: `node ${blockId}:${slot}`,
+      value: counted(directory.nodeBytes(slot), 'byte'),
+    };
   }
 }
 
-function bytesText(bytes: number): string {
-  return bytes === 1 ? '1 byte' : `${bytes} bytes`;
-}
-
 function* directoryRegions({ directory, format }: Page, blockId: number): Generator<Region> {
-  // A V1 directory grows down, so its last slot has the lowest address.
+  // A V1 directory grows down, so its last slot comes first.
   for (let index = 0; index < directory.count; index++) {
     const slot = format === 'v1' ? directory.count - 1 - index : index;
     const start = directory.entryOffset(slot);
@@ -99,7 +104,7 @@ function* directoryRegions({ directory, format }: Page, blockId: number): Genera
   }
 }
 
-/** Two rows of regions as one, by their starts. */
+/** Merges two sequences of regions by their starts. */
 function* merge(a: Iterator<Region>, b: Iterator<Region>): Generator<Region> {
   let left = a.next();
   let right = b.next();

@@ -1,31 +1,31 @@
 import { NODE_AREA_OFFSET } from './layout.ts';
 
 /**
- * The slots of a page as its bytes describe them. Nothing is validated: an offset or a length may point
- * anywhere, and a number above 2^32 - 1 reads as 2^32 - 1, which is outside every block.
+ * The decoded slot directory of a page. Nothing is validated: an offset or a length may point anywhere, and a number above
+ * 2^32 - 1 reads as 2^32 - 1, which is outside every block.
  */
 export interface SlotDirectory {
-  /** Slots that could be decoded: the header's node count in a sound page, fewer in a damaged one. */
+  /** Slots that could be decoded: the header's node count in a valid page, possibly fewer in a damaged one. */
   readonly count: number;
   /** Offset in the block of the lowest byte of the directory. */
   readonly start: number;
-  /** Offset in the block behind the highest byte of the directory. */
+  /** Offset in the block after the highest byte of the directory. */
   readonly end: number;
-  /** Offset in the block of the bytes of the node in `slot`, 0 <= slot < count. */
+  /** Offset in the block of the node in `slot`, 0 <= slot < count. */
   nodeOffset(slot: number): number;
   /** Length in bytes of the node in `slot`, 0 <= slot < count. */
   nodeBytes(slot: number): number;
   /** Offset in the block of the directory's own entry for `slot`, 0 <= slot < count. */
   entryOffset(slot: number): number;
-  /** Looks at each slot once. @param freeOffset - where the node area ends */
+  /** Checks all slots in one pass. @param freeOffset - end of the node area */
   scan(freeOffset: number): SlotScan;
 }
 
-/** What one pass over the slots of a page tells. */
+/** The result of one pass over the slots of a page. */
 export interface SlotScan {
-  /** The first slot whose node is not in the node area; -1 where all are. */
+  /** The first slot whose node is not within the node area; -1 if there is none. */
   readonly firstOutside: number;
-  /** Whether the nodes are laid out in the order of their slots, so that none can overlap. */
+  /** Whether the nodes are stored in slot order, so that none can overlap. */
   readonly isAscending: boolean;
 }
 
@@ -35,31 +35,31 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Slots in memory: each is two little-endian words, the offset of a node and its length. */
+/** Slots in memory as pairs of little-endian words: the offset of a node and its length. */
 export interface SlotWords {
   readonly view: DataView;
   /** Offset in the view of slot 0. */
   readonly first: number;
-  /** From one slot to the next; less than 0 where they grow down. */
+  /** Bytes from one slot to the next; negative if they grow down. */
   readonly step: number;
   readonly count: number;
 }
 
-/** Of a page whose nodes are laid out in the order of their slots, within the node area. */
+/** The result for nodes in slot order within the node area. */
 export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
 
-/** Looks at each slot once. @param freeOffset - where the node area ends, in the block */
+/** Checks all slots in one pass. @param freeOffset - end of the node area, from the start of the block */
 export function scanSlots(slots: SlotWords, freeOffset: number): SlotScan {
   return isInOrder(slots, freeOffset) ? IN_ORDER : scanAnySlots(slots, freeOffset);
 }
 
-/** Whether each node begins where the one before ends, or behind that, and all are in the node area: as writers lay them out. */
+/** Whether no node begins before the previous one ends and all are within the node area, as writers place them. */
 function isInOrder({ view, first, step, count }: SlotWords, freeOffset: number): boolean {
   let end = NODE_AREA_OFFSET;
   for (let slot = 0, at = first; slot < count; slot++, at += step) {
     const offset = view.getUint32(at, true);
     const bytes = view.getUint32(at + 4, true);
-    // Compared by itself as well, so that their sum is a small number.
+    // Each is compared on its own first, so that the sum stays a small integer.
     if (offset < end || offset > freeOffset || bytes > freeOffset) return false;
     end = offset + bytes;
   }

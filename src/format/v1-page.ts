@@ -13,18 +13,18 @@ export interface V1Slot {
 }
 
 export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
-  offset: u32('where the node begins, from the start of the block'),
+  offset: u32('start of the node, from the start of the block'),
   length: u32('bytes of the node; may be 0'),
 });
 
 const LENGTH_OFFSET = V1_SLOT.offsetOf('length');
 
-/** Offset in the block of slot `slot`: the directory grows down from the end of the block. */
+/** Offset in the block of a slot; the directory grows down from the end of the block. */
 function slotOffset(slot: number): number {
   return BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
 }
 
-/** Reads the slots where they are. @see docs/format.md, "V1 directory" */
+/** Reads slots in place. @see docs/format.md#v1-directory */
 export class V1Directory implements SlotDirectory {
   readonly count: number;
   readonly start: number;
@@ -55,7 +55,7 @@ export class V1Directory implements SlotDirectory {
   }
 }
 
-/** Appends nodes to a V1 page: node bytes grow up, slots grow down, and neither touches what is committed. */
+/** Appends nodes to a V1 page: nodes grow up, slots grow down, and neither touches committed bytes. */
 export class V1PageWriter implements PageWriter {
   readonly format = 'v1';
   readonly block: Uint8Array;
@@ -66,13 +66,13 @@ export class V1PageWriter implements PageWriter {
   #freeOffset: number;
   #committedNodes: number;
   #committedFree: number;
-  // Sums of what is in the page so far: a commit reads what is new, and not the page.
+  // CRCs of the content so far, so that a commit reads only what is new.
   #nodesCrc = 0;
-  #summedFree: number = NODE_AREA_OFFSET;
+  #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
-  #summedNodes = 0;
+  #directoryCrcNodes = 0;
 
-  /** @param reserveBytes - what is kept free: less than all writers keep suits a page that somebody else has filled before */
+  /** @param reserveBytes - bytes to keep free; fewer than the default to repack a page that another program filled */
   constructor(block: Uint8Array, header: PageHeader, reserveBytes: number = V1_RESERVE_BYTES) {
     this.block = block;
     this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
@@ -122,7 +122,7 @@ export class V1PageWriter implements PageWriter {
       view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
       free += nodeBytes;
     }
-    // In the page they stand end to end as well, so one copy takes all of them.
+    // The page stores them end to end as well, so one copy is enough.
     this.#copier.copy(source, start, start + free - firstFree, this.block, this.#view, firstFree);
     this.#freeOffset = free;
     this.#nodeCount += index - from;
@@ -130,7 +130,7 @@ export class V1PageWriter implements PageWriter {
   }
 
   plan(): PagePlan {
-    this.#sumUp();
+    this.#updateCrcs();
     const written: ByteRange[] = [
       { start: this.#committedFree, end: this.#freeOffset },
       { start: this.#directoryStart, end: BLOCK_BYTES - V1_SLOT_BYTES * this.#committedNodes },
@@ -146,13 +146,13 @@ export class V1PageWriter implements PageWriter {
     };
   }
 
-  #sumUp(): void {
-    this.#nodesCrc = crc32(this.block.subarray(this.#summedFree, this.#freeOffset), this.#nodesCrc);
-    this.#summedFree = this.#freeOffset;
-    const summedBytes = V1_SLOT_BYTES * this.#summedNodes;
-    const added = crc32(this.block.subarray(this.#directoryStart, BLOCK_BYTES - summedBytes));
-    this.#directoryCrc = combineCrc32(added, this.#directoryCrc, summedBytes);
-    this.#summedNodes = this.#nodeCount;
+  #updateCrcs(): void {
+    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
+    this.#nodesCrcEnd = this.#freeOffset;
+    const coveredBytes = V1_SLOT_BYTES * this.#directoryCrcNodes;
+    const added = crc32(this.block.subarray(this.#directoryStart, BLOCK_BYTES - coveredBytes));
+    this.#directoryCrc = combineCrc32(added, this.#directoryCrc, coveredBytes);
+    this.#directoryCrcNodes = this.#nodeCount;
   }
 
   committed(): void {

@@ -1,26 +1,26 @@
-import { LARGEST_ONE_BYTE, readVarint, varintBytesFrom } from '../bytes/varint.ts';
+import { LARGEST_ONE_BYTE, readVarint, varintBytesFrom } from '../bytes/encodings.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V2_MAX_SLOTS } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import { IN_ORDER, scanSlots, type SlotDirectory, type SlotScan } from './slots.ts';
 
 const U32_MAX = 0xffff_ffff;
 
-/** Bytes of a decoded slot: its offset and its length, as in a V1 page. */
+/** Size of a decoded slot, offset and length as in a V1 page. */
 const DECODED_BYTES = 8;
 
-/** First bytes of numbers from 256 on, with two bytes behind it, and from 65,536 on, with three. */
-const TWO_MORE: number = LARGEST_ONE_BYTE + 2;
-const THREE_MORE: number = LARGEST_ONE_BYTE + 3;
+/** First bytes of varints with two more bytes (from 256 on) and with three more (from 65,536 on). */
+const TWO_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 2;
+const THREE_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 3;
 
-/** Up to here in a block, there are two words to read a pair from. */
-const LAST_PAIR_OF_WORDS: number = BLOCK_BYTES - 8;
+/** The last offset from which two words can be read. */
+const LAST_TWO_WORDS: number = BLOCK_BYTES - 8;
 
-/** Room for decoded directories, to be used for one page after the other. */
+/** Memory for decoded directories, reused for one page after the other. */
 export class DirectoryScratch {
   entryOffsets: Uint32Array = new Uint32Array(0);
   slots: DataView = new DataView(new ArrayBuffer(0));
 
-  /** Makes room for so many slots; what was in it is gone. */
+  /** Makes room for this many slots; discards the content. */
   reserve(slots: number): void {
     if (slots <= this.entryOffsets.length) return;
     const room = Math.max(slots, 2 * this.entryOffsets.length);
@@ -29,20 +29,23 @@ export class DirectoryScratch {
   }
 }
 
-/** A V2 directory: one stream of varint pairs (offset, length), decoded once. @see docs/format.md, "V2 directory" */
+/**
+ * A V2 directory: one stream of varint pairs, the offset and the length of each node, decoded on construction.
+ * @see docs/format.md#v2-directory
+ */
 export class V2Directory implements SlotDirectory {
   readonly count: number;
   readonly start: number;
   readonly end: number;
   readonly #entryOffsets: Uint32Array;
   readonly #slots: DataView;
-  /** Where the last node ends, where each begins at the end of the one before, or behind that; else Infinity. */
+  /** End of the last node if no node begins before the previous one ends, otherwise Infinity. */
   readonly #orderedEnd: number;
 
-  /** @param scratch - what holds the decoded slots: until it is used for another page, the directory is valid */
+  /** @param scratch - memory for the slots; the directory is valid until it is used for another page */
   constructor(block: Uint8Array, header: PageHeader, scratch: DirectoryScratch) {
     this.start = Math.min(header.directoryStart, BLOCK_BYTES);
-    // A pair takes two bytes at the least, which bounds what a damaged node count can ask for.
+    // A pair has at least two bytes, which limits the memory that a damaged node count can demand.
     const capacity = Math.min(header.nodeCount, V2_MAX_SLOTS, (BLOCK_BYTES - this.start) >> 1);
     scratch.reserve(capacity);
     this.#entryOffsets = scratch.entryOffsets;
@@ -72,19 +75,19 @@ export class V2Directory implements SlotDirectory {
   }
 }
 
-/** Decodes pairs into a scratch, and sees on the way whether the nodes are laid out in the order of their slots. */
+/** Decodes pairs and notes whether the nodes are in slot order. */
 class PairDecoder {
   readonly #block: Uint8Array;
   readonly #view: DataView;
   readonly #scratch: DirectoryScratch;
   readonly #capacity: number;
-  /** Pairs that were decoded. */
+  /** Number of decoded pairs. */
   count: number = 0;
-  /** Where the next pair begins. */
+  /** Offset of the next pair. */
   at: number;
-  /** Where the node of the last pair ends. */
+  /** End of the last node. */
   nodesEnd: number = NODE_AREA_OFFSET;
-  /** Whether no node begins before the one of the pair before ends. */
+  /** Whether no node so far begins before the previous one ends. */
   isInOrder: boolean = true;
 
   constructor(block: Uint8Array, start: number, scratch: DirectoryScratch, capacity: number) {
@@ -95,29 +98,29 @@ class PairDecoder {
     this.at = start;
   }
 
-  /** Goes on to the first pair that runs past the block. */
+  /** Decodes all pairs, or those before the first that runs past the block. */
   decode(): void {
-    do this.#decodeUsual();
+    do this.#decodeCommon();
     while (this.count < this.#capacity && this.#decodeAny());
   }
 
   /**
-   * Decodes pairs of the sizes that nearly all have, up to the first that is another, or not in order: an offset of three or
-   * four bytes, a length of one or three. Each size has a branch of its own: the processor guesses it, and reads on.
+   * Decodes pairs of the usual sizes, offsets of three or four bytes and lengths of one or three, up to the first of another
+   * size or out of order. Each size has its own branch, so that the processor can predict it and read ahead.
    */
-  #decodeUsual(): void {
+  #decodeCommon(): void {
     const view = this.#view;
     const { entryOffsets, slots } = this.#scratch;
     const capacity = this.#capacity;
     let { count, at, nodesEnd } = this;
-    while (count < capacity && at <= LAST_PAIR_OF_WORDS) {
+    while (count < capacity && at <= LAST_TWO_WORDS) {
       const word = view.getUint32(at, true);
       let nodeOffset: number;
       let next: number;
-      if ((word & 0xff) === THREE_MORE) {
+      if ((word & 0xff) === THREE_BYTES_FOLLOW) {
         nodeOffset = word >>> 8;
         next = at + 4;
-      } else if ((word & 0xff) === TWO_MORE) {
+      } else if ((word & 0xff) === TWO_BYTES_FOLLOW) {
         nodeOffset = (word >>> 8) & 0xffff;
         next = at + 3;
       } else {
@@ -127,7 +130,7 @@ class PairDecoder {
       let nodeBytes = lengthWord & 0xff;
       if (nodeBytes <= LARGEST_ONE_BYTE) {
         next += 1;
-      } else if (nodeBytes === TWO_MORE) {
+      } else if (nodeBytes === TWO_BYTES_FOLLOW) {
         nodeBytes = (lengthWord >>> 8) & 0xffff;
         next += 3;
       } else {
@@ -146,7 +149,7 @@ class PairDecoder {
     this.nodesEnd = nodesEnd;
   }
 
-  /** Decodes any pair. @returns whether the block has all of it */
+  /** Decodes one pair of any size. @returns false if it runs past the block */
   #decodeAny(): boolean {
     const { at } = this;
     const { entryOffsets, slots } = this.#scratch;

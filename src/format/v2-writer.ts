@@ -1,38 +1,38 @@
 import { Copier } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
-import { varintBytes, writeVarint } from '../bytes/varint.ts';
+import { varintBytes, writeVarint } from '../bytes/encodings.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
 import type { ByteRange } from './slots.ts';
 
-/** Offsets from here on take a byte more in a varint. */
+/** From here on, offsets take one more byte as a varint. */
 const LONG_OFFSET = 65_536;
 
-/** What is expected of a page before it has nodes of its own: a few of the usual length. */
+/** Assumed for a page that has no nodes yet: a few nodes of the usual length. */
 const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
 
 /**
- * Says where the directory of an open V2 page should begin, so that the nodes below it and the directory
- * itself come to their ends at about the same time.
+ * Predicts where the directory of an open V2 page should begin, so that the nodes below it and the directory itself run out
+ * of space at about the same time.
  */
 export class DirectoryForecast {
-  /** Bytes of nodes and directory when the directory was placed last. */
-  #placedAt: number;
+  /** Bytes of nodes and directory when the directory was last placed. */
+  #usedWhenPlaced: number;
 
   constructor(freeOffset: number, directoryBytes: number) {
-    this.#placedAt = used(freeOffset, directoryBytes);
+    this.#usedWhenPlaced = used(freeOffset, directoryBytes);
   }
 
   placed(freeOffset: number, directoryBytes: number): void {
-    this.#placedAt = used(freeOffset, directoryBytes);
+    this.#usedWhenPlaced = used(freeOffset, directoryBytes);
   }
 
-  /** Where the directory should begin, by the nodes seen so far: at least `freeOffset`, and with room for what there is of it. */
+  /** The best start of the directory by the nodes so far: at least `freeOffset`, with room for the present directory. */
   idealStart(freeOffset: number, nodeCount: number, directoryBytes: number): number {
     const nodes = nodeCount + PRIOR.nodes;
     const nodeBytes = (freeOffset - NODE_AREA_OFFSET + PRIOR.nodeBytes) / nodes;
-    // Pairs to come have longer offsets than those in the first quarter of the block.
+    // Later pairs have longer offsets than those in the first quarter of the block.
     const shortShare = Math.min(1, LONG_OFFSET / freeOffset);
     const laterEntryBytes = (directoryBytes + PRIOR.entryBytes) / nodes + shortShare;
     const room = BLOCK_BYTES - freeOffset - directoryBytes;
@@ -42,13 +42,13 @@ export class DirectoryForecast {
   }
 
   /**
-   * Whether a directory at `start` should move to `ideal` although it could stay. Moving costs as much as the
-   * directory is long, so it is done when the page's content has doubled since, or when one side is about to end.
+   * Whether to move a directory that could stay at `start` to `ideal`. A move rewrites all of it, so it is done when the
+   * content has doubled since the last move, or when one side is about to run out of space.
    */
-  worthMoving(freeOffset: number, start: number, directoryBytes: number, ideal: number): boolean {
+  isWorthMoving(freeOffset: number, start: number, directoryBytes: number, ideal: number): boolean {
     const error = Math.abs(ideal - start);
     if (error < 512) return false;
-    const doubled = used(freeOffset, directoryBytes) >= 2 * this.#placedAt;
+    const doubled = used(freeOffset, directoryBytes) >= 2 * this.#usedWhenPlaced;
     const nodeRoom = start - freeOffset;
     const directoryRoom = BLOCK_BYTES - start - directoryBytes;
     return doubled || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
@@ -59,54 +59,54 @@ const used = (freeOffset: number, directoryBytes: number): number => freeOffset 
 
 const FIRST_DIRECTORY_BYTES = 8192;
 
-const NOWHERE: ByteRange = { start: 0, end: 0 };
+const NO_RANGE: ByteRange = { start: 0, end: 0 };
 
 const overlap = (a: ByteRange, b: ByteRange): boolean => a.start < b.end && b.start < a.end;
 
 /**
- * Appends nodes to a V2 page. While the page is open its directory stands apart from the nodes: nodes grow
- * up towards it, and it grows up towards the end of the block, so that a commit writes new nodes and new
- * pairs alone. Where one of the two meets its end, the whole directory is written once more in free space.
- * @see docs/format.md, "V2 pages that are still open"
+ * Appends nodes to a V2 page. In an open page the directory is apart from the nodes: nodes grow up towards it and it grows
+ * up towards the end of the block, so a commit writes only new nodes and new pairs. When one of them runs out of space, the
+ * whole directory is written again elsewhere in free space.
+ * @see docs/format.md#open-v2-pages
  */
 export class V2PageWriter implements PageWriter {
   readonly format = 'v2';
   readonly block: Uint8Array;
   readonly #view: DataView;
   readonly #copier = new Copier();
-  /** The encoded directory, pairs included that are not in the block yet. */
+  /** The encoded directory, including pairs that are not in the block yet. */
   #directory: Uint8Array;
   #directoryBytes: number;
   #nodeCount: number;
   #freeOffset: number;
   #committedFree: number;
-  /** The directory that the committed header names. */
-  #home: ByteRange;
-  /** The one committed before it: a commit record, or a reader at work, may still need it. */
-  #previous: ByteRange = NOWHERE;
+  /** The directory of the committed header. */
+  #current: ByteRange;
+  /** The directory committed before it, which a commit record or a concurrent reader may still use. */
+  #previous: ByteRange = NO_RANGE;
   #planned: ByteRange;
-  // Sums of what is in the page so far: a commit reads what is new, and not the page.
+  // CRCs of the content so far, so that a commit reads only what is new.
   #nodesCrc = 0;
-  #summedFree: number = NODE_AREA_OFFSET;
+  #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
-  #summedDirectory = 0;
+  #directoryCrcBytes = 0;
   readonly #forecast: DirectoryForecast;
 
   /**
-   * @param header - of the sound page in `block`, its directory ending at `directoryEnd`
-   * @param spare - a writer that is no longer used, for the memory that it has
+   * @param header - header of the valid page in `block`
+   * @param spare - a writer that is no longer used, whose memory is reused
    */
   constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
     this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
     this.#nodeCount = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
-    this.#home = header.nodeCount === 0 ? NOWHERE : { start: header.directoryStart, end: directoryEnd };
-    this.#planned = this.#home;
-    this.#directoryBytes = this.#home.end - this.#home.start;
+    this.#current = header.nodeCount === 0 ? NO_RANGE : { start: header.directoryStart, end: directoryEnd };
+    this.#planned = this.#current;
+    this.#directoryBytes = this.#current.end - this.#current.start;
     this.#directory = spare === undefined ? new Uint8Array(FIRST_DIRECTORY_BYTES) : spare.#directory;
     while (this.#directory.length < this.#directoryBytes) this.#growDirectory(0);
-    this.#directory.set(block.subarray(this.#home.start, this.#home.end));
+    this.#directory.set(block.subarray(this.#current.start, this.#current.end));
     this.#forecast = new DirectoryForecast(this.#freeOffset, this.#directoryBytes);
   }
 
@@ -115,25 +115,25 @@ export class V2PageWriter implements PageWriter {
   }
 
   fits(nodeBytes: number): boolean {
-    const offset = this.#placeNode(nodeBytes);
+    const offset = this.#nextNodeOffset(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
     return this.#hasRoom(offset + nodeBytes, directoryBytes);
   }
 
   add(source: Uint8Array, start: number, end: number): boolean {
-    const offset = this.#place(end - start);
+    const offset = this.#addPair(end - start);
     if (offset < 0) return false;
     this.#copier.copy(source, start, end, this.block, this.#view, offset);
     return true;
   }
 
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
-    // What stands end to end in the source does so in the page too, but for a directory in the way.
+    // Nodes are contiguous in the page as well, except around a directory in between.
     let [runSource, runStart, runEnd] = [start, this.#freeOffset, this.#freeOffset];
     let index = from;
     for (; index < to; index++) {
       const nodeBytes = lengths[index] as number; // from <= index < to <= lengths.length
-      const offset = this.#place(nodeBytes);
+      const offset = this.#addPair(nodeBytes);
       if (offset < 0) break;
       if (offset !== runEnd) {
         this.#copier.copy(source, runSource, runSource + runEnd - runStart, this.block, this.#view, runStart);
@@ -146,9 +146,9 @@ export class V2PageWriter implements PageWriter {
     return index - from;
   }
 
-  /** Gives the next node its pair, and says where its bytes go. @returns -1, with nothing changed, where it has no room */
-  #place(nodeBytes: number): number {
-    const offset = this.#placeNode(nodeBytes);
+  /** Adds the pair of the next node. @returns the offset of the node; -1, with nothing changed, if there is no room */
+  #addPair(nodeBytes: number): number {
+    const offset = this.#nextNodeOffset(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
     if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return -1;
     if (directoryBytes > this.#directory.length) this.#growDirectory(this.#directoryBytes);
@@ -160,10 +160,10 @@ export class V2PageWriter implements PageWriter {
   }
 
   plan(outlook: PageOutlook): PagePlan {
-    this.#sumUp();
+    this.#updateCrcs();
     const start = this.#nodeCount === 0 ? this.#freeOffset : this.#placeDirectory(outlook);
-    const stays = start === this.#home.start;
-    const from = stays ? this.#home.end - this.#home.start : 0;
+    const stays = start === this.#current.start;
+    const from = stays ? this.#current.end - this.#current.start : 0;
     this.#planned = { start, end: start + this.#directoryBytes };
     this.block.set(this.#directory.subarray(from, this.#directoryBytes), start + from);
     return {
@@ -182,57 +182,57 @@ export class V2PageWriter implements PageWriter {
 
   committed(): void {
     this.#copier.release();
-    if (this.#planned.start !== this.#home.start) this.#forecast.placed(this.#freeOffset, this.#directoryBytes);
-    this.#previous = this.#home;
-    this.#home = this.#planned;
+    if (this.#planned.start !== this.#current.start) this.#forecast.placed(this.#freeOffset, this.#directoryBytes);
+    this.#previous = this.#current;
+    this.#current = this.#planned;
     this.#committedFree = this.#freeOffset;
   }
 
-  #sumUp(): void {
-    this.#nodesCrc = crc32(this.block.subarray(this.#summedFree, this.#freeOffset), this.#nodesCrc);
-    this.#summedFree = this.#freeOffset;
+  #updateCrcs(): void {
+    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
+    this.#nodesCrcEnd = this.#freeOffset;
     this.#directoryCrc = crc32(
-      this.#directory.subarray(this.#summedDirectory, this.#directoryBytes),
+      this.#directory.subarray(this.#directoryCrcBytes, this.#directoryBytes),
       this.#directoryCrc,
     );
-    this.#summedDirectory = this.#directoryBytes;
+    this.#directoryCrcBytes = this.#directoryBytes;
   }
 
-  /** Where the next node's bytes go: behind the nodes, and past a committed directory that is in the way. */
-  #placeNode(nodeBytes: number): number {
+  /** The offset of the next node: after the last one, and past a committed directory in between. */
+  #nextNodeOffset(nodeBytes: number): number {
     let offset = this.#freeOffset;
     for (;;) {
       const end = offset + nodeBytes;
-      if (offset < this.#home.end && end > this.#home.start) offset = this.#home.end;
+      if (offset < this.#current.end && end > this.#current.start) offset = this.#current.end;
       else if (offset < this.#previous.end && end > this.#previous.start) offset = this.#previous.end;
       else return offset;
     }
   }
 
-  /** Whether a directory of `directoryBytes` has a place above nodes that end at `nodesEnd`. */
+  /** Whether a directory of `directoryBytes` fits above nodes that end at `nodesEnd`. */
   #hasRoom(nodesEnd: number, directoryBytes: number): boolean {
     if (nodesEnd + directoryBytes > BLOCK_BYTES) return false;
-    if (this.#home === NOWHERE) return true;
+    if (this.#current === NO_RANGE) return true;
     return this.#canStay(nodesEnd, directoryBytes) || this.#largestGap(nodesEnd, directoryBytes) !== undefined;
   }
 
   #canStay(nodesEnd: number, directoryBytes: number): boolean {
-    const { start, end } = this.#home;
+    const { start, end } = this.#current;
     const grown = { start: end, end: start + directoryBytes };
     return end > start && nodesEnd <= start && grown.end <= BLOCK_BYTES && !this.#inPrevious(grown);
   }
 
   #inPrevious(range: ByteRange): boolean {
-    return this.#previous.start !== this.#home.start && overlap(range, this.#previous);
+    return this.#previous.start !== this.#current.start && overlap(range, this.#previous);
   }
 
-  /** The largest free range above `nodesEnd`, if it holds `directoryBytes`. */
+  /** The largest free range above `nodesEnd`; undefined if it is shorter than `directoryBytes`. */
   #largestGap(nodesEnd: number, directoryBytes: number): ByteRange | undefined {
-    let largest: ByteRange = NOWHERE;
+    let largest: ByteRange = NO_RANGE;
     let start = nodesEnd;
-    const inTheWay = [this.#home, this.#previous].filter((range) => range.end > start);
-    inTheWay.sort((a, b) => a.start - b.start);
-    for (const range of [...inTheWay, { start: BLOCK_BYTES, end: BLOCK_BYTES }]) {
+    const obstacles = [this.#current, this.#previous].filter((range) => range.end > start);
+    obstacles.sort((a, b) => a.start - b.start);
+    for (const range of [...obstacles, { start: BLOCK_BYTES, end: BLOCK_BYTES }]) {
       if (range.start - start > largest.end - largest.start) largest = { start, end: range.start };
       start = Math.max(start, range.end);
     }
@@ -244,25 +244,25 @@ export class V2PageWriter implements PageWriter {
     const bytes = this.#directoryBytes;
     const ideal = this.#forecast.idealStart(nodesEnd, this.#nodeCount, bytes);
     if (this.#canStay(nodesEnd, bytes)) {
-      const { start } = this.#home;
-      if (outlook === 'full' || !this.#forecast.worthMoving(nodesEnd, start, bytes, ideal)) return start;
+      const { start } = this.#current;
+      if (outlook === 'full' || !this.#forecast.isWorthMoving(nodesEnd, start, bytes, ideal)) return start;
       return this.#nearestFree(ideal, nodesEnd) ?? start;
     }
     const gap = this.#largestGap(nodesEnd, bytes) as ByteRange; // add() left room for the directory
     return outlook === 'full' ? gap.start : Math.min(Math.max(ideal, gap.start), gap.end - bytes);
   }
 
-  /** The free place for the directory that is nearest to `ideal`, if it is much nearer than where it is. */
+  /** The free start nearest to `ideal`, if it is at most half as far from it as the current start. */
   #nearestFree(ideal: number, nodesEnd: number): number | undefined {
     const bytes = this.#directoryBytes;
-    const { start, end } = this.#home;
-    const places = [ideal, end, start - bytes, this.#previous.end, this.#previous.start - bytes];
-    const near = places.filter((place) => Math.abs(place - ideal) <= Math.abs(start - ideal) / 2);
+    const { start, end } = this.#current;
+    const starts = [ideal, end, start - bytes, this.#previous.end, this.#previous.start - bytes];
+    const near = starts.filter((candidate) => Math.abs(candidate - ideal) <= Math.abs(start - ideal) / 2);
     near.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
-    return near.find((place) => {
-      const range = { start: place, end: place + bytes };
-      const inside = place >= nodesEnd && range.end <= BLOCK_BYTES;
-      return inside && !overlap(range, this.#home) && !overlap(range, this.#previous);
+    return near.find((candidate) => {
+      const range = { start: candidate, end: candidate + bytes };
+      const inside = candidate >= nodesEnd && range.end <= BLOCK_BYTES;
+      return inside && !overlap(range, this.#current) && !overlap(range, this.#previous);
     });
   }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fnv1a64 } from '../../src/bytes/checksum.ts';
-import { continueFnv1a64, fnv1a64Into, fxHash64, Hash64 } from '../../src/bytes/checksum.ts';
+import { updateFnv1a64, fnv1a64Into, fxHash64, Hash64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 
 describe('fnv1a64Into', () => {
@@ -28,7 +28,7 @@ describe('fnv1a64Into', () => {
           Number(BigInt.asIntN(32, expected >> 32n)),
           Number(BigInt.asIntN(32, expected)),
         ]);
-        continueFnv1a64(bytes, end, bytes.length, into);
+        updateFnv1a64(bytes, end, bytes.length, into);
         expect(into.value).toBe(fnv1a64(bytes.subarray(start)));
       }),
     );

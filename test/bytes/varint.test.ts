@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readVarint, varintBytes, varintBytesFrom, writeVarint } from '../../src/bytes/varint.ts';
+import { readVarint, varintBytes, varintBytesFrom, writeVarint } from '../../src/bytes/encodings.ts';
 
 const encode = (value: number): number[] => {
   const bytes = new Uint8Array(9);

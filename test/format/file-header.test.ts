@@ -58,11 +58,11 @@ describe('header copy', () => {
     return block;
   };
 
-  test('is absent in files of other programs, sound when written, and damaged with any flipped bit', () => {
+  test('is absent in files of other programs, valid when written, and damaged by any flipped bit', () => {
     const block = block0();
     expect(headerCopyState(block)).toBe('absent');
     block.set(encodeHeaderCopy(block), HEADER_COPY_OFFSET);
-    expect(headerCopyState(block)).toBe('sound');
+    expect(headerCopyState(block)).toBe('valid');
     for (let bit = 0; bit < 8 * HEADER_COPY.bytes; bit++) {
       block[HEADER_COPY_OFFSET + (bit >> 3)]! ^= 1 << (bit & 7);
       expect(headerCopyState(block)).toBe('damaged');

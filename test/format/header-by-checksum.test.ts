@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, newFileHeader } from '../../src/format/file-header.ts';
-import { headerByChecksum } from '../../src/salvage/header-proof.ts';
+import { headerByChecksum } from '../../src/salvage/header-candidates.ts';
 import { MAX_BLOCKS } from '../../src/format/layout.ts';
 import { encodeFreeLink } from '../../src/format/layout.ts';
 

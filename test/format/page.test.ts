@@ -1,19 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
-import {
-  decodePage,
-  emptyPageHead,
-  maxNodeBytes,
-  newPage,
-  nodeOf,
-  openPageWriter,
-  planHeader,
-} from '../../src/format/page.ts';
+import { decodePage, maxNodeBytes, newPageWriter, nodeOf, openPageWriter } from '../../src/format/page.ts';
+import { encodeEmptyPageHeader } from '../../src/format/page-header.ts';
+import { encodePlannedHeader } from '../../src/format/page-writer.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { pageProblems } from '../../src/format/page-checks.ts';
 import type { PageOutlook, PageWriter } from '../../src/format/page-writer.ts';
-import { sealPage } from '../../src/format/page.ts';
+import { finalizePage } from '../../src/format/page.ts';
 import { hexOf, makeNodes } from '../support/nodes.ts';
 
 const FORMATS: PageFormat[] = ['v1', 'v2'];
@@ -24,7 +18,7 @@ const blank = (): Uint8Array => new Uint8Array(BLOCK_BYTES);
 function commit(writer: PageWriter, file: Uint8Array, outlook: PageOutlook = 'open'): number {
   const before = decodePage(file.slice())!;
   const plan = writer.plan(outlook);
-  const head = planHeader(writer.format, writer.block, plan);
+  const head = encodePlannedHeader(writer.format, writer.block, plan);
   let bytes = head.length;
   for (const { start, end } of plan.written) {
     file.set(writer.block.subarray(start, end), start);
@@ -43,8 +37,8 @@ function commit(writer: PageWriter, file: Uint8Array, outlook: PageOutlook = 'op
 
 function newFilePage(format: PageFormat): { writer: PageWriter; file: Uint8Array } {
   const file = blank();
-  file.set(emptyPageHead(format));
-  return { writer: newPage(format), file };
+  file.set(encodeEmptyPageHeader(format));
+  return { writer: newPageWriter(format), file };
 }
 
 function nodesIn(file: Uint8Array): string[] {
@@ -55,7 +49,7 @@ function nodesIn(file: Uint8Array): string[] {
 describe.each(FORMATS)('a %s page', (format) => {
   test('that is empty has no problems, and begins as the Rust code would have it', () => {
     const file = blank();
-    file.set(emptyPageHead(format));
+    file.set(encodeEmptyPageHeader(format));
     expect([...pageProblems(decodePage(file)!, 1)]).toEqual([]);
     expect(Buffer.from(file).toString('latin1', 0, 8)).toBe(format === 'v1' ? 'BYTARANA' : 'BYTARAV2');
   });
@@ -108,7 +102,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     }
     expect(writer.add(node, 0, 4)).toBe(false);
     commit(writer, file, 'full');
-    const { head, written } = sealPage(decodePage(file)!);
+    const { header: head, written } = finalizePage(decodePage(file)!);
     expect(written).toBeUndefined();
     file.set(head);
     const page = decodePage(file.slice())!;
@@ -138,10 +132,10 @@ describe.each(FORMATS)('a %s page', (format) => {
       [200, 3000],
     ] as const) {
       const nodes = makeNodes(131_100, shortest, longest, longest);
-      const packed = newPage(format);
+      const packed = newPageWriter(format);
       let atOnce = 0;
       while (packed.add(nodes[atOnce]!, 0, nodes[atOnce]!.length)) atOnce++;
-      const single = newPage(format);
+      const single = newPageWriter(format);
       let oneByOne = 0;
       let bytes = 0;
       let payload = 0;
@@ -191,7 +185,7 @@ describe('a V2 page', () => {
     for (const node of makeNodes(100, 5, 50)) writer.add(node, 0, node.length);
     commit(writer, file);
     const before = nodesIn(file);
-    const { head, written } = sealPage(decodePage(file)!);
+    const { header: head, written } = finalizePage(decodePage(file)!);
     expect(written).toBeDefined();
     file.set(head);
     const page = decodePage(file)!;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOURNAL_BYTES, journalKind } from '../../src/format/journal.ts';
 import { decodePatchJournal, encodePatchJournal, isBeforeOrAfter, MAX_PATCH_BYTES } from '../../src/format/journal.ts';
-import { decodeUndoHeader, encodeUndoHeader } from '../../src/format/journal.ts';
+import { UNDO_HEADER } from '../../src/format/journal.ts';
 
 /** A journal by hand, as docs/format.md has it: one patch of two bytes at byte 262,144. */
 function journalByHand(): Buffer {
@@ -96,11 +96,11 @@ test('a patch knows its old bytes, its new ones and a mixture of them from any o
 });
 
 test('the header of an undo file is none where any bit is another', () => {
-  const header = encodeUndoHeader({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
-  expect(decodeUndoHeader(header)).toMatchObject({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
+  const header = UNDO_HEADER.encode({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
+  expect(UNDO_HEADER.decode(header)).toMatchObject({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
   for (let bit = 0; bit < 8 * header.length; bit++) {
     const spoilt = header.slice();
     spoilt[bit >> 3]! ^= 1 << (bit & 7);
-    expect(decodeUndoHeader(spoilt)).toBeUndefined();
+    expect(UNDO_HEADER.decode(spoilt)).toBeUndefined();
   }
 });
