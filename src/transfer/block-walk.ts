@@ -1,17 +1,15 @@
 import { readBuffer } from '../bytes/buffer.ts';
-import type { BlockFile } from '../disk/block-file.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import type { BlockSet } from '../disk/free-list.ts';
-import { problemError, refuseHeader, refuseToWrite } from '../disk/refusal.ts';
+import { problemError } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
-import { firstPageError } from '../format/page-checks.ts';
-import { decodePage, orphanedBytes, type Page } from '../format/page.ts';
-import { hex, type Problem } from '../format/problem.ts';
+import { examinePage, type PageFacts } from '../format/page-checks.ts';
+import { orphanedBytes, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
-import { isUnwritten, zeroedPageProblem } from '../store/page-reader.ts';
+import { isUnwritten, unknownBlockError, zeroedPageProblem } from '../store/page-reader.ts';
 
-/** What a block holds: a page without errors, or what stands in its place. */
+/** What a block holds. A page has no errors. */
 export type BlockContent =
   | { readonly kind: 'page'; readonly page: Page }
   | { readonly kind: 'free' | 'unwritten' }
@@ -20,20 +18,21 @@ export type BlockContent =
 const FREE: BlockContent = { kind: 'free' };
 const UNWRITTEN: BlockContent = { kind: 'unwritten' };
 
-/** Memory for one block and the directory of the page in it. */
-class Lane {
-  readonly target: Uint8Array = readBuffer(BLOCK_BYTES);
+/** Memory for one block and the directory of its page. */
+class BlockMemory {
+  readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly scratch: DirectoryScratch = new DirectoryScratch();
 }
 
 /**
- * Reads the blocks of a file in their order, each once and one ahead: while one is looked at, the system fetches the next.
- * Blocks on the free list are not read. A page is valid until the next block has been asked for.
+ * Reads the blocks of a file in order, each once, and one ahead: the system reads the next block while the caller uses the
+ * current one. Free blocks are not read. A page is valid until the block after it is requested.
  */
 export class BlockWalk {
   readonly #disk: DiskManager;
   readonly #free: BlockSet;
-  readonly #lanes: readonly [Lane, Lane] = [new Lane(), new Lane()];
+  /** For blocks with an even and with an odd id. */
+  readonly #memory: readonly [BlockMemory, BlockMemory] = [new BlockMemory(), new BlockMemory()];
   #block = 0;
   #ahead: Promise<BlockContent> | undefined;
 
@@ -42,28 +41,28 @@ export class BlockWalk {
     this.#free = free;
   }
 
-  /** The block that was read last. */
+  /** The block that `next` returned last. */
   get block(): number {
     return this.#block;
   }
 
-  /** Blocks of the file, block 0 counted. */
+  /** Blocks of the file, including block 0. */
   get blockCount(): number {
     return this.#disk.blockCount;
   }
 
-  /** The content of the next block, undefined behind the last one. @throws {@link PageStoreError} `IO` */
+  /** @returns the content of the next block, undefined after the last. @throws {@link PageStoreError} `IO` */
   async next(): Promise<BlockContent | undefined> {
     const content = await (this.#ahead ?? this.#start(this.#block + 1));
     if (content === undefined) return undefined;
     this.#block++;
     this.#ahead = this.#start(this.#block + 1);
-    // Whoever asks for that block hears of its failure; nobody may.
+    // The call that asks for this block gets its error. If there is no such call, nobody needs it.
     this.#ahead?.catch(() => undefined);
     return content;
   }
 
-  /** Waits for what is being read: afterwards the file may be closed. */
+  /** Waits for the read ahead, after which the file may be closed. */
   async end(): Promise<void> {
     await this.#ahead?.catch(() => undefined);
   }
@@ -74,47 +73,26 @@ export class BlockWalk {
 
   async #read(block: number): Promise<BlockContent> {
     if (this.#free.has(block)) return FREE;
-    const { target, scratch } = this.#lanes[(block & 1) as 0 | 1];
-    const found: { page?: Page | undefined; problem?: Problem | undefined } = {};
-    await this.#disk.readSettled(block, target, () => {
-      found.page = decodePage(target, scratch);
-      found.problem = found.page && firstPageError(found.page, block);
-      return found.page ? found.problem === undefined : isUnwritten(target);
+    const { bytes, scratch } = this.#memory[(block & 1) as 0 | 1];
+    const read: { facts?: PageFacts | undefined } = {};
+    await this.#disk.readStable(block, bytes, () => {
+      read.facts = examinePage(bytes, block, scratch);
+      return read.facts ? read.facts.error === undefined : isUnwritten(bytes);
     });
-    if (found.problem) return { kind: 'damaged', error: problemError(this.#disk, found.problem) };
-    if (found.page) return { kind: 'page', page: found.page };
-    if (!isUnwritten(target)) return { kind: 'damaged', error: unknownBlock(this.#disk, block, target) };
-    const problem = await zeroedPageProblem(this.#disk, block, target, scratch);
+    const { facts } = read;
+    if (facts?.error) return { kind: 'damaged', error: problemError(this.#disk, facts.error) };
+    if (facts) return { kind: 'page', page: facts.page };
+    if (!isUnwritten(bytes)) return { kind: 'damaged', error: unknownBlockError(this.#disk, block, bytes) };
+    const problem = await zeroedPageProblem(this.#disk, block, bytes, scratch);
     return problem ? { kind: 'damaged', error: problemError(this.#disk, problem) } : UNWRITTEN;
   }
 }
 
-function unknownBlock(disk: DiskManager, block: number, bytes: Uint8Array): PageStoreError {
-  const found = hex(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true), 16);
-  const message = `block ${block} is neither a page nor on the free list: it begins with ${found}`;
-  return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
-}
-
-/**
- * Refuses a file of which a copy of the nodes would not be all of it, for what its headers say.
- * @param file - that of `disk`
- * @throws {@link PageStoreError} `FILE_HAS_TRIE`, and the codes for which a writer is refused a file
- */
-export async function assertSound(disk: DiskManager, file: BlockFile): Promise<void> {
-  // A reader puts up with a block count that cannot be trusted; whoever replaces a file by a copy must not.
-  refuseHeader(file, disk.header, 'write');
-  await refuseToWrite(file, disk.header, await file.size());
-  if (disk.header.rootPointer === 0n) return;
-  const message =
-    'the file holds a trie (its root pointer is set): compacting moves nodes, and pointers to them would have to be rewritten, which this version cannot do';
-  throw new PageStoreError('FILE_HAS_TRIE', message, { file: disk.name });
-}
-
-/** What is wrong with a page of which the nodes cannot be told apart: a V2 page that was never finalized. */
+/** The error for a V2 page that was never finalized: without a directory its nodes cannot be separated. */
 export function noDirectoryError(disk: DiskManager, page: Page, block: number): PageStoreError | undefined {
   const bytes = orphanedBytes(page);
   if (bytes === 0) return undefined;
-  const message = `page ${block} has ${bytes} node bytes and no directory: it was never finalized, and where each node begins is not known`;
+  const message = `page ${block} has ${bytes} node bytes and no directory: it was never finalized, so the bounds of its nodes are unknown`;
   const detail = { file: disk.name, block, offset: fileOffset(block) };
   return new PageStoreError('NODES_WITHOUT_DIRECTORY', message, detail);
 }

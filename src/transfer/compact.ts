@@ -1,69 +1,126 @@
+import { assertOneOf, assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
-import { assertEmpty } from '../disk/file-head.ts';
 import type { BlockSet } from '../disk/free-list.ts';
-import { openBlockFile } from '../disk/node-block-file.ts';
-import { createBlockFile } from '../disk/node-create.ts';
-import { assertOwnPlace, modeLike } from '../disk/node-fs.ts';
-import type { LockOptions } from '../disk/node-lock.ts';
+import { withPageFile } from '../disk/node-block-file.ts';
+import { fillNewFile } from '../disk/node-create.ts';
+import { assertNoPathConflict, permissionsOf } from '../disk/node-fs.ts';
+import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
+import { assertUsableHeader, assertWritableFile } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
-import { assertOpening } from '../store/arguments.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
-import { assertSound, BlockWalk, noDirectoryError } from './block-walk.ts';
+import { BlockWalk, noDirectoryError } from './block-walk.ts';
 import { type MovedPage, NodePacker } from './node-packer.ts';
 
-/** What a file holds, in figures. */
-export interface FileFigures {
+/** What a file contains, in numbers. */
+export interface FileCounts {
   readonly bytes: number;
-  /** All blocks, block 0 counted. */
+  /** Including block 0. */
   readonly blocks: number;
   readonly pages: Readonly<Record<PageFormat, number>>;
   readonly finalizedPages: number;
   readonly nodes: number;
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
-  /** Bytes of headers, nodes and directories in the pages; the rest of them is free. */
+  /** Bytes of page headers, nodes and directories. */
   readonly usedBytes: number;
 }
 
-/** What has come of compacting a file. */
-export interface CompactSummary {
+/** The result of {@link compact}. */
+export interface CompactReport {
   readonly pageFormat: PageFormat;
-  readonly before: FileFigures;
-  readonly after: FileFigures;
-  /** Nodes that were left out, since an equal one came before them; 0 without `dedupe`. */
+  readonly before: FileCounts;
+  readonly after: FileCounts;
+  /** Nodes that were left out because an equal one came before them; 0 without `dedupe`. */
   readonly duplicateNodes: number;
 }
 
-/** Is told where nodes have gone. What it throws ends the compaction. */
-export interface RefMapSink {
-  /** Called for each page with nodes, in the order of blocks. */
-  page(moved: MovedPage): void | Promise<void>;
-  /** Called when all nodes have been told of and the new file is durable, before it has its name. */
-  end?(): void | Promise<void>;
-}
-
-interface CopyOptions {
+/** How to compact a file. The lock options are for the target, if it is a path. */
+export interface CompactOptions extends LockOptions {
+  /** The format of all pages of the target; by default that of the last page of the source. */
   readonly pageFormat?: PageFormat;
+  /** Whether to keep only the first of equal nodes. Takes memory: a copy of each different node and 23 to 30 bytes, 8 more with `onMoved`. */
   readonly dedupe?: boolean;
-  readonly refMap?: RefMapSink;
-  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
+  /** Whether to replace a target that exists. */
+  readonly replace?: boolean;
+  /** Called for each page with nodes, in order, with their new refs. An error that it throws ends the compaction. */
+  readonly onMoved?: (moved: MovedPage) => void | Promise<void>;
+  /** Called when the target is durable, before it appears at its path. An error that it throws discards the target. */
+  readonly onDurable?: () => void | Promise<void>;
+  /** Called after each block of the source. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
+  /** Stops between two blocks; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
-/** Copies all nodes of a sound file. @param target - empty */
-export async function copyNodes(disk: DiskManager, target: BlockFile, options: CopyOptions): Promise<CompactSummary> {
-  const { dedupe = false, refMap, onProgress, signal } = options;
+/**
+ * Copies all nodes of a page file into a new one, in order, without free blocks, unwritten blocks and gaps. Reads and writes
+ * each block once; one page of each file is in memory. The refs of nodes change. The source is not locked. A new page is
+ * finalized if all its nodes come from finalized pages.
+ * @param source - a path, or a BlockFile, which stays open
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not
+ * a page file if this throws
+ * @throws {@link PageStoreError} the code of the first error in the source; `NODES_WITHOUT_DIRECTORY` for a V2 page that was
+ * never finalized; `FILE_HAS_TRIE`; `FILE_CHANGED` if the source was written to meanwhile; `NODE_TOO_LARGE` for a node that
+ * fits no page of the new format; `FILE_EXISTS`, `FILE_FULL`, `FILE_LOCKED`, `IO`; the reason of `signal`
+ */
+export async function compact(
+  source: string | BlockFile,
+  target: string | BlockFile,
+  options: CompactOptions = {},
+): Promise<CompactReport> {
+  assertPathOrBlockFile('compact', 'source', source);
+  assertPathOrBlockFile('compact', 'target', target);
+  checkOptions('compact', options, {
+    ...LOCK_OPTION_KINDS,
+    pageFormat: 'any',
+    dedupe: 'boolean',
+    replace: 'boolean',
+    onMoved: 'function',
+    onDurable: 'function',
+    onProgress: 'function',
+    signal: 'signal',
+  });
+  assertOneOf('compact', 'options.pageFormat', options.pageFormat, ['v1', 'v2']);
+  if (source === target && typeof source !== 'string')
+    throw new TypeError('compact: source and target must be different BlockFiles');
+  const paths = typeof source === 'string' && typeof target === 'string' ? { source, target } : undefined;
+  if (paths) await assertNoPathConflict('the new file', paths.target, [paths.source]);
+  return withPageFile(source, 'read', async (file) => {
+    const disk = await DiskManager.open(file, 'read');
+    await assertCompactable(disk, file);
+    const mode = paths && (await permissionsOf(paths.source));
+    const copy = (into: BlockFile): Promise<CompactReport> => copyNodes(disk, into, options);
+    return fillNewFile(target, options.replace ?? false, copy, { ...options, mode });
+  });
+}
+
+/**
+ * Refuses a file whose content would not be complete in the copy.
+ * @throws {@link PageStoreError} `FILE_HAS_TRIE`, and the codes for which a file is not opened to write
+ */
+async function assertCompactable(disk: DiskManager, file: BlockFile): Promise<void> {
+  // A reader accepts a header with a wrong block count, but the copy is meant to replace the file.
+  assertUsableHeader(file, disk.header, 'write');
+  await assertWritableFile(file, disk.header, await file.size());
+  if (disk.header.rootPointer === 0n) return;
+  const message =
+    'the file holds a trie (its root pointer is set): compacting moves nodes, and this version cannot rewrite the pointers to them';
+  throw new PageStoreError('FILE_HAS_TRIE', message, { file: disk.name });
+}
+
+async function copyNodes(disk: DiskManager, target: BlockFile, options: CompactOptions): Promise<CompactReport> {
+  const { dedupe = false, onMoved, onDurable, onProgress, signal } = options;
   const { blocks: free, error } = await disk.freeBlocks();
   if (error) throw await changedOr(disk, error);
   const pageFormat = options.pageFormat ?? (await lastFormat(disk, free));
   const builder = await PageFileBuilder.begin(target);
-  const packer = new NodePacker(builder, pageFormat, { dedupe, tellsRefs: refMap !== undefined });
-  const found = new Found();
+  const packer = new NodePacker(builder, pageFormat, { dedupe, recordsRefs: onMoved !== undefined });
+  const counter = new SourceCounter();
   const walk = new BlockWalk(disk, free);
   try {
     for (let content = await walk.next(); content !== undefined; content = await walk.next()) {
@@ -73,24 +130,25 @@ export async function copyNodes(disk: DiskManager, target: BlockFile, options: C
       if (content.kind === 'page') {
         const error = noDirectoryError(disk, content.page, block);
         if (error) throw error;
-        found.add(content.page);
+        counter.add(content.page);
         await packer.add(content.page, block, disk.name);
         const { count } = content.page.directory;
-        if (count > 0) await refMap?.page(packer.moved(block, count));
-      } else if (content.kind === 'unwritten') found.unwrittenBlocks++;
+        if (count > 0) await onMoved?.(packer.moved(block, count));
+      } else if (content.kind === 'unwritten') counter.unwrittenBlocks++;
       await onProgress?.(block + 1, disk.blockCount);
     }
   } finally {
     await walk.end();
   }
   await packer.end();
-  await assertUnchanged(disk, free, found.headsSum, signal);
-  await finish(builder, disk);
-  await refMap?.end?.();
+  await assertUnchanged(disk, free, counter.headersCrc, signal);
+  const { imageCheckpointLsn } = disk.header;
+  await builder.finish(builder.block, { imageCheckpointLsn });
+  await onDurable?.();
   const pages = builder.block - 1;
   return {
     pageFormat,
-    before: found.figures(disk, free.size),
+    before: counter.counts(disk, free.size),
     after: {
       bytes: fileOffset(builder.block),
       blocks: builder.block,
@@ -105,18 +163,18 @@ export async function copyNodes(disk: DiskManager, target: BlockFile, options: C
   };
 }
 
-/** Counts what the source holds, and sums up the headers of its pages. */
-class Found {
+/** Counts what the source contains. */
+class SourceCounter {
   unwrittenBlocks = 0;
-  /** CRC-32 of the headers of all pages, one after the other. */
-  headsSum = 0;
+  /** CRC-32 of the headers of all pages, in order. */
+  headersCrc = 0;
   readonly #pages = { v1: 0, v2: 0 };
   #finalizedPages = 0;
   #nodes = 0;
   #usedBytes = 0;
 
   add({ block, directory, format, header }: Page): void {
-    this.headsSum = crc32(block.subarray(0, PAGE_HEADER_BYTES), this.headsSum);
+    this.headersCrc = crc32(block.subarray(0, PAGE_HEADER_BYTES), this.headersCrc);
     this.#pages[format]++;
     if ((header.flags & PAGE_FLAG.finalized) !== 0) this.#finalizedPages++;
     this.#nodes += directory.count;
@@ -124,11 +182,11 @@ class Found {
     for (let slot = 0; slot < directory.count; slot++) this.#usedBytes += directory.nodeBytes(slot);
   }
 
-  figures(disk: DiskManager, freeBlocks: number): FileFigures {
+  counts(disk: DiskManager, freeBlocks: number): FileCounts {
     return {
       bytes: fileOffset(disk.blockCount),
       blocks: disk.blockCount,
-      pages: { ...this.#pages },
+      pages: this.#pages,
       finalizedPages: this.#finalizedPages,
       nodes: this.#nodes,
       freeBlocks,
@@ -138,7 +196,7 @@ class Found {
   }
 }
 
-/** The format of the last page, however many blocks are behind it; v1 where there is none, as for a new file. */
+/** The format of the last page; v1 if there is none, as for a new file. */
 async function lastFormat(disk: DiskManager, free: BlockSet): Promise<PageFormat> {
   const magic = new Uint8Array(8);
   for (let block = disk.blockCount - 1; block >= 1; block--) {
@@ -151,119 +209,34 @@ async function lastFormat(disk: DiskManager, free: BlockSet): Promise<PageFormat
 }
 
 /**
- * Refuses a copy of a file that changed while it was copied: it could have one change and not another that came before
- * it. Commits show in block 0. What changes a page without one, an update in place or another program, changes its
- * header, so all of them are looked at again: since each is as it was when its page was read, there was a moment
- * at which the file was what has been copied.
+ * Refuses the copy if the file changed during it: the copy could have a later change and lack an earlier one. A commit
+ * changes block 0. An update in place, or a write by another program, changes the header of its page. So if block 0 and all
+ * page headers are as they were read, the copy is the file as it was at one moment.
  */
 async function assertUnchanged(
   disk: DiskManager,
   free: BlockSet,
-  headsSum: number,
+  headersCrc: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const head = new Uint8Array(PAGE_HEADER_BYTES);
-  let sum = 0;
+  const header = new Uint8Array(PAGE_HEADER_BYTES);
+  let crc = 0;
   for (let block = 1; block < disk.blockCount; block++) {
     signal?.throwIfAborted();
     if (free.has(block)) continue;
-    await disk.read(block, head);
-    if (pageFormatOf(head) !== undefined) sum = crc32(head, sum);
+    await disk.read(block, header);
+    if (pageFormatOf(header) !== undefined) crc = crc32(header, crc);
   }
-  if (sum !== headsSum || (await disk.refresh())) throw changed(disk);
+  if (crc !== headersCrc || (await disk.refresh())) throw changedError(disk);
 }
 
-/** Damage that is met while a writer is at work may be none. */
+/** The error to report for damage: it may be a page that a writer was changing. */
 async function changedOr(disk: DiskManager, error: PageStoreError): Promise<PageStoreError> {
-  return (await disk.refresh()) ? changed(disk) : error;
+  return (await disk.refresh()) ? changedError(disk) : error;
 }
 
-function changed(disk: DiskManager): PageStoreError {
+function changedError(disk: DiskManager): PageStoreError {
   const message =
-    'the file was written to while it was read: nothing was made of it; run this again when no writer is at work';
+    'the file was written to while it was read, so nothing was copied; try again when no writer is active';
   return new PageStoreError('FILE_CHANGED', message, { file: disk.name });
-}
-
-async function finish(builder: PageFileBuilder, disk: DiskManager): Promise<void> {
-  const { imageCheckpointLsn } = disk.header;
-  const rootDescriptor = { rootType: 0, isFinal: 0, termCount: 0, arenaCount: 0, rootRecord: 0n };
-  await builder.finish(builder.block, {
-    rootPointer: 0n,
-    rootDescriptor,
-    entryCount: BigInt(builder.nodes),
-    imageCheckpointLsn,
-  });
-}
-
-/** How a file is compacted. The options of the lock are those of the new file, where that is a path. */
-export interface CompactOptions extends LockOptions {
-  /** The format of all pages of the new file; that of the source's last page by default. */
-  readonly pageFormat?: PageFormat;
-  /**
-   * Whether of equal nodes the first alone is kept. That takes memory: a copy of each different node and 23 to 30 bytes, and
-   * with `refMap` 8 more.
-   */
-  readonly dedupe?: boolean;
-  /** Whether the new file may take the place of one that exists. */
-  readonly replace?: boolean;
-  /** Is told of each node where it was and where it is. */
-  readonly refMap?: RefMapSink;
-  /** Called after each block, with how many of how many are done. */
-  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
-  /** Stops it between two blocks; its reason is thrown. */
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Copies all nodes of a page file into a new one, in their order: without free blocks, blocks that were never written, and
- * gaps. Each block is read once and written once; pages are in memory one at a time. The refs of nodes change.
- *
- * The source is opened for reading and not locked. A new page is finalized where all its nodes come from finalized pages.
- * @param source - a path, or a BlockFile, which stays open
- * @param target - a path: the file appears whole or not at all. Or a BlockFile, which stays open, is to be empty unless it
- * may be replaced, and is no page file where this fails
- * @throws {@link PageStoreError} the code of the first thing that is wrong with the source: nothing is copied from a damaged
- * file; `NODES_WITHOUT_DIRECTORY` for a page whose nodes would be lost, since nobody knows where each begins;
- * `FILE_HAS_TRIE` where its root pointer is set, since pointers in nodes would have to change with the refs; `FILE_CHANGED`
- * where somebody wrote to it meanwhile; `NODE_TOO_LARGE` for a node that fits no page of the new format; `FILE_EXISTS`,
- * `FILE_FULL`, `FILE_LOCKED`, `IO`; the reason of `signal`
- */
-export async function compactFile(
-  source: string | BlockFile,
-  target: string | BlockFile,
-  options: CompactOptions = {},
-): Promise<CompactSummary> {
-  assertOpening(source, 'read', options.pageFormat);
-  assertOpening(target, 'write', options.pageFormat);
-  await assertDifferent(source, target);
-  const file = typeof source === 'string' ? await openBlockFile(source, 'read') : source;
-  try {
-    const disk = await DiskManager.open(file, 'read');
-    await assertSound(disk, file);
-    const mode = typeof source === 'string' && typeof target === 'string' ? await modeLike(source) : undefined;
-    return await intoTarget(disk, target, { ...options, mode });
-  } finally {
-    if (typeof source === 'string') await file.close();
-  }
-}
-
-async function intoTarget(
-  disk: DiskManager,
-  target: string | BlockFile,
-  options: CompactOptions & { readonly mode: number | undefined },
-): Promise<CompactSummary> {
-  const { replace = false } = options;
-  if (typeof target !== 'string') {
-    await assertEmpty(target, replace);
-    return copyNodes(disk, target, options);
-  }
-  const result: { summary?: CompactSummary } = {};
-  const fill = async (file: BlockFile): Promise<void> => void (result.summary = await copyNodes(disk, file, options));
-  await (await createBlockFile(target, replace, fill, options)).close();
-  return result.summary as CompactSummary; // createBlockFile has called fill
-}
-
-async function assertDifferent(source: string | BlockFile, target: string | BlockFile): Promise<void> {
-  if (source === target && typeof source !== 'string') throw new TypeError('source and target are one BlockFile');
-  if (typeof source === 'string' && typeof target === 'string') await assertOwnPlace('the new file', target, [source]);
 }

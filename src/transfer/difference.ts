@@ -2,14 +2,14 @@ import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import type { BlockSet } from '../disk/free-list.ts';
-import { problemError } from '../disk/refusal.ts';
+import { problemError } from '../disk/page-file.ts';
 import type { ErrorCode, PageStoreError } from '../errors.ts';
 import { ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
-import { fileHeaderProblems, fileSizeProblems } from '../format/problem.ts';
+import { fileHeaderProblems, fileSizeProblems } from '../format/header-checks.ts';
 import { BlockWalk } from './block-walk.ts';
 
-/** A field of the file header, or of the root descriptor, that differs. */
+/** A different field of the file header or of the root descriptor. */
 export interface HeaderDifference {
   readonly type: 'header';
   readonly field: string;
@@ -18,9 +18,9 @@ export interface HeaderDifference {
 }
 
 /**
- * What a block is, or what its page is like, where that differs: `content` is page, free, unwritten or absent (behind the
- * last block of the file), `format` v1 or v2, `finalized` yes or no; `orphanedBytes` are node bytes of a page without a
- * directory, which are compared as one.
+ * A different block, or a difference between two pages: `content` is page, free, unwritten or absent (after the end of the
+ * file), `format` v1 or v2, `finalized` yes or no; `orphanedBytes` are node bytes of a page without a directory, compared as
+ * a whole.
  */
 export interface BlockDifference {
   readonly type: 'block';
@@ -33,80 +33,75 @@ export interface BlockDifference {
 /** A node that only the second file has (`added`), or only the first (`removed`). */
 export interface NodeDifference {
   readonly type: 'added' | 'removed';
-  /** Where it is, in the file that has it. */
+  /** Block and slot in the file that has the node. */
   readonly block: number;
   readonly slot: number;
   readonly bytes: number;
 }
 
-/** A node with other bytes in the same place. */
+/** A node with the same ref and other bytes. */
 export interface ChangedNode {
   readonly type: 'changed';
   readonly block: number;
   readonly slot: number;
   readonly aBytes: number;
   readonly bBytes: number;
-  /** The first byte of the node that differs; where one node begins the other, the length of the shorter. */
+  /** Index of the first different byte; the length of the shorter node if the longer one begins with it. */
   readonly firstByte: number;
 }
 
-/** Something that could not be compared, since one of the files is damaged there. */
+/** Damage in one of the files, which could not be compared. */
 export interface Incomparable {
   readonly type: 'damaged';
   readonly file: 'a' | 'b';
   readonly code: ErrorCode;
   readonly message: string;
   readonly block?: number;
-  /** Byte offset from the start of the file. */
+  /** Byte offset in the file. */
   readonly offset?: number;
 }
 
 export type Difference = HeaderDifference | BlockDifference | NodeDifference | ChangedNode | Incomparable;
 
-/** Hears of each difference. The next one waits for the promise, where there is one. */
-export type DifferenceSink = (difference: Difference) => void | Promise<void>;
-
-/** How many differences of each type there are. */
+/** The number of differences of each type. */
 export type DifferenceCounts = Record<Difference['type'], number>;
 
-/** Counts differences on their way to who wants to know them. */
+/** Counts differences and passes them to the caller. */
 export class DifferenceLog {
   readonly counts: DifferenceCounts = { header: 0, block: 0, added: 0, removed: 0, changed: 0, damaged: 0 };
-  readonly #sink: DifferenceSink;
-  /** Whether one difference is enough. */
   readonly stopsAtFirst: boolean;
+  readonly #onDifference: ((difference: Difference) => void | Promise<void>) | undefined;
   #isStopped = false;
-  #isMuted = false;
+  #ignoresNodes = false;
 
-  constructor(sink: DifferenceSink, stopsAtFirst: boolean) {
-    this.#sink = sink;
+  constructor(onDifference: ((difference: Difference) => void | Promise<void>) | undefined, stopsAtFirst: boolean) {
+    this.#onDifference = onDifference;
     this.stopsAtFirst = stopsAtFirst;
   }
 
-  /** Whether enough is known: nothing more has to be compared. */
+  /** Whether a difference was found and one is enough. */
   get isStopped(): boolean {
     return this.#isStopped;
   }
 
-  /** Whether nodes are told no more as added or removed. */
-  get isMuted(): boolean {
-    return this.#isMuted;
+  get ignoresNodes(): boolean {
+    return this.#ignoresNodes;
   }
 
-  /** From here on nobody knows which nodes a file has lost, and so which ones only the other has. */
-  muteSequences(): void {
-    this.#isMuted = true;
+  /** From here on reports damage only: it is unknown which nodes a file has lost, and so which ones only the other has. */
+  ignoreNodes(): void {
+    this.#ignoresNodes = true;
   }
 
-  /** Passes one on. @returns what the sink does; no promise where it is done at once, since there may be millions */
+  /** Reports a difference. @returns a promise only if the callback does, since there may be millions of differences */
   add(difference: Difference): void | Promise<void> {
-    if (this.#isStopped || (this.#isMuted && difference.type !== 'damaged')) return undefined;
+    if (this.#isStopped || (this.#ignoresNodes && difference.type !== 'damaged')) return undefined;
     this.counts[difference.type]++;
     this.#isStopped = this.stopsAtFirst && difference.type !== 'damaged';
-    return this.#sink(difference);
+    return this.#onDifference?.(difference);
   }
 
-  damaged(file: 'a' | 'b', { code, message, detail }: PageStoreError): void | Promise<void> {
+  addDamage(file: 'a' | 'b', { code, message, detail }: PageStoreError): void | Promise<void> {
     const { block, offset } = detail;
     return this.add({
       type: 'damaged',
@@ -119,18 +114,18 @@ export class DifferenceLog {
   }
 }
 
-/** One of two files that are compared. Damage in it is told, and kept away from the comparison. */
+/** One of the two files that are compared. */
 export class ComparedFile {
   readonly disk: DiskManager;
   readonly walk: BlockWalk;
-  /** What is wrong with the file as a whole. */
+  /** What is wrong with the header, the size and the free list. */
   readonly errors: readonly PageStoreError[];
+  /** Whether all its blocks exist and the free ones are known. */
+  readonly isWhole: boolean;
+  /** Nodes that were compared. */
+  nodes = 0;
   readonly #file: BlockFile;
   readonly #free: BlockSet;
-  /** Whether all its blocks are there, and which of them are free is known. */
-  readonly isWhole: boolean;
-  /** Nodes that have been looked at. */
-  nodes = 0;
 
   private constructor(
     file: BlockFile,
@@ -147,7 +142,7 @@ export class ComparedFile {
     this.errors = errors;
   }
 
-  /** @throws {@link PageStoreError} as {@link DiskManager.open} to read */
+  /** @throws {@link PageStoreError} as {@link DiskManager.open} for reading */
   static async open(file: BlockFile): Promise<ComparedFile> {
     const disk = await DiskManager.open(file, 'read');
     const errors: PageStoreError[] = [];
@@ -161,7 +156,7 @@ export class ComparedFile {
     return new ComparedFile(file, disk, free.blocks, errors, isWhole);
   }
 
-  /** A walk of its own over the blocks, beside {@link ComparedFile.walk}. */
+  /** A second walk over the blocks, independent of {@link walk}. */
   newWalk(): BlockWalk {
     return new BlockWalk(this.disk, this.#free);
   }
@@ -171,33 +166,24 @@ export class ComparedFile {
     return block >= this.disk.blockCount && block < this.disk.header.blockCount;
   }
 
-  /** The fields of the file header that say something of what is in the file, as text. */
+  /** The fields of the file header and the root descriptor that describe the content of the file, as text. */
   async fields(): Promise<Map<string, string>> {
     const { version, flags, rootPointer, entryCount, imageCheckpointLsn } = this.disk.header;
     const fields = new Map<string, string>();
-    for (const [name, value] of Object.entries({ version, flags, rootPointer, entryCount, imageCheckpointLsn })) {
-      fields.set(name, String(value));
-    }
+    const add = (record: object): void => {
+      for (const [name, value] of Object.entries(record)) fields.set(name, String(value));
+    };
+    add({ version, flags, rootPointer, entryCount, imageCheckpointLsn });
     if (rootPointer === 0n) return fields;
     const bytes = new Uint8Array(ROOT_DESCRIPTOR_BYTES);
-    // Of the last commit, as the header: a journal may have another one than its place.
+    // As of the last commit, like the header: a journal may hold a newer root descriptor than block 0.
     await (await CommittedView.open(this.#file)).read(bytes, ROOT_DESCRIPTOR_OFFSET);
-    for (const [name, value] of Object.entries(ROOT_DESCRIPTOR.read(bytes))) fields.set(name, String(value));
+    add(ROOT_DESCRIPTOR.read(bytes));
     return fields;
   }
-}
 
-/** Tells the fields of the file headers that differ. */
-export async function diffHeaders(a: ComparedFile, b: ComparedFile, log: DifferenceLog): Promise<void> {
-  const [inA, inB] = [await a.fields(), await b.fields()];
-  for (const field of new Set([...inA.keys(), ...inB.keys()])) {
-    const [valueA, valueB] = [inA.get(field) ?? 'none', inB.get(field) ?? 'none'];
-    if (valueA === valueB || (field === 'entryCount' && (isUncounted(a) || isUncounted(b)))) continue;
-    await log.add({ type: 'header', field, a: valueA, b: valueB });
+  /** Whether the nodes were never counted: without a trie, an entry count of 0 means that. */
+  get isUncounted(): boolean {
+    return this.disk.header.rootPointer === 0n && this.disk.header.entryCount === 0n;
   }
-}
-
-/** Without a trie a count of 0 means that nobody counts. */
-function isUncounted({ disk }: ComparedFile): boolean {
-  return disk.header.rootPointer === 0n && disk.header.entryCount === 0n;
 }

@@ -1,182 +1,126 @@
-import { isUtf8 } from 'node:buffer';
+import { assertOneOf, assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { assertEmpty } from '../disk/file-head.ts';
-import { createBlockFile } from '../disk/node-create.ts';
-import type { LockOptions } from '../disk/node-lock.ts';
+import { fillNewFile } from '../disk/node-create.ts';
+import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
+import { MAX_BLOCKS, V2_MAX_SLOTS } from '../format/layout.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { assertOpening } from '../store/arguments.ts';
-import { PageFileBuilder } from '../store/page-file-builder.ts';
-import { type Fields, type ImportSummary, lineError, type LineTaker } from './import-fields.ts';
-import { PackedLines, PlacedLines } from './import-targets.ts';
+import { maxNodeBytes } from '../format/page.ts';
+import { type FileRoot, PageFileBuilder } from '../store/page-file-builder.ts';
+import {
+  assertSchema,
+  boolean,
+  fieldError,
+  type Fields,
+  ImportLines,
+  lineError,
+  NodeBytes,
+  rootOf,
+  shown,
+  wholeNumber,
+} from './import-lines.ts';
 
-/** Longest line, in bytes: more than six characters for each byte of the longest node. */
-export const MAX_LINE_BYTES = 2_097_152;
-
-const FIRST_BYTES = 262_144;
-const NEWLINE = 0x0a;
-const BYTE_ORDER_MARK = 0xfeff;
-
-/** Cuts a stream of bytes into JSON Lines. What is held is the line at hand, and what came in with it. */
-export class ImportLines {
-  #buffer = Buffer.allocUnsafe(FIRST_BYTES);
-  /** What is held and not cut is `[start, end)`. */
-  #start = 0;
-  #end = 0;
-  /** How many bytes behind the start are known to hold no newline. */
-  #searchedBytes = 0;
-  #line = 0;
-  #ended = false;
-
-  /** The number of the line that came last, counted from 1. */
-  get line(): number {
-    return this.#line;
-  }
-
-  /**
-   * Takes what of `chunk` has room beside the line at hand; `next` has been asked until it gave nothing.
-   * @returns the bytes that it took: at least one, where the chunk has one
-   */
-  push(chunk: Uint8Array): number {
-    this.#buffer.copyWithin(0, this.#start, this.#end);
-    this.#end -= this.#start;
-    this.#start = 0;
-    if (this.#end === this.#buffer.length) this.#grow();
-    const taken = Math.min(chunk.length, this.#buffer.length - this.#end);
-    this.#buffer.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), this.#end);
-    this.#end += taken;
-    return taken;
-  }
-
-  /** Says that the stream has ended: what is left is the last line. */
-  finish(): void {
-    this.#ended = true;
-  }
-
-  /**
-   * The object in the next line; empty lines are passed over.
-   * @returns undefined where more of the stream is needed
-   * @throws {@link PageStoreError} `INVALID_LINE`
-   */
-  next(): Fields | undefined {
-    for (;;) {
-      const found = this.#buffer.indexOf(NEWLINE, this.#start + this.#searchedBytes);
-      // Behind the end there may be one of lines that were cut before.
-      const isLast = found < 0 || found >= this.#end;
-      if (isLast) this.#searchedBytes = this.#end - this.#start;
-      if (isLast && !(this.#ended && this.#start < this.#end)) return undefined;
-      const [start, end] = [this.#start, isLast ? this.#end : found];
-      this.#start = isLast ? end : end + 1;
-      this.#searchedBytes = 0;
-      this.#line++;
-      const fields = this.#parse(start, end, isLast);
-      if (fields) return fields;
-    }
-  }
-
-  #parse(start: number, end: number, isLast: boolean): Fields | undefined {
-    const bytes = this.#buffer.subarray(start, end);
-    if (!isUtf8(bytes)) throw lineError('it is not UTF-8');
-    const text = bytes.toString('utf8');
-    const line = this.#line === 1 && text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
-    if (line.trim() === '') return undefined;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (error) {
-      // A SyntaxError; or a RangeError, where it is nested deeper than there is room for.
-      const why = error instanceof Error ? error.message : String(error);
-      throw lineError(`it is not JSON${isLast ? ', and the last line: is the input cut?' : ''} (${why})`);
-    }
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw lineError('it is no JSON object', value);
-    return value as Fields;
-  }
-
-  #grow(): void {
-    if (this.#end >= MAX_LINE_BYTES) {
-      this.#line++;
-      throw lineError(`it is longer than ${MAX_LINE_BYTES} bytes, and no line of an export is: is this JSON Lines?`);
-    }
-    const grown = Buffer.allocUnsafe(2 * this.#buffer.length);
-    grown.set(this.#buffer);
-    this.#buffer = grown;
-  }
-}
-
-export type { ImportSummary } from './import-fields.ts';
-
-/** The options of the lock have a meaning for a path. */
+/** The lock options are for the target, if it is a path. */
 export interface ImportOptions extends LockOptions {
-  /** Whether to take the place of a file that exists. */
+  /** Whether to replace a target that exists. */
   readonly replace?: boolean;
-  /** The format of pages for nodes without refs, `v1` by default. With the lines of an export, which name a format for each page, it is an error. */
+  /** The format of pages for nodes without refs, `v1` by default. The pages of an export have their own formats, so it is refused with one. */
   readonly pageFormat?: PageFormat;
-  /** Stops it between two blocks: it rejects with the signal's reason. */
+  /** Stops between two blocks; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
+/** The result of {@link importNodes}. */
+export interface ImportReport {
+  /** Whether nodes have the refs of the export (`kept`), or were packed in order (`new`). */
+  readonly refs: 'kept' | 'new';
+  /** Blocks of the file, including block 0. */
+  readonly blocks: number;
+  readonly pages: number;
+  readonly freeBlocks: number;
+  readonly nodes: number;
+  /** Bytes of all nodes. */
+  readonly bytes: number;
+}
+
 /**
- * Makes a page file of the lines of an export, each node at the ref that it had; or of lines of nodes without refs, which
- * are packed in their order. One line and one page are in memory.
- * @param lines - pieces of the text, cut anywhere, each used until the next is asked for
- * @param file - a path, where the file appears whole or not at all; or a BlockFile, which stays open, and is no page file where this fails
- * @throws {@link PageStoreError} `INVALID_LINE`, `NODE_TOO_LARGE`, `FILE_EXISTS`, `FILE_LOCKED`, `IO`, and what `lines` throws; a message about a line begins with its number
+ * Creates a page file from the lines of an export, with each node at its old ref; or from node lines without refs, which are
+ * packed in order. One line and one page are in memory.
+ * @param lines - pieces of the text, split anywhere, each used until the next one is requested
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not a
+ * page file if this throws
+ * @throws {@link PageStoreError} `INVALID_LINE` and `NODE_TOO_LARGE`, with the number of the line; `FILE_EXISTS`,
+ * `FILE_LOCKED`, `IO`; what `lines` throws; the reason of `signal`
  * @see docs/cli.md#import
  */
 export async function importNodes(
   lines: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  file: string | BlockFile,
+  target: string | BlockFile,
   options: ImportOptions = {},
-): Promise<ImportSummary> {
-  const { replace = false } = options;
-  assertOpening(file, 'write', options.pageFormat);
-  if (typeof file !== 'string') {
-    await assertEmpty(file, replace);
-    return fill(file, lines, options);
-  }
-  const filled: ImportSummary[] = [];
-  const made = await createBlockFile(
-    file,
-    replace,
-    async (target) => {
-      filled.push(await fill(target, lines, options));
-    },
-    options,
-  );
-  await made.close();
-  return filled[0] as ImportSummary; // createBlockFile has waited for it
+): Promise<ImportReport> {
+  assertIterable(lines);
+  assertPathOrBlockFile('importNodes', 'target', target);
+  checkOptions('importNodes', options, {
+    ...LOCK_OPTION_KINDS,
+    replace: 'boolean',
+    pageFormat: 'any',
+    signal: 'signal',
+  });
+  assertOneOf('importNodes', 'options.pageFormat', options.pageFormat, ['v1', 'v2']);
+  return fillNewFile(target, options.replace ?? false, (file) => importInto(file, lines, options), options);
 }
 
-async function fill(
+function assertIterable(lines: unknown): void {
+  const value = (lines ?? {}) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  if (typeof lines === 'object' && (value[Symbol.asyncIterator] || value[Symbol.iterator])) return;
+  throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays, such as a stream');
+}
+
+async function importInto(
   file: BlockFile,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { pageFormat, signal }: ImportOptions,
-): Promise<ImportSummary> {
+): Promise<ImportReport> {
   const lines = new ImportLines();
   const run = new ImportRun(await PageFileBuilder.begin(file, signal), lines, pageFormat);
   try {
     for await (const chunk of chunks) {
       if (!(chunk instanceof Uint8Array))
-        throw new TypeError('lines come as Uint8Arrays; encode text with TextEncoder');
+        throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays; encode text with TextEncoder');
       for (let at = 0; at < chunk.length;) {
         at += lines.push(at === 0 ? chunk : chunk.subarray(at));
-        await run.takeLines();
+        await run.addLines();
       }
     }
     lines.finish();
-    await run.takeLines();
+    await run.addLines();
   } catch (error) {
     throw withLine(error, lines.line);
   }
   return run.finish();
 }
 
+/** Adds the line number to an error in the input. */
+function withLine(error: unknown, line: number): unknown {
+  if (!(error instanceof PageStoreError) || (error.code !== 'INVALID_LINE' && error.code !== 'NODE_TOO_LARGE'))
+    return error;
+  return new PageStoreError(error.code, `line ${line} of the input: ${error.message}`, error.detail, error);
+}
+
+/** Adds lines to a page file. */
+interface LineImporter {
+  /** @returns a promise only if the caller must wait. @throws {@link PageStoreError} `INVALID_LINE`, `NODE_TOO_LARGE` */
+  add(type: string, fields: Fields): Promise<void> | undefined;
+  /** Finishes the file after the last line. @throws {@link PageStoreError} `INVALID_LINE` if lines are missing */
+  finish(): Promise<ImportReport>;
+}
+
 class ImportRun {
   readonly #builder: PageFileBuilder;
   readonly #lines: ImportLines;
   readonly #pageFormat: PageFormat | undefined;
-  #taker: LineTaker | undefined;
+  /** Chosen by the first line. */
+  #importer: LineImporter | undefined;
 
   constructor(builder: PageFileBuilder, lines: ImportLines, pageFormat: PageFormat | undefined) {
     this.#builder = builder;
@@ -184,41 +128,206 @@ class ImportRun {
     this.#pageFormat = pageFormat;
   }
 
-  /** Takes the lines that are there whole. Most nodes cost no promise. */
-  async takeLines(): Promise<void> {
+  /** Adds the lines that are complete. Most nodes need no promise. */
+  async addLines(): Promise<void> {
     for (let fields = this.#lines.next(); fields; fields = this.#lines.next()) {
-      const taken = this.#take(fields);
-      if (taken) await taken;
+      const added = this.#add(fields);
+      if (added) await added;
     }
   }
 
-  async finish(): Promise<ImportSummary> {
-    if (this.#taker === undefined)
-      throw lineError('the input has no lines: did the command that was to write them fail?');
-    return this.#taker.finish();
+  async finish(): Promise<ImportReport> {
+    if (this.#importer === undefined) throw lineError('the input has no lines; did the command that writes them fail?');
+    return this.#importer.finish();
   }
 
-  #take(fields: Fields): Promise<void> | undefined {
+  #add(fields: Fields): Promise<void> | undefined {
     const { type } = fields;
-    if (typeof type !== 'string')
-      throw lineError('it has no "type": an export has lines of type file, page, node and summary');
-    if (this.#taker) return this.#taker.take(type, fields);
+    if (typeof type !== 'string') throw fieldError(fields, 'type', '"file", "page", "node" or "summary"');
+    if (this.#importer) return this.#importer.add(type, fields);
     if (type !== 'file') {
-      this.#taker = new PackedLines(this.#builder, this.#pageFormat ?? 'v1');
-      return this.#taker.take(type, fields);
+      this.#importer = new NewRefsImporter(this.#builder, this.#pageFormat ?? 'v1');
+      return this.#importer.add(type, fields);
     }
     if (this.#pageFormat !== undefined)
-      throw lineError(
-        'these are the lines of an export, whose pages have the formats that they say: leave the page format out',
-      );
-    this.#taker = new PlacedLines(this.#builder, fields);
+      throw lineError('the input is an export, whose pages have their own formats: omit the page format');
+    this.#importer = new KeptRefsImporter(this.#builder, fields);
     return undefined;
   }
 }
 
-/** Adds to an error of the input the line that it is about. */
-function withLine(error: unknown, line: number): unknown {
-  if (!(error instanceof PageStoreError) || (error.code !== 'INVALID_LINE' && error.code !== 'NODE_TOO_LARGE'))
-    return error;
-  return new PageStoreError(error.code, `line ${line} of the input: ${error.message}`, error.detail, error);
+/** What to do with an export that cannot be imported as it is. */
+const PACK_ADVICE = `to import the nodes with new refs: jq -c 'select(.type == "node") | del(.ref)'`;
+
+/** @throws {@link PageStoreError} `INVALID_LINE` if a summary has another count than the lines before it */
+function assertCount(summary: Fields, name: string, count: number): void {
+  const found = summary[name];
+  if (found === count) return;
+  const message = `summary says ${shown(found)} ${name}, the input has ${count}: lines are missing or were changed`;
+  throw lineError(`${message}; ${PACK_ADVICE}`, found);
+}
+
+/** Packs nodes without refs into pages, in order. */
+class NewRefsImporter implements LineImporter {
+  readonly #builder: PageFileBuilder;
+  readonly #format: PageFormat;
+  readonly #node = new NodeBytes();
+  #hasPage = false;
+  #hasEnded = false;
+  #nodes = 0;
+  #bytes = 0;
+
+  constructor(builder: PageFileBuilder, format: PageFormat) {
+    this.#builder = builder;
+    this.#format = format;
+  }
+
+  add(type: string, fields: Fields): Promise<void> | undefined {
+    if (this.#hasEnded) throw lineError('a line after the summary, which must be the last one');
+    if (type === 'summary') return this.#endAt(fields);
+    if (type === 'page' || type === 'file')
+      throw lineError(`a line of type "${type}", but the input does not begin with a "file" line; ${PACK_ADVICE}`);
+    if (type !== 'node') throw lineError(`unknown type ${shown(type)}; ${PACK_ADVICE}`);
+    if (fields['ref'] !== undefined)
+      throw lineError(`a node with a ref, but the input does not begin with a "file" line; ${PACK_ADVICE}`);
+    const bytes = this.#node.decode(fields);
+    this.#nodes++;
+    this.#bytes += bytes;
+    return this.#hasPage && this.#builder.add(this.#node.bytes, 0, bytes) ? undefined : this.#addToNewPage(bytes);
+  }
+
+  async finish(): Promise<ImportReport> {
+    if (this.#hasPage) await this.#builder.endPage(false, 'open');
+    const blocks = this.#builder.block;
+    await this.#builder.finish();
+    return { refs: 'new', blocks, pages: blocks - 1, freeBlocks: 0, nodes: this.#nodes, bytes: this.#bytes };
+  }
+
+  #endAt(summary: Fields): undefined {
+    if (summary['nodes'] !== undefined) assertCount(summary, 'nodes', this.#nodes);
+    this.#hasEnded = true;
+    return undefined;
+  }
+
+  async #addToNewPage(bytes: number): Promise<void> {
+    const most = maxNodeBytes(this.#format);
+    if (bytes > most) {
+      const message = `the node has ${bytes} bytes, more than the ${most} that a ${this.#format} page can hold`;
+      throw new PageStoreError('NODE_TOO_LARGE', message, { found: String(bytes), expected: `at most ${most}` });
+    }
+    if (this.#hasPage) await this.#builder.endPage(false, 'full');
+    await this.#builder.beginPage(this.#format);
+    this.#hasPage = true;
+    this.#builder.add(this.#node.bytes, 0, bytes);
+  }
+}
+
+/** The fields of a page line. */
+interface CurrentPage {
+  readonly block: number;
+  readonly format: PageFormat;
+  readonly finalized: boolean;
+  readonly nodes: number;
+}
+
+/** Imports the lines of an export, each node at its ref. */
+class KeptRefsImporter implements LineImporter {
+  readonly #builder: PageFileBuilder;
+  readonly #node = new NodeBytes();
+  readonly #blocks: number;
+  readonly #root: Partial<FileRoot>;
+  #page: CurrentPage | undefined;
+  #slot = 0;
+  #hasEnded = false;
+  #pages = 0;
+  #nodes = 0;
+  #bytes = 0;
+
+  /** @throws {@link PageStoreError} `INVALID_LINE` */
+  constructor(builder: PageFileBuilder, file: Fields) {
+    assertSchema(file);
+    this.#builder = builder;
+    this.#blocks = wholeNumber(file, 'blocks', 1, MAX_BLOCKS);
+    this.#root = rootOf(file, this.#blocks);
+  }
+
+  add(type: string, fields: Fields): Promise<void> | undefined {
+    if (this.#hasEnded)
+      throw lineError('a line after the summary, which must be the last one: import one export at a time');
+    if (type === 'node') return this.#addNode(fields);
+    if (type === 'page') return this.#beginPage(fields);
+    if (type === 'summary') return this.#endAt(fields);
+    if (type === 'file') throw lineError('a second "file" line: import one export at a time');
+    throw lineError(`unknown type ${shown(type)}`);
+  }
+
+  async finish(): Promise<ImportReport> {
+    if (!this.#hasEnded) throw lineError('the input ends before the summary: it was truncated, or the export failed');
+    await this.#builder.finish(this.#blocks, this.#root);
+    return { refs: 'kept', ...this.#counts(), bytes: this.#bytes };
+  }
+
+  #addNode(fields: Fields): undefined {
+    const page = this.#page;
+    const ref = page && this.#slot < page.nodes ? `${page.block}:${this.#slot}` : undefined;
+    if (page === undefined || fields['ref'] !== ref) throw refError(fields, page, ref);
+    const bytes = this.#node.decode(fields);
+    if (!this.#builder.add(this.#node.bytes, 0, bytes)) {
+      const message = `node ${ref} of ${bytes} bytes does not fit in its ${page.format} page as artrie-pages lays it out`;
+      throw lineError(`${message}; ${PACK_ADVICE}`);
+    }
+    this.#slot++;
+    this.#nodes++;
+    this.#bytes += bytes;
+    return undefined;
+  }
+
+  async #beginPage(fields: Fields): Promise<void> {
+    const { format } = fields;
+    if (format !== 'v1' && format !== 'v2') throw fieldError(fields, 'format', 'v1 or v2');
+    const finalized = boolean(fields, 'finalized');
+    const nodes = wholeNumber(fields, 'nodes', 0, V2_MAX_SLOTS);
+    await this.#endPage();
+    // In ascending order, so that each page is written once and free blocks need no list in memory.
+    const block = wholeNumber(fields, 'block', this.#builder.block, this.#blocks - 1);
+    // No reserve: another program may have filled the page to its last byte.
+    await this.#builder.beginPage(format, block, 0);
+    this.#page = { block, format, finalized, nodes };
+    this.#slot = 0;
+    this.#pages++;
+  }
+
+  async #endPage(): Promise<void> {
+    const page = this.#page;
+    if (page === undefined) return;
+    if (this.#slot < page.nodes)
+      throw lineError(
+        `page ${page.block} has ${this.#slot} of its ${page.nodes} nodes: lines are missing; ${PACK_ADVICE}`,
+      );
+    await this.#builder.endPage(page.finalized, page.finalized ? 'full' : 'open');
+    this.#page = undefined;
+  }
+
+  async #endAt(summary: Fields): Promise<void> {
+    await this.#endPage();
+    assertSchema(summary);
+    for (const [name, count] of Object.entries(this.#counts())) assertCount(summary, name, count);
+    this.#hasEnded = true;
+  }
+
+  #counts(): { blocks: number; pages: number; freeBlocks: number; nodes: number } {
+    const blocks = this.#blocks;
+    return { blocks, pages: this.#pages, freeBlocks: blocks - 1 - this.#pages, nodes: this.#nodes };
+  }
+}
+
+/** The error for a node that is not the next one. @param expected - the next ref; undefined at the end of the page */
+function refError(fields: Fields, page: CurrentPage | undefined, expected: string | undefined): PageStoreError {
+  const { ref } = fields;
+  if (typeof ref !== 'string') return fieldError(fields, 'ref', `block:slot, as in an export; ${PACK_ADVICE}`);
+  const why =
+    page === undefined || !ref.startsWith(`${page.block}:`)
+      ? 'is not after the line of its page'
+      : `is in the place of ${expected ?? 'the next page'}: nodes are missing or out of order`;
+  return lineError(`node ${shown(ref)} ${why}; ${PACK_ADVICE}`, ref);
 }

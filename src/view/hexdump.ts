@@ -4,10 +4,10 @@ import type { Region } from '../format/regions.ts';
 const LINE_BYTES = 16;
 
 /**
- * A hexdump of a block in which each region has its name: file offset, bytes, characters, name and value. A run
- * of lines that are all alike is cut to `*`, as od and xxd do.
+ * A hexdump of a block with the name of each region: file offset, bytes, characters, name and value. A run of equal lines is
+ * shortened to `*`, as od and xxd do.
  * @param block - 262,144 bytes
- * @param regions - in ascending order of their starts; each byte is shown once, with the first region that has it
+ * @param regions - in ascending order of their starts; each byte is shown once, in the first region that contains it
  */
 export function* hexdump(block: Uint8Array, blockId: number, regions: Iterable<Region>): Generator<string> {
   let shown = 0;
@@ -15,7 +15,7 @@ export function* hexdump(block: Uint8Array, blockId: number, regions: Iterable<R
     const start = Math.max(region.start, shown);
     const label = region.value === undefined ? region.name : `${region.name} = ${region.value}`;
     if (start >= region.end) {
-      const why = region.start === region.end ? 'no bytes' : 'all its bytes are above';
+      const why = region.start === region.end ? 'no bytes' : 'all bytes shown above';
       yield `${address(blockId, region.start)}  ${' '.repeat(3 * LINE_BYTES + 20)}${label} (${why})\n`;
       continue;
     }
@@ -24,7 +24,7 @@ export function* hexdump(block: Uint8Array, blockId: number, regions: Iterable<R
   }
 }
 
-/** A hexdump of one range of a block, `label` beside its first line. */
+/** A hexdump of block[start, end). @param label - shown after the first line */
 export function* dumpRange(
   block: Uint8Array,
   blockId: number,

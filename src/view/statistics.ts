@@ -1,106 +1,126 @@
+import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import { readBuffer } from '../bytes/buffer.ts';
 import { grouped } from '../bytes/encodings.ts';
-import type { DiskManager } from '../disk/disk-manager.ts';
+import type { BlockFile } from '../disk/block-file.ts';
+import { DiskManager } from '../disk/disk-manager.ts';
+import { withPageFile } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
-import { assertCounted, readSoundPage } from '../store/page-reader.ts';
+import { assertCounted, readValidPage } from '../store/page-reader.ts';
 import { type Column, tableRow } from './tables.ts';
 
-/** Buckets of the histogram: bucket 0 is the empty node, bucket n nodes of 2^(n-1) to 2^n - 1 bytes. */
+/** Buckets of the histogram: bucket 0 is for empty nodes, bucket n for nodes of 2^(n-1) to 2^n - 1 bytes. */
 const BUCKETS = 20;
 
-/** Counts over all pages of a file. */
-export interface PageStatistics {
-  blocks: number;
-  pages: Record<PageFormat, number>;
-  finalizedPages: number;
-  damagedPages: number;
-  /** Blocks on the free list, and those never written. */
-  otherBlocks: number;
-  nodes: number;
-  /** Bytes of the nodes, as their slots give them. */
-  nodeBytes: number;
-  directoryBytes: number;
-  /** Headers of pages, and all of block 0. */
-  headerBytes: number;
-  /** Bytes in pages that are none of those. */
-  freeBytes: number;
-  /** Longest and shortest node; 0 where there is none. */
-  longestNode: number;
-  shortestNode: number;
+/** The result of {@link stat}: counts over all valid pages of a file. */
+export interface Statistics {
+  /** As counted by the file header. */
+  readonly blocks: number;
+  readonly pages: Readonly<Record<PageFormat, number>>;
+  readonly finalizedPages: number;
+  readonly damagedPages: number;
+  /** Blocks that are free or were never written. */
+  readonly otherBlocks: number;
+  readonly nodes: number;
+  readonly nodeBytes: number;
+  readonly directoryBytes: number;
+  /** Page headers and block 0. */
+  readonly headerBytes: number;
+  /** Unused bytes in pages. */
+  readonly freeBytes: number;
+  /** In bytes; 0 without nodes. */
+  readonly longestNode: number;
+  readonly shortestNode: number;
   /** Nodes by length: index 0 for empty ones, index n for 2^(n-1) to 2^n - 1 bytes. */
-  lengths: number[];
+  readonly lengths: readonly number[];
 }
 
-/** The counts of a file of so many blocks, before its pages are added. */
-export function newStatistics(blocks: number): PageStatistics {
-  return {
-    blocks,
-    pages: { v1: 0, v2: 0 },
-    finalizedPages: 0,
-    damagedPages: 0,
-    otherBlocks: 0,
-    nodes: 0,
-    nodeBytes: 0,
-    directoryBytes: 0,
-    headerBytes: BLOCK_BYTES,
-    freeBytes: 0,
-    longestNode: 0,
-    shortestNode: 0,
-    lengths: Array.from({ length: BUCKETS }, () => 0),
-  };
-}
-
-/** Adds one page without problems. */
-export function addPage(statistics: PageStatistics, page: Page): void {
-  const { directory, header, format } = page;
-  let nodeBytes = 0;
-  for (let slot = 0; slot < directory.count; slot++) {
-    const bytes = directory.nodeBytes(slot);
-    nodeBytes += bytes;
-    const bucket = bytes === 0 ? 0 : 32 - Math.clz32(bytes);
-    statistics.lengths[bucket] = (statistics.lengths[bucket] ?? 0) + 1;
-    if (bytes > statistics.longestNode) statistics.longestNode = bytes;
-    if (bytes < statistics.shortestNode || (statistics.nodes === 0 && slot === 0)) statistics.shortestNode = bytes;
-  }
-  const directoryBytes = directory.end - directory.start;
-  statistics.pages[format]++;
-  if ((header.flags & PAGE_FLAG.finalized) !== 0) statistics.finalizedPages++;
-  statistics.nodes += directory.count;
-  statistics.nodeBytes += nodeBytes;
-  statistics.directoryBytes += directoryBytes;
-  statistics.headerBytes += PAGE_HEADER_BYTES;
-  statistics.freeBytes += BLOCK_BYTES - PAGE_HEADER_BYTES - nodeBytes - directoryBytes;
+export interface StatOptions {
+  /** Called after each block. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
+  /** Stops between two blocks; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Reads all pages and counts. A damaged page is counted as such, and what is in it is not.
- * @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE`, `IO`; the reason of `signal`
+ * Reads all pages of a file and counts what they contain. Damaged pages are counted, but not their content.
+ * @param file - a path, or a BlockFile, which stays open
+ * @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the header counts no blocks, `IO`; the reason of `signal`
  */
-export async function collectStatistics(
-  disk: DiskManager,
-  signal?: AbortSignal,
-  onBlock?: (done: number, total: number) => Promise<void>,
-): Promise<PageStatistics> {
+export async function stat(file: string | BlockFile, options: StatOptions = {}): Promise<Statistics> {
+  assertPathOrBlockFile('stat', 'file', file);
+  checkOptions('stat', options, { onProgress: 'function', signal: 'signal' });
+  return withPageFile(file, 'read', async (opened) => countPages(await DiskManager.open(opened, 'read'), options));
+}
+
+async function countPages(disk: DiskManager, { onProgress, signal }: StatOptions): Promise<Statistics> {
   assertCounted(disk);
-  const statistics = newStatistics(disk.header.blockCount);
+  const { blockCount } = disk.header;
+  const counter = new PageCounter();
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
-  for (let block = 1; block < disk.header.blockCount; block++) {
+  for (let block = 1; block < blockCount; block++) {
     signal?.throwIfAborted();
     try {
-      addPage(statistics, await readSoundPage(disk, block, target, scratch));
+      counter.add(await readValidPage(disk, block, target, scratch));
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
-      if (error.code === 'BLOCK_FREE') statistics.otherBlocks++;
-      else statistics.damagedPages++;
+      if (error.code === 'BLOCK_FREE') counter.otherBlocks++;
+      else counter.damagedPages++;
     }
-    await onBlock?.(block + 1, disk.header.blockCount);
+    await onProgress?.(block + 1, blockCount);
   }
-  return statistics;
+  return counter.statistics(blockCount);
+}
+
+class PageCounter {
+  damagedPages = 0;
+  otherBlocks = 0;
+  readonly #pages = { v1: 0, v2: 0 };
+  readonly #lengths = Array.from({ length: BUCKETS }, () => 0);
+  #finalizedPages = 0;
+  #nodes = 0;
+  #nodeBytes = 0;
+  #directoryBytes = 0;
+  #longestNode = 0;
+  #shortestNode = Infinity;
+
+  add({ directory, header, format }: Page): void {
+    for (let slot = 0; slot < directory.count; slot++) {
+      const bytes = directory.nodeBytes(slot);
+      this.#nodeBytes += bytes;
+      const bucket = bytes === 0 ? 0 : 32 - Math.clz32(bytes);
+      this.#lengths[bucket] = (this.#lengths[bucket] ?? 0) + 1;
+      if (bytes > this.#longestNode) this.#longestNode = bytes;
+      if (bytes < this.#shortestNode) this.#shortestNode = bytes;
+    }
+    this.#pages[format]++;
+    if ((header.flags & PAGE_FLAG.finalized) !== 0) this.#finalizedPages++;
+    this.#nodes += directory.count;
+    this.#directoryBytes += directory.end - directory.start;
+  }
+
+  statistics(blocks: number): Statistics {
+    const pages = this.#pages.v1 + this.#pages.v2;
+    return {
+      blocks,
+      pages: this.#pages,
+      finalizedPages: this.#finalizedPages,
+      damagedPages: this.damagedPages,
+      otherBlocks: this.otherBlocks,
+      nodes: this.#nodes,
+      nodeBytes: this.#nodeBytes,
+      directoryBytes: this.#directoryBytes,
+      headerBytes: BLOCK_BYTES + pages * PAGE_HEADER_BYTES,
+      freeBytes: pages * (BLOCK_BYTES - PAGE_HEADER_BYTES) - this.#nodeBytes - this.#directoryBytes,
+      longestNode: this.#longestNode,
+      shortestNode: this.#nodes === 0 ? 0 : this.#shortestNode,
+      lengths: this.#lengths,
+    };
+  }
 }
 
 const COUNTS: readonly Column[] = [
@@ -118,24 +138,24 @@ const LENGTHS: readonly Column[] = [
 
 const BAR_CHARACTERS = 40;
 
-/** Counts, space by kind, and a histogram of node lengths. */
-export function* statisticsTable(model: PageStatistics): Generator<string> {
-  yield tableRow(COUNTS, ['blocks', model.blocks]);
-  yield tableRow(COUNTS, ['pages, V1', model.pages.v1]);
-  yield tableRow(COUNTS, ['pages, V2', model.pages.v2]);
-  yield tableRow(COUNTS, ['finalized pages', model.finalizedPages]);
-  if (model.damagedPages > 0) yield tableRow(COUNTS, ['damaged pages', model.damagedPages]);
-  yield tableRow(COUNTS, ['free or unwritten', model.otherBlocks]);
-  yield tableRow(COUNTS, ['nodes', model.nodes]);
-  if (model.nodes > 0) {
-    yield tableRow(COUNTS, ['shortest node, bytes', model.shortestNode]);
-    yield tableRow(COUNTS, ['longest node, bytes', model.longestNode]);
+/** The statistics as a table of counts, of space by kind, and a histogram of node lengths. */
+export function* statisticsTable(statistics: Statistics): Generator<string> {
+  yield tableRow(COUNTS, ['blocks', statistics.blocks]);
+  yield tableRow(COUNTS, ['pages, V1', statistics.pages.v1]);
+  yield tableRow(COUNTS, ['pages, V2', statistics.pages.v2]);
+  yield tableRow(COUNTS, ['finalized pages', statistics.finalizedPages]);
+  if (statistics.damagedPages > 0) yield tableRow(COUNTS, ['damaged pages', statistics.damagedPages]);
+  yield tableRow(COUNTS, ['free or unwritten', statistics.otherBlocks]);
+  yield tableRow(COUNTS, ['nodes', statistics.nodes]);
+  if (statistics.nodes > 0) {
+    yield tableRow(COUNTS, ['shortest node, bytes', statistics.shortestNode]);
+    yield tableRow(COUNTS, ['longest node, bytes', statistics.longestNode]);
   }
-  const { headerBytes, nodeBytes, directoryBytes, freeBytes } = model;
-  const pageBytes = BLOCK_BYTES * (model.pages.v1 + model.pages.v2);
+  const { headerBytes, nodeBytes, directoryBytes, freeBytes } = statistics;
+  const pageBytes = BLOCK_BYTES * (statistics.pages.v1 + statistics.pages.v2);
   if (pageBytes > 0) yield tableRow(COUNTS, ['fill of pages', share(pageBytes - freeBytes, pageBytes)]);
   yield '\nspace, bytes\n';
-  const unused = model.otherBlocks * BLOCK_BYTES;
+  const unused = statistics.otherBlocks * BLOCK_BYTES;
   const total = headerBytes + nodeBytes + directoryBytes + freeBytes + unused;
   for (const [name, bytes] of Object.entries({
     headers: headerBytes,
@@ -146,10 +166,10 @@ export function* statisticsTable(model: PageStatistics): Generator<string> {
   })) {
     yield tableRow(COUNTS, [name, bytes, share(bytes, total)]);
   }
-  if (model.nodes > 0) yield* histogram(model);
+  if (statistics.nodes > 0) yield* histogram(statistics);
 }
 
-function* histogram({ lengths, nodes }: PageStatistics): Generator<string> {
+function* histogram({ lengths, nodes }: Statistics): Generator<string> {
   yield '\n';
   yield tableRow(LENGTHS);
   const first = lengths.findIndex((count) => count > 0);

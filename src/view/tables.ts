@@ -1,6 +1,6 @@
 import { grouped } from '../bytes/encodings.ts';
 import { type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
-import { FILE_HEADER, type FileHeader, headerCopyState } from '../format/file-header.ts';
+import { FILE_HEADER, headerCopyState } from '../format/file-header.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
@@ -8,50 +8,47 @@ import {
   HEADER_COPY_OFFSET,
   PAGE_HEADER_BYTES,
 } from '../format/layout.ts';
-import { firstPageError, pageProblems } from '../format/page-checks.ts';
-import { checksumState } from '../format/page-checksum.ts';
-import { PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
+import { pageProblems, PageFacts } from '../format/page-checks.ts';
+import { checksumState, PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
 import { nodeOf, type Page } from '../format/page.ts';
-import { fieldText } from '../format/regions.ts';
+import { type Region, recordRegions } from '../format/regions.ts';
 import { dumpRange } from './hexdump.ts';
 
-/** A column of a table: its heading, its width in characters, and the side on which its cells stand. */
+/** A column of a table. `width` is in characters. Cells are aligned right by default. */
 export interface Column {
   readonly heading: string;
   readonly width: number;
   readonly align?: 'left' | 'right';
 }
 
-/** A row as a line, or the headings where no cells are given. A table is written row by row, so its widths are fixed. */
+/** A row of a table as a line; the headings without cells. Rows are written one by one, so columns have fixed widths. */
 export function tableRow(columns: readonly Column[], cells?: readonly (string | number)[]): string {
   const texts = columns.map(({ heading, width, align }, index) => {
-    const cell = cells === undefined ? heading : cellText(cells[index] ?? '');
-    return align === 'left' ? cell.padEnd(width) : cell.padStart(width);
+    const cell = cells === undefined ? heading : (cells[index] ?? '');
+    const text = typeof cell === 'number' ? grouped(cell) : cell;
+    return align === 'left' ? text.padEnd(width) : text.padStart(width);
   });
   return `${texts.join('  ').trimEnd()}\n`;
 }
 
-function cellText(cell: string | number): string {
-  return typeof cell === 'number' ? grouped(cell) : cell;
-}
-
-/** Bytes as text on one line: printable ASCII as it is, the rest as escapes, cut after `most` bytes. */
-export function preview(bytes: Uint8Array, most: number): string {
-  let text = '';
-  for (const byte of bytes.subarray(0, most)) {
-    if (byte === 0x5c) text += '\\\\';
-    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
-    else text += `\\x${byte.toString(16).padStart(2, '0')}`;
-  }
-  return bytes.length > most ? `${text}…` : text;
-}
-
-const FIELDS: readonly Column[] = [
+const fieldColumns = (nameWidth: number, valueWidth: number): readonly Column[] => [
   { heading: 'offset', width: 6 },
-  { heading: 'field', width: 17, align: 'left' },
-  { heading: 'value', width: 18 },
+  { heading: 'field', width: nameWidth, align: 'left' },
+  { heading: 'value', width: valueWidth },
   { heading: 'meaning', width: 0, align: 'left' },
 ];
+
+const PAGE_HEADER_FIELDS = fieldColumns(17, 18);
+const FILE_HEADER_FIELDS = fieldColumns(20, 20);
+
+function fieldRow(columns: readonly Column[], block: Uint8Array, region: Region): string {
+  const { start, end, name, meaning = '' } = region;
+  return tableRow(columns, [String(start), name, region.value ?? bytesText(block.subarray(start, end)), meaning]);
+}
+
+function bytesText(bytes: Uint8Array): string {
+  return bytes.every((byte) => byte === 0) ? '0' : Buffer.from(bytes).toString('hex');
+}
 
 const SLOTS: readonly Column[] = [
   { heading: 'slot', width: 6 },
@@ -61,85 +58,59 @@ const SLOTS: readonly Column[] = [
   { heading: 'node', width: 0, align: 'left' },
 ];
 
-const PREVIEW_BYTES = 48;
-
-/** One page: header fields with their offsets, then a row for each slot with the first bytes of its node. */
+/** One page: the header fields, and a row for each slot with the first bytes of its node. */
 export function* pageTable(page: Page, blockId: number): Generator<string> {
   yield `block ${blockId}, ${page.format.toUpperCase()} page at byte ${fileOffset(blockId)}\n\n`;
-  yield tableRow(FIELDS);
-  const values = page.header as unknown as Readonly<Record<string, number | bigint | Uint8Array>>;
-  for (const { name, offset, doc } of PAGE_HEADER.fields) {
-    const value = values[name] ?? 0;
-    const text = value instanceof Uint8Array ? bytesText(value) : fieldText(name, value);
-    yield tableRow(FIELDS, [String(offset), name, text, doc]);
-  }
+  yield tableRow(PAGE_HEADER_FIELDS);
+  for (const region of recordRegions(PAGE_HEADER, page.block, 0, 'header', ''))
+    yield fieldRow(PAGE_HEADER_FIELDS, page.block, region);
   yield '\n';
   const { directory } = page;
   yield directory.count === 0 ? 'no slots\n' : tableRow(SLOTS);
   for (let slot = 0; slot < directory.count; slot++) {
-    const [at, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
-    const cells = [slot, directory.entryOffset(slot), at, bytes].map(String);
-    yield tableRow(SLOTS, [...cells, nodeText(page, slot, at + bytes)]);
+    const [offset, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
+    const node = offset + bytes > BLOCK_BYTES ? '(outside the block)' : preview(nodeOf(page, slot));
+    yield tableRow(SLOTS, [...[slot, directory.entryOffset(slot), offset, bytes].map(String), node]);
   }
 }
 
-function nodeText(page: Page, slot: number, end: number): string {
-  return end > BLOCK_BYTES ? '(outside the block)' : preview(nodeOf(page, slot), PREVIEW_BYTES);
+const PREVIEW_BYTES = 48;
+
+/** The first bytes of a node as text on one line: printable ASCII, and escapes for the rest. */
+function preview(node: Uint8Array): string {
+  let text = '';
+  for (const byte of node.subarray(0, PREVIEW_BYTES)) {
+    if (byte === 0x5c) text += '\\\\';
+    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
+    else text += `\\x${byte.toString(16).padStart(2, '0')}`;
+  }
+  return node.length > PREVIEW_BYTES ? `${text}…` : text;
 }
 
-function bytesText(bytes: Uint8Array): string {
-  return bytes.every((byte) => byte === 0) ? '0' : Buffer.from(bytes).toString('hex');
-}
-
-/** One node: where its directory entry and its bytes are, and a hexdump of them. */
+/** One node: its location, the location of its directory entry, and a hexdump. */
 export function* nodeDump(page: Page, blockId: number, slot: number): Generator<string> {
   const { directory } = page;
-  const [at, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
+  const [offset, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
   const entry = fileOffset(blockId, directory.entryOffset(slot));
-  yield `node ${blockId}:${slot}: ${bytes} bytes at byte ${fileOffset(blockId, at)}, directory entry at byte ${entry}\n`;
-  if (at + bytes > BLOCK_BYTES) yield 'the node runs past the block\n';
-  yield* dumpRange(page.block, blockId, at, Math.min(at + bytes, BLOCK_BYTES), '');
+  yield `node ${blockId}:${slot}: ${bytes} bytes at byte ${fileOffset(blockId, offset)}, directory entry at byte ${entry}\n`;
+  if (offset + bytes > BLOCK_BYTES) yield 'the node extends past the end of the block\n';
+  yield* dumpRange(page.block, blockId, offset, Math.min(offset + bytes, BLOCK_BYTES), '');
 }
 
-const FIELDS_FILE_DUMP: readonly Column[] = [
-  { heading: 'offset', width: 6 },
-  { heading: 'field', width: 20, align: 'left' },
-  { heading: 'value', width: 20 },
-  { heading: 'meaning', width: 0, align: 'left' },
-];
-
-/**
- * The file header, field by field, and what else block 0 holds.
- * @param commitNote - what there is to say of a commit record, besides its block
- */
-export function* fileHeaderTable(
-  header: FileHeader,
-  block0: Uint8Array,
-  commitNote: (record: CommitRecord) => string,
-): Generator<string> {
-  yield tableRow(FIELDS_FILE_DUMP);
-  const values = header as unknown as Readonly<Record<string, number | bigint>>;
-  for (const { name, offset, doc } of FILE_HEADER.fields) {
-    yield tableRow(FIELDS_FILE_DUMP, [String(offset), name, fieldText(name, values[name] ?? 0), doc]);
-  }
+/** Block 0: the fields of the file header, the commit records and the header copy. @param commitNote - the state of a commit record */
+export function* fileHeaderTable(block0: Uint8Array, commitNote: (record: CommitRecord) => string): Generator<string> {
+  yield tableRow(FILE_HEADER_FIELDS);
+  for (const region of recordRegions(FILE_HEADER, block0, 0, 'header', ''))
+    yield fieldRow(FILE_HEADER_FIELDS, block0, region);
   for (const offset of COMMIT_RECORD_OFFSETS) {
     const record = decodeCommitRecord(block0, offset);
     if (record === undefined) continue;
     const { sequence, block } = record;
-    const what = block === 0 ? 'new blocks alone' : `block ${block}`;
-    yield tableRow(FIELDS_FILE_DUMP, [
-      String(offset),
-      'commit record',
-      String(sequence),
-      `${what}; ${commitNote(record)}`,
-    ]);
+    const note = `${block === 0 ? 'new blocks only' : `block ${block}`}; ${commitNote(record)}`;
+    yield tableRow(FILE_HEADER_FIELDS, [String(offset), 'commit record', String(sequence), note]);
   }
-  yield tableRow(FIELDS_FILE_DUMP, [
-    String(HEADER_COPY_OFFSET),
-    'header copy',
-    headerCopyState(block0),
-    'for the day the first sector is lost',
-  ]);
+  const copy = [String(HEADER_COPY_OFFSET), 'header copy', headerCopyState(block0)];
+  yield tableRow(FILE_HEADER_FIELDS, [...copy, 'backup of the file header and root descriptor']);
 }
 
 const BLOCKS: readonly Column[] = [
@@ -155,7 +126,7 @@ const BLOCKS: readonly Column[] = [
   { heading: 'problem', width: 0, align: 'left' },
 ];
 
-/** What a block was found to be, and what is known of it. */
+/** A block in the table of blocks. */
 export interface BlockRow {
   readonly block: number;
   readonly kind: 'V1 page' | 'V2 page' | 'free' | 'unwritten' | 'unknown' | 'cut off';
@@ -165,18 +136,18 @@ export interface BlockRow {
   readonly directoryBytes?: number;
   readonly freeBytes?: number;
   readonly checksum?: string;
-  /** Code of the first thing that is wrong. */
+  /** Code of the first error, or of the first warning. */
   readonly problem?: string;
-  /** Of a free block: the next one, 0 at the end. */
+  /** For a free block: the next one in the list, 0 at its end. */
   readonly next?: number;
 }
 
-/** What there is to say of a page in one row. */
+/** The row of a page. */
 export function pageRow(page: Page, block: number): BlockRow {
   const { header, directory, format } = page;
   const directoryBytes = directory.end - directory.start;
   const nodeBytes = Math.max(0, Math.min(header.freeOffset, BLOCK_BYTES) - PAGE_HEADER_BYTES);
-  const problem = firstPageError(page, block)?.code ?? firstWarning(page, block);
+  const problem = new PageFacts(page, block).error?.code ?? firstWarning(page, block);
   return {
     block,
     kind: format === 'v1' ? 'V1 page' : 'V2 page',

@@ -8,7 +8,7 @@ import { specNodes } from './spec-reader.ts';
 import { verifyAll } from './verify.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { type ExportOptions, exportNodes } from '../../src/transfer/export.ts';
-import { type ImportOptions, importNodes, type ImportSummary } from '../../src/transfer/import.ts';
+import { type ImportOptions, importNodes, type ImportReport } from '../../src/transfer/import.ts';
 
 /** The export of a file in memory. */
 export async function exported(file: Uint8Array, options?: ExportOptions): Promise<Buffer> {
@@ -22,7 +22,7 @@ export async function imported(
   lines: Uint8Array | string,
   options?: ImportOptions,
   pieceBytes: number = Infinity,
-): Promise<{ bytes: Uint8Array; summary: ImportSummary }> {
+): Promise<{ bytes: Uint8Array; summary: ImportReport }> {
   const file = new MemoryBlockFile();
   const summary = await importNodes(pieces(Buffer.from(lines), pieceBytes), file, options);
   return { bytes: file.bytes.slice(), summary };

@@ -2,9 +2,9 @@ import { expect } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { compactFile, type CompactOptions } from '../../src/transfer/compact.ts';
-import type { CompactSummary, RefMapSink } from '../../src/transfer/compact.ts';
-import { diffFiles, type DiffOptions, type DiffSummary } from '../../src/transfer/diff.ts';
+import { compact, type CompactOptions, type CompactReport } from '../../src/transfer/compact.ts';
+import type { MovedPage } from '../../src/transfer/node-packer.ts';
+import { diff, type DiffOptions, type DiffReport } from '../../src/transfer/diff.ts';
 import type { Difference } from '../../src/transfer/difference.ts';
 import { specNodes } from './spec-reader.ts';
 
@@ -12,7 +12,7 @@ export const FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 
 export interface Compacted {
   readonly bytes: Uint8Array;
-  readonly summary: CompactSummary;
+  readonly summary: CompactReport;
   /** New ref of each old one. */
   readonly refs: Map<string, string>;
 }
@@ -20,12 +20,10 @@ export interface Compacted {
 export async function compacted(source: Uint8Array, options: CompactOptions = {}): Promise<Compacted> {
   const target = new MemoryBlockFile();
   const refs = new Map<string, string>();
-  const refMap: RefMapSink = {
-    page({ block, count, newBlocks, newSlots }) {
-      for (let slot = 0; slot < count; slot++) refs.set(`${block}:${slot}`, `${newBlocks[slot]}:${newSlots[slot]}`);
-    },
+  const onMoved = ({ block, count, newBlocks, newSlots }: MovedPage): void => {
+    for (let slot = 0; slot < count; slot++) refs.set(`${block}:${slot}`, `${newBlocks[slot]}:${newSlots[slot]}`);
   };
-  const summary = await compactFile(new MemoryBlockFile(source), target, { refMap, ...options });
+  const summary = await compact(new MemoryBlockFile(source), target, { onMoved, ...options });
   return { bytes: target.bytes.slice(), summary, refs };
 }
 
@@ -57,13 +55,13 @@ export function expectRefs(source: Uint8Array, target: Uint8Array, refs: Readonl
 
 export interface Diffed {
   readonly differences: Difference[];
-  readonly summary: DiffSummary;
+  readonly summary: DiffReport;
 }
 
 export async function diffed(a: Uint8Array, b: Uint8Array, options?: DiffOptions): Promise<Diffed> {
   const differences: Difference[] = [];
-  const report = (difference: Difference): void => void differences.push(difference);
-  const summary = await diffFiles(new MemoryBlockFile(a), new MemoryBlockFile(b), report, options);
+  const onDifference = (difference: Difference): void => void differences.push(difference);
+  const summary = await diff(new MemoryBlockFile(a), new MemoryBlockFile(b), { onDifference, ...options });
   return { differences, summary };
 }
 

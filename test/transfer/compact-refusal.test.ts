@@ -3,7 +3,7 @@ import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { maxNodeBytes } from '../../src/format/page.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { compactFile, type CompactOptions } from '../../src/transfer/compact.ts';
+import { compact, type CompactOptions } from '../../src/transfer/compact.ts';
 import { damaged, fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
@@ -65,21 +65,21 @@ describe('a file is refused', () => {
         await change(store);
         await store.close();
       };
-      const result = compactFile(file, new MemoryBlockFile(), { onProgress });
+      const result = compact(file, new MemoryBlockFile(), { onProgress });
       await expect(result).rejects.toMatchObject({ code: 'FILE_CHANGED' });
     }
   });
 
   test('as the source and the target at once', async () => {
     const file = new MemoryBlockFile(await smallFile('v1'));
-    await expect(compactFile(file, file, { replace: true })).rejects.toThrow(TypeError);
+    await expect(compact(file, file, { replace: true })).rejects.toThrow(TypeError);
   });
 
   test('as a target that is not empty, unless it may be replaced', async () => {
     const source = new MemoryBlockFile(await smallFile('v1'));
     const target = new MemoryBlockFile(await smallFile('v2'));
-    await expect(compactFile(source, target)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
-    await compactFile(source, target, { replace: true });
+    await expect(compact(source, target)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await compact(source, target, { replace: true });
     expect(sequence(target.bytes)).toEqual(sequence(source.bytes));
   });
 });

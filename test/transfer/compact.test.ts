@@ -5,11 +5,11 @@ import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { compactFile } from '../../src/transfer/compact.ts';
+import { compact } from '../../src/transfer/compact.ts';
 import { fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes, goldenNodes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specFreeList, specNodes } from '../support/spec-reader.ts';
 import { compacted, expectRefs, fileOfBatches, FORMATS, sequence } from '../support/transfer.ts';
 import { verifyAll } from '../support/verify.ts';
@@ -126,10 +126,10 @@ describe('the copy', () => {
 
   test('is made by reading each block once and writing each block once', async () => {
     const batches = [{ nodes: makeNodes(4000, 100, 600), pageFormat: 'v1' as const }];
-    const source = new RecordingBlockFile(await fileOfBatches(batches));
-    const target = new RecordingBlockFile();
-    await compactFile(source, target);
-    const blocks = (file: RecordingBlockFile, kind: 'read' | 'write'): number[] =>
+    const source = new FaultInjectingBlockFile(await fileOfBatches(batches));
+    const target = new FaultInjectingBlockFile();
+    await compact(source, target);
+    const blocks = (file: FaultInjectingBlockFile, kind: 'read' | 'write'): number[] =>
       file.operations.flatMap((operation) => {
         if (operation.kind !== kind) return [];
         const bytes = 'length' in operation ? operation.length : operation.bytes.length;

@@ -5,13 +5,13 @@ import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../../src/forma
 import { encodePatchJournal } from '../../src/format/journal.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { compactFile } from '../../src/transfer/compact.ts';
-import { diffFiles } from '../../src/transfer/diff.ts';
+import { compact } from '../../src/transfer/compact.ts';
+import { diff } from '../../src/transfer/diff.ts';
 import type { Difference } from '../../src/transfer/difference.ts';
 import { damaged, smallFile, withHeader } from '../support/damage.ts';
 import { GOLDEN_NAMES, goldenBytes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { changed, diffed, fileOf } from '../support/transfer.ts';
 
@@ -61,16 +61,16 @@ describe('a file and itself', () => {
     async (name) => {
       for (const pageFormat of ['v1', 'v2'] as const) {
         const copy = new MemoryBlockFile();
-        await compactFile(new MemoryBlockFile(goldenBytes(name)), copy, { pageFormat });
+        await compact(new MemoryBlockFile(goldenBytes(name)), copy, { pageFormat });
         expect((await diffed(goldenBytes(name), copy.bytes.slice(), nodes)).summary.same).toBe(true);
       }
     },
   );
 
   test('is read once, block by block', async () => {
-    const file = new RecordingBlockFile(await fileOf(makeNodes(3000, 100, 600)));
-    const other = new RecordingBlockFile(file.bytes.slice());
-    expect((await diffFiles(file, other, () => {}, nodes)).nodes).toEqual({ a: 3000, b: 3000 });
+    const file = new FaultInjectingBlockFile(await fileOf(makeNodes(3000, 100, 600)));
+    const other = new FaultInjectingBlockFile(file.bytes.slice());
+    expect((await diff(file, other, nodes)).nodes).toEqual({ a: 3000, b: 3000 });
     for (const { operations } of [file, other]) {
       const blocks = operations.flatMap((operation) =>
         operation.kind === 'read' && operation.length === BLOCK_BYTES ? [operation.position / BLOCK_BYTES] : [],
@@ -126,7 +126,7 @@ describe('by places', () => {
   test('tells what blocks are, and what their pages are like', async () => {
     const a = await changed(await fileOf([text('one')]), (store) => store.allocate(3, 'v1'));
     const b = await changed(await fileOf([text('one')], 'v2'), async (store) => {
-      await store.finalize([1]);
+      await store.finalize({ blocks: [1] });
       await store.allocate(1, 'v1');
       await store.free(2);
     });
@@ -173,7 +173,9 @@ describe('by places', () => {
     const before = file.subarray(position, position + 4);
     await cutOff.journal.write(encodePatchJournal([{ position, kind: 0, before, after: Uint8Array.of(7, 0, 0, 0) }]));
     const differences: Difference[] = [];
-    await diffFiles(new MemoryBlockFile(file), cutOff, (difference) => void differences.push(difference));
+    await diff(new MemoryBlockFile(file), cutOff, {
+      onDifference: (difference) => void differences.push(difference),
+    });
     expect(differences).toEqual([{ type: 'header', field: 'termCount', a: '0', b: '7' }]);
   });
 
@@ -188,8 +190,9 @@ describe('by places', () => {
   test('stops at the first difference where that is enough', async () => {
     const [a, b] = [await fileOf([]), await fileOf(makeNodes(3000, 100, 600))];
     const report: Difference[] = [];
-    const file = new RecordingBlockFile(b);
-    const summary = await diffFiles(new MemoryBlockFile(a), file, (each) => void report.push(each), {
+    const file = new FaultInjectingBlockFile(b);
+    const summary = await diff(new MemoryBlockFile(a), file, {
+      onDifference: (each) => void report.push(each),
       stopAtFirst: true,
     });
     expect(report).toHaveLength(1);
@@ -208,5 +211,5 @@ test('a commit meanwhile is told', async () => {
     await store.close();
   };
   const other = new MemoryBlockFile(file.bytes.slice());
-  expect((await diffFiles(file, other, () => {}, { onProgress })).changed).toBe(true);
+  expect((await diff(file, other, { onProgress })).changed).toBe(true);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type EditScript, editsByAnchors, replaced, shortestEdits } from '../../src/transfer/edit-script.ts';
+import { type EditScript, editsByAnchors, replaceAll, shortestEdits } from '../../src/transfer/edit-script.ts';
 
 /** Expects that what the edits leave of both sequences is the same, and that they come in the order of the sequences. */
 function expectValid(a: Int32Array, b: Int32Array, { edits, aEnd, bEnd }: EditScript): void {
@@ -78,6 +78,6 @@ describe('an edit script', () => {
   });
 
   test('that replaces everything is valid', () => {
-    expect(replaced(2, 1)).toEqual({ edits: [0, 1, ~0], aEnd: 2, bEnd: 1 });
+    expect(replaceAll(2, 1)).toEqual({ edits: [0, 1, ~0], aEnd: 2, bEnd: 1 });
   });
 });

@@ -86,7 +86,7 @@ describe('a page of another program', () => {
     await expect(imported(await exported(file))).rejects.toMatchObject({
       code: 'INVALID_LINE',
       message: expect.stringMatching(
-        /^line \d+ of the input: node 1:\d+, of 0 bytes, has no room in its v2 page .*jq -c/,
+        /^line \d+ of the input: node 1:\d+ of 0 bytes does not fit in its v2 page .*jq -c/,
       ),
     });
   });

@@ -23,74 +23,69 @@ async function refusal(lines: string | Uint8Array, line?: number, pieceBytes?: n
 const withLine = (number: number, ...lines: string[]): string => join(GOOD.toSpliced(number - 1, 1, ...lines));
 
 const PLACED: readonly (readonly [what: string, line: number | undefined, lines: string, says: string])[] = [
-  ['a later schema', 1, withLine(1, FILE.replace('"schema":1', '"schema":2')), '"schema" is 2; it is to be at most 1'],
+  ['a later schema', 1, withLine(1, FILE.replace('"schema":1', '"schema":2')), '"schema" is 2; expected at most 1'],
   ['no schema', 1, withLine(1, FILE.replace('"schema":1,', '')), '"schema" is missing'],
   ['no block count', 1, withLine(1, '{"type":"file","schema":1}'), '"blocks" is missing'],
   ['more blocks than there can be', 1, withLine(1, FILE.replace('4', '16777217')), '"blocks" is 16777217'],
   ['half a block', 1, withLine(1, FILE.replace('4', '1.5')), '"blocks" is 1.5'],
-  [
-    'a page twice',
-    3,
-    withLine(2, PAGE.replace('2}', '0}'), PAGE),
-    '"block" is 2; it is to be a whole number of 3 to 3',
-  ],
+  ['a page twice', 3, withLine(2, PAGE.replace('2}', '0}'), PAGE), '"block" is 2; expected a whole number from 3 to 3'],
   ['a page in block 0', 2, withLine(2, PAGE.replace('"block":2', '"block":0')), '"block" is 0'],
   ['a page behind the file', 2, withLine(2, PAGE.replace('"block":2', '"block":4')), '"block" is 4'],
-  ['a format that there is not', 2, withLine(2, PAGE.replace('v1', 'v3')), '"format" is "v3"; it is to be v1 or v2'],
+  ['a format that there is not', 2, withLine(2, PAGE.replace('v1', 'v3')), '"format" is "v3"; expected v1 or v2'],
   [
     'no word on sealing',
     2,
     withLine(2, PAGE.replace('"finalized":false,', '')),
-    '"finalized" is missing; it is to be true or false',
+    '"finalized" is missing; expected true or false',
   ],
   ['a node count that is text', 2, withLine(2, PAGE.replace('"nodes":2', '"nodes":"2"')), '"nodes" is "2"'],
-  ['a node before its page', 2, withLine(2), 'node "2:0" does not come behind the line of its page'],
-  ['a node of another page', 3, withLine(3, NODES[0]!.replace('2:0', '3:0')), 'node "3:0" does not come behind'],
+  ['a node before its page', 2, withLine(2), 'node "2:0" is not after the line of its page'],
+  [
+    'a node of another page',
+    3,
+    withLine(3, NODES[0]!.replace('2:0', '3:0')),
+    'node "3:0" is not after the line of its page',
+  ],
   [
     'a node left out',
     3,
     withLine(3),
-    'node "2:1" comes where 2:0 should: nodes are missing, or not in their order; to store the nodes anew',
+    'node "2:1" is in the place of 2:0: nodes are missing or out of order; to import the nodes with new refs',
   ],
-  ['the last node left out', 4, withLine(4), 'block 2 has 1 of 2 nodes before it'],
-  ['a node twice', 4, withLine(4, NODES[0]!), 'node "2:0" comes where 2:1 should'],
+  ['the last node left out', 4, withLine(4), 'page 2 has 1 of its 2 nodes: lines are missing'],
+  ['a node twice', 4, withLine(4, NODES[0]!), 'node "2:0" is in the place of 2:1'],
   [
     'a node too many',
     5,
     withLine(5, NODES[1]!.replace('2:1', '2:2'), SUMMARY),
-    'node "2:2" comes where no more nodes should',
+    'node "2:2" is in the place of the next page',
   ],
-  ['a ref in another writing', 3, withLine(3, NODES[0]!.replace('2:0', '2:00')), 'node "2:00" comes where 2:0 should'],
+  ['a ref in another writing', 3, withLine(3, NODES[0]!.replace('2:0', '2:00')), 'node "2:00" is in the place of 2:0'],
   ['a node without its ref', 3, withLine(3, '{"type":"node","text":"a"}'), '"ref" is missing'],
   ['no summary', undefined, withLine(5), 'the input ends before the summary'],
   [
     'another page count in the summary',
     5,
     withLine(5, SUMMARY.replace('"pages":1', '"pages":2')),
-    'the summary says 2 pages, and there were 1',
+    'summary says 2 pages, the input has 1',
   ],
   [
     'another node count in the summary',
     5,
     withLine(5, SUMMARY.replace('"nodes":2', '"nodes":3')),
-    'the summary says 3 nodes, and there were 2',
+    'summary says 3 nodes, the input has 2',
   ],
   [
     'another block count in the summary',
     5,
     withLine(5, SUMMARY.replace('"blocks":4', '"blocks":5')),
-    'the summary says 5 blocks',
+    'summary says 5 blocks',
   ],
-  ['a line behind the summary', 6, join([...GOOD, NODES[0]!]), 'it comes behind the summary'],
+  ['a line behind the summary', 6, join([...GOOD, NODES[0]!]), 'a line after the summary'],
   ['two exports', 6, join([...GOOD, ...GOOD]), 'import one export at a time'],
   ['a second file line', 2, withLine(1, FILE, FILE), 'a second "file" line'],
-  [
-    'a type that there is not',
-    2,
-    withLine(1, FILE, '{"type":"slot"}'),
-    'its type is "slot", which import does not know',
-  ],
-  ['no type', 2, withLine(1, FILE, '{"text":"a"}'), 'it has no "type"'],
+  ['a type that there is not', 2, withLine(1, FILE, '{"type":"slot"}'), 'unknown type "slot"'],
+  ['no type', 2, withLine(1, FILE, '{"text":"a"}'), '"type" is missing'],
   [
     'a root that points nowhere',
     1,
@@ -113,7 +108,13 @@ const PLACED: readonly (readonly [what: string, line: number | undefined, lines:
     'a root pointer that is a number',
     1,
     withLine(1, FILE.replace('}', ',"rootPointer":16777216}')),
-    '"rootPointer" is 16777216; it is to be a string of digits',
+    '"rootPointer" is 16777216; expected a string of digits',
+  ],
+  [
+    'a number too large for JavaScript',
+    1,
+    withLine(1, FILE.replace('4', '1e400')),
+    '"blocks" is a number that is too large',
   ],
   [
     'a count of more than 64 bits',
@@ -124,15 +125,15 @@ const PLACED: readonly (readonly [what: string, line: number | undefined, lines:
 ];
 
 const BYTES: readonly (readonly [what: string, fields: string, says: string])[] = [
-  ['none', '', 'the bytes of a node are in one field'],
-  ['two forms', ',"text":"a","hex":"61"', 'the bytes of a node are in one field'],
-  ['text that is no string', ',"text":7', '"text" is 7; it is to be a string'],
+  ['none', '', 'a node has its bytes in exactly one of'],
+  ['two forms', ',"text":"a","hex":"61"', 'a node has its bytes in exactly one of'],
+  ['text that is no string', ',"text":7', '"text" is 7; expected a string'],
   ['half of a surrogate pair', ',"text":"\\ud83d"', 'half of a surrogate pair'],
   ['half a digit pair', ',"hex":"abc"', '"hex" is "abc", which is not hex'],
   ['hex with spaces', ',"hex":"61 62"', 'which is not hex'],
   ['base64 without its padding', ',"base64":"/w"', 'which is not base64'],
   ['a character that has the low byte of a digit', ',"base64":"\\u0141AAA"', 'which is not base64'],
-  ['an encoding that there is not', ',"encoding":"raw","data":"a"', '"encoding" is "raw"; it is to be base64 or hex'],
+  ['an encoding that there is not', ',"encoding":"raw","data":"a"', '"encoding" is "raw"; expected base64 or hex'],
 ];
 
 describe('lines that cannot be taken are refused with their number', () => {
@@ -147,14 +148,14 @@ describe('lines that cannot be taken are refused with their number', () => {
   });
 
   test.each([
-    ['no JSON', 'x', 'it is not JSON, and the last line: is the input cut?'],
-    ['a cut line', '{"type":"no', 'it is not JSON, and the last line: is the input cut?'],
-    ['no object', '[1]', 'it is no JSON object'],
-    ['null', 'null', 'it is no JSON object'],
-    ['nesting without end', '['.repeat(200_000), 'it is not JSON'],
-    ['a node with a ref and no file line', NODES[0]!, 'it has a ref, and the input does not begin with'],
-    ['a page and no file line', PAGE, 'a line of type "page" among nodes'],
-    ['a summary alone that counts nodes', '{"type":"summary","nodes":3}', 'the summary says 3 nodes, and there were 0'],
+    ['no JSON', 'x', 'not JSON; this is the last line: was the input truncated?'],
+    ['a cut line', '{"type":"no', 'not JSON; this is the last line: was the input truncated?'],
+    ['no object', '[1]', 'not a JSON object'],
+    ['null', 'null', 'not a JSON object'],
+    ['nesting without end', '['.repeat(200_000), 'not JSON'],
+    ['a node with a ref and no file line', NODES[0]!, 'a node with a ref, but the input does not begin with'],
+    ['a page and no file line', PAGE, 'a line of type "page", but'],
+    ['a summary alone that counts nodes', '{"type":"summary","nodes":3}', 'summary says 3 nodes, the input has 0'],
   ])('a first line that is %s', async (_, line, says) => {
     expect(await refusal(line, 1)).toContain(says);
   });
@@ -164,12 +165,12 @@ describe('lines that cannot be taken are refused with their number', () => {
   const deepObjects = `${'{"a":'.repeat(DEEP / 5)}1${'}'.repeat(DEEP / 5)}`;
 
   test.each([
-    ['no object', deep, 'it is no JSON object'],
-    ['the text of a node', `{"type":"node","text":${deep}}`, '"text" is an array; it is to be a string'],
-    ['the bytes of a node', `{"type":"node","hex":${deepObjects}}`, '"hex" is an object; it is to be a string'],
-    ['the type', `{"type":${deep}}`, 'it has no "type"'],
-    ['a ref', `{"type":"node","ref":${deep},"text":"a"}`, 'it has a ref'],
-    ['what a summary says', `{"type":"summary","nodes":${deep}}`, 'the summary says an array nodes'],
+    ['no object', deep, 'not a JSON object'],
+    ['the text of a node', `{"type":"node","text":${deep}}`, '"text" is an array; expected a string'],
+    ['the bytes of a node', `{"type":"node","hex":${deepObjects}}`, '"hex" is an object; expected a string'],
+    ['the type', `{"type":${deep}}`, '"type" is an array'],
+    ['a ref', `{"type":"node","ref":${deep},"text":"a"}`, 'a node with a ref'],
+    ['what a summary says', `{"type":"summary","nodes":${deep}}`, 'summary says an array nodes'],
   ])('arrays and objects of 100,000 levels: %s', async (_, line, says) => {
     expect(await refusal(line, 1)).toContain(says);
   });
@@ -186,16 +187,16 @@ describe('lines that cannot be taken are refused with their number', () => {
       'a ref where one is due',
       3,
       withLine(3, `{"type":"node","ref":${deep},"text":"a"}`),
-      '"ref" is an array; it is to be block:slot',
+      '"ref" is an array; expected block:slot',
     ],
-    ['a type behind the file line', 2, withLine(1, FILE, `{"type":${deep}}`), 'it has no "type"'],
+    ['a type behind the file line', 2, withLine(1, FILE, `{"type":${deep}}`), '"type" is an array'],
   ])('the lines of an export with an array of 100,000 levels: %s', async (_, line, lines, says) => {
     expect(await refusal(lines, line)).toContain(says);
   });
 
   test('bytes that are not UTF-8, in the second line', async () => {
     const lines = Buffer.from(`${FILE}\n{"type":"page","note":"\xff"}\n`, 'latin1');
-    expect(await refusal(lines, 2)).toContain('it is not UTF-8');
+    expect(await refusal(lines, 2)).toContain('not UTF-8');
   });
 
   test('nothing at all, and empty lines alone', async () => {
@@ -211,7 +212,7 @@ describe('lines that cannot be taken are refused with their number', () => {
     }
     await expect(importNodes(endless(), new MemoryBlockFile())).rejects.toMatchObject({
       code: 'INVALID_LINE',
-      message: expect.stringContaining('line 2 of the input: it is longer than 2097152 bytes'),
+      message: expect.stringContaining('line 2 of the input: longer than 2097152 bytes'),
     });
     expect(given).toBeLessThan(2_500_000);
   });
@@ -232,7 +233,7 @@ describe('lines that cannot be taken are refused with their number', () => {
     ]) {
       await expect(packed(fields)).rejects.toMatchObject({
         code: 'NODE_TOO_LARGE',
-        message: expect.stringMatching(/^line 1 of the input: a node of/),
+        message: expect.stringMatching(/^line 1 of the input: the node has/),
       });
     }
     const long = `{"type":"node","text":"${'\\u0000'.repeat(262_075)}"}`;

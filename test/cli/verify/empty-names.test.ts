@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { shown } from '../../../src/transfer/import-fields.ts';
 import { runInProcess } from '../../support/cli.ts';
 import { smallFile } from '../../support/damage.ts';
 
@@ -28,8 +27,4 @@ test('a file that is cut within its header is said to end there', async () => {
   expect((await runInProcess(['verify', path])).stderr).toContain(
     'it ends inside the file header, after 40 of 64 bytes',
   );
-});
-
-test('a number that JSON holds and no number does is said to be too large', () => {
-  expect(shown(JSON.parse('1e400'))).toBe('a number that is too large');
 });

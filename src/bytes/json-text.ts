@@ -1,0 +1,69 @@
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Entries of {@link ESCAPES} for bytes that begin a multi-byte sequence, and for bytes that are not written as text. */
+const SEQUENCE = 1;
+const NOT_TEXT = 2;
+
+/** How a byte is written in a JSON string: 0 as it is, a letter after a backslash, or one of the entries above. */
+const ESCAPES = new Uint8Array(256).fill(NOT_TEXT, 0, 0x20).fill(NOT_TEXT, 0x7f, 0x80).fill(SEQUENCE, 0x80);
+ESCAPES[QUOTE] = QUOTE;
+ESCAPES[BACKSLASH] = BACKSLASH;
+for (const [control, letter] of [
+  ['\t', 't'],
+  ['\n', 'n'],
+  ['\r', 'r'],
+] as const) {
+  ESCAPES[control.charCodeAt(0)] = letter.charCodeAt(0);
+}
+
+/**
+ * Writes `source[start, end)` to `target` as the content of a JSON string, if it is text: UTF-8 without control characters
+ * other than tab, newline and carriage return, and without U+2028 and U+2029, which some programs take for line ends.
+ * @param target - has room for twice the bytes
+ * @returns the offset after the text; -1 if it is not text: then bytes from `offset` on may have changed
+ */
+export function writeJsonText(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  offset: number,
+): number {
+  let to = offset;
+  let from = start;
+  while (from < end) {
+    const byte = source[from] as number; // start <= from < end <= source.length
+    const escape = ESCAPES[byte] as number; // an entry for each byte
+    if (escape === 0) {
+      target[to++] = byte;
+      from++;
+    } else if (escape > NOT_TEXT) {
+      target[to++] = BACKSLASH;
+      target[to++] = escape;
+      from++;
+    } else {
+      const bytes = escape === SEQUENCE ? sequenceBytes(source, from, end) : 0;
+      if (bytes === 0) return -1;
+      for (const next = from + bytes; from < next; from++) target[to++] = source[from] as number; // as above
+    }
+  }
+  return to;
+}
+
+/** Length of the UTF-8 sequence at `at`; 0 if it is invalid, or a character that is not written as text. */
+function sequenceBytes(source: Uint8Array, at: number, end: number): number {
+  const first = source[at] as number; // at < end <= source.length
+  const bytes = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (bytes === 0 || at + bytes > end) return 0;
+  let point = first & (0x7f >> bytes);
+  for (let next = at + 1; next < at + bytes; next++) {
+    const byte = source[next] as number; // next < end
+    if ((byte & 0xc0) !== 0x80) return 0;
+    point = (point << 6) | (byte & 0x3f);
+  }
+  if (bytes === 2) return point < 0xa0 ? 0 : 2;
+  if (bytes === 4) return point < 0x10000 || point > 0x10ffff ? 0 : 4;
+  const isSurrogate = point >= 0xd800 && point <= 0xdfff;
+  return point < 0x800 || isSurrogate || point === 0x2028 || point === 0x2029 ? 0 : 3;
+}
