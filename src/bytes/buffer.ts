@@ -1,7 +1,7 @@
-/** Up to here a loop over bytes costs less than a call of `set`, and the view that it takes. */
+/** Up to this size, a loop is faster than `set` and the view it needs. */
 const LOOP_MAX_BYTES = 56;
 
-/** Copies `source[start, end)` to `target` at `offset`. The ranges are not checked, and do not overlap. */
+/** Copies `source[start, end)` to `target` at `offset`. The ranges are not checked and must not overlap. */
 export function copyRange(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
   const bytes = end - start;
   if (bytes > LOOP_MAX_BYTES) {
@@ -10,7 +10,7 @@ export function copyRange(source: Uint8Array, start: number, end: number, target
     const last = end - 8;
     let to = offset;
     for (let from = start; from < last; from += 8, to += 8) copyEight(source, from, target, to);
-    // The last eight may have bytes among them that are copied by now: that costs less than a loop over the rest.
+    // Some of the last eight bytes may be copied twice, which is faster than a loop over the rest.
     copyEight(source, last, target, offset + bytes - 8);
   } else {
     let to = offset;
@@ -18,7 +18,7 @@ export function copyRange(source: Uint8Array, start: number, end: number, target
   }
 }
 
-/** The casts hold because both ranges are there. */
+/** The ranges are valid, so the casts hold. */
 function copyEight(source: Uint8Array, from: number, target: Uint8Array, to: number): void {
   target[to] = source[from] as number;
   target[to + 1] = source[from + 1] as number;
@@ -30,10 +30,10 @@ function copyEight(source: Uint8Array, from: number, target: Uint8Array, to: num
   target[to + 7] = source[from + 7] as number;
 }
 
-/** From this many bytes on, comparing is left to the system; its call and two views cost more than a loop below. */
+/** From this size on, a native comparison and its two views are faster than a loop. */
 const NATIVE_COMPARE_FROM_BYTES = 192;
 
-/** Whether `a[aStart, aStart + length)` has the bytes of `b[bStart, bStart + length)`. The ranges are not checked. */
+/** Whether `a[aStart, aStart + length)` equals `b[bStart, bStart + length)`. The ranges are not checked. */
 export function equalRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number, length: number): boolean {
   if (length >= NATIVE_COMPARE_FROM_BYTES) {
     return Buffer.compare(a.subarray(aStart, aStart + length), b.subarray(bStart, bStart + length)) === 0;
@@ -42,7 +42,7 @@ export function equalRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart:
   return true;
 }
 
-/** The order of two byte strings: -1, 0 or 1, by unsigned bytes; of two where one begins the other, the shorter is first. */
+/** Compares byte strings by unsigned bytes, a prefix first: -1, 0 or 1. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   if (length >= NATIVE_COMPARE_FROM_BYTES) return Buffer.compare(a, b);
@@ -53,7 +53,7 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Math.sign(a.length - b.length);
 }
 
-/** Covers a block, so that the usual comparison is one call. */
+/** As long as a block, so that a block is compared in one call. */
 const ZEROS = Buffer.alloc(262_144);
 
 /** Whether every byte is 0. */
@@ -73,25 +73,24 @@ export function assertByteRange(source: Uint8Array, start: number, end: number):
   throw new RangeError(`start and end must be a range within the ${source.length} bytes of source, not ${found}`);
 }
 
-/** From here on `set` is faster. A little below it takes as long; but it needs a view, an object, for each range. */
+/** From this size on `set` is faster. Just below it takes as long, but allocates a view for each range. */
 const MAX_BYTES_BY_WORDS = 640;
 
 const WORD_BYTES = 4;
 
 /**
- * Copies short ranges, many of which come from the same bytes, as keys and nodes do. Those have a view kept for them,
- * through which they are copied by words, in half the time that bytes take. It holds on to the bytes that it copied from
- * last, until `release`.
+ * Copies short ranges, such as keys and nodes, many of which come from the same array. It keeps a view of that array to
+ * copy words, which takes half the time of bytes. It references the last array until `release`.
  */
 export class Copier {
   #source: Uint8Array | undefined;
-  /** An array over memory that can grow may have another length than its view. */
+  /** The length of an array over growable memory can change. */
   #sourceBytes = 0;
   #view: DataView | undefined;
 
   /**
-   * Copies `source[start, end)` to `target` at `offset`. The ranges are not checked, and do not overlap.
-   * @param view - of the bytes of `target`
+   * Copies `source[start, end)` to `target` at `offset`. The ranges are not checked and must not overlap.
+   * @param view - a view of `target`
    */
   copy(source: Uint8Array, start: number, end: number, target: Uint8Array, view: DataView, offset: number): void {
     const bytes = end - start;
@@ -101,7 +100,7 @@ export class Copier {
       this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
       copyWords(this.#view, start, bytes, view, offset);
     } else {
-      // A view costs more than it saves on a source that comes once, as an array for each node does.
+      // For a source that is used only once, a view would cost more than it saves.
       this.#source = source;
       this.#sourceBytes = source.length;
       this.#view = undefined;
@@ -109,7 +108,7 @@ export class Copier {
     }
   }
 
-  /** Lets go of the bytes that were copied from. */
+  /** Drops the reference to the last source. */
   release(): void {
     this.#source = this.#view = undefined;
   }
@@ -121,7 +120,7 @@ function copyWords(source: DataView, start: number, bytes: number, target: DataV
   for (let from = start; from < last; from += WORD_BYTES, to += WORD_BYTES) {
     target.setInt32(to, source.getInt32(from, true), true);
   }
-  // The last word may begin among bytes that are copied: that costs less than a loop over the rest.
+  // Some bytes of the last word may be copied twice, which is faster than a loop over the rest.
   target.setInt32(offset + bytes - WORD_BYTES, source.getInt32(last, true), true);
 }
 
@@ -132,8 +131,8 @@ let pool = new Uint8Array(POOL_BYTES);
 let usedBytes = 0;
 
 /**
- * Memory for a few bytes, all zero. A small array of its own would be moved to another place when a view or a system call
- * takes it, which costs several times what a part of a larger array does.
+ * A few zero bytes, as a part of a larger array. V8 moves the content of a small array of its own when a view or a system
+ * call first uses it, which takes several times as long.
  * @param length - up to 8192
  */
 export function pooledBytes(length: number): Uint8Array {
@@ -146,13 +145,13 @@ export function pooledBytes(length: number): Uint8Array {
   return pool.subarray(start, start + length);
 }
 
-/** From the start of an allocation to the buffer in it. */
+/** From the start of the allocation to the buffer. */
 const SHIFT_BYTES = 48;
 
 /**
- * A buffer of zeros for large reads, one after the other. The system copies from the start of a memory page to the buffer,
- * and where that is 1 to 31 bytes further on in a memory page, several processors take five times as long. An allocation of
- * this size begins 16 bytes behind the start of a page as a rule; this buffer begins 64 bytes behind it then.
+ * A zeroed buffer for large reads. Copying from the page cache to a buffer that begins 1 to 31 bytes after the start of a
+ * memory page takes five times as long on several processors. An allocation of this size usually begins 16 bytes after the
+ * start of a page; this buffer then begins 64 bytes after it.
  */
 export function readBuffer(bytes: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(SHIFT_BYTES + bytes), SHIFT_BYTES);

@@ -1,10 +1,7 @@
 import { crc32 as crc32Native } from 'node:zlib';
 import CRC32 from 'crc-32';
 
-/**
- * A 64-bit hash in two halves, each a signed 32-bit integer: Node keeps such a number in the field itself, where a
- * bigint, or a number from 2^31 on, would be allocated.
- */
+/** A 64-bit hash as two signed 32-bit integers: unlike a bigint or a larger number, V8 stores them without allocating. */
 export class Hash64 {
   high = 0;
   low = 0;
@@ -19,22 +16,22 @@ export class Hash64 {
 export const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
 const FNV_BASIS_HIGH = 0xcbf29ce4 | 0;
 const FNV_BASIS_LOW = 0x84222325 | 0;
-/** The prime of FNV, 64 bit, is 2^40 plus this. */
+/** The 64-bit FNV prime is 2^40 plus this. */
 const FNV_PRIME_REST = 0x1b3;
 
-/** Puts FNV-1a, 64 bit, of `source[start, end)` into `into`. The range is not checked. */
+/** Computes FNV-1a, 64 bit, of `source[start, end)` in `into`. The range is not checked. */
 export function fnv1a64Into(source: Uint8Array, start: number, end: number, into: Hash64): void {
   into.high = FNV_BASIS_HIGH;
   into.low = FNV_BASIS_LOW;
   updateFnv1a64(source, start, end, into);
 }
 
-/** Goes on with the FNV-1a in `into`, that of what comes before `source[start, end)`. The range is not checked. */
+/** Extends the FNV-1a in `into` by `source[start, end)`. The range is not checked. */
 export function updateFnv1a64(source: Uint8Array, start: number, end: number, into: Hash64): void {
   let { high, low } = into;
   for (let at = start; at < end; at++) {
     low ^= source[at] as number; // at < end <= source.length
-    // The product is (hash << 40) + hash * 0x1b3. By halves of 16 bits its carry stays within an int32.
+    // The product is (hash << 40) + hash * 0x1b3. In halves of 16 bits, the carry fits an int32.
     const lower = (low & 0xffff) * FNV_PRIME_REST;
     const upper = (low >>> 16) * FNV_PRIME_REST + (lower >>> 16);
     high = (Math.imul(high, FNV_PRIME_REST) + (upper >>> 16) + (low << 8)) | 0;
@@ -50,59 +47,59 @@ const FX_LOW_LOWER = FX_LOW & 0xffff;
 const FX_LOW_UPPER = FX_LOW >>> 16;
 
 /**
- * A 64-bit hash of `bytes` in the manner of FxHash, a byte at a time: from 0, for each byte
+ * A 64-bit hash of `bytes` like FxHash, one byte at a time: starting at 0, for each byte
  * `hash = (rotl(hash, 5) ^ byte) * 0x517cc1b727220a95`, modulo 2^64. Leading zero bytes do not change it.
  */
 export function fxHash64(bytes: Uint8Array): bigint {
   let high = 0;
   let low = 0;
   for (const byte of bytes) {
-    const turned = ((low << 5) | (high >>> 27)) ^ byte;
+    const rotated = ((low << 5) | (high >>> 27)) ^ byte;
     high = (high << 5) | (low >>> 27);
-    // The high word of turned * FX_LOW, from four products of 16 by 16 bits; each sum stays below 2^53.
-    const lower = turned & 0xffff;
-    const upper = turned >>> 16;
+    // The high word of rotated * FX_LOW, from four products of 16 by 16 bits; each sum stays below 2^53.
+    const lower = rotated & 0xffff;
+    const upper = rotated >>> 16;
     const middle = upper * FX_LOW_LOWER + ((lower * FX_LOW_LOWER) >>> 16);
     const cross = lower * FX_LOW_UPPER + (middle & 0xffff);
     const carry = upper * FX_LOW_UPPER + (middle >>> 16) + (cross >>> 16);
-    high = (Math.imul(high, FX_LOW) + Math.imul(turned, FX_HIGH) + carry) | 0;
-    low = Math.imul(turned, FX_LOW);
+    high = (Math.imul(high, FX_LOW) + Math.imul(rotated, FX_HIGH) + carry) | 0;
+    low = Math.imul(rotated, FX_LOW);
   }
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
-/** Below this many bytes a call into zlib costs more than computing the sum in JavaScript. */
+/** Below this size, a call into zlib costs more than JavaScript. */
 const NATIVE_FROM_BYTES = 192;
 
 /**
- * CRC-32 (IEEE 802.3, the one of zlib, gzip and PNG) of `bytes`, as an unsigned number.
- * @param seed - the CRC-32 of what comes before `bytes`, to sum a sequence of ranges
+ * CRC-32 (IEEE 802.3, as in zlib, gzip and PNG) of `bytes`, an unsigned number.
+ * @param seed - the CRC-32 of the bytes before `bytes`, to compute one over several ranges
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return bytes.length < NATIVE_FROM_BYTES ? CRC32.buf(bytes, seed) >>> 0 : crc32Native(bytes, seed);
 }
 
 /**
- * The CRC-32 of two ranges that stand one behind the other, from the sum of each; neither is read again.
- * @param sum - of the first range
- * @param nextSum - of the second
- * @param nextBytes - length of the second, below 2^29
+ * The CRC-32 of two consecutive ranges from the CRC-32 of each.
+ * @param crc - of the first range
+ * @param nextCrc - of the second range
+ * @param nextBytes - length of the second range, below 2^29
  */
-export function combineCrc32(sum: number, nextSum: number, nextBytes: number): number {
-  return (multiply(powerOfBytes(nextBytes), sum) ^ nextSum) >>> 0;
+export function combineCrc32(crc: number, nextCrc: number, nextBytes: number): number {
+  return (multiply(powerOfBytes(nextBytes), crc) ^ nextCrc) >>> 0;
 }
 
-// A CRC-32 is the remainder of a polynomial over GF(2). In its bits as they are kept here the highest is that of x^0.
-// Bytes behind a range multiply its polynomial by x for each of their bits.
+// A CRC-32 is the remainder of a polynomial over GF(2); the highest bit is the coefficient of x^0. Each bit that follows a
+// range multiplies its polynomial by x.
 
 const REFLECTED_POLYNOMIAL = 0xedb8_8320;
 const ONE = 0x8000_0000;
 
-/** The product of two polynomials, modulo that of CRC-32. */
+/** The product of two polynomials modulo the CRC-32 polynomial. */
 function multiply(a: number, b: number): number {
   let product = 0;
   let term = b | 0;
-  // Without a branch: which way it goes is as good as random, and a wrong guess costs more than the step.
+  // No branch: it would be unpredictable, and a misprediction costs more than the step.
   for (let rest = a | 0; rest !== 0; rest <<= 1) {
     product ^= term & (rest >> 31);
     term = (term >>> 1) ^ (REFLECTED_POLYNOMIAL & -(term & 1));
@@ -111,14 +108,14 @@ function multiply(a: number, b: number): number {
 }
 
 const LOW_BITS = 9;
-/** So many bytes and more are rare: no page has as many. */
+/** From this length on no table is used; a page is shorter. */
 const TABLE_BYTES = 1 << (2 * LOW_BITS);
 
-/** x to the power of 8 n and of 8 n * 2^9, at index n; made when they are first needed. */
+/** x to the power of 8 n and of 8 n * 2^9 at index n, created on first use. */
 let lowPowers: Uint32Array | undefined;
 let highPowers: Uint32Array | undefined;
 
-/** x to the power of the bits of so many bytes. */
+/** x to the power of the number of bits in `bytes` bytes. */
 function powerOfBytes(bytes: number): number {
   if (bytes >= TABLE_BYTES) return powerOfX(8 * bytes);
   lowPowers ??= powersOf(powerOfX(8));
@@ -133,7 +130,7 @@ function powersOf(base: number): Uint32Array {
   return powers;
 }
 
-/** x to the power of 2^n, at index n. */
+/** x to the power of 2^n at index n, extended on demand. */
 const SQUARES: number[] = [ONE >>> 1];
 
 function powerOfX(exponent: number): number {
@@ -141,7 +138,7 @@ function powerOfX(exponent: number): number {
   for (let rest = exponent, n = 0; rest > 0; rest >>>= 1, n++) {
     let square = SQUARES[n];
     if (square === undefined) {
-      const root = SQUARES[n - 1] as number; // filled up to n - 1 by the rounds before
+      const root = SQUARES[n - 1] as number; // the rounds before filled it up to n - 1
       square = multiply(root, root);
       SQUARES.push(square);
     }
@@ -150,86 +147,83 @@ function powerOfX(exponent: number): number {
   return power;
 }
 
-const scratch = new Hash64();
+const sharedHash = new Hash64();
 
 /**
- * FNV-1a, 64 bit, of `bytes`. `fnv1a64Into` in hash.ts gives the same without a bigint.
- * @param seed - the hash of what comes before `bytes`
+ * FNV-1a, 64 bit, of `bytes`. {@link fnv1a64Into} computes the same without a bigint.
+ * @param seed - the hash of the bytes before `bytes`
  */
 export function fnv1a64(bytes: Uint8Array, seed: bigint = FNV_OFFSET_BASIS): bigint {
-  scratch.high = Number(BigInt.asIntN(32, seed >> 32n));
-  scratch.low = Number(BigInt.asIntN(32, seed));
-  updateFnv1a64(bytes, 0, bytes.length, scratch);
-  return scratch.value;
+  sharedHash.high = Number(BigInt.asIntN(32, seed >> 32n));
+  sharedHash.low = Number(BigInt.asIntN(32, seed));
+  updateFnv1a64(bytes, 0, bytes.length, sharedHash);
+  return sharedHash.value;
 }
 
-const REFLECTED_POLYNOMIAL_FLIPPED_BIT = 0xedb8_8320;
-
-// What a flipped bit changes in a CRC-32 depends on how many bits follow it: each doubles it, in the arithmetic of the
-// sum, and what is not zero comes back to itself after 2^32 - 1 doublings. To find how many it were, by small and large steps:
-// halve the difference 2,048 times at once, until it is one of the first 2,048 effects.
+// How a flipped bit changes a CRC-32, its effect, depends only on how many bits follow it: each one multiplies the effect
+// by x. To find that number in baby and giant steps, divide by x^2048 until one of the first 2,048 effects remains.
 
 const STRIDE = 2048;
 
-function double(effect: number): number {
-  return (effect >>> 1) ^ (-(effect & 1) & REFLECTED_POLYNOMIAL_FLIPPED_BIT);
+function timesX(effect: number): number {
+  return (effect >>> 1) ^ (-(effect & 1) & REFLECTED_POLYNOMIAL);
 }
 
-function halve(effect: number): number {
-  return effect < 0 ? ((effect ^ REFLECTED_POLYNOMIAL_FLIPPED_BIT) << 1) | 1 : effect << 1;
+function overX(effect: number): number {
+  return effect < 0 ? ((effect ^ REFLECTED_POLYNOMIAL) << 1) | 1 : effect << 1;
 }
 
-/** The bits behind a flipped one, by its effect, where they are fewer than STRIDE. */
+/** The number of bits after a flipped one by its effect, if it is below STRIDE. */
 let firstEffects: ReadonlyMap<number, number> | undefined;
-/** What STRIDE halvings make of each byte of an effect, at each of its four places: the whole is the exclusive or of the four. */
-let halved: readonly Int32Array[] | undefined;
+/** The quotient by x^STRIDE of each of the four bytes of an effect; that of the effect is their exclusive or. */
+let quotients: readonly Int32Array[] | undefined;
 
 function makeFirstEffects(): ReadonlyMap<number, number> {
   const effects = new Map<number, number>();
-  for (let effect = double(1), following = 0; following < STRIDE; effect = double(effect), following++) {
+  for (let effect = timesX(1), following = 0; following < STRIDE; effect = timesX(effect), following++) {
     effects.set(effect, following);
   }
   return effects;
 }
 
-function makeHalved(): readonly Int32Array[] {
+function makeQuotients(): readonly Int32Array[] {
   return [0, 8, 16, 24].map((shift) =>
     Int32Array.from({ length: 256 }, (_, byte) => {
       let effect = byte << shift;
-      for (let step = 0; step < STRIDE; step++) effect = halve(effect);
+      for (let step = 0; step < STRIDE; step++) effect = overX(effect);
       return effect;
     }),
   );
 }
 
 /**
- * The one bit that makes the difference between two CRC-32 of ranges of the same length. The CRC is linear: what a
- * bit changes in it depends on how many bits follow, and on nothing else, so the bytes are not needed.
- * @param difference - the exclusive or of the two sums
+ * The one bit in which two ranges of the same length differ, from their CRC-32 alone.
+ * @param difference - the exclusive or of the two CRCs
  * @param bytes - length of the range, below 2^28
- * @returns the bit's index, 8 times the byte's plus 0 for value 1 to 7 for value 128; -1 where no single bit is it
+ * @returns the index of the bit, 8 times that of its byte plus 0 for value 1 to 7 for value 128; -1 if no single bit
+ * explains the difference
  */
 export function flippedBitOf(difference: number, bytes: number): number {
   firstEffects ??= makeFirstEffects();
-  const [a, b, c, d] = (halved ??= makeHalved()) as [Int32Array, Int32Array, Int32Array, Int32Array]; // four places
+  const [a, b, c, d] = (quotients ??= makeQuotients()) as [Int32Array, Int32Array, Int32Array, Int32Array]; // four places
   const bits = 8 * bytes;
   let rest = difference | 0;
   for (let following = 0; following < bits; following += STRIDE) {
-    const few = firstEffects.get(rest);
-    if (few !== undefined) return Math.max(bits - 1 - following - few, -1);
+    const remaining = firstEffects.get(rest);
+    if (remaining !== undefined) return Math.max(bits - 1 - following - remaining, -1);
     const high = (c[(rest >>> 16) & 255] ?? 0) ^ (d[rest >>> 24] ?? 0);
     rest = (a[rest & 255] ?? 0) ^ (b[(rest >>> 8) & 255] ?? 0) ^ high;
   }
   return -1;
 }
 
-/** The index, 0 to 31, of the only bit that is set in a number of up to 32 bits; -1 where another number of bits is. */
+/** The index, 0 to 31, of the only set bit in a number of up to 32 bits; -1 if not exactly one is set. */
 export function onlyBitOf(value: number): number {
   const bits = value >>> 0;
   return bits !== 0 && (bits & (bits - 1)) === 0 ? 31 - Math.clz32(bits) : -1;
 }
 
-/** How many bits of two ranges of the same length differ. */
+/** The number of bits in which two ranges of the same length differ. */
 export function differingBits(a: Uint8Array, b: Uint8Array): number {
   let count = 0;
   for (let index = 0; index < a.length; index++) {
@@ -238,14 +232,14 @@ export function differingBits(a: Uint8Array, b: Uint8Array): number {
   return count;
 }
 
-/** The one bit in which two ranges of the same length differ, as {@link flippedBitOf} counts; -1 where it is not one. */
+/** The only bit in which two ranges of the same length differ, numbered as by {@link flippedBitOf}; -1 if not exactly one differs. */
 export function onlyDifferingBit(a: Uint8Array, b: Uint8Array): number {
   if (differingBits(a, b) !== 1) return -1;
   const index = a.findIndex((byte, at) => byte !== b[at]);
   return 8 * index + onlyBitOf((a[index] ?? 0) ^ (b[index] ?? 0));
 }
 
-/** Flips the bit with this index, as {@link flippedBitOf} counts. Twice is as not at all. */
+/** Flips one bit, numbered as by {@link flippedBitOf}. */
 export function flipBit(bytes: Uint8Array, bit: number): void {
   bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
 }

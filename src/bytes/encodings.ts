@@ -1,4 +1,4 @@
-/** What a byte is as the first digit of a pair, times 16, and as the second; -1 where it is no digit. */
+/** The value of a character as first hex digit of a pair (times 16) and as second; -1 for other characters. */
 const HIGH = new Int16Array(256).fill(-1);
 const LOW = new Int16Array(256).fill(-1);
 for (let value = 0; value < 16; value++) {
@@ -10,20 +10,20 @@ for (let value = 0; value < 16; value++) {
 }
 
 /**
- * Decodes `source[start, end)`, two digits a byte in either case, into `target` from `offset` on. The target may be the
- * source, with `offset` at most `start`.
- * @returns how many bytes were written; -1 for what is not hex: then those behind `offset` may have changed, at most
+ * Decodes `source[start, end)`, two hex digits of either case per byte, to `target` at `offset`. Target and source may be
+ * the same array if `offset` is at most `start`.
+ * @returns the number of bytes written; -1 if the text is not hex: bytes from `offset` on may have changed then, at most
  * half as many as the text has characters
- * @throws RangeError where the range is not within `source`, or the bytes have no room in `target`
+ * @throws RangeError if the range is not within `source`, or the result does not fit in `target`
  */
 export function decodeHex(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): number {
   const bytes = (end - start) >> 1;
-  if (!(start >= 0 && start <= end && end <= source.length)) throw new RangeError('the text is not within its source');
-  if (!(offset >= 0 && offset + bytes <= target.length)) throw new RangeError('the bytes have no room in their target');
+  if (!(start >= 0 && start <= end && end <= source.length)) throw new RangeError('the text is not within source');
+  if (!(offset >= 0 && offset + bytes <= target.length)) throw new RangeError('the decoded bytes do not fit in target');
   if (((end - start) & 1) !== 0) return -1;
   let from = start;
   let to = offset;
-  // Four bytes a turn take 15 % less time than one. A digit that is none makes the or of its pair negative.
+  // Four bytes per round take 15 % less time than one. A character that is not a digit makes the disjunction negative.
   for (const last = end - 8; from <= last; from += 8, to += 4) {
     const first = pairAt(source, from);
     const second = pairAt(source, from + 2);
@@ -43,7 +43,7 @@ export function decodeHex(source: Uint8Array, start: number, end: number, target
   return bytes;
 }
 
-/** The byte that two digits stand for; negative where one is none. */
+/** The byte of two hex digits; negative if one is not a digit. */
 function pairAt(source: Uint8Array, at: number): number {
   // In range: the caller has checked its range, and both tables have an entry for each byte.
   return (HIGH[source[at] as number] as number) | (LOW[source[at + 1] as number] as number);
@@ -51,19 +51,18 @@ function pairAt(source: Uint8Array, at: number): number {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
-/** The six bits that a character stands for; -1 where it is none of the alphabet. */
+/** The six bits of a base64 character; -1 for other characters. */
 const SEXTETS = new Int8Array(256).fill(-1);
 for (let value = 0; value < 64; value++) SEXTETS[ALPHABET.charCodeAt(value)] = value;
 
 const PADDING = 0x3d;
 
 /**
- * Decodes `source[start, end)`, base64 of the standard alphabet, padded, with nothing between its characters, into
- * `target` from `offset` on. Bits of the last character that no byte takes may have any value. The target may be the
- * source, with `offset` at most `start`.
- * @returns how many bytes were written; -1 for what is not base64: then those behind `offset` may have changed, at most
+ * Decodes `source[start, end)`, padded base64 of the standard alphabet without whitespace, to `target` at `offset`. Unused
+ * bits of the last character may have any value. Target and source may be the same array if `offset` is at most `start`.
+ * @returns the number of bytes written; -1 if the text is not base64: bytes from `offset` on may have changed then, at most
  * three for each four characters
- * @throws RangeError where the range is not within `source`, or the bytes have no room in `target`
+ * @throws RangeError if the range is not within `source`, or the result does not fit in `target`
  */
 export function decodeBase64(
   source: Uint8Array,
@@ -73,12 +72,12 @@ export function decodeBase64(
   offset: number,
 ): number {
   const characters = end - start;
-  if (!(start >= 0 && start <= end && end <= source.length)) throw new RangeError('the text is not within its source');
+  if (!(start >= 0 && start <= end && end <= source.length)) throw new RangeError('the text is not within source');
   if (characters === 0) return 0;
   if ((characters & 3) !== 0) return -1;
   const padding = source[end - 1] !== PADDING ? 0 : source[end - 2] !== PADDING ? 1 : 2;
   const bytes = 3 * (characters >> 2) - padding;
-  if (!(offset >= 0 && offset + bytes <= target.length)) throw new RangeError('the bytes have no room in their target');
+  if (!(offset >= 0 && offset + bytes <= target.length)) throw new RangeError('the decoded bytes do not fit in target');
   let from = start;
   let to = offset;
   for (const whole = padding === 0 ? end : end - 4; from < whole; from += 4, to += 3) {
@@ -87,7 +86,7 @@ export function decodeBase64(
       (sextetAt(source, from + 1) << 12) |
       (sextetAt(source, from + 2) << 6) |
       sextetAt(source, from + 3);
-    if (bits < 0) return -1; // a sextet of -1 keeps its sign wherever it is shifted to
+    if (bits < 0) return -1; // a sextet of -1 stays negative when shifted
     target[to] = bits >> 16;
     target[to + 1] = bits >> 8;
     target[to + 2] = bits;
@@ -101,15 +100,14 @@ export function decodeBase64(
   return bytes;
 }
 
-/** The six bits of a character; -1 where it stands for none. */
 function sextetAt(source: Uint8Array, at: number): number {
   return SEXTETS[source[at] as number] as number; // in range: the caller has checked its range
 }
 
-// TextEncoder.encodeInto writes until its target is full, and takes a view for an offset; names are short, so a loop
-// that counts first and writes then is no slower, and leaves the target alone where they do not fit.
+// TextEncoder.encodeInto needs a view for an offset and writes part of a text that does not fit. For short names, counting
+// first and writing then is as fast and leaves the target unchanged.
 
-/** Bytes of `text` in UTF-8. @throws TypeError for a lone surrogate, which would be written as U+FFFD like any other */
+/** The size of `text` in UTF-8. @throws TypeError for a lone surrogate, which would be encoded as U+FFFD like any other */
 export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let at = 0; at < text.length; at++) {
@@ -117,8 +115,8 @@ export function utf8Bytes(text: string): number {
     if (unit < 0x80) continue;
     bytes += unit < 0x800 ? 1 : 2;
     if (unit >= 0xd800 && unit <= 0xdfff) {
-      const low = unit < 0xdc00 ? text.charCodeAt(++at) : NaN; // NaN behind the end of the text
-      if (!(low >= 0xdc00 && low <= 0xdfff)) throw new TypeError('a lone surrogate has no bytes in UTF-8');
+      const low = unit < 0xdc00 ? text.charCodeAt(++at) : NaN; // NaN after the end of the text
+      if (!(low >= 0xdc00 && low <= 0xdfff)) throw new TypeError('a lone surrogate cannot be encoded in UTF-8');
       // A pair is two units and four bytes, and two were added.
     }
   }
@@ -126,8 +124,8 @@ export function utf8Bytes(text: string): number {
 }
 
 /**
- * Writes `text` in UTF-8 at `offset`. `utf8Bytes` has been asked, and `target` has the room.
- * @returns the offset behind it
+ * Writes `text` in UTF-8 at `offset`. `target` must have room for the size that {@link utf8Bytes} returns.
+ * @returns the offset after it
  */
 export function writeUtf8(text: string, target: Uint8Array, offset: number): number {
   let to = offset;
@@ -153,17 +151,17 @@ export function writeUtf8(text: string, target: Uint8Array, offset: number): num
   return to;
 }
 
-/** A whole number with a comma between each three digits: `262,144`. The locale functions of the system take 7 MiB for it. */
+/** An integer with thousands separators: `262,144`. The locale functions of Node would take 7 MiB. */
 export function grouped(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-/** `1 byte`, `2 bytes`, as messages say it; {@link grouped} is for reports. @param noun - of one */
+/** `1 byte`, `2 bytes`, for messages; {@link grouped} is for reports. @param noun - singular */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Digits of the largest u64. */
+/** Number of digits of the largest u64. */
 export const U64_DIGITS = 20;
 const TEN_DIGITS = 10_000_000_000;
 const DIGIT_ZERO = 0x30;
@@ -193,7 +191,7 @@ export function writeDecimalU64(value: number | bigint, target: Uint8Array, name
   }
   if (upper === 0) return writeDigits(rest, target, U64_DIGITS);
   const from = writeDigits(rest, target, U64_DIGITS);
-  // The lower ten digits have their zeros where others stand before them.
+  // The lower ten digits need leading zeros.
   target.fill(DIGIT_ZERO, U64_DIGITS - 10, from);
   return writeDigits(upper, target, U64_DIGITS - 10);
 }
@@ -209,7 +207,7 @@ export function writeDecimal(value: number, target: Uint8Array, offset: number):
   return end;
 }
 
-/** Writes an integer of 0 to 2^53 - 1 so that it ends before `end`, and returns where it begins. */
+/** Writes an integer of 0 to 2^53 - 1 so that it ends at `end`. @returns its start */
 function writeDigits(value: number, target: Uint8Array, end: number): number {
   let at = end;
   let rest = value;
@@ -226,13 +224,13 @@ function writeDigits(value: number, target: Uint8Array, end: number): number {
   return at;
 }
 
-// A value of 0..247 is one byte; a larger one is a byte 247 + n and then its n significant bytes,
-// n = 1..8, least significant first. See docs/format.md, "V2 directory".
+// A varint of 0 to 247 is one byte. A larger one is a byte 247 + n, followed by its n = 1 to 8 significant bytes, least
+// significant first. See docs/format.md#v2-directory.
 
-/** Largest first byte that is the value itself; this and n more is the first byte of n others. */
+/** Largest value of one byte; a first byte of this plus n is followed by n more. */
 export const LARGEST_ONE_BYTE = 247;
 
-/** Bytes that `writeVarint` takes for `value`: 1 to 8. */
+/** Size of the varint of `value`: 1 to 8 bytes. */
 export function varintBytes(value: number): number {
   if (value <= LARGEST_ONE_BYTE) return 1;
   let bytes = 2;
@@ -242,7 +240,7 @@ export function varintBytes(value: number): number {
 
 /**
  * Writes `value`, an integer of 0 to 2^53 - 1, at `offset`.
- * @returns the offset behind it
+ * @returns the offset after it
  */
 export function writeVarint(value: number, bytes: Uint8Array, offset: number): number {
   if (value <= LARGEST_ONE_BYTE) {
@@ -255,14 +253,14 @@ export function writeVarint(value: number, bytes: Uint8Array, offset: number): n
   return at;
 }
 
-/** Bytes of the varint that begins with `first`: 1 to 9. */
+/** Size of the varint with this first byte: 1 to 9 bytes. */
 export function varintBytesFrom(first: number): number {
   return first <= LARGEST_ONE_BYTE ? 1 : first - LARGEST_ONE_BYTE + 1;
 }
 
 /**
- * Reads the varint at `offset`. Its length is `varintBytesFrom` of its first byte.
- * @returns the value, rounded as a double above 2^53, or -1 where the varint runs past `end`
+ * Reads the varint at `offset`. Its size is {@link varintBytesFrom} of its first byte.
+ * @returns the value, rounded to a double above 2^53; -1 if the varint runs past `end`
  */
 export function readVarint(bytes: Uint8Array, offset: number, end: number = bytes.length): number {
   if (offset >= end) return -1;

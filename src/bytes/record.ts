@@ -115,7 +115,7 @@ export function defineSealedRecord<T extends Envelope>(
     ...layout,
     encode(content, bytes = new Uint8Array(layout.bytes)) {
       layout.write({ ...content, magic, version, checksum: 0 } as T, bytes);
-      layout.set('checksum', crc32(bytes.subarray(0, checksumOffset)) as T['checksum'], bytes);
+      layout.set('checksum', crc32(bytes.subarray(0, checksumOffset)), bytes);
       return bytes;
     },
     decode(bytes, offset = 0) {

@@ -70,7 +70,7 @@ export function* recordRegions<T>(
 const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record)$/i;
 
 /** A field's value for display, in hexadecimal for magics, flags, checksums and pointers. */
-export function fieldText(name: string, value: number | bigint): string {
+function fieldText(name: string, value: number | bigint): string {
   return IN_HEX.test(name) ? hex(value) : String(value);
 }
 
