@@ -1,98 +1,103 @@
-import type { Worker } from 'node:worker_threads';
+import { checkOptions } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertEpoch } from './block-memory.ts';
+import { assertDescriptor, assertEpoch, assertInteger, lengthOf, showAs, wrongType } from './api.ts';
+import { type MemoryStats, sumStats } from './block-memory.ts';
 import { EpochArena, type EpochArenaDescriptor, type EpochArenaStats } from './epoch-arena.ts';
 import { EpochClock, type EpochClockDescriptor, tickOf } from './epoch-clock.ts';
-import { whenEnded } from './thread-slots.ts';
+import { type EndingThread, whenEnded } from './thread-slots.ts';
 
 export interface ArenaPoolOptions {
-  /** Most blocks of 2 MiB of each arena; 64 where it is left out. */
+  /** Most blocks of 2 MiB of each arena, 1 to 1,023 (default: 64). */
   readonly maxBlocks?: number;
-  /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
+  /** The first epoch, 0 to 2^53 - 1 (default: 0). */
   readonly epoch?: number;
-  /** Most threads that write to the pool and have not released their WorkerArena; 64 where it is left out. */
+  /** Most threads that write to the pool and have not released their WorkerArena, 1 to 65,536 (default: 64). */
   readonly maxThreads?: number;
 }
 
-/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface ArenaPoolDescriptor {
   readonly arenas: readonly EpochArenaDescriptor[];
   readonly clock: EpochClockDescriptor;
   readonly firstEpoch: number;
 }
 
-/** Where bytes are in a pool, and in which epoch; it goes through `postMessage`. */
+/** A range of bytes in the arena of an epoch; `postMessage` can carry it. */
 export interface EpochHandle {
   readonly epoch: number;
   /** From the start of the first block of the arena. */
   readonly offset: number;
-  /** Bytes. */
+  /** In bytes. */
   readonly length: number;
 }
 
-export interface ArenaPoolStats {
+/** What the arenas of a pool contain. `allocations` and `usedBytes` count the valid epochs. */
+export interface ArenaPoolStats extends MemoryStats {
   readonly epoch: number;
-  /** Allocations of the epochs that are valid. */
-  readonly allocations: number;
-  /** Bytes that were asked for in the epochs that are valid. */
-  readonly usedBytes: number;
-  readonly blockCount: number;
-  readonly reservedBytes: number;
-  /** In the order of the arenas: that of epoch e is at e mod size. */
+  /** In ring order: the arena of epoch e is at e mod size. */
   readonly arenas: readonly EpochArenaStats[];
 }
 
-const DEFAULT_THREADS = 64;
+const DEFAULT_MAX_THREADS = 64;
 
-/** Each takes address space; far more of them would take down the process. */
+/** Each takes address space; far more could exhaust it. */
 const MAX_ARENAS = 1_024;
 
 /**
- * Arenas in a ring: epoch e has the arena e mod size. Advancing the epoch recycles the oldest one, so an epoch is valid
- * while it is one of the last `size`.
+ * A ring of arenas: epoch e has the arena e mod size. Advancing the epoch recycles the oldest arena, so the last `size`
+ * epochs are valid.
  *
- * Only the object that was made with a size advances the epoch, since two threads that did so at once would each
- * recycle an arena that the other gives out. Other threads attach, and write through a {@link WorkerArena}.
+ * Only the object that created the pool advances the epoch: two threads that advanced at once could each recycle an arena
+ * that the other uses. Other threads attach, and write through a {@link WorkerArena}.
  */
 export class ArenaPool {
+  static {
+    showAs(this, 'ArenaPool', (pool) => {
+      const { arenas: _, ...stats } = pool.stats();
+      return { size: pool.size, ...stats };
+    });
+  }
+
   readonly size: number;
   /** The clock and its pins, for WorkerArena. @internal */
   readonly clock: EpochClock;
   readonly #arenas: readonly EpochArena[];
   readonly #firstEpoch: number;
-  readonly #attached: boolean;
+  readonly #isAttached: boolean;
 
   /**
-   * @param size - how many epochs are valid at a time, or the descriptor of a pool to attach to
-   * @throws RangeError where the size is not a whole number of at least 1, or an option out of its range
+   * @param size - number of valid epochs, 1 to 1,024, or the descriptor of a pool to attach to
+   * @throws TypeError, or RangeError for a size or option that is out of range
    */
   constructor(size: number | ArenaPoolDescriptor, options: ArenaPoolOptions = {}) {
+    checkOptions('ArenaPool', options, { maxBlocks: 'any', epoch: 'any', maxThreads: 'any' });
     if (typeof size === 'number') {
-      if (!Number.isInteger(size) || size < 1 || size > MAX_ARENAS)
-        throw new RangeError(`a pool has 1 to ${MAX_ARENAS} arenas, not ${size}`);
-      const { epoch = 0, maxThreads = DEFAULT_THREADS, ...arenaOptions } = options;
+      assertInteger('size', size, 1, MAX_ARENAS);
+      const { epoch = 0, maxThreads = DEFAULT_MAX_THREADS, ...arenaOptions } = options;
       assertEpoch(epoch);
       this.#arenas = Array.from({ length: size }, (_, index) => {
-        // The first epoch from `epoch` on that is this arena's.
-        const reached = epoch + ((index - (epoch % size) + size) % size);
-        return new EpochArena({ ...arenaOptions, epoch: Math.min(reached, Number.MAX_SAFE_INTEGER) });
+        // The first epoch from `epoch` on that belongs to this arena.
+        const first = epoch + ((index - (epoch % size) + size) % size);
+        return new EpochArena({ ...arenaOptions, epoch: Math.min(first, Number.MAX_SAFE_INTEGER) });
       });
       this.clock = EpochClock.create(epoch, maxThreads);
       this.#firstEpoch = epoch;
-      this.#attached = false;
+      this.#isAttached = false;
     } else {
-      const { arenas, clock, firstEpoch } = size;
-      if (!Array.isArray(arenas)) throw new TypeError('this is no descriptor of a pool');
+      const { arenas, clock, firstEpoch }: Partial<ArenaPoolDescriptor> = size ?? {};
+      if (!Array.isArray(arenas) || arenas.length === 0 || clock === undefined || typeof firstEpoch !== 'number')
+        throw wrongType('size', 'a number of arenas, or the descriptor of a pool', size);
       this.#arenas = arenas.map((each) => EpochArena.attach(each));
       this.clock = EpochClock.attach(clock);
       this.#firstEpoch = firstEpoch;
-      this.#attached = true;
+      this.#isAttached = true;
     }
     this.size = this.#arenas.length;
   }
 
-  /** The same pool, in another thread; it cannot advance the epoch. */
+  /** The same pool, in another thread, which cannot advance the epoch. @throws TypeError for an invalid descriptor */
   static attach(descriptor: ArenaPoolDescriptor): ArenaPool {
+    assertDescriptor(descriptor);
     return new ArenaPool(descriptor);
   }
 
@@ -108,58 +113,55 @@ export class ArenaPool {
     return this.clock.epoch;
   }
 
-  /** The arena of the current epoch. In a thread that does not advance the epoch, a WorkerArena keeps it from being recycled. */
+  /** The arena of the current epoch. A thread that does not advance the epoch uses a WorkerArena, which keeps it from being recycled. */
   current(): EpochArena {
     return this.#arenaAt(this.clock.epoch);
   }
 
-  /** Whether the epoch is one of the last `size`: neither recycled, nor yet to come. */
+  /** Whether the epoch is one of the last `size`; false for one that was recycled, is in the future, or is invalid. */
   isEpochValid(epoch: number): boolean {
     const current = this.clock.epoch;
     return Number.isSafeInteger(epoch) && epoch <= current && epoch > current - this.size && epoch >= this.#firstEpoch;
   }
 
-  /** @throws {@link PageStoreError} `STALE_EPOCH` where the epoch was recycled, or is yet to come */
+  /** @throws {@link PageStoreError} `STALE_EPOCH` if the epoch was recycled, is in the future, or is invalid */
   arenaOf(epoch: number): EpochArena {
     if (this.isEpochValid(epoch)) return this.#arenaAt(epoch);
     const current = this.clock.epoch;
     const oldest = Math.max(this.#firstEpoch, current - this.size + 1);
-    const state = epoch > current ? 'has not come yet' : 'is no longer there';
-    throw new PageStoreError('STALE_EPOCH', `epoch ${epoch} ${state}: the pool has epochs ${oldest} to ${current}`, {
-      found: `epoch ${epoch}`,
+    const state = epoch > current ? 'is in the future' : 'does not exist any more';
+    const message = `epoch ${String(epoch)} ${state}: the pool has epochs ${oldest} to ${current}`;
+    throw new PageStoreError('STALE_EPOCH', message, {
+      found: `epoch ${String(epoch)}`,
       expected: `${oldest} to ${current}`,
     });
   }
 
   /**
-   * Begins the next epoch, and recycles the oldest one where there are `size` of them: what it held is gone.
+   * Starts the next epoch and, if there are `size` epochs, recycles the oldest one, whose bytes are freed.
    * @returns the new epoch
-   * @throws TypeError for a pool that is attached
-   * @throws {@link PageStoreError} `EPOCH_PINNED` where a thread has the oldest one pinned; then nothing has changed
+   * @throws TypeError for an attached pool
+   * @throws {@link PageStoreError} `EPOCH_PINNED` if a thread has the oldest one pinned; then nothing has changed
    */
   advanceEpoch(): number {
-    if (this.#attached) throw new TypeError('only the pool that was made with a size advances its epoch');
+    if (this.#isAttached) throw new TypeError('only the pool that was created with a size can advance its epoch');
     const epoch = this.clock.epoch + 1;
     assertEpoch(epoch);
     const recycled = epoch - this.size;
-    // In the first round, an arena has its epoch from the start.
+    // In the first round, each arena has its epoch from the start.
     this.clock.advance(epoch, recycled >= this.#firstEpoch ? recycled : -1, this.#arenaAt(epoch));
     return epoch;
   }
 
   /**
-   * Copies `source[start, end)` into the current epoch. This is for convenience: it makes an object for each copy, and
-   * where the pool is attached pins the epoch each time, in place of the thread's pin. Loops use `current()`, or a WorkerArena.
-   * @throws TypeError or RangeError for what is no range of bytes; RangeError beyond `maxThreads`
+   * Copies `source[start, end)` into the current epoch. For convenience: each call allocates an object and, in an attached
+   * pool, pins the epoch in place of the thread's pin. Loops use `current()` or a WorkerArena.
+   * @throws TypeError or RangeError for an invalid range; RangeError beyond `maxThreads`
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
-  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): EpochHandle {
-    if (!this.#attached) {
-      const epoch = this.clock.epoch;
-      return { epoch, offset: this.#arenaAt(epoch).allocateCopy(source, start, end), length: end - start };
-    }
-    const wasPinned = this.clock.hasPin();
-    const epoch = this.clock.pin();
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): EpochHandle {
+    const wasPinned = !this.#isAttached || this.clock.hasPin();
+    const epoch = this.#isAttached ? this.clock.pin() : this.clock.epoch;
     try {
       return { epoch, offset: this.#arenaAt(epoch).allocateCopy(source, start, end), length: end - start };
     } finally {
@@ -168,38 +170,36 @@ export class ArenaPool {
   }
 
   /**
-   * The bytes of a handle: a view, valid until its epoch is recycled. Only the call is checked, not what is read later.
-   * @throws {@link PageStoreError} `STALE_EPOCH` where the epoch was recycled, or is yet to come
-   * @throws RangeError for a handle that no allocation can have given
+   * The bytes of a handle: a view, valid until its epoch is recycled. Later reads of the view are not checked.
+   * @throws {@link PageStoreError} `STALE_EPOCH` if the epoch was recycled, is in the future, or is invalid
+   * @throws TypeError; RangeError for a range that was not allocated
    */
-  read({ epoch, offset, length }: EpochHandle): Uint8Array {
-    return this.arenaOf(epoch).view(offset, length);
+  read(handle: EpochHandle): Uint8Array {
+    if (typeof handle !== 'object' || handle === null) throw wrongType('handle', 'an EpochHandle', handle);
+    return this.arenaOf(handle.epoch).view(handle.offset, handle.length);
   }
 
-  /** Takes back the pin of a thread that has ended without releasing it. @returns whether it had one */
+  /**
+   * Removes the pin of a thread that has ended without releasing it.
+   * @returns whether it had one
+   * @throws RangeError unless `thread` is a thread id
+   */
   releaseThread(thread: number): boolean {
     return this.clock.pins.free(thread);
   }
 
   /**
-   * Releases the worker's thread once it has ended, however it did. To be called before the worker can end.
-   * @throws RangeError where it has ended already
+   * Releases the worker's thread once it has ended, in whatever way. Call this before the worker can end.
+   * @throws TypeError; RangeError if it has ended already
    */
-  releaseWhenEnded(worker: Worker): void {
+  releaseWhenEnded(worker: EndingThread): void {
     whenEnded(worker, (thread) => this.clock.pins.free(thread));
   }
 
-  /** Sums over the epochs that are valid, and over all arenas; exact as the stats of an EpochArena are. */
+  /** Exact in the same cases as the stats of an EpochArena. */
   stats(): ArenaPoolStats {
     const arenas = this.#arenas.map((each) => each.stats());
-    const sum = { allocations: 0, usedBytes: 0, blockCount: 0, reservedBytes: 0 };
-    for (const each of arenas) {
-      sum.allocations += each.allocations;
-      sum.usedBytes += each.usedBytes;
-      sum.blockCount += each.blockCount;
-      sum.reservedBytes += each.reservedBytes;
-    }
-    return { epoch: this.clock.epoch, ...sum, arenas };
+    return { epoch: this.clock.epoch, ...sumStats(arenas), arenas };
   }
 
   #arenaAt(epoch: number): EpochArena {
@@ -208,15 +208,22 @@ export class ArenaPool {
 }
 
 /**
- * A thread's way to write to the current epoch of a pool. It keeps the arena of that epoch, and pins the epoch while it
- * does: the pool cannot recycle bytes that are being copied. Each call looks whether the epoch has advanced, and if so
- * moves the pin on to the new one.
+ * Writes to the current epoch of a pool, for one thread. It pins the epoch, so that the pool cannot recycle bytes while
+ * they are written. Each call checks whether the epoch has advanced, and if so pins the new one instead.
  *
- * A thread has one pin in a pool, whichever of its objects moves it on: what it has to write to an allocation is
- * written before it allocates in that pool again. A thread that has nothing to write for a while calls `release`; it
- * holds up the pool otherwise.
+ * A thread has one pin in a pool, shared by all its objects, so an allocation has to be written before the thread
+ * allocates in that pool again. A thread that will not write for a while calls `release`; until then the pool cannot
+ * recycle the pinned epoch.
  */
 export class WorkerArena {
+  static {
+    showAs(this, 'WorkerArena', (arena) => ({
+      epoch: arena.epoch,
+      isPinned: arena.#arena !== undefined && arena.#clock.hasPin(),
+      pool: arena.#pool,
+    }));
+  }
+
   readonly #pool: ArenaPool;
   readonly #clock: EpochClock;
   #arena: EpochArena | undefined;
@@ -224,34 +231,35 @@ export class WorkerArena {
   #tick = -1;
   #slot = -1;
 
-  /** @param pool - this thread's own object: the creator's, or one that is attached */
+  /** @param pool - this thread's object of the pool: the one that created it, or an attached one @throws TypeError */
   constructor(pool: ArenaPool) {
+    if (!(pool instanceof ArenaPool)) throw wrongType('pool', 'an ArenaPool', pool);
     this.#pool = pool;
     this.#clock = pool.clock;
   }
 
-  /** The epoch of the last allocation, to which its offset belongs; -1 before the first one. */
+  /** The epoch of the last allocation; -1 before the first one. */
   get epoch(): number {
     return this.#epoch;
   }
 
   /**
-   * The current arena, pinned: by this call, where it was not.
-   * @throws RangeError where more threads write than the pool was made for
+   * The current arena, which this call pins if necessary.
+   * @throws RangeError if more threads write than the pool allows
    */
   current(): EpochArena {
     const arena = this.#arena;
-    // The pin is looked at as well: another WorkerArena of this thread has the same one, and may have released it.
+    // The pin is checked as well: another WorkerArena of this thread shares it, and may have released it.
     if (arena !== undefined && this.#clock.isPinned(this.#slot, this.#tick)) return arena;
-    return this.#moveOn();
+    return this.#enterEpoch();
   }
 
   /**
-   * Allocates `bytes` in the current epoch, which `epoch` names from now on. The thread may write to them until it
-   * allocates in the pool again.
-   * @param alignment - power of two up to 64, which divides the offset
+   * Allocates `bytes` in the current epoch, and sets `epoch` to it. The thread may write to them until it allocates in the
+   * pool again.
+   * @param alignment - power of two up to 64 that divides the offset
    * @returns the offset from the start of the arena's first block
-   * @throws RangeError for more than a block, or another alignment, and as {@link current}
+   * @throws RangeError for more than a block or an invalid alignment, and as {@link current}
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {
@@ -259,35 +267,37 @@ export class WorkerArena {
   }
 
   /**
-   * Copies `source[start, end)` into the current epoch, which `epoch` names from now on, to a multiple of 8.
+   * Copies `source[start, end)` into the current epoch, aligned to 8 bytes, and sets `epoch` to it.
    * @returns the offset from the start of the arena's first block
-   * @throws TypeError or RangeError for what is no range of bytes, and as {@link current}
+   * @throws TypeError or RangeError for an invalid range, and as {@link current}
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
-  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.current().allocateCopy(source, start, end);
   }
 
-  /** As `allocateCopy`, but to a multiple of 16. */
-  allocateKey(source: Uint8Array, start: number, end: number): number {
+  /** As `allocateCopy`, aligned to 16 bytes. */
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.current().allocateKey(source, start, end);
   }
 
-  /** The handle of what was allocated last, for the pool's `read` in any thread. */
+  /** A handle of the last allocation, for `read` of the pool in any thread. @throws RangeError */
   handleOf(offset: number, length: number): EpochHandle {
+    assertInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    assertInteger('length', length, 0, Number.MAX_SAFE_INTEGER);
     return { epoch: this.#epoch, offset, length };
   }
 
   /**
-   * Takes the pin back, of all WorkerArenas of this thread; the next allocation sets it again. What was allocated may
-   * from now on be recycled.
+   * Removes the pin of this thread, for all its WorkerArenas; the next allocation pins again. From now on the pool may
+   * recycle what was allocated.
    */
   release(): void {
     this.#arena = undefined;
     this.#clock.unpin();
   }
 
-  #moveOn(): EpochArena {
+  #enterEpoch(): EpochArena {
     const epoch = this.#clock.pin();
     const arena = this.#pool.arenaOf(epoch);
     this.#slot = this.#clock.pins.claim();

@@ -1,39 +1,40 @@
-import { threadId, type Worker } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
+import { checkOptions } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
+import { assertDescriptor, assertEpoch, assertInteger, lengthOf, showAs, wrongType } from './api.ts';
 import {
   ARENA_BLOCK_BYTES,
   assertAllocation,
-  assertEpoch,
   assertSource,
   BlockMemory,
+  DEFAULT_MAX_BLOCKS,
+  EPOCH_WORD,
+  FIRST_CONTROL_WORD,
   isRangeOfBlock,
   LINE_WORDS,
-  loadEpoch,
+  type MemoryStats,
+  notAllocated,
   storeEpoch,
+  sumStats,
 } from './block-memory.ts';
-import { ARENA_DEFAULT_BLOCKS } from './epoch-arena.ts';
-import { ThreadSlots, type ThreadSlotsDescriptor, whenEnded } from './thread-slots.ts';
+import { type EndingThread, ThreadSlots, type ThreadSlotsDescriptor, whenEnded } from './thread-slots.ts';
 
-export interface ShardStats {
+export interface ShardStats extends MemoryStats {
   /** Id of the thread that owns the shard, or -1. */
   readonly owner: number;
-  readonly allocations: number;
-  /** Bytes that were asked for, without what alignment and the ends of blocks have cost. */
-  readonly usedBytes: number;
-  /** Blocks that there are; they stay when the arena is reset. */
-  readonly blockCount: number;
-  /** Bytes of these blocks. */
-  readonly reservedBytes: number;
 }
 
-// Control words; only the owner of the shard writes to them, and who resets it.
-const EPOCH_WORD = 2;
-const FREE_WORD = 4;
-const ALLOCATIONS_WORD = 5;
-const USED_BYTES_WORD = 6;
+// Control words. Only the owner of the shard writes them, and the thread that resets it.
+const FREE_WORD: number = FIRST_CONTROL_WORD;
+const ALLOCATIONS_WORD: number = FIRST_CONTROL_WORD + 1;
+const USED_BYTES_WORD: number = FIRST_CONTROL_WORD + 2;
 
-/** A part of a {@link ConcurrentArena} in which one thread allocates at a time, and which all threads read. */
+/** A part of a {@link ConcurrentArena}: one thread at a time allocates in it, and all threads read it. */
 export class ArenaShard {
+  static {
+    showAs(this, 'ArenaShard', (shard) => ({ index: shard.index, ...shard.stats() }));
+  }
+
   readonly index: number;
   readonly #memory: BlockMemory;
   readonly #words: Int32Array;
@@ -43,15 +44,8 @@ export class ArenaShard {
   constructor(index: number, memory: BlockMemory, owners: ThreadSlots) {
     this.index = index;
     this.#memory = memory;
-    this.#words = memory.controlWords();
+    this.#words = memory.words;
     this.#owners = owners;
-  }
-
-  /** @internal */
-  static createMemory(epoch: number, maxBlocks: number): BlockMemory {
-    const memory = BlockMemory.create(LINE_WORDS, maxBlocks);
-    storeEpoch(memory.controlWords(), EPOCH_WORD, epoch);
-    return memory;
   }
 
   /** @internal */
@@ -60,15 +54,15 @@ export class ArenaShard {
   }
 
   get epoch(): number {
-    return loadEpoch(this.#words, EPOCH_WORD);
+    return this.#memory.epoch;
   }
 
   /**
-   * Allocates `bytes` behind what was allocated before, by this thread or an earlier owner.
-   * @param alignment - power of two up to 64, which divides the offset; the address in memory may be otherwise
+   * Allocates `bytes` after the allocations of this thread and of earlier owners.
+   * @param alignment - power of two up to 64 that divides the offset; the memory address may be aligned otherwise
    * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block, or another alignment, and where the system has no memory
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` where this thread has released the shard, `ARENA_FULL`
+   * @throws RangeError for more than a block or an invalid alignment, or if no memory is available
+   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard, `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {
     assertAllocation(bytes, alignment);
@@ -76,20 +70,20 @@ export class ArenaShard {
   }
 
   /**
-   * Copies `source[start, end)` into the shard, to a multiple of 8.
+   * Copies `source[start, end)` into the shard, aligned to 8 bytes.
    * @returns the offset from the start of the first block
-   * @throws TypeError or RangeError for what is no range of bytes
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` where this thread has released the shard, `ARENA_FULL`
+   * @throws TypeError or RangeError for an invalid range
+   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard, `ARENA_FULL`
    */
-  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 7);
     this.#memory.copy(source, start, end, offset);
     return offset;
   }
 
-  /** As `allocateCopy`, but to a multiple of 16. */
-  allocateKey(source: Uint8Array, start: number, end: number): number {
+  /** As `allocateCopy`, aligned to 16 bytes. */
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 15);
     this.#memory.copy(source, start, end, offset);
@@ -98,7 +92,7 @@ export class ArenaShard {
 
   /**
    * The bytes of an allocation, in any thread; valid until the arena is reset.
-   * @throws RangeError where they are not within one block of what has been allocated
+   * @throws RangeError unless they were allocated, within one block
    */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
@@ -106,15 +100,15 @@ export class ArenaShard {
   }
 
   /**
-   * The whole block that `offset` is in: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`.
-   * @throws RangeError where nothing has been allocated
+   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`.
+   * @throws RangeError if nothing was allocated there
    */
   blockOf(offset: number): Uint8Array {
     this.#assertAllocated(offset, 0);
     return this.#memory.blockOf(offset);
   }
 
-  /** Begins another epoch, for ConcurrentArena. @internal */
+  /** Starts another epoch, for ConcurrentArena. @internal */
   reset(epoch: number): void {
     this.#words.fill(0, FREE_WORD, USED_BYTES_WORD + 1);
     storeEpoch(this.#words, EPOCH_WORD, epoch);
@@ -122,7 +116,7 @@ export class ArenaShard {
   }
 
   stats(): ShardStats {
-    const blockCount = this.#memory.blockCount;
+    const { blockCount } = this.#memory;
     return {
       owner: this.#owners.ownerOf(this.index),
       allocations: Atomics.load(this.#words, ALLOCATIONS_WORD) >>> 0,
@@ -133,11 +127,11 @@ export class ArenaShard {
   }
 
   #take(bytes: number, mask: number): number {
-    // Plain reads and writes: the thread that owns the shard is alone, and finds here what its other objects did.
+    // Plain reads and writes: no other thread changes these words while this one owns the shard.
     if (!this.#owners.isOwn(this.index)) this.#refuseThread();
     const words = this.#words;
     let offset = ((words[FREE_WORD] as number) + mask) & ~mask; // the view has all control words
-    // An allocation of 0 bytes has to be before the end of the block too: behind it there may be none.
+    // An allocation of 0 bytes must be before the end of the block too: after it there may be no block.
     if ((offset % ARENA_BLOCK_BYTES) + bytes > ARENA_BLOCK_BYTES || offset % ARENA_BLOCK_BYTES === 0)
       offset = this.#enterBlock(offset, bytes);
     words[FREE_WORD] = offset + bytes;
@@ -148,106 +142,96 @@ export class ArenaShard {
 
   #enterBlock(offset: number, bytes: number): number {
     const block = Math.ceil(offset / ARENA_BLOCK_BYTES);
-    if (block >= this.#memory.maxBlocks) {
-      const { usedBytes } = this.stats();
-      const blocks = `${this.#memory.maxBlocks} blocks of ${ARENA_BLOCK_BYTES} bytes`;
-      throw new PageStoreError('ARENA_FULL', `shard ${this.index} has no room for ${bytes} bytes in its ${blocks}`, {
-        found: `${usedBytes} bytes in use`,
-        expected: `room for ${bytes} bytes in one block`,
-      });
-    }
+    if (block >= this.#memory.maxBlocks) throw this.#memory.full(`shard ${this.index}`, bytes, this.stats().usedBytes);
     this.#memory.grow(block + 1);
     return block * ARENA_BLOCK_BYTES;
   }
 
   #assertAllocated(offset: number, bytes: number): void {
-    if (bytes === 0 && offset === Atomics.load(this.#words, FREE_WORD) && this.#hasBlockOf(offset)) return;
-    if (isRangeOfBlock(offset, bytes, Atomics.load(this.#words, FREE_WORD))) return;
-    throw new RangeError(
-      `${bytes} bytes at ${offset} are not within a block of what shard ${this.index} has allocated`,
-    );
-  }
-
-  /** An allocation of 0 bytes may be the last one, right behind what was allocated. */
-  #hasBlockOf(offset: number): boolean {
-    return Math.floor(offset / ARENA_BLOCK_BYTES) < this.#memory.blockCount;
+    const end = Atomics.load(this.#words, FREE_WORD);
+    // An allocation of 0 bytes may be the last one, at the end of what was allocated.
+    if (bytes === 0 && offset === end && Math.floor(offset / ARENA_BLOCK_BYTES) < this.#memory.blockCount) return;
+    if (!isRangeOfBlock(offset, bytes, end)) throw notAllocated(`shard ${this.index}`, offset, bytes);
   }
 
   #refuseThread(): never {
     const owner = this.#owners.ownerOf(this.index);
     const found = owner < 0 ? 'no thread' : `thread ${owner}`;
-    const message = `this thread has no part in shard ${this.index} any more, which ${found} owns`;
+    const message = `this thread has released shard ${this.index}, which ${found} owns now`;
     throw new PageStoreError('SHARDS_TAKEN', message, { found, expected: 'this thread' });
   }
 }
 
 export interface ConcurrentArenaOptions {
-  /** Most blocks of 2 MiB of each shard, 1 to 1,023; 64 where it is left out. Only address space is taken for them. */
+  /** Most blocks of 2 MiB of each shard, 1 to 1,023 (default: 64). They take address space only. */
   readonly maxBlocks?: number;
-  /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
+  /** The first epoch, 0 to 2^53 - 1 (default: 0). */
   readonly epoch?: number;
 }
 
-/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface ConcurrentArenaDescriptor {
   readonly shards: readonly SharedArrayBuffer[];
   readonly owners: ThreadSlotsDescriptor;
 }
 
-export interface ConcurrentArenaStats {
+/** What the shards of an arena contain. */
+export interface ConcurrentArenaStats extends MemoryStats {
   readonly epoch: number;
-  readonly allocations: number;
-  /** Bytes that were asked for, without what alignment and the ends of blocks have cost. */
-  readonly usedBytes: number;
-  readonly blockCount: number;
-  readonly reservedBytes: number;
   readonly shards: readonly ShardStats[];
 }
 
-/** Each takes address space; far more of them would take down the process. */
+/** Each takes address space; far more could exhaust it. */
 const MAX_SHARDS = 1_024;
 
 /**
- * Shards, each of which one thread owns at a time and allocates in without waiting for others. A thread owns one shard
- * at most, whatever number of objects it has attached. Which thread owns a shard, and how full it is, is in shared
- * memory: a shard that is given back keeps its bytes, and its next owner allocates behind them.
+ * Shards that threads own one at a time, so that each thread allocates without waiting for others. A thread owns at most
+ * one shard, shared by all its objects of the arena. The owner of a shard and its free space are in shared memory: a
+ * released shard keeps its bytes, and the next owner allocates after them.
  */
 export class ConcurrentArena {
+  static {
+    showAs(this, 'ConcurrentArena', (arena) => {
+      const { shards: _, ...stats } = arena.stats();
+      return { shardCount: arena.shardCount, ...stats };
+    });
+  }
+
   readonly shardCount: number;
   readonly #shards: readonly ArenaShard[];
   readonly #owners: ThreadSlots;
-  readonly #attached: boolean;
+  readonly #isAttached: boolean;
   #own: ArenaShard | undefined;
 
   /**
-   * @param shards - how many threads own a shard at a time, or the descriptor of an arena to attach to
-   * @throws RangeError for a count or option out of its range
+   * @param shards - how many threads can own a shard at once, 1 to 1,024, or the descriptor of an arena to attach to
+   * @throws TypeError, or RangeError for a count or option that is out of range
    */
   constructor(shards: number | ConcurrentArenaDescriptor, options: ConcurrentArenaOptions = {}) {
+    checkOptions('ConcurrentArena', options, { maxBlocks: 'any', epoch: 'any' });
+    let memories: BlockMemory[];
     if (typeof shards === 'number') {
-      const { maxBlocks = ARENA_DEFAULT_BLOCKS, epoch = 0 } = options;
-      if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS)
-        throw new RangeError(`an arena has 1 to ${MAX_SHARDS} shards, not ${shards}`);
+      const { maxBlocks = DEFAULT_MAX_BLOCKS, epoch = 0 } = options;
+      assertInteger('shards', shards, 1, MAX_SHARDS);
       assertEpoch(epoch);
-      const owners = new ThreadSlots(shards);
-      this.#owners = owners;
-      this.#shards = Array.from(
-        { length: shards },
-        (_, index) => new ArenaShard(index, ArenaShard.createMemory(epoch, maxBlocks), owners),
-      );
-      this.#attached = false;
+      this.#owners = ThreadSlots.create(shards, 'shards');
+      memories = Array.from({ length: shards }, () => BlockMemory.create(LINE_WORDS, maxBlocks, epoch));
+      this.#isAttached = false;
     } else {
-      if (!Array.isArray(shards.shards)) throw new TypeError('this is no descriptor of a concurrent arena');
-      const owners = ThreadSlots.attach(shards.owners);
-      this.#owners = owners;
-      this.#shards = shards.shards.map((memory, index) => new ArenaShard(index, BlockMemory.attach(memory), owners));
-      this.#attached = true;
+      const { shards: buffers, owners }: Partial<ConcurrentArenaDescriptor> = shards ?? {};
+      if (!Array.isArray(buffers) || buffers.length === 0 || owners === undefined)
+        throw wrongType('shards', 'a number of shards, or the descriptor of a ConcurrentArena', shards);
+      this.#owners = ThreadSlots.attach(owners);
+      memories = buffers.map((buffer: SharedArrayBuffer) => BlockMemory.attach(buffer));
+      this.#isAttached = true;
     }
-    this.shardCount = this.#shards.length;
+    this.#shards = memories.map((memory, index) => new ArenaShard(index, memory, this.#owners));
+    this.shardCount = memories.length;
   }
 
-  /** The same arena, in this thread. @throws TypeError for what is no descriptor */
+  /** The same arena, in this thread. @throws TypeError for an invalid descriptor */
   static attach(descriptor: ConcurrentArenaDescriptor): ConcurrentArena {
+    assertDescriptor(descriptor);
     return new ConcurrentArena(descriptor);
   }
 
@@ -261,7 +245,7 @@ export class ConcurrentArena {
 
   /**
    * The shard of this thread: claimed by the first call, and the same one until it is released.
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` where other threads own all of them
+   * @throws {@link PageStoreError} `SHARDS_TAKEN` if other threads own all shards
    */
   shard(): ArenaShard {
     const own = this.#own;
@@ -277,75 +261,70 @@ export class ConcurrentArena {
   }
 
   /** Copies into the shard of this thread: see {@link ArenaShard.allocateCopy}. @returns the offset in it */
-  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.shard().allocateCopy(source, start, end);
   }
 
-  /** As `allocateCopy`, but to a multiple of 16. */
-  allocateKey(source: Uint8Array, start: number, end: number): number {
+  /** As `allocateCopy`, aligned to 16 bytes. */
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.shard().allocateKey(source, start, end);
   }
 
   /**
    * The bytes of an allocation of any thread, valid until the arena is reset.
-   * @throws RangeError where there is no such shard, or they are not within one block of what has been allocated
+   * @throws RangeError for an invalid shard, or unless the bytes were allocated, within one block
    */
   view(shard: number, offset: number, bytes: number): Uint8Array {
     return this.#shardAt(shard).view(offset, bytes);
   }
 
-  /** The whole block of a shard that `offset` is in. @throws RangeError where nothing has been allocated */
+  /** The block of a shard that contains `offset`. @throws RangeError if nothing was allocated there */
   blockOf(shard: number, offset: number): Uint8Array {
     return this.#shardAt(shard).blockOf(offset);
   }
 
-  /** Gives the shard of this thread back, with its bytes in it. @returns whether there was one */
+  /** Releases the shard of this thread, which keeps its bytes. @returns whether it had one */
   release(): boolean {
     return this.#owners.free(threadId);
   }
 
   /**
-   * Gives the worker's shard back once it has ended, however it did. To be called before the worker can end.
-   * @throws RangeError where it has ended already
+   * Releases the worker's shard once it has ended, in whatever way. Call this before the worker can end.
+   * @throws TypeError; RangeError if it has ended already
    */
-  releaseWhenEnded(worker: Worker): void {
+  releaseWhenEnded(worker: EndingThread): void {
     whenEnded(worker, (thread) => this.#owners.free(thread));
   }
 
   /**
-   * Begins another epoch in all shards: what was allocated is gone, all blocks are used again, and owners stay. No other
-   * thread may be allocating meanwhile.
-   * @throws RangeError where `epoch` is not greater than the one before
-   * @throws TypeError for an arena that is attached
+   * Starts another epoch in all shards: frees all allocations, and keeps blocks and owners. No other thread may allocate
+   * meanwhile.
+   * @throws RangeError unless `epoch` is greater than the current one
+   * @throws TypeError for an attached arena
    */
   reset(epoch: number = this.epoch + 1): void {
-    if (this.#attached) throw new TypeError('only the arena that was made with a number of shards is reset');
+    if (this.#isAttached) throw new TypeError('only the arena that was created with a number of shards can be reset');
     assertEpoch(epoch);
-    if (epoch <= this.epoch) throw new RangeError(`epoch ${epoch} does not come after epoch ${this.epoch}`);
+    const before = this.epoch;
+    if (epoch <= before) throw new RangeError(`epoch must be greater than the current epoch ${before}, not ${epoch}`);
     for (const shard of this.#shards) shard.reset(epoch);
   }
 
-  /** Exact for this thread, and for what other threads allocated before a message or an atomic of theirs that was seen here. */
+  /** Exact for this thread, and for allocations of other threads before a message or atomic write that this thread has received. */
   stats(): ConcurrentArenaStats {
     const shards = this.#shards.map((each) => each.stats());
-    const sum = { allocations: 0, usedBytes: 0, blockCount: 0, reservedBytes: 0 };
-    for (const each of shards) {
-      sum.allocations += each.allocations;
-      sum.usedBytes += each.usedBytes;
-      sum.blockCount += each.blockCount;
-      sum.reservedBytes += each.reservedBytes;
-    }
-    return { epoch: this.epoch, ...sum, shards };
+    return { epoch: this.epoch, ...sumStats(shards), shards };
   }
 
   #shardAt(index: number): ArenaShard {
     const shard = this.#shards[index];
-    if (shard === undefined) throw new RangeError(`there are shards 0 to ${this.shardCount - 1}, and no ${index}`);
+    if (shard === undefined)
+      throw new RangeError(`shard must be a whole number from 0 to ${this.shardCount - 1}, not ${String(index)}`);
     return shard;
   }
 
   #refuse(): never {
-    const message = `all ${this.shardCount} shards are taken by other threads; make the arena with one for each thread, or have one released`;
+    const message = `other threads own all ${this.shardCount} shards; create the arena with one for each thread, or release one`;
     throw new PageStoreError('SHARDS_TAKEN', message, {
       found: `${this.shardCount} shards taken`,
       expected: 'a free shard',

@@ -1,209 +1,103 @@
-import { PageStoreError } from '../errors.ts';
+import { checkOptions } from '../arguments.ts';
+import { assertDescriptor, assertEpoch, lengthOf, showAs } from './api.ts';
 import {
   ARENA_BLOCK_BYTES,
   assertAllocation,
-  assertEpoch,
   assertSource,
   BlockMemory,
+  DEFAULT_MAX_BLOCKS,
+  EPOCH_WORD,
   isRangeOfBlock,
   LINE_BYTES,
   LINE_WORDS,
-  loadEpoch,
+  type MemoryStats,
+  notAllocated,
   storeEpoch,
 } from './block-memory.ts';
 
-export interface EpochArenaStats {
+/** What an arena contains in its current epoch. */
+export interface EpochArenaStats extends MemoryStats {
   readonly epoch: number;
-  /** Allocations of this epoch, those of 0 bytes too. */
-  readonly allocations: number;
-  /** Bytes that were asked for in this epoch, without what alignment and the ends of blocks have cost. */
-  readonly usedBytes: number;
-  /** Blocks that there are; they stay when the arena is reset. */
-  readonly blockCount: number;
-  /** Bytes of these blocks. */
-  readonly reservedBytes: number;
 }
-
-/** Bytes that a thread takes from the cursor at once, to allocate from them by itself: a thread-local allocation buffer. */
-export const TLAB_BYTES = 16_384;
-
-const LINES_PER_BLOCK = ARENA_BLOCK_BYTES / LINE_BYTES;
-const TLABS_PER_BLOCK = ARENA_BLOCK_BYTES / TLAB_BYTES;
-
-// Control words, in an order that keeps the epoch, which each allocation looks at, apart from the cursor.
-/** The low 32 bits of the epoch; the others are in the next word. */
-export const EPOCH_WORD = 2;
-const CURSOR_WORD: number = LINE_WORDS;
-const LARGE_ALLOCATIONS_WORD: number = LINE_WORDS + 1;
-const LARGE_BYTES_WORD: number = LINE_WORDS + 2;
-const COUNTS_WORD: number = 2 * LINE_WORDS;
-/** The cursor while the arena is being reset. */
-const CLOSED = -1;
-
-/** What the threads of an epoch arena share: the epoch, the cursor from which they take bytes, and the counts. */
-export class ArenaCursor {
-  readonly memory: BlockMemory;
-  readonly words: Int32Array;
-  /** Two words for each 16 KiB of the blocks, in a line of their own: allocations of the TLAB that begins there, and their bytes. */
-  readonly counts: Uint32Array;
-  /** Offset behind what `reserve` returned last. */
-  reservedEnd = 0;
-
-  private constructor(memory: BlockMemory) {
-    this.memory = memory;
-    this.words = memory.controlWords();
-    this.counts = new Uint32Array(memory.buffer, COUNTS_WORD * 4, this.words.length - COUNTS_WORD);
-  }
-
-  static create(epoch: number, maxBlocks: number): ArenaCursor {
-    const cursor = new ArenaCursor(
-      BlockMemory.create(COUNTS_WORD + maxBlocks * TLABS_PER_BLOCK * LINE_WORDS, maxBlocks),
-    );
-    storeEpoch(cursor.words, EPOCH_WORD, epoch);
-    return cursor;
-  }
-
-  static attach(buffer: SharedArrayBuffer): ArenaCursor {
-    return new ArenaCursor(BlockMemory.attach(buffer));
-  }
-
-  get epoch(): number {
-    return loadEpoch(this.words, EPOCH_WORD);
-  }
-
-  /** Offset behind all that threads have taken. */
-  get end(): number {
-    return Math.max(0, Atomics.load(this.words, CURSOR_WORD)) * LINE_BYTES;
-  }
-
-  /**
-   * Moves the cursor on, by `wantLines` or up to the end of the block, but by `needLines` at the least.
-   * @returns the offset of the first byte, a multiple of 64, or -1 where there is no room
-   */
-  reserve(wantLines: number, needLines: number): number {
-    for (;;) {
-      const cursor = Atomics.load(this.words, CURSOR_WORD);
-      if (cursor === CLOSED) continue;
-      const restLines = LINES_PER_BLOCK - (cursor % LINES_PER_BLOCK);
-      const start = restLines < needLines ? cursor + restLines : cursor;
-      const block = Math.floor(start / LINES_PER_BLOCK);
-      if (block >= this.memory.maxBlocks) return -1;
-      const end = Math.min(start + wantLines, (block + 1) * LINES_PER_BLOCK);
-      // Before the cursor moves: what lies before the cursor is there, for every thread.
-      this.memory.grow(block + 1);
-      if (Atomics.compareExchange(this.words, CURSOR_WORD, cursor, end) !== cursor) continue;
-      this.reservedEnd = end * LINE_BYTES;
-      return start * LINE_BYTES;
-    }
-  }
-
-  /** Counts an allocation that is in no TLAB. */
-  countLarge(bytes: number): void {
-    Atomics.add(this.words, LARGE_ALLOCATIONS_WORD, 1);
-    Atomics.add(this.words, LARGE_BYTES_WORD, bytes);
-  }
-
-  /** Index in `counts` for the TLAB at `offset`. No two begin in the same 16 KiB: only the last one of a block is shorter. */
-  static countIndexOf(offset: number): number {
-    return Math.floor(offset / TLAB_BYTES) * LINE_WORDS;
-  }
-
-  /**
-   * Begins another epoch.
-   * @throws RangeError where it is not greater than the one before
-   * @throws TypeError where another thread is doing the same
-   */
-  reset(epoch: number): void {
-    const before = this.epoch;
-    if (epoch <= before) throw new RangeError(`epoch ${epoch} does not come after epoch ${before}`);
-    // Closed before the epoch changes, and open after: who reserves bytes knows of which epoch they are.
-    const usedLines = Atomics.exchange(this.words, CURSOR_WORD, CLOSED);
-    if (usedLines === CLOSED) throw new TypeError('another thread is resetting this arena');
-    storeEpoch(this.words, EPOCH_WORD, epoch);
-    const countsEnd = countedWords(usedLines * LINE_BYTES);
-    if (countsEnd > 0) this.counts.fill(0, 0, countsEnd);
-    this.words[LARGE_ALLOCATIONS_WORD] = 0;
-    this.words[LARGE_BYTES_WORD] = 0;
-    Atomics.store(this.words, CURSOR_WORD, 0);
-  }
-
-  stats(): EpochArenaStats {
-    const countsEnd = countedWords(this.end);
-    let allocations = Atomics.load(this.words, LARGE_ALLOCATIONS_WORD);
-    let usedBytes = Atomics.load(this.words, LARGE_BYTES_WORD);
-    for (let at = 0; at < countsEnd; at += LINE_WORDS) {
-      allocations += Atomics.load(this.counts, at);
-      usedBytes += Atomics.load(this.counts, at + 1);
-    }
-    const blockCount = this.memory.blockCount;
-    return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes: blockCount * ARENA_BLOCK_BYTES };
-  }
-}
-
-/** Words of `counts` for the TLABs that begin before `end`. */
-function countedWords(end: number): number {
-  return Math.ceil(end / TLAB_BYTES) * LINE_WORDS;
-}
-
-/** Blocks that an arena may have where nothing is said: 128 MiB. */
-export const ARENA_DEFAULT_BLOCKS = 64;
 
 export interface EpochArenaOptions {
-  /** The first epoch, 0 to 2^53 - 1; 0 where it is left out. */
+  /** The first epoch, 0 to 2^53 - 1 (default: 0). */
   readonly epoch?: number;
-  /** Most blocks of 2 MiB, 1 to 1,023; 64 where it is left out. Only address space is taken for them. */
+  /** Most blocks of 2 MiB, 1 to 1,023 (default: 64). They take address space only. */
   readonly maxBlocks?: number;
 }
 
-/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface EpochArenaDescriptor {
   readonly memory: SharedArrayBuffer;
 }
 
-/** Longest allocation out of them; a longer one goes to the shared cursor, and leaves them as they are. */
+/** Size of a thread-local allocation buffer: bytes that a thread reserves at once and then allocates from alone. */
+const TLAB_BYTES = 16_384;
+/** Longest allocation from a thread-local buffer; longer ones are reserved one by one. */
 const TLAB_MAX_ALLOCATION_BYTES = 4_096;
 
+const LINES_PER_BLOCK = ARENA_BLOCK_BYTES / LINE_BYTES;
+const TLABS_PER_BLOCK = ARENA_BLOCK_BYTES / TLAB_BYTES;
+
+// Control words. The epoch, which each allocation reads, is in another cache line than the cursor.
+/** The end of the bytes that threads have reserved, in cache lines. */
+const CURSOR_WORD: number = LINE_WORDS;
+const LARGE_ALLOCATIONS_WORD: number = LINE_WORDS + 1;
+const LARGE_BYTES_WORD: number = LINE_WORDS + 2;
+/** From here on, a cache line for each 16 KiB of the blocks: the number and bytes of allocations in the buffer that starts there. */
+const COUNTS_WORD: number = 2 * LINE_WORDS;
+/** The cursor during a reset. */
+const CLOSED = -1;
+
 /**
- * Bytes that live as long as an epoch, allocated one behind the other in blocks of 2 MiB, by several threads at once.
- * All state is in shared memory, but for 16 KiB that each thread has taken ahead.
+ * Bytes that live as long as an epoch, allocated one after another in blocks of 2 MiB, by several threads at once. All
+ * state is in shared memory, except the 16 KiB that each thread has reserved.
  *
- * No thread may allocate, or write to what it allocated, while another one resets the arena: {@link WorkerArena}
- * sees to that. What was allocated before is noticed to be gone by the next call of each thread.
+ * While one thread resets the arena, no other may allocate or write: {@link WorkerArena} ensures that. After a reset
+ * every thread starts anew with its next allocation.
  */
 export class EpochArena {
-  readonly #cursor: ArenaCursor;
+  static {
+    showAs(this, 'EpochArena', (arena) => arena.stats());
+  }
+
   readonly #memory: BlockMemory;
   readonly #words: Int32Array;
+  /** The words from `COUNTS_WORD` on. */
   readonly #counts: Uint32Array;
-  // The buffer of this thread: [free, limit), taken in the epoch of the two words, and counted from #countIndex on.
+  // The buffer of this thread: [free, limit), reserved in the epoch of the two words, and counted at #countIndex.
   #epochLow: number;
   #epochHigh: number;
   #free = 0;
   #limit = 0;
   #countIndex = 0;
+  /** The end of what `#reserve` returned last. */
+  #reservedEnd = 0;
 
   /**
-   * @param options - of a new arena, or the descriptor of one to attach to
-   * @throws RangeError for options out of their ranges
+   * @param options - of a new arena, or the descriptor of an arena to attach to
+   * @throws TypeError, or RangeError for an option that is out of range
    */
   constructor(options: EpochArenaOptions | EpochArenaDescriptor = {}) {
-    if ('memory' in options) {
-      this.#cursor = ArenaCursor.attach(options.memory);
+    if (options instanceof Object && 'memory' in options) {
+      this.#memory = BlockMemory.attach(options.memory);
     } else {
-      const { epoch = 0, maxBlocks = ARENA_DEFAULT_BLOCKS } = options;
+      checkOptions('EpochArena', options, { epoch: 'any', maxBlocks: 'any' });
+      const { epoch = 0, maxBlocks = DEFAULT_MAX_BLOCKS } = options;
       assertEpoch(epoch);
-      this.#cursor = ArenaCursor.create(epoch, maxBlocks);
+      this.#memory = BlockMemory.create(COUNTS_WORD + maxBlocks * TLABS_PER_BLOCK * LINE_WORDS, maxBlocks, epoch);
     }
-    const { memory, words, counts } = this.#cursor;
-    this.#memory = memory;
+    const { buffer, words } = this.#memory;
     this.#words = words;
-    this.#counts = counts;
+    this.#counts = new Uint32Array(buffer, COUNTS_WORD * 4, words.length - COUNTS_WORD);
     this.#epochLow = Atomics.load(words, EPOCH_WORD);
     this.#epochHigh = Atomics.load(words, EPOCH_WORD + 1);
   }
 
-  /** The same arena, in this thread. @throws TypeError for what is no descriptor */
+  /** The same arena, in this thread. @throws TypeError for an invalid descriptor */
   static attach(descriptor: EpochArenaDescriptor): EpochArena {
+    assertDescriptor(descriptor);
     return new EpochArena({ memory: descriptor.memory });
   }
 
@@ -212,14 +106,14 @@ export class EpochArena {
   }
 
   get epoch(): number {
-    return this.#cursor.epoch;
+    return this.#memory.epoch;
   }
 
   /**
-   * Allocates `bytes`, which have the content that an earlier epoch left there.
-   * @param alignment - power of two up to 64, which divides the offset; the address in memory may be otherwise
+   * Allocates `bytes`, whose content is undefined.
+   * @param alignment - power of two up to 64 that divides the offset; the memory address may be aligned otherwise
    * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block, or another alignment, and where the system has no memory
+   * @throws RangeError for more than a block or an invalid alignment, or if no memory is available
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {
@@ -227,33 +121,33 @@ export class EpochArena {
     return offset >= 0 ? offset : this.#refuse(bytes);
   }
 
-  /** As `allocate`. @returns the offset, or -1 where there is no room */
+  /** As `allocate`. @returns the offset, or -1 if there is no room */
   tryAllocate(bytes: number, alignment = 8): number {
     assertAllocation(bytes, alignment);
     return this.#take(bytes, alignment - 1);
   }
 
   /**
-   * Copies `source[start, end)` into the arena, to a multiple of 8.
+   * Copies `source[start, end)` into the arena, aligned to 8 bytes.
    * @returns the offset from the start of the first block
-   * @throws TypeError or RangeError for what is no range of bytes
+   * @throws TypeError or RangeError for an invalid range
    * @throws {@link PageStoreError} `ARENA_FULL`
    */
-  allocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     const offset = this.tryAllocateCopy(source, start, end);
     return offset >= 0 ? offset : this.#refuse(end - start);
   }
 
-  /** As `allocateCopy`. @returns the offset, or -1 where there is no room */
-  tryAllocateCopy(source: Uint8Array, start = 0, end: number = source.length): number {
+  /** As `allocateCopy`. @returns the offset, or -1 if there is no room */
+  tryAllocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 7);
     if (offset >= 0) this.#memory.copy(source, start, end, offset);
     return offset;
   }
 
-  /** As `allocateCopy`, but to a multiple of 16. */
-  allocateKey(source: Uint8Array, start: number, end: number): number {
+  /** As `allocateCopy`, aligned to 16 bytes. */
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 15);
     if (offset < 0) return this.#refuse(end - start);
@@ -263,8 +157,8 @@ export class EpochArena {
 
   /**
    * The bytes of an allocation, valid until the arena is reset.
-   * @throws RangeError where they are not within one block of what has been allocated. What another thread has taken
-   * ahead passes for allocated.
+   * @throws RangeError unless they were allocated, within one block. The buffers that other threads have reserved count
+   * as allocated.
    */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
@@ -272,9 +166,9 @@ export class EpochArena {
   }
 
   /**
-   * The whole block that `offset` is in: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`. The same
-   * array every time, valid for as long as the arena.
-   * @throws RangeError where nothing has been allocated
+   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`. Each call returns
+   * the same array, valid as long as the arena.
+   * @throws RangeError if nothing was allocated there
    */
   blockOf(offset: number): Uint8Array {
     this.#assertAllocated(offset, 0);
@@ -282,27 +176,50 @@ export class EpochArena {
   }
 
   /**
-   * Begins another epoch: what was allocated is gone, and all blocks are used again.
-   * @throws RangeError where `epoch` is not greater than the one before
-   * @throws TypeError where another thread is doing the same
+   * Starts another epoch: frees all allocations, and keeps the blocks for new ones.
+   * @throws RangeError unless `epoch` is greater than the current one
+   * @throws TypeError if another thread is resetting the arena
    */
   reset(epoch: number): void {
     assertEpoch(epoch);
-    this.#cursor.reset(epoch);
+    const before = this.epoch;
+    if (epoch <= before) throw new RangeError(`epoch must be greater than the current epoch ${before}, not ${epoch}`);
+    // Closed before the epoch changes and reopened afterwards, so that a reservation is of a known epoch.
+    const usedLines = Atomics.exchange(this.#words, CURSOR_WORD, CLOSED);
+    if (usedLines === CLOSED) throw new TypeError('another thread is resetting this arena');
+    storeEpoch(this.#words, EPOCH_WORD, epoch);
+    const countsEnd = countWords(usedLines * LINE_BYTES);
+    if (countsEnd > 0) this.#counts.fill(0, 0, countsEnd);
+    this.#words[LARGE_ALLOCATIONS_WORD] = 0;
+    this.#words[LARGE_BYTES_WORD] = 0;
+    Atomics.store(this.#words, CURSOR_WORD, 0);
     this.#memory.release();
   }
 
-  /** Exact for this thread, and for what other threads allocated before a message or an atomic of theirs that was seen here. */
+  /** Exact for this thread, and for allocations of other threads before a message or atomic write that this thread has received. */
   stats(): EpochArenaStats {
-    return this.#cursor.stats();
+    const countsEnd = countWords(this.#end);
+    let allocations = Atomics.load(this.#words, LARGE_ALLOCATIONS_WORD);
+    let usedBytes = Atomics.load(this.#words, LARGE_BYTES_WORD);
+    for (let at = 0; at < countsEnd; at += LINE_WORDS) {
+      allocations += Atomics.load(this.#counts, at);
+      usedBytes += Atomics.load(this.#counts, at + 1);
+    }
+    const { blockCount } = this.#memory;
+    return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes: blockCount * ARENA_BLOCK_BYTES };
   }
 
-  /** @returns the offset, or -1 where there is no room */
+  /** The end of the bytes that threads have reserved. */
+  get #end(): number {
+    return Math.max(0, Atomics.load(this.#words, CURSOR_WORD)) * LINE_BYTES;
+  }
+
+  /** @returns the offset, or -1 if there is no room */
   #take(bytes: number, mask: number): number {
     const words = this.#words;
     const at = (this.#free + mask) & ~mask;
-    // The epoch is read without atomics, which take 8 ns each: a reset has to come before this call, and then it is seen.
-    // An allocation of 0 bytes has to be before the limit too: behind it there may be no block.
+    // The epoch is read without atomics, which take 8 ns each: a reset has to happen before this call, and is seen then.
+    // An allocation of 0 bytes must be before the limit too: after it there may be no block.
     if (
       at + bytes <= this.#limit &&
       at < this.#limit &&
@@ -311,67 +228,89 @@ export class EpochArena {
     ) {
       return this.#bump(at, bytes);
     }
-    return this.#takeAhead(bytes, mask);
+    return this.#takeReserved(bytes, mask);
   }
 
   #bump(at: number, bytes: number): number {
     this.#free = at + bytes;
-    // No other thread writes to these words, so they need no atomic.
+    // No other thread writes to these words, so they need no atomics.
     const counts = this.#counts;
     const index = this.#countIndex;
-    counts[index] = (counts[index] as number) + 1; // each TLAB has its two words
+    counts[index] = (counts[index] as number) + 1; // each thread-local buffer has its two words
     counts[index + 1] = (counts[index + 1] as number) + bytes;
     return at;
   }
 
-  #takeAhead(bytes: number, mask: number): number {
+  #takeReserved(bytes: number, mask: number): number {
     const needLines = Math.ceil(Math.max(1, bytes) / LINE_BYTES);
-    const large = bytes > TLAB_MAX_ALLOCATION_BYTES;
+    const isLarge = bytes > TLAB_MAX_ALLOCATION_BYTES;
     for (;;) {
-      this.#notice();
-      const start = this.#cursor.reserve(large ? needLines : TLAB_BYTES / LINE_BYTES, needLines);
-      // Reset meanwhile: the bytes may be of the epoch before, or of this one; in both cases nobody misses them.
-      if (!this.#isOfThisEpoch()) continue;
+      this.#enterEpoch();
+      const start = this.#reserve(isLarge ? needLines : TLAB_BYTES / LINE_BYTES, needLines);
+      // After a reset meanwhile, these bytes are of either epoch; leaving them unused is right in both cases.
+      if (!this.#isInEpoch()) continue;
       if (start < 0) return -1;
-      if (large) {
-        this.#cursor.countLarge(bytes);
+      if (isLarge) {
+        Atomics.add(this.#words, LARGE_ALLOCATIONS_WORD, 1);
+        Atomics.add(this.#words, LARGE_BYTES_WORD, bytes);
         return start;
       }
-      // Where it goes on from the one before, in the same block, nothing is left unused between them.
+      // A buffer that continues the previous one, in the same block, leaves no gap between them.
       if (start !== this.#limit || start % ARENA_BLOCK_BYTES === 0) this.#free = start;
-      this.#limit = this.#cursor.reservedEnd;
-      this.#countIndex = ArenaCursor.countIndexOf(start);
+      this.#limit = this.#reservedEnd;
+      // No two buffers start in the same 16 KiB: only the last one of a block is shorter.
+      this.#countIndex = Math.floor(start / TLAB_BYTES) * LINE_WORDS;
       return this.#bump((this.#free + mask) & ~mask, bytes);
     }
   }
 
-  #isOfThisEpoch(): boolean {
+  /**
+   * Advances the cursor by `wantLines` or to the end of the block, but by at least `needLines`.
+   * @returns the offset of the first byte, a multiple of 64, or -1 if there is no room
+   */
+  #reserve(wantLines: number, needLines: number): number {
+    for (;;) {
+      const cursor = Atomics.load(this.#words, CURSOR_WORD);
+      if (cursor === CLOSED) continue;
+      const restLines = LINES_PER_BLOCK - (cursor % LINES_PER_BLOCK);
+      const start = restLines < needLines ? cursor + restLines : cursor;
+      const block = Math.floor(start / LINES_PER_BLOCK);
+      if (block >= this.#memory.maxBlocks) return -1;
+      const end = Math.min(start + wantLines, (block + 1) * LINES_PER_BLOCK);
+      // Before the cursor advances: blocks below the cursor exist for every thread.
+      this.#memory.grow(block + 1);
+      if (Atomics.compareExchange(this.#words, CURSOR_WORD, cursor, end) !== cursor) continue;
+      this.#reservedEnd = end * LINE_BYTES;
+      return start * LINE_BYTES;
+    }
+  }
+
+  #isInEpoch(): boolean {
     return (
       Atomics.load(this.#words, EPOCH_WORD) === this.#epochLow &&
       Atomics.load(this.#words, EPOCH_WORD + 1) === this.#epochHigh
     );
   }
 
-  /** Forgets the bytes that were taken ahead in an epoch that is over. */
-  #notice(): void {
-    if (this.#isOfThisEpoch()) return;
+  /** Discards what was reserved in an earlier epoch. */
+  #enterEpoch(): void {
+    if (this.#isInEpoch()) return;
     this.#epochLow = Atomics.load(this.#words, EPOCH_WORD);
     this.#epochHigh = Atomics.load(this.#words, EPOCH_WORD + 1);
     this.#free = this.#limit = 0;
   }
 
   #assertAllocated(offset: number, bytes: number): void {
-    const unused = this.#isOfThisEpoch() && offset + bytes > this.#free && offset < this.#limit;
-    if (isRangeOfBlock(offset, bytes, this.#cursor.end) && !unused) return;
-    throw new RangeError(`${bytes} bytes at ${offset} are not within a block of what has been allocated`);
+    const isUnused = this.#isInEpoch() && offset + bytes > this.#free && offset < this.#limit;
+    if (isUnused || !isRangeOfBlock(offset, bytes, this.#end)) throw notAllocated('the arena', offset, bytes);
   }
 
   #refuse(bytes: number): never {
-    const { usedBytes } = this.stats();
-    const blocks = `${this.#memory.maxBlocks} blocks of ${ARENA_BLOCK_BYTES} bytes`;
-    throw new PageStoreError('ARENA_FULL', `the arena has no room for ${bytes} bytes in its ${blocks}`, {
-      found: `${usedBytes} bytes in use`,
-      expected: `room for ${bytes} bytes in one block`,
-    });
+    throw this.#memory.full('the arena', bytes, this.stats().usedBytes);
   }
+}
+
+/** Words of the counts of all buffers that start before `end`. */
+function countWords(end: number): number {
+  return Math.ceil(end / TLAB_BYTES) * LINE_WORDS;
 }

@@ -1,11 +1,11 @@
 import { threadId } from 'node:worker_threads';
 import { PageStoreError } from '../errors.ts';
+import { wrongType } from './api.ts';
+import { LINE_BYTES, loadEpoch, storeEpoch } from './block-memory.ts';
 import type { EpochArena } from './epoch-arena.ts';
-import { LINE_BYTES } from './block-memory.ts';
-import { loadEpoch, storeEpoch } from './block-memory.ts';
 import { NO_VALUE, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
 
-/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface EpochClockDescriptor {
   readonly memory: SharedArrayBuffer;
   readonly pins: ThreadSlotsDescriptor;
@@ -13,10 +13,10 @@ export interface EpochClockDescriptor {
 
 const TICK_WORD = 0;
 const EPOCH_WORD = 1;
-/** The tick while the epoch is about to advance. */
+/** The tick while the epoch is being advanced. */
 const ADVANCING = -1;
 
-/** The low 31 bits of an epoch: what fits in a word beside -1. */
+/** The low 31 bits of an epoch, which fit a word beside -1. */
 export function tickOf(epoch: number): number {
   return epoch & 0x7fff_ffff;
 }
@@ -24,99 +24,99 @@ export function tickOf(epoch: number): number {
 /**
  * The current epoch of a pool, and the epochs that threads have pinned, in shared memory.
  *
- * A pin is a tick. It cannot be taken for one of another epoch: a pool does not advance as far as 2^31 epochs beyond
- * one that is pinned.
+ * A pin is a tick. It cannot be confused with that of another epoch: a pool never advances 2^31 epochs past a pinned one.
  */
 export class EpochClock {
   readonly #words: Int32Array;
-  readonly #pins: ThreadSlots;
+  /** The threads that have pins. */
+  readonly pins: ThreadSlots;
 
   private constructor(words: Int32Array, pins: ThreadSlots) {
     this.#words = words;
-    this.#pins = pins;
+    this.pins = pins;
   }
 
+  /** @throws RangeError unless `maxThreads` is 1 to 65,536 */
   static create(epoch: number, maxThreads: number): EpochClock {
-    const clock = new EpochClock(new Int32Array(new SharedArrayBuffer(LINE_BYTES)), new ThreadSlots(maxThreads));
+    const pins = ThreadSlots.create(maxThreads, 'maxThreads');
+    const clock = new EpochClock(new Int32Array(new SharedArrayBuffer(LINE_BYTES)), pins);
     storeEpoch(clock.#words, EPOCH_WORD, epoch);
     Atomics.store(clock.#words, TICK_WORD, tickOf(epoch));
     return clock;
   }
 
-  static attach({ memory, pins }: EpochClockDescriptor): EpochClock {
+  /** The same clock, in another thread. @throws TypeError for an invalid descriptor */
+  static attach(descriptor: EpochClockDescriptor): EpochClock {
+    const { memory, pins }: Partial<EpochClockDescriptor> = descriptor ?? {};
+    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES || pins === undefined)
+      throw wrongType('descriptor', 'one that a pool returned, with its clock', descriptor);
     return new EpochClock(new Int32Array(memory), ThreadSlots.attach(pins));
   }
 
   get descriptor(): EpochClockDescriptor {
-    return { memory: this.#words.buffer as SharedArrayBuffer, pins: this.#pins.descriptor };
+    return { memory: this.#words.buffer as SharedArrayBuffer, pins: this.pins.descriptor };
   }
 
   get epoch(): number {
     for (;;) {
-      const tick = this.#settledTick();
+      const tick = this.#loadTick();
       const epoch = loadEpoch(this.#words, EPOCH_WORD);
       if (Atomics.load(this.#words, TICK_WORD) === tick) return epoch;
     }
   }
 
-  /** Threads that have pins. */
-  get pins(): ThreadSlots {
-    return this.#pins;
-  }
-
   /**
-   * Whether `slot` of this thread pins the current epoch, by plain reads: an older answer does no harm, since what is
-   * pinned is not recycled.
+   * Whether this thread pins the current epoch at `slot`, by plain reads: an outdated answer is harmless, since a pinned
+   * epoch is not recycled.
    */
   isPinned(slot: number, tick: number): boolean {
-    return this.#words[TICK_WORD] === tick && this.#pins.isOwn(slot) && this.#pins.ownValueOf(slot) === tick;
+    return this.#words[TICK_WORD] === tick && this.pins.isOwn(slot) && this.pins.ownValueOf(slot) === tick;
   }
 
   /**
-   * Pins the current epoch for this thread, in place of what it had pinned.
+   * Pins the current epoch for this thread, and unpins the one that it had pinned.
    *
-   * The pin is set first, and then the tick is read again. The one who advances sets the tick to -1 first, and then
-   * reads the pins. All four are in one order for all threads, so either the pin is seen, and the epoch is not
-   * recycled, or the tick has changed, and the pin is moved on. A pin that comes too late thus holds an epoch in which
-   * nobody writes.
+   * This stores the pin and then reads the tick again; `advance` sets the tick to -1 and then reads the pins. All threads
+   * see these four operations in one order. So either `advance` sees the pin and does not recycle the epoch, or this sees
+   * that the tick has changed and pins again. A pin that comes too late holds an epoch that this thread does not write to.
    * @returns the epoch
-   * @throws RangeError where more threads pin than the pool was made for
+   * @throws RangeError if more threads pin than the pool allows
    */
   pin(): number {
-    const slot = this.#pins.claim();
+    const slot = this.pins.claim();
     if (slot < 0)
-      throw new RangeError(`no more than ${this.#pins.slotCount} threads write to this pool at a time: see maxThreads`);
+      throw new RangeError(`at most ${this.pins.slotCount} threads may write to this pool at once; raise maxThreads`);
     for (;;) {
-      const tick = this.#settledTick();
+      const tick = this.#loadTick();
       const epoch = loadEpoch(this.#words, EPOCH_WORD);
-      this.#pins.setValue(slot, tick);
-      // The same tick again: then the two words of the epoch belong together too.
+      this.pins.setValue(slot, tick);
+      // The tick is unchanged, so the two words of the epoch belong together as well.
       if (Atomics.load(this.#words, TICK_WORD) === tick) return epoch;
     }
   }
 
   /** Whether this thread pins an epoch. */
   hasPin(): boolean {
-    const slot = this.#pins.slotOf(threadId);
-    return slot >= 0 && this.#pins.ownValueOf(slot) !== NO_VALUE;
+    const slot = this.pins.slotOf(threadId);
+    return slot >= 0 && this.pins.ownValueOf(slot) !== NO_VALUE;
   }
 
-  /** Takes back the pin of this thread, if it has one, and its place among the pins. */
+  /** Removes the pin of this thread, if it has one, and frees its slot. */
   unpin(): void {
-    this.#pins.free(threadId);
+    this.pins.free(threadId);
   }
 
   /**
-   * Advances to `epoch`; only one thread ever does.
-   * @param recycled - the epoch whose arena becomes that of `epoch`; negative where there is none
-   * @param arena - that of `recycled`, reset while nobody can pin an epoch
-   * @throws {@link PageStoreError} `EPOCH_PINNED`, and nothing has changed
+   * Advances to `epoch`. Only one thread ever calls this.
+   * @param recycled - the epoch whose arena `epoch` takes over; negative for none
+   * @param arena - the arena of `recycled`, reset while no thread can pin an epoch
+   * @throws {@link PageStoreError} `EPOCH_PINNED`; then nothing has changed
    */
   advance(epoch: number, recycled: number, arena: EpochArena): void {
     const before = Atomics.exchange(this.#words, TICK_WORD, ADVANCING);
     try {
       if (recycled >= 0) {
-        this.#refusePinned(recycled);
+        this.#assertNotPinned(recycled);
         arena.reset(epoch);
       }
     } catch (error) {
@@ -127,18 +127,18 @@ export class EpochClock {
     Atomics.store(this.#words, TICK_WORD, tickOf(epoch));
   }
 
-  #refusePinned(epoch: number): void {
+  #assertNotPinned(epoch: number): void {
     const tick = tickOf(epoch);
-    const count = this.#pins.claimedCount;
+    const count = this.pins.claimedCount;
     for (let slot = 0; slot < count; slot++) {
-      if (this.#pins.valueOf(slot) !== tick) continue;
-      const thread = this.#pins.ownerOf(slot);
-      const message = `epoch ${epoch} cannot be recycled: thread ${thread} has it pinned; release its WorkerArena first, or the thread where it has died`;
+      if (this.pins.valueOf(slot) !== tick) continue;
+      const thread = this.pins.ownerOf(slot);
+      const message = `epoch ${epoch} cannot be recycled: thread ${thread} has it pinned; release its WorkerArena first, or call releaseThread if the thread has died`;
       throw new PageStoreError('EPOCH_PINNED', message, { found: `thread ${thread}`, expected: 'no thread' });
     }
   }
 
-  #settledTick(): number {
+  #loadTick(): number {
     for (;;) {
       const tick = Atomics.load(this.#words, TICK_WORD);
       if (tick !== ADVANCING) return tick;

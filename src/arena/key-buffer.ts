@@ -2,44 +2,42 @@ import { copyRange, equalRange } from '../bytes/buffer.ts';
 import { fxHash64 } from '../bytes/checksum.ts';
 import { U64_DIGITS, utf8Bytes, writeDecimalU64, writeUtf8 } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
+import { assertInteger, keyText, showAs, wrongType } from './api.ts';
 
-/** Bytes of the longest name of an {@link InternedTablePrefix}. */
+/** Longest table name of an {@link InternedTablePrefix}, in bytes. */
 export const MAX_INTERNED_TABLE_BYTES = 30;
 
-export const SLASH = 0x2f;
+const SLASH = 0x2f;
 
 /**
- * `table/`, the beginning of all keys of a table, prepared once, with a hash that tells most tables apart.
- * The name has at most 30 bytes; a longer one is refused, never cut off.
+ * The prefix `table/` of all keys of a table, encoded once, with a hash of the name.
+ * The name has at most 30 bytes; a longer one is refused, never truncated.
  */
 export class InternedTablePrefix {
-  /** `table/` in UTF-8. Only for reading. */
+  static {
+    showAs(this, 'InternedTablePrefix', ({ bytes }) => ({ prefix: keyText(bytes) }));
+  }
+
+  /** `table/` in UTF-8. Read-only. */
   readonly bytes: Uint8Array;
-  /** The 64-bit Fx-style hash of the name alone, without the '/': an unsigned bigint. See `fxHash64`. */
+  /** The 64-bit Fx-style hash of the name without the '/': an unsigned bigint. See `fxHash64`. */
   readonly hash: bigint;
 
   /**
    * @param table - a name without '/', as text or in UTF-8; it is copied
-   * @throws PageStoreError `KEY_OVERFLOW` for a name of more than 30 bytes; TypeError for what is no name of a table
+   * @throws PageStoreError `KEY_OVERFLOW` for a name of more than 30 bytes; TypeError for an invalid name
    */
   constructor(table: string | Uint8Array) {
     const length = tableBytes(table);
-    if (length > MAX_INTERNED_TABLE_BYTES) {
-      throw new PageStoreError(
-        'KEY_OVERFLOW',
-        `the name of the table has ${length} bytes, and a prefix holds ${MAX_INTERNED_TABLE_BYTES}`,
-        { found: `${length} bytes`, expected: `at most ${MAX_INTERNED_TABLE_BYTES}` },
-      );
-    }
+    if (length > MAX_INTERNED_TABLE_BYTES) throw overflow('table name', length, 'prefix', MAX_INTERNED_TABLE_BYTES);
     this.bytes = new Uint8Array(length + 1);
-    if (typeof table === 'string') writeUtf8(table, this.bytes, 0);
-    else copyRange(table, 0, length, this.bytes, 0);
+    this.bytes[writeName(table, this.bytes, 0)] = SLASH;
     this.hash = fxHash64(this.bytes.subarray(0, length));
-    this.bytes[length] = SLASH;
   }
 
-  /** Whether both are of the table with the same name. Names with the same hash are compared byte for byte. */
+  /** Whether both are for the same table. Names with equal hashes are compared byte by byte. */
   sameTable(other: InternedTablePrefix): boolean {
+    if (!(other instanceof InternedTablePrefix)) throw wrongType('other', 'an InternedTablePrefix', other);
     const { bytes } = this;
     return (
       this.hash === other.hash &&
@@ -49,45 +47,30 @@ export class InternedTablePrefix {
   }
 }
 
-/** Bytes of a name in UTF-8. @throws TypeError for a lone surrogate */
-export function nameBytes(name: string | Uint8Array): number {
-  return typeof name === 'string' ? utf8Bytes(name) : name.length;
-}
-
-/**
- * Bytes of the name of a table in UTF-8.
- * @throws TypeError for what is no name, or has a '/': with it, two different rows could have the same key
- */
-export function tableBytes(table: string | Uint8Array): number {
-  if (typeof table !== 'string' && !(table instanceof Uint8Array)) {
-    throw new TypeError('the name of a table is a string or a Uint8Array');
-  }
-  if (typeof table === 'string' ? table.includes('/') : table.includes(SLASH)) {
-    throw new TypeError("the name of a table has no '/': it ends the name in a key");
-  }
-  return nameBytes(table);
-}
-
-/** Size of a {@link KeyBuffer}: a byte for the length, and the key. */
+/** Size of a {@link KeyBuffer}: a byte for the length, then the key. */
 const BUFFER_BYTES = 64;
-/** Bytes of the longest key in a {@link KeyBuffer}. */
+/** Longest key in a {@link KeyBuffer}, in bytes. */
 export const MAX_BUFFERED_KEY_BYTES: number = BUFFER_BYTES - 1;
 
-/** The digits of the row id at hand, right-aligned. */
+/** The digits of the current row id, right-aligned. */
 const digits = new Uint8Array(U64_DIGITS);
 
 /**
- * A key of at most 63 bytes that is built in place, in a buffer of 64 bytes that is used again and again. Nothing is
- * ever cut off: what does not fit throws `KEY_OVERFLOW`, and whatever a method throws, the buffer is as it was before.
+ * A key of at most 63 bytes, built in place in a reusable buffer of 64 bytes. Nothing is ever truncated: a key that
+ * does not fit throws `KEY_OVERFLOW`. A method that throws leaves the buffer unchanged.
  *
- * Different rows and columns have different keys. A table's name has no '/', a row id is decimal digits, and a column
- * is all that follows the second '/', so a column's name may have a '/', and any name may be empty. A name is text, or
- * the same name's bytes in UTF-8.
+ * Different rows and columns have different keys: a table name has no '/', a row id is decimal digits, and the column
+ * is everything after the second '/'. So a column name may contain '/', and any name may be empty. A name is text, or
+ * its bytes in UTF-8.
  */
 export class KeyBuffer {
-  /** The whole buffer: byte 0 is the length of the key, the key follows; what is behind it has no meaning. Only for reading. */
+  static {
+    showAs(this, 'KeyBuffer', ({ bytes, remaining }) => ({ key: keyText(bytes), remaining }));
+  }
+
+  /** The whole buffer: byte 0 is the length of the key, which follows; bytes after the key have no meaning. Read-only. */
   readonly raw: Uint8Array = new Uint8Array(BUFFER_BYTES);
-  /** A view for each length that was asked for, since a view costs more than a short key. */
+  /** One view for each key length, since making a view costs more than writing a short key. */
   readonly #views: Uint8Array[] = [];
 
   /** Length of the key in bytes. */
@@ -95,28 +78,28 @@ export class KeyBuffer {
     return this.raw[0] as number; // the buffer has 64 bytes
   }
 
-  /** Bytes that still fit. */
+  /** Free space in bytes. */
   get remaining(): number {
     return MAX_BUFFERED_KEY_BYTES - this.length;
   }
 
-  /** The key: a view, valid until the buffer is changed. It is not to be written to. */
+  /** The key: a read-only view, valid until the buffer changes. */
   get bytes(): Uint8Array {
     return (this.#views[this.length] ??= this.raw.subarray(1, 1 + this.length));
   }
 
   /**
-   * Makes this the key `table/rowId`.
+   * Sets the key `table/rowId`.
    * @param table - a name without '/'
    * @param rowId - a u64: a bigint, or a number up to 2^53 - 1
-   * @throws PageStoreError `KEY_OVERFLOW`; RangeError for what is no u64; TypeError for what is no name
+   * @throws PageStoreError `KEY_OVERFLOW`; RangeError for an invalid row id; TypeError for an invalid name
    */
   setRowKey(table: string | Uint8Array | InternedTablePrefix, rowId: number | bigint): this {
     return this.#setKey(table, rowId, undefined);
   }
 
   /**
-   * Makes this the key `table/rowId/column`.
+   * Sets the key `table/rowId/column`.
    * @param column - any name
    * @throws as `setRowKey`
    */
@@ -125,36 +108,36 @@ export class KeyBuffer {
     rowId: number | bigint,
     column: string | Uint8Array,
   ): this {
-    return this.#setKey(table, rowId, nameOf(column));
+    return this.#setKey(table, rowId, columnName(column));
   }
 
-  /** Keeps the first `keptBytes` of the key, and puts `rowId` behind them. @throws as `setRowKey` */
+  /** Keeps the first `keptBytes` of the key and replaces the rest by `rowId`. @throws as `setRowKey` */
   replaceRow(keptBytes: number, rowId: number | bigint): this {
-    this.#assertKept(keptBytes);
+    assertInteger('keptBytes', keptBytes, 0, this.length);
     return this.#replaceTail(keptBytes, rowId, undefined);
   }
 
-  /** Keeps the first `keptBytes` of the key, and puts `rowId/column` behind them. @throws as `setRowKey` */
+  /** Keeps the first `keptBytes` of the key and replaces the rest by `rowId/column`. @throws as `setRowKey` */
   replaceColumn(keptBytes: number, rowId: number | bigint, column: string | Uint8Array): this {
-    this.#assertKept(keptBytes);
-    return this.#replaceTail(keptBytes, rowId, nameOf(column));
+    assertInteger('keptBytes', keptBytes, 0, this.length);
+    return this.#replaceTail(keptBytes, rowId, columnName(column));
   }
 
-  /** @throws PageStoreError `KEY_OVERFLOW`; TypeError for what is not bytes */
+  /** Appends bytes. @throws PageStoreError `KEY_OVERFLOW`; TypeError */
   append(bytes: Uint8Array): this {
-    if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes are a Uint8Array; appendText takes text');
+    if (!(bytes instanceof Uint8Array)) throw wrongType('bytes', 'a Uint8Array (appendText takes text)', bytes);
     return this.#appendName(bytes);
   }
 
-  /** Appends text in UTF-8. @throws PageStoreError `KEY_OVERFLOW`; TypeError for a lone surrogate, or for no text */
+  /** Appends text in UTF-8. @throws PageStoreError `KEY_OVERFLOW`; TypeError, also for a lone surrogate */
   appendText(text: string): this {
-    if (typeof text !== 'string') throw new TypeError('text is a string; append takes bytes');
+    if (typeof text !== 'string') throw wrongType('text', 'a string (append takes bytes)', text);
     return this.#appendName(text);
   }
 
-  /** @throws PageStoreError `KEY_OVERFLOW`; RangeError for what is not an integer of 0 to 255 */
+  /** Appends one byte. @throws PageStoreError `KEY_OVERFLOW`; RangeError */
   push(byte: number): this {
-    if (!Number.isInteger(byte) || byte < 0 || byte > 255) throw new RangeError(`${String(byte)} is not a byte`);
+    assertInteger('byte', byte, 0, 255);
     const length = this.length;
     assertFits(length + 1);
     this.raw[1 + length] = byte;
@@ -186,21 +169,21 @@ export class KeyBuffer {
       return this;
     }
     const bytes = tableBytes(table);
-    // A name may be a view of this very buffer, which is about to change. Not by `slice`, which of a Buffer is a view.
+    // A name that is a view of this buffer is copied before the buffer changes; `slice` of a Buffer would be a view.
     const name = typeof table === 'string' || table.buffer !== this.raw.buffer ? table : new Uint8Array(table);
     this.#replaceTail(bytes + 1, rowId, column);
     this.raw[writeName(name, this.raw, 1)] = SLASH;
     return this;
   }
 
-  /** Writes what follows the prefix, which a caller writes when this has not thrown. */
+  /** Writes all but the prefix, which the caller writes once this has not thrown. */
   #replaceTail(prefixBytes: number, rowId: number | bigint, column: string | Uint8Array | undefined): this {
-    const firstDigit = writeDecimalU64(rowId, digits);
+    const firstDigit = writeDecimalU64(rowId, digits, 'rowId');
     const rowEnd = prefixBytes + U64_DIGITS - firstDigit;
     const length = column === undefined ? rowEnd : rowEnd + 1 + nameBytes(column);
     assertFits(length);
     if (column !== undefined) {
-      // The column goes first: where it is a view of this buffer, the row id could overwrite it.
+      // The column comes first: if it is a view of this buffer, writing the row id could overwrite it.
       writeName(column, this.raw, rowEnd + 2);
       this.raw[rowEnd + 1] = SLASH;
     }
@@ -208,39 +191,11 @@ export class KeyBuffer {
     this.raw[0] = length;
     return this;
   }
-
-  #assertKept(keptBytes: number): void {
-    if (Number.isInteger(keptBytes) && keptBytes >= 0 && keptBytes <= this.length) return;
-    throw new RangeError(`a key of ${this.length} bytes has no first ${String(keptBytes)}`);
-  }
-}
-
-function assertFits(length: number): void {
-  if (length <= MAX_BUFFERED_KEY_BYTES) return;
-  throw new PageStoreError(
-    'KEY_OVERFLOW',
-    `the key would have ${length} bytes, and a key buffer holds ${MAX_BUFFERED_KEY_BYTES}`,
-    { found: `${length} bytes`, expected: `at most ${MAX_BUFFERED_KEY_BYTES}` },
-  );
-}
-
-function nameOf(name: string | Uint8Array): string | Uint8Array {
-  if (typeof name === 'string' || name instanceof Uint8Array) return name;
-  throw new TypeError('a name is a string or a Uint8Array');
-}
-
-/** @returns the offset behind the name */
-function writeName(name: string | Uint8Array, target: Uint8Array, offset: number): number {
-  if (typeof name === 'string') return writeUtf8(name, target, offset);
-  // `set` copes with a source that overlaps its target, and a loop does not.
-  if (name.buffer === target.buffer) target.set(name, offset);
-  else copyRange(name, 0, name.length, target, offset);
-  return offset + name.length;
 }
 
 /**
- * Keys of many rows of one table, in one buffer: the prefix is written once, and a key rewrites what follows it.
- * What does not fit throws `KEY_OVERFLOW`, and the key before stays.
+ * The keys of many rows of one table, in one buffer: the prefix is written once, each key replaces only the rest.
+ * A key that does not fit throws `KEY_OVERFLOW` and leaves the previous key in place.
  */
 export class BatchKeyGenerator {
   readonly #key = new KeyBuffer();
@@ -248,28 +203,70 @@ export class BatchKeyGenerator {
 
   /**
    * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit a {@link KeyBuffer}
-   * @throws PageStoreError `KEY_OVERFLOW`; TypeError for what is no name of a table
+   * @throws PageStoreError `KEY_OVERFLOW`; TypeError for an invalid name
    */
   constructor(table: string | Uint8Array | InternedTablePrefix) {
-    // With a row id the checks are those of a key; the shortest one fits wherever any does.
+    // The shortest row id: if its key fits, the prefix does.
     this.#prefixBytes = this.#key.setRowKey(table, 0).length - 1;
   }
 
   /**
-   * The key `table/rowId`: a view, valid until the next key. It is not to be written to.
+   * The key `table/rowId`: a read-only view, valid until the next key.
    * @param rowId - a u64: a bigint, or a number up to 2^53 - 1
-   * @throws PageStoreError `KEY_OVERFLOW`; RangeError for what is no u64
+   * @throws PageStoreError `KEY_OVERFLOW`; RangeError for an invalid row id
    */
   rowKey(rowId: number | bigint): Uint8Array {
     return this.#key.replaceRow(this.#prefixBytes, rowId).bytes;
   }
 
   /**
-   * The key `table/rowId/column`: a view, valid until the next key. It is not to be written to.
+   * The key `table/rowId/column`: a read-only view, valid until the next key.
    * @param column - any name, as text or in UTF-8
-   * @throws as `rowKey`; TypeError for what is no name
+   * @throws as `rowKey`; TypeError for an invalid name
    */
   columnKey(rowId: number | bigint, column: string | Uint8Array): Uint8Array {
     return this.#key.replaceColumn(this.#prefixBytes, rowId, column).bytes;
   }
+}
+
+/**
+ * Bytes of a table name in UTF-8.
+ * @throws TypeError unless it is a name without '/': with one, two different rows could have the same key
+ */
+function tableBytes(table: string | Uint8Array): number {
+  if (typeof table !== 'string' && !(table instanceof Uint8Array))
+    throw wrongType('table', 'a string or a Uint8Array', table);
+  if (typeof table === 'string' ? table.includes('/') : table.includes(SLASH))
+    throw new TypeError("table must be a name without '/', which ends the name in a key");
+  return nameBytes(table);
+}
+
+function columnName(column: string | Uint8Array): string | Uint8Array {
+  if (typeof column === 'string' || column instanceof Uint8Array) return column;
+  throw wrongType('column', 'a string or a Uint8Array', column);
+}
+
+/** Bytes of a name in UTF-8. @throws TypeError for a lone surrogate */
+function nameBytes(name: string | Uint8Array): number {
+  return typeof name === 'string' ? utf8Bytes(name) : name.length;
+}
+
+/** @returns the offset after the name */
+function writeName(name: string | Uint8Array, target: Uint8Array, offset: number): number {
+  if (typeof name === 'string') return writeUtf8(name, target, offset);
+  // `set` handles a source that overlaps its target, copyRange does not.
+  if (name.buffer === target.buffer) target.set(name, offset);
+  else copyRange(name, 0, name.length, target, offset);
+  return offset + name.length;
+}
+
+function assertFits(length: number): void {
+  if (length > MAX_BUFFERED_KEY_BYTES) throw overflow('key', length, 'key buffer', MAX_BUFFERED_KEY_BYTES);
+}
+
+function overflow(what: string, length: number, where: string, most: number): PageStoreError {
+  return new PageStoreError('KEY_OVERFLOW', `the ${what} would have ${length} bytes; a ${where} holds ${most}`, {
+    found: `${length} bytes`,
+    expected: `at most ${most}`,
+  });
 }

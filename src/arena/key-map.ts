@@ -1,61 +1,188 @@
+import { assertByteRange, copyRange, equalRange } from '../bytes/buffer.ts';
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
-import { assertByteRange } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
-import type { KeyHandle } from './key-arena.ts';
-import { KeyRecords } from './key-records.ts';
+import { lengthOf, showAs, wrongType } from './api.ts';
+import { KeyHandle } from './key-arena.ts';
 
-/** Puts a hash of `source[start, end)` into `into`; of equal bytes an equal one. */
+/** 2^10 records of four 32-bit words each: hash, chunk, offset in the chunk, length. */
+const RECORDS_BITS = 10;
+const RECORDS = 1 << RECORDS_BITS;
+const WORDS = 4;
+
+const MIN_CHUNK_BYTES = 4096;
+const MAX_CHUNK_BYTES = 1024 * 1024;
+/** A new chunk above the minimum adds at most 1/32 to all chunks, so that little is unused. */
+const CHUNK_PART = 32;
+
+/** The keys of a map with 32 bits of hash each, numbered in insertion order. They are neither removed nor moved. */
+class KeyRecords {
+  #count = 0;
+  #keyBytes = 0;
+  #chunkBytes = 0;
+  readonly #pages: Int32Array[] = [];
+  readonly #chunks: Uint8Array[] = [];
+  /** The chunk that is being filled; chunks of single long keys may follow it. */
+  #chunk = -1;
+  #freeOffset = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of all keys. */
+  get keyBytes(): number {
+    return this.#keyBytes;
+  }
+
+  /** Size of the chunks and of the records. */
+  get reservedBytes(): number {
+    return this.#chunkBytes + this.#pages.length * RECORDS * WORDS * 4;
+  }
+
+  /**
+   * Copies the key `source[start, end)`. The range is not checked.
+   * @returns the number of the key
+   * @throws RangeError if no memory is available; then only reserved memory may have changed
+   */
+  add(hash: number, source: Uint8Array, start: number, end: number): number {
+    const entry = this.#count;
+    const length = end - start;
+    const page = (this.#pages[entry >>> RECORDS_BITS] ??= new Int32Array(RECORDS * WORDS));
+    let chunk = this.#chunk;
+    let offset = this.#freeOffset;
+    if (chunk < 0 || offset + length > (this.#chunks[chunk] as Uint8Array).length) {
+      chunk = this.#addChunk(length);
+      offset = 0;
+    }
+    copyRange(source, start, end, this.#chunks[chunk] as Uint8Array, offset);
+    if (chunk === this.#chunk) this.#freeOffset = offset + length;
+    const at = (entry & (RECORDS - 1)) * WORDS;
+    page[at] = hash;
+    page[at + 1] = chunk;
+    page[at + 2] = offset;
+    page[at + 3] = length;
+    this.#keyBytes += length;
+    this.#count = entry + 1;
+    return entry;
+  }
+
+  hashAt(entry: number): number {
+    return this.#pageOf(entry)[(entry & (RECORDS - 1)) * WORDS] as number; // every page has all its records
+  }
+
+  /** The key: a view. */
+  keyAt(entry: number): Uint8Array {
+    const page = this.#pageOf(entry);
+    const at = (entry & (RECORDS - 1)) * WORDS;
+    const offset = page[at + 2] as number;
+    return this.#chunkOf(page, at).subarray(offset, offset + ((page[at + 3] as number) >>> 0));
+  }
+
+  /** Whether a key has this hash and the bytes `source[start, end)`. */
+  equals(entry: number, hash: number, source: Uint8Array, start: number, end: number): boolean {
+    const page = this.#pageOf(entry);
+    const at = (entry & (RECORDS - 1)) * WORDS;
+    const length = end - start;
+    return (
+      page[at] === hash &&
+      (page[at + 3] as number) >>> 0 === length &&
+      equalRange(this.#chunkOf(page, at), page[at + 2] as number, source, start, length)
+    );
+  }
+
+  /** Whether a key has this hash and the bytes of `handle`. */
+  equalsHandle(entry: number, hash: number, handle: KeyHandle): boolean {
+    const page = this.#pageOf(entry);
+    const at = (entry & (RECORDS - 1)) * WORDS;
+    const offset = page[at + 2] as number;
+    const end = offset + ((page[at + 3] as number) >>> 0);
+    return page[at] === hash && handle.equalsRange(this.#chunkOf(page, at), offset, end);
+  }
+
+  #pageOf(entry: number): Int32Array {
+    return this.#pages[entry >>> RECORDS_BITS] as Int32Array; // entry < count
+  }
+
+  #chunkOf(page: Int32Array, at: number): Uint8Array {
+    return this.#chunks[page[at + 1] as number] as Uint8Array;
+  }
+
+  /** A chunk with room for `length` bytes: the next one to fill, or one for a single long key. */
+  #addChunk(length: number): number {
+    const part = Math.floor(this.#chunkBytes / CHUNK_PART / MIN_CHUNK_BYTES) * MIN_CHUNK_BYTES;
+    const bytes = Math.min(Math.max(part, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES);
+    const isLong = length * 4 > bytes;
+    this.#chunks.push(new Uint8Array(isLong ? length : bytes));
+    this.#chunkBytes += isLong ? length : bytes;
+    const chunk = this.#chunks.length - 1;
+    if (!isLong) {
+      this.#chunk = chunk;
+      this.#freeOffset = 0;
+    }
+    return chunk;
+  }
+}
+
+/** Writes a hash of `source[start, end)` to `into`. Equal bytes must have equal hashes. */
 export type KeyHash = (source: Uint8Array, start: number, end: number, into: Hash64) => void;
 
 const FIRST_SLOTS = 16;
 /** The tag, and the number of the entry. */
 const SLOT_BYTES = 5;
 /** The slots are at most three quarters full. */
-const MOST_ENTRIES = 0.75;
-/** A slot's number has to fit an int32. */
-const MOST_SLOTS = 2 ** 31;
-/** The table of a map without entries. A look-up finds a slot in it, and the slot empty. */
+const MAX_LOAD = 0.75;
+/** The number of a slot has to fit an int32. */
+const MAX_SLOTS = 2 ** 31;
+/** The table of an empty map: a look-up finds an empty slot in it. */
 const NO_TAGS = new Uint8Array(2);
 const NO_TAGS_SHIFT = 31;
-/** The odd number next to 2^32 divided by the golden ratio. */
+/** The odd number closest to 2^32 divided by the golden ratio. */
 const SPREAD = 0x9e3779b1;
 
-/** 2^10 values each: an array of all would be copied whenever it grows, and has an end. */
+/** 2^10 values in an array: a single array would be copied whenever it grows, and is limited in length. */
 const VALUES_BITS = 10;
 
 /**
- * A map from keys, byte strings of any length, to values. The entries are numbered 0, 1, 2, ... in the order in which
- * their keys came, and keep their numbers until `clear`. A look-up makes no string and no object.
+ * A hash map from keys, byte strings of any length, to values. Entries are numbered 0, 1, 2, ... in insertion order and
+ * keep their numbers until `clear`. A look-up allocates nothing. Entries cannot be deleted one by one.
  *
- * The keys are copied into memory of the map. Beside its bytes a key takes 16 bytes, and 5 for each slot of the table,
- * of which there are 1.3 to 2.7 for each key: 23 to 30 bytes in all, apart from the value. While the table doubles, the
- * old one and the new one are there.
+ * The map copies the keys. Beside its bytes a key takes 16 bytes, and 5 for each slot of the table, which has 1.3 to 2.7
+ * slots a key: 23 to 30 bytes in all, apart from the value. While the table grows, the old and the new one both exist.
  *
- * Keys hash by FNV-1a, 64 bit, which has no secret: somebody who chooses the keys can make them collide. Then look-ups
- * are slow, and still correct. There is no way to delete a key.
+ * The hash is 64-bit FNV-1a, which has no secret: whoever chooses the keys can make them collide. Look-ups are then slow
+ * but still correct.
  *
- * Bytes that a method is given are not to change during the call, as those of a shared buffer could. Where memory is
- * refused, the RangeError of the system is thrown and the map is as it was.
+ * The bytes passed to a method must not change during the call, as those of a shared buffer could. If no memory is
+ * available, a method throws the RangeError of the system and the map is unchanged.
  */
 export class KeyMap<V> {
+  static {
+    showAs<KeyMap<unknown>>(this, 'KeyMap', ({ size, usedBytes, reservedBytes }) => ({
+      size,
+      usedBytes,
+      reservedBytes,
+    }));
+  }
+
   readonly #hashOf: KeyHash;
   readonly #hash = new Hash64();
   #records = new KeyRecords();
-  /** What a slot holds: 0 for nothing, else 128 and seven bits of the hash of its key. */
+  /** For each slot 0 if it is empty, else 128 plus seven bits of the hash of its key. */
   #tags = NO_TAGS;
-  /** The entry in each slot that holds one. */
+  /** For each slot the number of its entry. */
   #slots = new Int32Array(0);
-  /** The upper bits of a hash are its slot: 32 minus their number. */
+  /** The home slot of a hash is its upper bits: the hash shifted right by this. */
   #shift = NO_TAGS_SHIFT;
-  #most = 0;
+  #maxEntries = 0;
   #values: (V | undefined)[][] = [];
 
-  /** @param hash - instead of FNV-1a, as for a test of collisions */
+  /** @param hash - replaces FNV-1a, for example to test collisions @throws TypeError */
   constructor(hash: KeyHash = fnv1a64Into) {
+    if (typeof hash !== 'function') throw wrongType('hash', 'a function', hash);
     this.#hashOf = hash;
   }
 
-  /** Count of entries. */
+  /** Number of entries. */
   get size(): number {
     return this.#records.count;
   }
@@ -65,41 +192,32 @@ export class KeyMap<V> {
     return this.#records.keyBytes;
   }
 
-  /** Bytes that the map has reserved for keys and table; the values, which are the caller's, not counted. */
+  /** Memory reserved for keys and table; without the values, which belong to the caller. */
   get reservedBytes(): number {
     return this.#records.reservedBytes + SLOT_BYTES * this.#slots.length;
   }
 
   /**
-   * Finds the entry of the key `source[start, end)`, or adds it with the value undefined. `size` tells which it was.
+   * Finds the entry of the key `source[start, end)`, or adds it with the value undefined; `size` shows which.
    * @returns its number
-   * @throws RangeError where that is no range, or memory is refused; TypeError for what is not bytes; PageStoreError
+   * @throws TypeError or RangeError for an invalid range; RangeError if no memory is available; PageStoreError
    * `ARENA_FULL` beyond 1,610,612,736 entries
    */
-  entryOf(source: Uint8Array, start = 0, end: number = source.length): number {
+  entryOf(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);
-    const hash = this.#mixed(source, start, end);
-    let slot = this.#find(hash, source, start, end);
-    if (slot >= 0) return this.#slots[slot] as number;
-    if (this.#records.count === this.#most) {
-      this.#grow();
-      slot = this.#find(hash, source, start, end);
-    }
-    const entry = this.#records.add(hash, source, start, end);
-    this.#slots[~slot] = entry;
-    this.#tags[~slot] = tagOf(hash);
-    return entry;
+    return this.#entryOf(source, start, end);
   }
 
-  /** The entry of the key `source[start, end)`, or -1. @throws RangeError or TypeError as `entryOf` */
-  find(source: Uint8Array, start = 0, end: number = source.length): number {
+  /** The entry of the key `source[start, end)`, or -1. @throws TypeError or RangeError for an invalid range */
+  find(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);
     const slot = this.#find(this.#mixed(source, start, end), source, start, end);
     return slot < 0 ? -1 : (this.#slots[slot] as number);
   }
 
-  /** The entry of the key of a handle, or -1. Its hash is not computed again. */
+  /** The entry of the key of a handle, or -1. Its hash is not computed again. @throws TypeError */
   findHandle(handle: KeyHandle): number {
+    if (!(handle instanceof KeyHandle)) throw wrongType('handle', 'a KeyHandle', handle);
     if (this.#hashOf !== fnv1a64Into) return this.find(handle.bytes());
     const hash = mix(handle.hashHigh, handle.hashLow);
     const tag = tagOf(hash);
@@ -112,50 +230,53 @@ export class KeyMap<V> {
     }
   }
 
-  /** The value of the key `source[start, end)`; undefined where there is none. @throws as `find` */
-  get(source: Uint8Array, start = 0, end: number = source.length): V | undefined {
+  /** The value of the key `source[start, end)`, or undefined. @throws as `find` */
+  get(source: Uint8Array, start = 0, end: number = lengthOf(source)): V | undefined {
     return this.#value(this.find(source, start, end));
   }
 
-  /** The value of the key of a handle; undefined where there is none. */
+  /** The value of the key of a handle, or undefined. @throws as `findHandle` */
   getHandle(handle: KeyHandle): V | undefined {
     return this.#value(this.findHandle(handle));
   }
 
   /** @throws as `find` */
-  has(source: Uint8Array, start = 0, end: number = source.length): boolean {
+  has(source: Uint8Array, start = 0, end: number = lengthOf(source)): boolean {
     return this.find(source, start, end) >= 0;
   }
 
+  /** @throws as `findHandle` */
   hasHandle(handle: KeyHandle): boolean {
     return this.findHandle(handle) >= 0;
   }
 
   /** Sets the value of the key `source[start, end)`. @throws as `entryOf` */
   set(source: Uint8Array, start: number, end: number, value: V): this {
-    this.#setValue(this.entryOf(source, start, end), value);
+    // Without defaults, so that `set(key, value)` is refused.
+    assertByteRange(source, start, end);
+    this.#setValue(this.#entryOf(source, start, end), value);
     return this;
   }
 
-  /** @throws RangeError for what is no entry */
+  /** @throws RangeError for an invalid entry */
   valueAt(entry: number): V | undefined {
     this.#assertEntry(entry);
     return this.#value(entry);
   }
 
-  /** @throws RangeError for what is no entry */
+  /** @throws RangeError for an invalid entry */
   setValueAt(entry: number, value: V | undefined): void {
     this.#assertEntry(entry);
     this.#setValue(entry, value);
   }
 
-  /** The key of an entry: a view, which stays as it is even after `clear`. It is not to be written to. @throws RangeError for what is no entry */
+  /** The key of an entry: a read-only view, valid even after `clear`. @throws RangeError for an invalid entry */
   keyAt(entry: number): Uint8Array {
     this.#assertEntry(entry);
     return this.#records.keyAt(entry);
   }
 
-  /** Keys and values in the order of the entries, those included that come meanwhile. It makes a view and a pair for each; a loop over the numbers of entries does not. */
+  /** Keys and values in insertion order, including entries added meanwhile. It allocates a view and a pair for each entry; a loop over entry numbers does not. */
   *[Symbol.iterator](): Generator<[key: Uint8Array, value: V | undefined], void, undefined> {
     const records = this.#records;
     for (let entry = 0; records === this.#records && entry < records.count; entry++) {
@@ -163,14 +284,28 @@ export class KeyMap<V> {
     }
   }
 
-  /** Removes all entries, and gives their memory back. Numbers begin at 0 again. */
+  /** Removes all entries and frees their memory. Numbering starts at 0 again. */
   clear(): void {
     this.#records = new KeyRecords();
     this.#tags = NO_TAGS;
     this.#slots = new Int32Array(0);
     this.#shift = NO_TAGS_SHIFT;
-    this.#most = 0;
+    this.#maxEntries = 0;
     this.#values = [];
+  }
+
+  #entryOf(source: Uint8Array, start: number, end: number): number {
+    const hash = this.#mixed(source, start, end);
+    let slot = this.#find(hash, source, start, end);
+    if (slot >= 0) return this.#slots[slot] as number;
+    if (this.#records.count === this.#maxEntries) {
+      this.#grow();
+      slot = this.#find(hash, source, start, end);
+    }
+    const entry = this.#records.add(hash, source, start, end);
+    this.#slots[~slot] = entry;
+    this.#tags[~slot] = tagOf(hash);
+    return entry;
   }
 
   #mixed(source: Uint8Array, start: number, end: number): number {
@@ -182,7 +317,7 @@ export class KeyMap<V> {
     return hash >>> this.#shift;
   }
 
-  /** The slot of a key, or -1 minus the slot that it would take. */
+  /** The slot of a key, or -1 minus the slot where it belongs. */
   #find(hash: number, source: Uint8Array, start: number, end: number): number {
     const tags = this.#tags;
     const slots = this.#slots;
@@ -198,8 +333,8 @@ export class KeyMap<V> {
 
   #grow(): void {
     const slotCount = Math.max(FIRST_SLOTS, 2 * this.#tags.length);
-    if (slotCount > MOST_SLOTS) {
-      throw new PageStoreError('ARENA_FULL', `a map holds at most ${MOST_ENTRIES * MOST_SLOTS} keys`);
+    if (slotCount > MAX_SLOTS) {
+      throw new PageStoreError('ARENA_FULL', `a map holds at most ${MAX_LOAD * MAX_SLOTS} keys`);
     }
     const tags = new Uint8Array(slotCount);
     const slots = new Int32Array(slotCount);
@@ -214,7 +349,7 @@ export class KeyMap<V> {
     this.#tags = tags;
     this.#slots = slots;
     this.#shift = shift;
-    this.#most = MOST_ENTRIES * slotCount;
+    this.#maxEntries = MAX_LOAD * slotCount;
   }
 
   #value(entry: number): V | undefined {
@@ -227,11 +362,11 @@ export class KeyMap<V> {
 
   #assertEntry(entry: number): void {
     if (Number.isInteger(entry) && entry >= 0 && entry < this.#records.count) return;
-    throw new RangeError(`${String(entry)} is not an entry of ${this.#records.count}`);
+    throw new RangeError(`entry must be a whole number below the size ${this.#records.count}, not ${String(entry)}`);
   }
 }
 
-/** 32 bits of a hash, such that the upper ones depend on all: in FNV-1a the lower bits of a hash know only those of the bytes. */
+/** Folds a hash to 32 bits, of which the upper ones depend on all: the lower bits of FNV-1a depend only on the lower bits of the bytes. */
 function mix(high: number, low: number): number {
   const folded = Math.imul(high ^ low, SPREAD);
   return folded ^ (folded >>> 16);

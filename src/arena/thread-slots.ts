@@ -1,53 +1,55 @@
-import { threadId, type Worker } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
+import { assertInteger, wrongType } from './api.ts';
 import { LINE_BYTES, LINE_WORDS } from './block-memory.ts';
 
-/** What another thread attaches to; it goes through `postMessage` and `workerData`. */
+/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface ThreadSlotsDescriptor {
   readonly memory: SharedArrayBuffer;
 }
 
-/** The value of a slot for which its thread has set none. */
+/** The value of a slot whose thread has not set one. */
 export const NO_VALUE = -1;
 
-// Words of a slot, which has a cache line to itself.
-/** Id of the thread that owns the slot, plus 1; 0 where nobody does. */
+const MAX_SLOTS = 65_536;
+
+// Words of a slot, which has a cache line of its own.
+/** Id of the thread that owns the slot, plus 1; 0 for a free slot. */
 const OWNER_WORD = 0;
 const VALUE_WORD = 1;
-/** In the first slot: slots that have ever been claimed, counted from the first one; none behind them has a value. */
+/** In the first slot: number of slots that were ever claimed, all of which come before the others. */
 const CLAIMED_WORD = 2;
 
-/** A table in shared memory with a slot for a thread: who owns it, and one int32 that the owner sets and all may read. */
+/** A table in shared memory with a slot for each thread: its owner, and an int32 that the owner sets and all threads read. */
 export class ThreadSlots {
   readonly slotCount: number;
   readonly #words: Int32Array;
-  readonly #buffer: SharedArrayBuffer;
 
-  /** @throws RangeError for less than one slot, or more than 65,536 */
-  constructor(slots: number | ThreadSlotsDescriptor) {
-    if (typeof slots !== 'number') {
-      if (!(slots?.memory instanceof SharedArrayBuffer)) throw new TypeError('this is no descriptor of thread slots');
-      this.#buffer = slots.memory;
-      this.#words = new Int32Array(this.#buffer);
-    } else {
-      if (!Number.isInteger(slots) || slots < 1 || slots > 65_536)
-        throw new RangeError(`a table has 1 to 65,536 slots for threads, not ${slots}`);
-      this.#buffer = new SharedArrayBuffer(slots * LINE_BYTES);
-      this.#words = new Int32Array(this.#buffer);
-      for (let slot = 0; slot < slots; slot++) this.#words[slot * LINE_WORDS + VALUE_WORD] = NO_VALUE;
-    }
-    this.slotCount = this.#words.length / LINE_WORDS;
+  private constructor(words: Int32Array) {
+    this.#words = words;
+    this.slotCount = words.length / LINE_WORDS;
   }
 
-  /** The same table, in another thread. @throws TypeError for what is no descriptor */
+  /** @param parameter - the option with the number of slots, for messages @throws RangeError unless it is 1 to 65,536 */
+  static create(slotCount: number, parameter: string): ThreadSlots {
+    assertInteger(parameter, slotCount, 1, MAX_SLOTS);
+    const words = new Int32Array(new SharedArrayBuffer(slotCount * LINE_BYTES));
+    for (let slot = 0; slot < slotCount; slot++) words[slot * LINE_WORDS + VALUE_WORD] = NO_VALUE;
+    return new ThreadSlots(words);
+  }
+
+  /** The same table, in another thread. @throws TypeError for an invalid descriptor */
   static attach(descriptor: ThreadSlotsDescriptor): ThreadSlots {
-    return new ThreadSlots({ memory: descriptor.memory });
+    const memory = (descriptor as ThreadSlotsDescriptor | null | undefined)?.memory;
+    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength < LINE_BYTES)
+      throw wrongType('descriptor', 'one that an arena or pool returned, with its threads', memory);
+    return new ThreadSlots(new Int32Array(memory));
   }
 
   get descriptor(): ThreadSlotsDescriptor {
-    return { memory: this.#buffer };
+    return { memory: this.#words.buffer as SharedArrayBuffer };
   }
 
-  /** Claims a slot for this thread. A thread that has one gets the same again. @returns its index, or -1 where all are taken */
+  /** Claims a slot for this thread, or returns the one that it has. @returns its index, or -1 if all are taken */
   claim(): number {
     const own = this.slotOf(threadId);
     if (own >= 0) return own;
@@ -59,7 +61,7 @@ export class ThreadSlots {
     return -1;
   }
 
-  /** Slots that have ever been claimed; counted before the owner of the last one can set a value. */
+  /** Number of slots that were ever claimed; a slot counts before its owner can set a value. */
   get claimedCount(): number {
     return Atomics.load(this.#words, CLAIMED_WORD);
   }
@@ -83,16 +85,21 @@ export class ThreadSlots {
     return Atomics.load(this.#words, slot * LINE_WORDS + OWNER_WORD) - 1;
   }
 
-  /** Whether this thread owns the slot; by a plain read, since only the thread itself and {@link free} change that. */
+  /** Whether this thread owns the slot. A plain read is enough: only this thread and {@link free} change that. */
   isOwn(slot: number): boolean {
     return this.#words[slot * LINE_WORDS + OWNER_WORD] === threadId + 1;
   }
 
-  /** Frees the slot of a thread, which no longer uses it, or has ended. @returns whether it had one */
+  /**
+   * Frees the slot of a thread that no longer uses it, or has ended.
+   * @returns whether it had one
+   * @throws RangeError unless `thread` is a thread id
+   */
   free(thread: number): boolean {
+    assertInteger('thread', thread, 0, Number.MAX_SAFE_INTEGER);
     const slot = this.slotOf(thread);
     if (slot < 0) return false;
-    // The value first: the next owner finds a slot without one.
+    // The value first, so that the next owner finds a slot without one.
     Atomics.store(this.#words, slot * LINE_WORDS + VALUE_WORD, NO_VALUE);
     Atomics.store(this.#words, slot * LINE_WORDS + OWNER_WORD, 0);
     return true;
@@ -103,24 +110,33 @@ export class ThreadSlots {
     return Atomics.load(this.#words, slot * LINE_WORDS + VALUE_WORD);
   }
 
-  /** As `valueOf`, for the slot of this thread itself: a plain read sees what the thread has set. */
+  /** As `valueOf`, for the slot of this thread: a plain read returns what the thread itself has set. */
   ownValueOf(slot: number): number {
     return this.#words[slot * LINE_WORDS + VALUE_WORD] as number; // the caller's slot is in the table
   }
 
-  /** Sets the value of the slot of this thread; whoever reads it later sees all that this thread did before. */
+  /** Sets the value of this thread's slot. A thread that reads it sees all that this thread did before. */
   setValue(slot: number, value: number): void {
     Atomics.store(this.#words, slot * LINE_WORDS + VALUE_WORD, value);
   }
 }
 
+/** The part of a Worker of node:worker_threads that is used. */
+export interface EndingThread {
+  /** -1 once the thread has ended. */
+  readonly threadId: number;
+  once(event: 'exit', listener: () => void): unknown;
+}
+
 /**
- * Calls `ended` with the id of the thread once the worker has ended, however it did: nothing of it runs any more.
- * @throws RangeError where it has ended already: then its id is not known any more
+ * Calls `ended` with the id of a thread once it has ended, in whatever way.
+ * @throws TypeError; RangeError if it has ended already, since its id is unknown then
  */
-export function whenEnded(worker: Worker, ended: (thread: number) => void): void {
-  // Taken now: when the event comes, the worker's id is -1.
-  const thread = worker.threadId;
-  if (thread < 0) throw new RangeError('the worker has ended already: say it before it is given work');
+export function whenEnded(worker: EndingThread, ended: (thread: number) => void): void {
+  // Read now: at the event, the id of the worker is -1.
+  const thread = (worker as EndingThread | null | undefined)?.threadId;
+  if (!Number.isInteger(thread) || thread === undefined || typeof worker.once !== 'function')
+    throw wrongType('worker', 'a Worker of node:worker_threads', worker);
+  if (thread < 0) throw new RangeError('worker has ended already: call this before it can end');
   worker.once('exit', () => ended(thread));
 }

@@ -106,7 +106,7 @@ describe('an arena pool', () => {
       expect(() => pool.read({ epoch, offset: 0, length: 0 })).toThrow(withCode('STALE_EPOCH'));
     }
     expect(pool.isEpochValid(10)).toBe(true);
-    expect(() => pool.arenaOf(11)).toThrow('epoch 11 has not come yet: the pool has epochs 10 to 10');
+    expect(() => pool.arenaOf(11)).toThrow('epoch 11 is in the future: the pool has epochs 10 to 10');
   });
 
   test('refuses a handle whose range nobody was given', () => {

@@ -46,7 +46,7 @@ describe('a concurrent arena', () => {
     const arena = new ConcurrentArena(2);
     const [first, second, third] = [start(), start(), start()];
     expect(new Set([(await claim(first, arena)).shard, (await claim(second, arena)).shard]).size).toBe(2);
-    await expect(claim(third, arena)).rejects.toThrow('SHARDS_TAKEN: all 2 shards are taken by other threads');
+    await expect(claim(third, arena)).rejects.toThrow('SHARDS_TAKEN: other threads own all 2 shards');
     expect(() => arena.shard()).toThrow(withCode('SHARDS_TAKEN'));
     expect(await first.ask({ op: 'give-back' })).toBe(true);
     // The next owner goes on behind the bytes of the one before.
@@ -89,7 +89,7 @@ describe('a concurrent arena', () => {
     expect(() => shard.allocate(8)).toThrow(withCode('SHARDS_TAKEN'));
     const worker = start();
     await claim(worker, arena);
-    expect(() => shard.allocateCopy(BYTES)).toThrow(`thread ${worker.threadId} owns`);
+    expect(() => shard.allocateCopy(BYTES)).toThrow(`thread ${worker.threadId} owns now`);
     expect([...shard.view(8, 5)]).toEqual([...BYTES]);
   });
 
@@ -147,7 +147,7 @@ describe('a concurrent arena', () => {
 
 describe('a table of thread slots', () => {
   test('knows owners and values, and a slot that was freed has no value', () => {
-    const slots = new ThreadSlots(3);
+    const slots = ThreadSlots.create(3, 'slots');
     expect([slots.slotOf(0), slots.ownerOf(0), slots.valueOf(0)]).toEqual([-1, -1, -1]);
     const slot = slots.claim();
     expect(ThreadSlots.attach(structuredClone(slots.descriptor)).claim()).toBe(slot);

@@ -65,7 +65,7 @@ describe('a key buffer', () => {
     expect(key.setRowKey(table, 123_456_789_012_345_678n).length).toBe(63);
     expectRefused(key, () => key.setRowKey(table, 1_234_567_890_123_456_789n), overflow);
     expectRefused(key, () => key.setColumnKey(table, 1, 'c'.repeat(17)), overflow);
-    expect(() => key.setRowKey('x'.repeat(1000), 1)).toThrow('1002 bytes, and a key buffer holds 63');
+    expect(() => key.setRowKey('x'.repeat(1000), 1)).toThrow('1002 bytes; a key buffer holds 63');
   });
 
   test('refuses a lone surrogate, which would be the same bytes as any other', () => {

@@ -18,7 +18,7 @@ test('a thread finds its own shard behind one that was given back, and takes no 
 });
 
 test('a slot is found by a table that is attached later, whatever holes there are', () => {
-  const slots = new ThreadSlots(4);
+  const slots = ThreadSlots.create(4, 'slots');
   const words = new Int32Array(slots.descriptor.memory);
   // Two other threads have the first two slots; the first one goes.
   words[0] = 1_001;
