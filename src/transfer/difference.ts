@@ -1,7 +1,7 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
-import type { BlockSet } from '../disk/free-list.ts';
+import type { BlockSet, FreeBlocks } from '../disk/free-list.ts';
 import { problemError } from '../disk/page-file.ts';
 import type { ErrorCode, PageStoreError } from '../errors.ts';
 import { ROOT_DESCRIPTOR } from '../format/file-header.ts';
@@ -127,19 +127,13 @@ export class ComparedFile {
   readonly #file: BlockFile;
   readonly #free: BlockSet;
 
-  private constructor(
-    file: BlockFile,
-    disk: DiskManager,
-    free: BlockSet,
-    errors: readonly PageStoreError[],
-    isWhole: boolean,
-  ) {
+  private constructor(file: BlockFile, disk: DiskManager, free: FreeBlocks, errors: readonly PageStoreError[]) {
     this.#file = file;
-    this.#free = free;
+    this.#free = free.blocks;
     this.disk = disk;
     this.walk = this.newWalk();
-    this.isWhole = isWhole;
     this.errors = errors;
+    this.isWhole = free.error === undefined && disk.header.blockCount <= disk.blockCount;
   }
 
   /** @throws {@link PageStoreError} as {@link DiskManager.open} for reading */
@@ -152,8 +146,7 @@ export class ComparedFile {
     }
     const free = await disk.freeBlocks();
     if (free.error) errors.push(free.error);
-    const isWhole = free.error === undefined && disk.header.blockCount <= disk.blockCount;
-    return new ComparedFile(file, disk, free.blocks, errors, isWhole);
+    return new ComparedFile(file, disk, free, errors);
   }
 
   /** A second walk over the blocks, independent of {@link walk}. */

@@ -82,22 +82,43 @@ async function importInto(
   { pageFormat, signal }: ImportOptions,
 ): Promise<ImportReport> {
   const lines = new ImportLines();
-  const run = new ImportRun(await PageFileBuilder.begin(file, signal), lines, pageFormat);
+  const builder = await PageFileBuilder.begin(file, signal);
+  let importer: LineImporter | undefined;
+  /** Adds the lines that are complete. Most nodes need no promise. */
+  const addLines = async (): Promise<void> => {
+    for (let fields = lines.next(); fields; fields = lines.next()) {
+      const { type } = fields;
+      if (typeof type !== 'string') throw fieldError(fields, 'type', '"file", "page", "node" or "summary"');
+      if (importer === undefined) {
+        importer =
+          type === 'file' ? keptRefsImporter(builder, fields, pageFormat) : new NewRefsImporter(builder, pageFormat);
+        if (type === 'file') continue;
+      }
+      const added = importer.add(type, fields);
+      if (added) await added;
+    }
+  };
   try {
     for await (const chunk of chunks) {
       if (!(chunk instanceof Uint8Array))
         throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays; encode text with TextEncoder');
       for (let at = 0; at < chunk.length;) {
         at += lines.push(at === 0 ? chunk : chunk.subarray(at));
-        await run.addLines();
+        await addLines();
       }
     }
     lines.finish();
-    await run.addLines();
+    await addLines();
   } catch (error) {
     throw withLine(error, lines.line);
   }
-  return run.finish();
+  if (importer === undefined) throw lineError('the input has no lines; did the command that writes them fail?');
+  return importer.finish();
+}
+
+function keptRefsImporter(builder: PageFileBuilder, file: Fields, pageFormat: PageFormat | undefined): LineImporter {
+  if (pageFormat === undefined) return new KeptRefsImporter(builder, file);
+  throw lineError('the input is an export, whose pages have their own formats: omit the page format');
 }
 
 /** Adds the line number to an error in the input. */
@@ -113,47 +134,6 @@ interface LineImporter {
   add(type: string, fields: Fields): Promise<void> | undefined;
   /** Finishes the file after the last line. @throws {@link PageStoreError} `INVALID_LINE` if lines are missing */
   finish(): Promise<ImportReport>;
-}
-
-class ImportRun {
-  readonly #builder: PageFileBuilder;
-  readonly #lines: ImportLines;
-  readonly #pageFormat: PageFormat | undefined;
-  /** Chosen by the first line. */
-  #importer: LineImporter | undefined;
-
-  constructor(builder: PageFileBuilder, lines: ImportLines, pageFormat: PageFormat | undefined) {
-    this.#builder = builder;
-    this.#lines = lines;
-    this.#pageFormat = pageFormat;
-  }
-
-  /** Adds the lines that are complete. Most nodes need no promise. */
-  async addLines(): Promise<void> {
-    for (let fields = this.#lines.next(); fields; fields = this.#lines.next()) {
-      const added = this.#add(fields);
-      if (added) await added;
-    }
-  }
-
-  async finish(): Promise<ImportReport> {
-    if (this.#importer === undefined) throw lineError('the input has no lines; did the command that writes them fail?');
-    return this.#importer.finish();
-  }
-
-  #add(fields: Fields): Promise<void> | undefined {
-    const { type } = fields;
-    if (typeof type !== 'string') throw fieldError(fields, 'type', '"file", "page", "node" or "summary"');
-    if (this.#importer) return this.#importer.add(type, fields);
-    if (type !== 'file') {
-      this.#importer = new NewRefsImporter(this.#builder, this.#pageFormat ?? 'v1');
-      return this.#importer.add(type, fields);
-    }
-    if (this.#pageFormat !== undefined)
-      throw lineError('the input is an export, whose pages have their own formats: omit the page format');
-    this.#importer = new KeptRefsImporter(this.#builder, fields);
-    return undefined;
-  }
 }
 
 /** What to do with an export that cannot be imported as it is. */
@@ -177,7 +157,7 @@ class NewRefsImporter implements LineImporter {
   #nodes = 0;
   #bytes = 0;
 
-  constructor(builder: PageFileBuilder, format: PageFormat) {
+  constructor(builder: PageFileBuilder, format: PageFormat = 'v1') {
     this.#builder = builder;
     this.#format = format;
   }
