@@ -2,7 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 const MOCKED = 'test/**/*.mocked.test.ts';
 
+/** The package's own name: tests of the public API import it as its users do. */
+const ENTRIES = ['arena', 'format', 'testing'].map((name) => ({
+  find: `artrie-pages/${name}`,
+  replacement: `${import.meta.dirname}/src/${name}.ts`,
+}));
+
 export default defineConfig({
+  resolve: { alias: [...ENTRIES, { find: /^artrie-pages$/, replacement: `${import.meta.dirname}/src/index.ts` }] },
   test: {
     globalSetup: ['test/support/build-cli.ts'],
     pool: 'forks',

@@ -1,6 +1,6 @@
-// Checks of what a caller passes to the public API. TypeScript checks the same for those who use it.
+// Checks of what a caller passes to the public API. TypeScript checks the same, but only for callers that use it.
 
-/** What the value of an option must be; `any` is checked by the function that takes it. */
+/** What the value of an option must be; the function that takes an option of kind `any` checks it. */
 export type OptionKind = 'boolean' | 'count' | 'string' | 'function' | 'signal' | 'any';
 
 const EXPECTED: Readonly<Record<OptionKind, string>> = {
@@ -48,9 +48,28 @@ const BLOCK_FILE_METHODS = ['size', 'read', 'write', 'truncate', 'sync', 'close'
  * @throws TypeError that names the parameter
  */
 export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
-  if (typeof value === 'string' && value !== '') return;
+  if (typeof value === 'string') return;
   const file = value as Partial<Record<string, unknown>> | null | undefined;
-  if (typeof file === 'object' && file !== null && BLOCK_FILE_METHODS.every((name) => typeof file[name] === 'function'))
-    return;
-  throw new TypeError(`${call}: ${parameter} must be a path or a BlockFile`);
+  if (
+    typeof file === 'object' &&
+    file !== null &&
+    BLOCK_FILE_METHODS.every((name) => typeof file[name] === 'function')
+  ) {
+    const journal = file['journal'] as Partial<Record<string, unknown>> | null | undefined;
+    if (typeof journal?.['read'] === 'function') return;
+  }
+  throw new TypeError(`${call}: ${parameter} must be a path, or a BlockFile with a journal`);
+}
+
+/** @throws RangeError unless `value` is a whole number of at least `least` */
+export function assertWholeNumber(call: string, parameter: string, value: number, least: number = 0): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new RangeError(`${call}: ${parameter} must be a whole number of at least ${least}, not ${String(value)}`);
+}
+
+/** @throws RangeError unless `value` is one of `values`, or undefined */
+export function assertOneOf(call: string, parameter: string, value: unknown, values: readonly string[]): void {
+  if (value === undefined || values.includes(value as string)) return;
+  const expected = values.map((each) => `'${each}'`).join(' or ');
+  throw new RangeError(`${call}: ${parameter} must be ${expected}, not '${String(value)}'`);
 }

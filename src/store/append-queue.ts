@@ -3,14 +3,14 @@ import { ARENA_BLOCK_BYTES } from '../arena/block-memory.ts';
 import { copyRange } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
 import type { NodeAppender } from './appender.ts';
-import { assertBytes } from './arguments.ts';
-import { joinRuns, type PageRef, type RefRun } from './page-ref.ts';
+import { assertNode } from './arguments.ts';
+import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
 import type { WriteGate } from './write-gate.ts';
 
-/** Epochs whose bytes are there: that of the nodes which are being committed, and that of those which come meanwhile. */
+/** One for the nodes that are being committed, one for those that arrive meanwhile. */
 const EPOCHS = 2;
 
-/** Of each epoch. Nodes that wait beyond it, or are longer than a block, are copied to memory of their own. */
+/** Memory of each epoch. Further nodes, and nodes longer than a block, are copied to memory of their own. */
 const EPOCH_BLOCKS = 2;
 
 interface WaitingAppend {
@@ -22,7 +22,7 @@ interface WaitingAppend {
   readonly reject: (error: unknown) => void;
 }
 
-/** Nodes that are appended one by one and made durable together: all that wait when a commit begins share its sync. */
+/** Nodes that are appended by single calls: all that wait when a commit begins share its sync. */
 export class AppendQueue {
   readonly #appender: NodeAppender;
   readonly #writes: WriteGate;
@@ -35,33 +35,38 @@ export class AppendQueue {
     this.#writes = writes;
   }
 
-  /** @param node - copied at once @returns where it is, once it is durable */
+  /** @param node - copied at once @returns its ref, once it is durable */
   async append(node: Uint8Array): Promise<PageRef> {
     const arena = (this.#pool ??= new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS })).current();
     const offset = node.length > ARENA_BLOCK_BYTES ? -1 : arena.tryAllocate(node.length);
     const isInArena = offset >= 0;
     const source = isInArena ? arena.blockOf(offset) : new Uint8Array(node);
     const start = isInArena ? offset % ARENA_BLOCK_BYTES : 0;
-    // Not by the arena, which would hold on to the caller's memory until its epoch is over.
+    // Not copied by the arena, which would keep a reference to the caller's memory until the epoch ends.
     if (isInArena) copyRange(node, 0, node.length, source, start);
     return new Promise<PageRef>((resolve, reject) => {
       this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
-      // Whoever comes before its turn finds the first one's commit still to begin, and is taken along.
-      if (this.#waiting.length === 1) void this.#answerWaiting();
+      // Later calls join this commit until it begins.
+      if (this.#waiting.length === 1) void this.#commitWhenIdle();
     });
   }
 
-  /** Never rejects: those that wait are told. The last ones are told when no write is under way any more. */
-  async #answerWaiting(): Promise<void> {
+  /** Frees the memory that nodes are copied to; the next node allocates it again. */
+  release(): void {
+    if (this.#waiting.length === 0) this.#pool = undefined;
+  }
+
+  /** Never rejects: errors reject the waiting calls. The last calls are answered after the write has ended, so that they may stage. */
+  async #commitWhenIdle(): Promise<void> {
     try {
-      const tellLast = await this.#writes.exclusive(() => this.#commitWaiting());
-      tellLast();
+      const answerLast = await this.#writes.exclusive(() => this.#commitWaiting());
+      answerLast();
     } catch (error) {
       for (const { reject } of this.#take()) reject(error);
     }
   }
 
-  /** What waits now. Those that were taken before have been answered, so the memory of their epoch is used again. */
+  /** Takes the waiting calls. Those taken before are answered, so the memory of their epoch can be reused. */
   #take(): WaitingAppend[] {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -69,36 +74,31 @@ export class AppendQueue {
     return waiting;
   }
 
-  /** Lets go of the memory that nodes were copied to; the next one makes it anew. */
-  release(): void {
-    if (this.#waiting.length === 0) this.#pool = undefined;
-  }
-
-  /** @returns what tells the outcome to those who have not been told */
+  /** @returns a function that answers the calls not answered yet */
   async #commitWaiting(): Promise<() => void> {
     const waiting = this.#take();
     const staged: WaitingAppend[] = [];
-    let acknowledged = 0;
-    const acknowledge = (runs: RefRun[]): void => {
-      for (const { block, slot, count } of this.#writes.appended(runs)) {
-        for (let each = slot; each < slot + count; each++) staged[acknowledged++]?.resolve({ block, slot: each });
+    let answered = 0;
+    const answer = (runs: RefRun[]): void => {
+      for (const { block, slot, count } of this.#writes.dropChanged(runs)) {
+        for (let each = slot; each < slot + count; each++) staged[answered++]?.resolve(new PageRef(block, each));
       }
     };
     try {
-      for (const each of waiting) if (await this.#stage(each, acknowledge)) staged.push(each);
+      for (const each of waiting) if (await this.#stage(each, answer)) staged.push(each);
       const runs = await this.#appender.commit();
-      return () => acknowledge(runs);
+      return () => answer(runs);
     } catch (error) {
       this.#appender.reset();
-      // Those that are durable have their answer: a promise is settled once.
+      // Has no effect on the calls that are answered.
       return () => waiting.forEach(({ reject }) => reject(error));
     }
   }
 
-  /** @returns whether the node is staged; one that fits no page is no reason to refuse the others */
-  async #stage({ source, start, end, reject }: WaitingAppend, acknowledge: (runs: RefRun[]) => void): Promise<boolean> {
+  /** @returns whether the node is staged: one that is too large rejects only its own call */
+  async #stage({ source, start, end, reject }: WaitingAppend, answer: (runs: RefRun[]) => void): Promise<boolean> {
     try {
-      while (!this.#appender.stage(source, start, end)) acknowledge(await this.#appender.makeRoom(end - start));
+      while (!this.#appender.stage(source, start, end)) answer(await this.#appender.makeRoom(end - start));
       return true;
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'NODE_TOO_LARGE')) throw error;
@@ -109,50 +109,47 @@ export class AppendQueue {
 }
 
 /**
- * Appends nodes in their order, in batches; where it fails, earlier batches stay.
- * @param committed - hears of what has become durable
+ * Appends nodes in order, in batches; after a failure earlier batches stay.
+ * @param onCommitted - called with the runs of each batch, which it returns
  */
 export async function appendAll(
   appender: NodeAppender,
   nodes: Iterable<Uint8Array>,
-  committed: (runs: RefRun[]) => RefRun[],
+  onCommitted: (runs: RefRun[]) => RefRun[],
 ): Promise<RefRun[]> {
   const runs: RefRun[] = [];
   try {
     for (const node of nodes) {
-      assertBytes(node);
-      while (!appender.stage(node, 0, node.length)) runs.push(...committed(await appender.makeRoom(node.length)));
+      assertNode('appendMany', node, 'each of nodes');
+      while (!appender.stage(node, 0, node.length)) runs.push(...onCommitted(await appender.makeRoom(node.length)));
     }
   } catch (error) {
     appender.reset();
     throw error;
   }
-  runs.push(...committed(await appender.commit()));
+  runs.push(...onCommitted(await appender.commit()));
   return joinRuns(runs);
 }
 
-/**
- * Appends nodes that stand end to end in `bytes`, in batches; where it fails, earlier batches stay.
- * @param committed - hears of what has become durable
- */
-export async function appendEndToEnd(
+/** As {@link appendAll}, for nodes of these lengths that follow each other in `bytes` without gaps. */
+export async function appendPacked(
   appender: NodeAppender,
   bytes: Uint8Array,
   lengths: Uint32Array,
-  committed: (runs: RefRun[]) => RefRun[],
+  onCommitted: (runs: RefRun[]) => RefRun[],
 ): Promise<RefRun[]> {
   const runs: RefRun[] = [];
-  let at = 0;
+  let offset = 0;
   try {
     for (let next = 0; next < lengths.length;) {
-      const staged = appender.stageMany(bytes, at, lengths, next, lengths.length);
-      for (const end = next + staged; next < end; next++) at += lengths[next] as number; // next < end <= lengths.length
-      if (next < lengths.length) runs.push(...committed(await appender.makeRoom(lengths[next] as number))); // just compared
+      const staged = appender.stageMany(bytes, offset, lengths, next, lengths.length);
+      for (const end = next + staged; next < end; next++) offset += lengths[next] as number; // next < end <= lengths.length
+      if (next < lengths.length) runs.push(...onCommitted(await appender.makeRoom(lengths[next] as number))); // just compared
     }
   } catch (error) {
     appender.reset();
     throw error;
   }
-  runs.push(...committed(await appender.commit()));
+  runs.push(...onCommitted(await appender.commit()));
   return joinRuns(runs);
 }

@@ -1,54 +1,45 @@
 import { crc32 } from '../bytes/checksum.ts';
 import type { ChangedHead } from '../disk/commit-log.ts';
-import { type DiskManager, reuseBlock } from '../disk/disk-manager.ts';
+import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
-import {
-  clearUnused,
-  emptyPageHead,
-  isOpen,
-  maxNodeBytes,
-  newPage,
-  openPageWriter,
-  planHeader,
-} from '../format/page.ts';
-import { readSoundPage } from './page-reader.ts';
+import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../format/page.ts';
+import { encodeEmptyPageHeader } from '../format/page-header.ts';
+import { clearUnused, encodePlannedHeader } from '../format/page-writer.ts';
+import { readValidPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
 
-/**
- * How far back an open page with room is looked for. Without a bound, each start of an append to a large file
- * of full pages would read every header in it.
- */
+/** How many blocks back an open page is searched for: unbounded, the first append to a large full file would read every header in it. */
 const BLOCKS_TO_TRY = 64;
 
 /**
- * What an earlier page than the last one must have free to be gone on in. Full pages have room for a small node or
- * two: to fill that up, page by page, would cost a commit for each.
+ * Minimum free space for an earlier page to be reused. Full pages have room for a small node or two; filling that up would
+ * cost one commit per page.
  */
 const EARLIER_PAGE_FREE_BYTES = 16_384;
 
-/** Where appending goes on. */
-export interface Tail {
-  /** The format that new pages get. */
+/** Where appending continues. */
+interface AppendPoint {
+  /** Format of new pages. */
   readonly format: PageFormat;
-  /** The last open page with room for the node at hand (an earlier one only with 16 KiB free), if there is one. */
+  /** The last open page with room for the node (an earlier one only with 16 KiB free), if there is one. */
   readonly page?: { readonly block: number; readonly writer: PageWriter };
 }
 
 /**
- * Looks for the page that appending goes on in, from the last block back.
- * @param wanted - only pages of this format; without it new pages take the format of the last page, v1 where there is none
- * @param inUse - a block that the appender has at hand: then the search is for another one, and passes over damage
- * @throws {@link PageStoreError} the code of what is wrong with the page, if it is damaged and none is at hand
+ * Searches for the page that appending continues in, from the last block backwards.
+ * @param wanted - only pages of this format; by default that of the last page, v1 if there is none
+ * @param inUse - the appender's current block: then another one is wanted, and damaged pages are skipped
+ * @throws {@link PageStoreError} the code of the first error in the page, if it is damaged and `inUse` is undefined
  */
-export async function findTail(
+async function findAppendPoint(
   disk: DiskManager,
   nodeBytes: number,
   wanted: PageFormat | undefined,
   inUse: number | undefined,
-): Promise<Tail> {
+): Promise<AppendPoint> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   let format = wanted;
   let isLast = true;
@@ -65,18 +56,18 @@ export async function findTail(
     const wantedBytes = isLast ? nodeBytes : Math.max(nodeBytes, EARLIER_PAGE_FREE_BYTES);
     isLast = false;
     if (found !== format || !mayHaveRoom(found, PAGE_HEADER.read(head), wantedBytes)) continue;
-    const page = await readSoundPage(disk, block).catch((error: unknown) => {
+    const page = await readValidPage(disk, block).catch((error: unknown) => {
       if (inUse !== undefined && error instanceof PageStoreError && error.code !== 'IO') return undefined;
       throw error;
     });
-    if (page === undefined || !isOpen(page)) continue;
+    if (page === undefined || !acceptsNodes(page)) continue;
     const writer = openPageWriter(page);
     if (writer.fits(nodeBytes)) return { format, page: { block, writer } };
   }
   return { format: format ?? 'v1' };
 }
 
-/** What the header alone can say: false for a page that surely has no room, before its 256 KiB are read. */
+/** Whether a page may have room, judged by its header alone: it saves reading the 256 KiB of full pages. */
 function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number): boolean {
   const { flags, nodeCount, freeOffset, directoryLength } = header;
   if ((flags & PAGE_FLAG.finalized) !== 0) return false;
@@ -84,7 +75,7 @@ function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number):
   return freeOffset + nodeBytes + directoryBytes <= BLOCK_BYTES;
 }
 
-/** The format of the file's last page, if one of its last blocks is a page; else v1. */
+/** The format of the file's last page; v1 if none of its last blocks is a page. */
 export async function lastPageFormat(disk: DiskManager): Promise<PageFormat> {
   const magic = new Uint8Array(8);
   const lowest = Math.max(1, disk.blockCount - BLOCKS_TO_TRY);
@@ -96,42 +87,40 @@ export async function lastPageFormat(disk: DiskManager): Promise<PageFormat> {
   return 'v1';
 }
 
-/** Most new pages in one batch: 4 MiB. A sync for less would take longer than what is written. */
+/** Most new pages in one batch, 4 MiB: for smaller batches the sync would take longer than the writes. */
 const MAX_NEW_PAGES = 16;
 
 interface OpenPage {
   readonly block: number;
   readonly writer: PageWriter;
-  /** Slots that the page had when the batch began. */
+  /** Slots of the page at the start of the batch. */
   firstSlot: number;
-  /** Whether the file has the page already: then only what changes in it is written. */
+  /** Whether the page is part of the file already: then only what changes in it is written. */
   inFile: boolean;
 }
 
 /**
- * Packs nodes into pages in memory. A new page that is full is written at once, behind the last block, where it is no part
- * of the file until the batch is committed: so a batch takes the memory of two pages, whatever its size.
+ * Packs nodes into pages in memory. A full new page is written at once, after the last block, where it is not part of the
+ * file until the batch is committed: a batch of any size takes the memory of two pages.
  */
 export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
-  /** Given to new pages; known once the last page of the file has been looked at. */
+  /** Format of new pages; known once the last page of the file was read. */
   #format: PageFormat | undefined;
-  /** Takes the next node. */
+  /** The current page, which takes the next node. */
   #page: OpenPage | undefined;
-  /** The page of the file that the batch began in, once it is full. */
-  #begunIn: OpenPage | undefined;
-  /** Where the nodes of new pages that are full and written are; and the sum of the headers of those pages. */
+  /** The page of the file in which the batch began, once it is full. */
+  #firstPage: OpenPage | undefined;
+  /** The nodes in the new pages that are full and written, and the CRC of the headers of those pages. */
   #writtenRuns: RefRun[] = [];
   #writtenHeadsCrc = 0;
-  /** A writer of a page that is full and written, kept for its memory. */
+  /** The writer of a finished page, kept to reuse its memory. */
   #spareWriter: PageWriter | undefined;
   #stagedNodes = 0;
-  /** Whether the file header counts nodes for us; known with the first commit. */
-  #isCounting: boolean | undefined;
-  /** Whether no other open page was found when the page at hand was full: then new pages follow it. */
-  #lookedBack = false;
+  /** Whether earlier pages were searched, without result, when the current page was full: then new pages follow it. */
+  #searchedEarlier = false;
 
   constructor(disk: DiskManager, entryCount: EntryCount, wanted: PageFormat | undefined) {
     this.#disk = disk;
@@ -143,12 +132,12 @@ export class Appender implements NodeAppender {
     return this.#stagedNodes;
   }
 
-  /** The block of the node that was staged last. */
+  /** Block of the last staged node. */
   get lastBlock(): number {
     return this.#page?.block ?? 0;
   }
 
-  /** The slot of the node that was staged last. */
+  /** Slot of the last staged node. */
   get lastSlot(): number {
     return (this.#page?.writer.nodeCount ?? 0) - 1;
   }
@@ -168,31 +157,33 @@ export class Appender implements NodeAppender {
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     const page = this.#page;
     if (page) this.#assertNodeFits(nodeBytes);
-    // Else a caller that asks twice would leave a page behind that is empty, or has room.
+    // Without this, a second call for the same node would leave a page behind that is empty or has room.
     if (page?.writer.fits(nodeBytes)) return [];
-    if (page === undefined || !this.#lookedBack) {
+    if (page === undefined || !this.#searchedEarlier) {
       const inUse = page?.inFile === true ? page.block : undefined;
-      const tail = await this.#orReset(() => findTail(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse));
-      this.#format = tail.format;
+      const found = await this.#orReset(() =>
+        findAppendPoint(this.#disk, nodeBytes, this.#wanted ?? this.#format, inUse),
+      );
+      this.#format = found.format;
       this.#assertNodeFits(nodeBytes);
-      if (tail.page && this.#stagedNodes > 0) return this.commit();
-      if (tail.page) {
-        this.#continueIn(tail.page.block, tail.page.writer, true);
+      if (found.page && this.#stagedNodes > 0) return this.commit();
+      if (found.page) {
+        this.#switchTo(found.page.block, found.page.writer, true);
         return [];
       }
-      this.#lookedBack = true;
+      this.#searchedEarlier = true;
     }
-    if (page !== undefined && this.#mayAddPage()) {
-      await this.#setAside(page);
-      this.#continueIn(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);
+    if (page !== undefined && this.#canAddPage()) {
+      await this.#finishPage(page);
+      this.#switchTo(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);
       return [];
     }
     if (this.#stagedNodes > 0) return this.commit();
-    const reused = await reuseBlock(this.#disk, emptyPageHead(this.#format ?? 'v1'));
+    const reused = await this.#disk.takeFreeBlock(encodeEmptyPageHeader(this.#format ?? 'v1'));
     const writer = this.#newWriter();
-    // Of a page that is in the file only ranges are written; they may have gaps, which are to be zero.
+    // Of a page of the file only the changed ranges are written, and the gaps between them have to be zero.
     if (reused !== undefined) writer.block.fill(0, PAGE_HEADER_BYTES);
-    this.#continueIn(reused ?? this.#disk.blockCount, writer, reused !== undefined);
+    this.#switchTo(reused ?? this.#disk.blockCount, writer, reused !== undefined);
     return [];
   }
 
@@ -202,19 +193,18 @@ export class Appender implements NodeAppender {
   }
 
   reset(): void {
-    this.#page = this.#begunIn = undefined;
+    this.#page = this.#firstPage = undefined;
     this.#writtenRuns = [];
     this.#writtenHeadsCrc = 0;
     this.#format = undefined;
-    this.#lookedBack = false;
+    this.#searchedEarlier = false;
     this.#stagedNodes = 0;
   }
 
   async #commit(): Promise<RefRun[]> {
     const disk = this.#disk;
     const last = this.#page as OpenPage; // nodes are staged
-    this.#isCounting ??= await this.#entryCount.isOurs();
-    const nodes = this.#isCounting ? this.#stagedNodes : 0;
+    const nodes = (await this.#entryCount.countsNodes()) ? this.#stagedNodes : 0;
     if (last.inFile) {
       const changed = await this.#writeChanges(last, 'open');
       await disk.commit({ changed, nodes });
@@ -222,34 +212,34 @@ export class Appender implements NodeAppender {
       this.#continueAfterCommit(last, changed.head);
       return runs;
     }
-    const begunIn = this.#begunIn;
+    const firstPage = this.#firstPage;
     let changed: ChangedHead | undefined;
-    await disk.undoOnFailure(async () => {
-      if (begunIn) changed = await this.#writeChanges(begunIn, 'full');
+    await disk.truncateOnFailure(async () => {
+      if (firstPage) changed = await this.#writeChanges(firstPage, 'full');
       if (last.writer.nodeCount > 0) await this.#writeNew(last, 'open');
     });
     const newRuns = this.#writtenRuns;
     const added = newRuns.length > 0 ? { count: newRuns.length, headsCrc: this.#writtenHeadsCrc } : undefined;
     await disk.commit({ changed, added, nodes });
     this.#continueAfterCommit(last, undefined);
-    return begunIn ? [runOf(begunIn), ...newRuns] : newRuns;
+    return firstPage ? [runOf(firstPage), ...newRuns] : newRuns;
   }
 
-  /** Writes what a page of the file has gained, but for its header, which is returned. */
+  /** Writes the new nodes and directory of a page of the file. @returns its new header, for the commit */
   async #writeChanges({ block, writer }: OpenPage, outlook: PageOutlook): Promise<ChangedHead> {
     const plan = writer.plan(outlook);
     for (const { start, end } of plan.written) {
       if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
     }
     const oldHead = writer.block.subarray(0, PAGE_HEADER_BYTES);
-    return { block, head: planHeader(writer.format, writer.block, plan), oldHead };
+    return { block, head: encodePlannedHeader(writer.format, writer.block, plan), oldHead };
   }
 
-  /** Writes a new page whole. */
+  /** Writes a new page, all of it. */
   async #writeNew(page: OpenPage, outlook: PageOutlook): Promise<void> {
     const { block, writer } = page;
     const plan = writer.plan(outlook);
-    const head = planHeader(writer.format, writer.block, plan);
+    const head = encodePlannedHeader(writer.format, writer.block, plan);
     clearUnused(writer.block, plan);
     writer.block.set(head);
     await this.#disk.write(block, writer.block);
@@ -257,12 +247,12 @@ export class Appender implements NodeAppender {
     this.#writtenHeadsCrc = crc32(head, this.#writtenHeadsCrc);
   }
 
-  /** Has done with the page at hand, which is full, until the commit. */
-  async #setAside(page: OpenPage): Promise<void> {
+  /** Puts the current page aside, which is full: a new page is written, one of the file waits for the commit. */
+  async #finishPage(page: OpenPage): Promise<void> {
     if (page.inFile && page.writer.nodeCount > page.firstSlot) {
-      this.#begunIn = page;
+      this.#firstPage = page;
     } else {
-      if (!page.inFile) await this.#orReset(() => this.#disk.undoOnFailure(() => this.#writeNew(page, 'full')));
+      if (!page.inFile) await this.#orReset(() => this.#disk.truncateOnFailure(() => this.#writeNew(page, 'full')));
       this.#release(page.writer);
     }
     this.#page = undefined;
@@ -283,12 +273,12 @@ export class Appender implements NodeAppender {
   }
 
   #continueAfterCommit(last: OpenPage, changedHead: Uint8Array | undefined): void {
-    if (this.#begunIn) this.#release(this.#begunIn.writer);
-    this.#begunIn = undefined;
+    if (this.#firstPage) this.#release(this.#firstPage.writer);
+    this.#firstPage = undefined;
     this.#writtenRuns = [];
     this.#writtenHeadsCrc = 0;
     this.#stagedNodes = 0;
-    // A page that room was made in, and that got no node, is no part of the file yet.
+    // A new page without nodes is not part of the file yet.
     if (last.writer.nodeCount === last.firstSlot) return;
     if (changedHead) last.writer.block.set(changedHead);
     last.writer.committed();
@@ -296,29 +286,29 @@ export class Appender implements NodeAppender {
     last.firstSlot = last.writer.nodeCount;
   }
 
-  /** Whether the batch may have one more page behind the last block, and no free block is to be used first. */
-  #mayAddPage(): boolean {
+  /** Whether the batch can have one more page after the last block: free blocks are used first. */
+  #canAddPage(): boolean {
     const newPages = this.#writtenRuns.length + (this.#page?.inFile === false ? 1 : 0);
     return newPages < MAX_NEW_PAGES && this.#disk.header.freeListHead === 0n;
   }
 
-  #continueIn(block: number, writer: PageWriter, inFile: boolean): void {
+  #switchTo(block: number, writer: PageWriter, inFile: boolean): void {
     if (this.#page) this.#release(this.#page.writer);
     this.#page = { block, writer, firstSlot: writer.nodeCount, inFile };
   }
 
-  /** A writer of an empty page, in the memory of one that is no longer used where there is one. */
+  /** A writer of an empty page, in the memory of a finished one if there is one. */
   #newWriter(): PageWriter {
     const spare = this.#spareWriter;
     this.#spareWriter = undefined;
-    return newPage(this.#format ?? 'v1', spare);
+    return newPageWriter(this.#format ?? 'v1', spare);
   }
 
   #assertNodeFits(nodeBytes: number): void {
     const most = maxNodeBytes(this.#format ?? 'v1');
     if (nodeBytes <= most) return;
     const format = (this.#format ?? 'v1').toUpperCase();
-    const message = `a node of ${nodeBytes} bytes fits no page: a ${format} page holds at most ${most}`;
+    const message = `a node of ${nodeBytes} bytes is too large: a ${format} page holds at most ${most} bytes`;
     throw new PageStoreError('NODE_TOO_LARGE', message, {
       file: this.#disk.name,
       found: String(nodeBytes),
@@ -327,62 +317,60 @@ export class Appender implements NodeAppender {
   }
 }
 
-/** Where the nodes of a batch are in one of its pages. */
+/** The nodes of the current batch in one of its pages. */
 function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
   return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
 }
 
-/** Takes nodes in their order, and makes them durable batch by batch. */
+/** Takes nodes in order and makes them durable in batches. */
 export interface NodeAppender {
-  /** Nodes that the next commit will make durable. */
+  /** Nodes that the next commit makes durable. */
   readonly stagedNodes: number;
   /**
    * Packs the node `source[start, end)`.
-   * @returns false, with nothing changed, where it needs `makeRoom` first
+   * @returns false, with nothing changed, if it needs `makeRoom` first
    */
   stage(source: Uint8Array, start: number, end: number): boolean;
   /**
-   * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
+   * Packs nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
    * @returns how many it packed: the next one, if any is left, needs `makeRoom` first
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
   /**
-   * Finds or takes a page with room for a node of so many bytes; a page that is full may be written for that. Where staged
-   * nodes have to be committed first it does that alone, so that their refs are known whatever comes after: then it has to
-   * be called again.
+   * Finds or takes a page with room for a node of `nodeBytes`; a full page may be written for that. If staged nodes have to
+   * be committed first, it only does that, so that their refs are known whatever fails later: then call it again.
    * @returns what it committed
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
    */
   makeRoom(nodeBytes: number): Promise<RefRun[]>;
   /**
    * Makes all staged nodes durable.
-   * @returns where they are, in the order in which they were staged
-   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, unless as {@link DiskManager.commit} says
+   * @returns their refs, in the order in which they were staged
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, except as {@link DiskManager.commit} says
    */
   commit(): Promise<RefRun[]>;
-  /** Forgets staged nodes and the page at hand, for when somebody else has changed pages. */
+  /** Drops staged nodes and the current page, because other code changes pages. */
   reset(): void;
 }
 
-/** Says whether the header's entry count is ours to keep. Found out when it is first asked for. */
+/** Knows whether the header's entry count is a count of nodes, which appending and freeing have to keep. */
 export class EntryCount {
   readonly #disk: DiskManager;
-  #isOurs: boolean | undefined;
+  #countsNodes: boolean | undefined;
 
   constructor(disk: DiskManager) {
     this.#disk = disk;
   }
 
-  /** A trie counts its own terms; and a count of 0 in a file with nodes means that nobody counts. */
-  async isOurs(): Promise<boolean> {
-    this.#isOurs ??= await this.#find();
-    return this.#isOurs;
+  /** False if a trie counts its own terms, and if the count is 0 in a file with nodes: then no program keeps it. Found out with the first call. */
+  async countsNodes(): Promise<boolean> {
+    this.#countsNodes ??= await this.#find();
+    return this.#countsNodes;
   }
 
-  /** Nodes in a block that the entry count loses when the block is freed. */
+  /** By how much freeing a block lowers the entry count. */
   async nodesIn(block: number): Promise<number> {
-    if (!(await this.isOurs())) return 0;
-    return this.#nodeCount(block);
+    return (await this.countsNodes()) ? this.#nodeCount(block) : 0;
   }
 
   async #find(): Promise<boolean> {

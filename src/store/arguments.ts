@@ -1,109 +1,64 @@
-import { assertByteRange } from '../bytes/buffer.ts';
-import type { BlockFile } from '../disk/block-file.ts';
-import type { Access } from '../disk/node-block-file.ts';
-import type { PageFormat } from '../format/page-header.ts';
-import type { PageRef } from './page-ref.ts';
+// What TypeScript checks, checked again at run time: a string passed as a node would be stored as other bytes, and acknowledged.
 
-// What TypeScript checks for those who use it, checked once more: a node that is no byte string would be stored as
-// other bytes, and acknowledged.
-
-/** @throws TypeError for what is not bytes; Buffers are */
-export function assertBytes(node: unknown): asserts node is Uint8Array {
-  if (!(node instanceof Uint8Array)) throw new TypeError('a node is a Uint8Array; encode text with TextEncoder');
+/** @throws TypeError unless `node` is a Uint8Array, such as a Buffer */
+export function assertNode(call: string, node: unknown, parameter: string = 'node'): asserts node is Uint8Array {
+  if (node instanceof Uint8Array) return;
+  throw new TypeError(`${call}: ${parameter} must be a Uint8Array; encode text with TextEncoder`);
 }
 
-/** A length is kept in 32 bits; no page holds a node that comes near it. */
+/** Lengths are kept in 32 bits, far more than a page holds. */
 const MAX_LENGTH = 0xffff_ffff;
 
 /**
- * The lengths of nodes that stand end to end in `bytes`, as the packing loops take them.
- * @throws TypeError, or RangeError where they are no lengths, or do not add up to the bytes that there are
+ * The lengths of nodes that follow each other in `bytes` without gaps, as the packing loops take them.
+ * @throws TypeError for wrong types; RangeError if a length is invalid, or their sum is not the number of bytes
  */
-export function nodeLengths(bytes: Uint8Array, lengths: ArrayLike<number> | undefined): Uint32Array {
-  assertBytes(bytes);
+export function nodeLengths(bytes: unknown, lengths: ArrayLike<number> | undefined): Uint32Array {
+  assertNode('appendMany', bytes, 'nodes');
   if (typeof lengths !== 'object' || lengths === null || !Number.isSafeInteger(lengths.length))
-    throw new TypeError('lengths are an array of numbers, such as a Uint32Array');
+    throw new TypeError('appendMany: lengths must be an array of numbers, such as a Uint32Array, for one Uint8Array');
   let total = 0;
   for (let index = 0; index < lengths.length; index++) {
     const nodeBytes = lengths[index] as number; // index < lengths.length
     if (!Number.isInteger(nodeBytes) || nodeBytes < 0 || nodeBytes > MAX_LENGTH)
-      throw new RangeError(`${nodeBytes} is not the length of a node`);
+      throw new RangeError(`appendMany: lengths[${index}] must be the length of a node in bytes, not ${nodeBytes}`);
     total += nodeBytes;
   }
   if (total !== bytes.length)
-    throw new RangeError(`the lengths add up to ${total}, and there are ${bytes.length} bytes`);
+    throw new RangeError(`appendMany: the sum of lengths is ${total}, but nodes has ${bytes.length} bytes`);
   return lengths instanceof Uint32Array ? lengths : Uint32Array.from(lengths);
 }
 
-/** No page holds as many bytes of nodes, or as many nodes. */
+/** More bytes of nodes, and more nodes, than any page holds. */
 const MORE_THAN_A_PAGE = 262_144;
 
 /**
- * Checks nodes `from` to `to - 1`, which stand end to end in `source`, but not more than a page takes: else a caller that comes
- * once for each page would have those at the end checked again and again.
- * @returns behind the last one that was checked
- * @throws TypeError, or RangeError where they are not all in `lengths`, or not all their bytes in `source`
+ * Checks nodes `from` to `to - 1`, which follow each other in `source`, but not more than one page takes: a caller that
+ * passes the rest again for each page would otherwise have the last ones checked many times.
+ * @returns the end of the checked nodes: `from` <= end <= `to`
+ * @throws TypeError for wrong types; RangeError if they are not all in `lengths`, or their bytes not all in `source`
  */
 export function checkedNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): number {
-  if (!(lengths instanceof Uint32Array)) throw new TypeError('lengths are a Uint32Array');
-  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to >= from && to <= lengths.length))
-    throw new RangeError(`[${from}, ${to}) is not a range within ${lengths.length} lengths`);
+  if (!(lengths instanceof Uint32Array)) throw new TypeError('stageMany: lengths must be a Uint32Array');
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to >= from && to <= lengths.length)) {
+    const range = `[${String(from)}, ${String(to)})`;
+    throw new RangeError(`stageMany: [from, to) must be a range within the ${lengths.length} lengths, not ${range}`);
+  }
   const last = Math.min(to, from + MORE_THAN_A_PAGE);
   let end = start;
   let index = from;
-  // What is longer than a page is counted in, and then refused.
+  // A node longer than a page is included here, and refused by makeRoom.
   while (index < last && end - start <= MORE_THAN_A_PAGE) end += lengths[index++] as number; // index < to <= lengths.length
-  assertRange(source, start, end);
+  assertRange('stageMany', source, start, end);
   return index;
 }
 
-/** @throws TypeError, or RangeError where [start, end) is not within `source` */
-export function assertRange(source: unknown, start: number, end: number): void {
-  assertBytes(source);
-  assertByteRange(source, start, end);
-}
-
-/** @throws RangeError for what is not a whole number of at least 1, or no page format */
-export function assertAllocation(count: number, format: PageFormat | undefined): void {
-  assertPageFormat(format);
-  if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`${count} is not a whole number of at least 1`);
-}
-
-/** @throws RangeError for what is not a whole number of at least 0 */
-export function assertBlockId(block: number): void {
-  if (!Number.isSafeInteger(block) || block < 0) throw new RangeError(`${block} is not a block id`);
-}
-
-/** @throws RangeError where block or slot is not a whole number of at least 0 */
-export function assertRef({ block, slot }: PageRef): void {
-  assertBlockId(block);
-  if (!Number.isSafeInteger(slot) || slot < 0) throw new RangeError(`${slot} is not a slot`);
-}
-
-/** @throws TypeError or RangeError for what a store cannot be opened with */
-export function assertOpening(
-  file: string | BlockFile,
-  access: Access,
-  format: PageFormat | undefined,
-  cacheBytes: number = 0,
-): void {
-  assertFile(file);
-  assertPageFormat(format);
-  if (!(typeof cacheBytes === 'number' && cacheBytes >= 0)) throw new RangeError(`${cacheBytes} is no number of bytes`);
-  if (access !== 'read' && access !== 'write')
-    throw new RangeError(`'${String(access)}' is no access: read and write are`);
-}
-
-function assertFile(file: string | BlockFile): void {
-  if (typeof file === 'string') return;
-  const { read, write, journal } = (file ?? {}) as Partial<BlockFile>;
-  if (typeof read === 'function' && typeof write === 'function' && typeof journal?.read === 'function') return;
-  throw new TypeError('a page file is given as a path, or as a BlockFile with a journal');
-}
-
-/** @throws RangeError for what is neither `v1` nor `v2`, nor left out */
-function assertPageFormat(format: PageFormat | undefined): void {
-  if (format !== undefined && format !== 'v1' && format !== 'v2') {
-    throw new RangeError(`'${String(format)}' is no page format: v1 and v2 are`);
-  }
+/** @throws TypeError unless `source` is bytes; RangeError unless [start, end) is within it */
+export function assertRange(call: string, source: unknown, start: number, end: number): void {
+  assertNode(call, source, 'source');
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
+  const range = `[${String(start)}, ${String(end)})`;
+  throw new RangeError(
+    `${call}: [start, end) must be a range within the ${source.length} bytes of source, not ${range}`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { freedBlockHead } from '../disk/free-list.ts';
-import { writeHeaderCopy } from '../disk/file-head.ts';
+import { writeHeaderCopy } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, newFileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from '../format/file-header.ts';
 import {
@@ -12,12 +12,13 @@ import {
   ROOT_DESCRIPTOR_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
-import { clearUnused, newPage, planHeader } from '../format/page.ts';
+import { newPageWriter } from '../format/page.ts';
+import { clearUnused, encodePlannedHeader } from '../format/page-writer.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 import { encodeFreeLink } from '../format/layout.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 
-/** What the header of a built file says beside its blocks. */
+/** Fields of the header of a built file that do not follow from its blocks. */
 export interface FileRoot {
   readonly rootPointer: bigint;
   readonly rootDescriptor: RootDescriptor;
@@ -27,9 +28,8 @@ export interface FileRoot {
 }
 
 /**
- * Writes a page file from its first block to its last: for those who know what goes where, and need nothing durable
- * before the end. One page is in memory. Until `finish` has resolved the file is no page file; `createBlockFile` gives
- * it a name only then. A builder whose method has thrown is of no more use.
+ * Writes a page file sequentially, from its first block to its last, with one page in memory. Nothing is durable, and the
+ * file is not a page file, until `finish` has resolved. After a method has thrown, a builder must not be used any more.
  */
 export class PageFileBuilder {
   readonly #file: BlockFile;
@@ -49,21 +49,21 @@ export class PageFileBuilder {
 
   /**
    * @param file - empty
-   * @param signal - stops it between two blocks, of which it may have to pass over millions; it then rejects with the signal's reason
+   * @param signal - stops between two blocks, of which millions may be skipped; the method then rejects with its reason
    * @throws {@link PageStoreError} `IO`
    */
   static async begin(file: BlockFile, signal?: AbortSignal): Promise<PageFileBuilder> {
-    // Written, not left as a hole: on a full disk a commit must not fail for want of space for its record.
+    // Written, not left as a hole: a commit on a full disk needs the space for its record.
     await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
     return new PageFileBuilder(file, signal);
   }
 
-  /** The block that comes next, or that of the page at hand. */
+  /** The block of the current page, or else the next block. */
   get block(): number {
     return this.#nextBlock;
   }
 
-  /** Slots of the page at hand; 0 where there is none. */
+  /** Slots of the current page; 0 if there is none. */
   get slotCount(): number {
     return this.#writer?.nodeCount ?? 0;
   }
@@ -73,46 +73,46 @@ export class PageFileBuilder {
     return this.#freeBlocks;
   }
 
-  /** Bytes of headers, nodes and directories in all pages that have been ended; those of {@link addBlock} are not counted. */
+  /** Bytes of headers, nodes and directories in all pages that were ended; blocks of {@link addBlock} are not counted. */
   get usedBytes(): number {
     return this.#usedBytes;
   }
 
-  /** Nodes in all pages that have been ended. */
+  /** Nodes in all pages that were ended. */
   get nodes(): number {
     return this.#nodes;
   }
 
   /**
-   * Begins a page. The blocks that it passes over become free.
+   * Begins a page. Skipped blocks become free.
    * @param block - at least {@link block}, which it is by default
-   * @param v1ReserveBytes - what a V1 page keeps free, 64 by default: less for one that takes the nodes of a page as it was
-   * @throws {@link PageStoreError} `FILE_FULL`, `IO`; RangeError for a block that has been passed
+   * @param v1ReserveBytes - bytes that a V1 page keeps free, 64 by default: fewer to rebuild a page that is fuller
+   * @throws {@link PageStoreError} `FILE_FULL`, `IO`; RangeError for a block before {@link block}
    */
   async beginPage(format: PageFormat, block: number = this.#nextBlock, v1ReserveBytes?: number): Promise<void> {
-    if (this.#writer) throw new TypeError('the page before has not been ended');
-    await this.#passOver(block);
-    this.#writer = newPage(format, this.#spare, v1ReserveBytes);
+    if (this.#writer) throw new TypeError('the current page has not been ended');
+    await this.#skipTo(block);
+    this.#writer = newPageWriter(format, this.#spare, v1ReserveBytes);
     this.#spare = undefined;
   }
 
-  /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, where the page has no room for it */
+  /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, if the page has no room for it */
   add(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     return this.#current().add(source, start, end);
   }
 
   /**
-   * Adds nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, as long as
-   * the page has room.
-   * @returns how many it took
+   * Adds nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, until the
+   * page has no room for the next one.
+   * @returns how many it added
    */
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     return this.#current().addMany(source, start, lengths, from, to);
   }
 
   /**
-   * Writes the page at hand.
-   * @param outlook - whether more nodes will come once the file is built
+   * Writes the current page.
+   * @param outlook - whether nodes will be appended to the page once the file is built
    * @throws {@link PageStoreError} `IO`
    */
   async endPage(finalized: boolean, outlook: PageOutlook = 'full'): Promise<void> {
@@ -120,9 +120,9 @@ export class PageFileBuilder {
     const { block, format } = writer;
     if (finalized) PAGE_HEADER.set('flags', PAGE_HEADER.read(block).flags | PAGE_FLAG.finalized, block);
     const planned = writer.plan(outlook);
-    // A directory without slots has no place; by the format it begins at the end of the block.
+    // By the format, a directory without slots begins at the end of the block.
     const plan = planned.nodeCount === 0 ? { ...planned, directoryStart: BLOCK_BYTES } : planned;
-    const head = planHeader(format, block, plan);
+    const head = encodePlannedHeader(format, block, plan);
     clearUnused(block, plan);
     block.set(head);
     writer.committed();
@@ -133,41 +133,42 @@ export class PageFileBuilder {
   }
 
   /**
-   * Writes a block as it is, such as a page that is sound.
-   * @param bytes - 262,144
+   * Writes a block unchanged, such as a valid page.
+   * @param bytes - the 262,144 bytes of the block
    * @param nodes - how many it holds
    * @param block - as for {@link beginPage}
    */
   async addBlock(bytes: Uint8Array, nodes: number, block: number = this.#nextBlock): Promise<void> {
-    if (this.#writer) throw new TypeError('the page before has not been ended');
-    await this.#passOver(block);
+    if (this.#writer) throw new TypeError('the current page has not been ended');
+    await this.#skipTo(block);
     await this.#write(bytes, nodes);
   }
 
   /**
-   * Leaves a block as one that was allocated and never written: zeros, for which nothing is written.
+   * Leaves a block as one that was allocated and never written: zeros, without a write.
    * @param block - as for {@link beginPage}
    */
   async skipBlock(block: number = this.#nextBlock): Promise<void> {
-    if (this.#writer) throw new TypeError('the page before has not been ended');
-    await this.#passOver(block);
+    if (this.#writer) throw new TypeError('the current page has not been ended');
+    await this.#skipTo(block);
     this.#assertRoom();
     this.#nextBlock++;
   }
 
   /**
-   * Makes all of it durable, and then a page file.
-   * @param blockCount - blocks of the file, block 0 counted: those behind the last page become free
+   * Makes everything durable, then writes the file header.
+   * @param blockCount - blocks of the file, including block 0: those after the last page become free
+   * @param root - by default there is no trie, and the entry count is that of the nodes
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`
    */
-  async finish(blockCount: number = this.#nextBlock, root?: FileRoot): Promise<void> {
-    if (this.#writer) throw new TypeError('the page before has not been ended');
-    await this.#passOver(blockCount);
+  async finish(blockCount: number = this.#nextBlock, root: Partial<FileRoot> = {}): Promise<void> {
+    if (this.#writer) throw new TypeError('the current page has not been ended');
+    await this.#skipTo(blockCount);
     const file = this.#file;
-    // The last block may be a free one, of which only the head has been written.
+    // Of free blocks only the first bytes are written, and the last block may be one.
     await file.truncate(fileOffset(blockCount));
     await file.sync();
-    const { rootDescriptor, ...fields } = root ?? { entryCount: BigInt(this.#nodes) };
+    const { rootDescriptor, ...fields } = { entryCount: BigInt(this.#nodes), ...root };
     const header = { ...newFileHeader(blockCount), freeListHead: this.#freeListHead, ...fields };
     const start = new Uint8Array(FILE_HEADER_BYTES + ROOT_DESCRIPTOR_BYTES);
     start.set(encodeFileHeader(header));
@@ -182,11 +183,11 @@ export class PageFileBuilder {
     return this.#writer;
   }
 
-  async #passOver(block: number): Promise<void> {
+  async #skipTo(block: number): Promise<void> {
     if (!Number.isSafeInteger(block) || block < this.#nextBlock)
-      throw new RangeError(`block ${block} comes before block ${this.#nextBlock}, which is next`);
+      throw new RangeError(`block must be at least ${this.#nextBlock}, the next block, not ${block}`);
     if (block > MAX_BLOCKS) {
-      const message = `block ${block} is more than a file can have: ${MAX_BLOCKS} blocks`;
+      const message = `block ${block} is out of range: a file has at most ${MAX_BLOCKS} blocks`;
       throw new PageStoreError('FILE_FULL', message, { file: this.#file.name, block });
     }
     for (; this.#nextBlock < block; this.#nextBlock++) {
@@ -198,7 +199,8 @@ export class PageFileBuilder {
   }
 
   async #write(bytes: Uint8Array, nodes: number): Promise<void> {
-    if (bytes.length !== BLOCK_BYTES) throw new RangeError(`a block has ${BLOCK_BYTES} bytes, not ${bytes.length}`);
+    if (bytes.length !== BLOCK_BYTES)
+      throw new RangeError(`bytes must be the ${BLOCK_BYTES} bytes of a block, not ${bytes.length}`);
     this.#assertRoom();
     await this.#file.write(bytes, fileOffset(this.#nextBlock));
     this.#nextBlock++;
@@ -207,7 +209,7 @@ export class PageFileBuilder {
 
   #assertRoom(): void {
     if (this.#nextBlock < MAX_BLOCKS) return;
-    const message = `the file has ${MAX_BLOCKS} blocks, the most there can be`;
+    const message = `the file is full: it has ${MAX_BLOCKS} blocks`;
     throw new PageStoreError('FILE_FULL', message, { file: this.#file.name });
   }
 }

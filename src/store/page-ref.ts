@@ -1,50 +1,94 @@
+import { assertWholeNumber } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 
-/** Where a node is: slot `slot` of the page in block `block`. It never changes while the page is not freed. */
-export interface PageRef {
+/**
+ * Where a node is: slot `slot` of the page in block `block`. A ref stays valid until its block is freed. Template strings,
+ * `String(ref)` and `console.log` show it as `block:slot`. Wherever a function takes a ref, any object with these two
+ * fields will do.
+ */
+export class PageRef {
+  /** Block id, 1 <= block < blockCount. */
   readonly block: number;
+  /** Index in the page's slot directory, from 0. */
   readonly slot: number;
+
+  /** @throws RangeError if block or slot is not a whole number of at least 0 */
+  constructor(block: number, slot: number) {
+    assertWholeNumber('PageRef', 'block', block);
+    assertWholeNumber('PageRef', 'slot', slot);
+    this.block = block;
+    this.slot = slot;
+  }
+
+  /** `block:slot`, as in `3:17`; {@link parseRef} reads it. */
+  toString(): string {
+    return `${this.block}:${this.slot}`;
+  }
+
+  static {
+    // Not a declared method: an object literal with a block and a slot has to pass as a PageRef.
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: this.prototype.toString });
+  }
 }
 
-/** The refs of nodes appended one after the other to one page: `count` slots from `slot` on. */
-export interface RefRun extends PageRef {
+/** The refs of `count` nodes in consecutive slots of one page, the first of which is `slot`. */
+export interface RefRun {
+  readonly block: number;
+  readonly slot: number;
   readonly count: number;
 }
 
-/** A selection of nodes in one block: slots `from` to `to`, both included; all of the block's without them. */
+/** A selection of nodes in one block: slots `from` to `to`, both included, or all slots if they are absent. */
 export interface RefRange {
   readonly block: number;
   readonly from?: number;
   readonly to?: number;
 }
 
+/** A ref as `block:slot`. Of a {@link PageRef}, `toString` returns the same. */
 export function formatRef(ref: PageRef): string {
-  return `${ref.block}:${ref.slot}`;
+  assertRef('formatRef', ref);
+  const { block, slot } = ref;
+  return `${block}:${slot}`;
 }
 
 const REF = /^(\d{1,8})(?::(\d{1,8})(?:-(\d{1,8}))?)?$/;
 
 /**
- * Reads `block`, `block:slot` or `block:from-to`.
+ * Reads `block:slot`, `block` (all slots) or `block:from-to`.
  * @throws {@link PageStoreError} `INVALID_REF`
  */
 export function parseRef(text: string): RefRange {
+  if (typeof text !== 'string') throw new TypeError('parseRef: text must be a string');
   const match = REF.exec(text);
   if (match === null) {
-    throw new PageStoreError(
-      'INVALID_REF',
-      `'${text}' is no REF: write block:slot (3:17), block (3), or block:from-to (3:10-19)`,
-    );
+    const message = `'${text}' is not a valid REF: write block:slot (3:17), block (3), or block:from-to (3:10-19)`;
+    throw new PageStoreError('INVALID_REF', message);
   }
   const block = Number(match[1]);
   if (match[2] === undefined) return { block };
   const from = Number(match[2]);
   const to = match[3] === undefined ? from : Number(match[3]);
-  if (to < from) throw new PageStoreError('INVALID_REF', `'${text}' ends before it begins: write the lower slot first`);
+  if (to < from) {
+    throw new PageStoreError('INVALID_REF', `'${text}' is not a valid REF: the last slot is lower than the first`);
+  }
   return { block, from, to };
 }
 
-/** Joins runs that go on where the one before ended. */
+/** @throws TypeError unless `ref` is an object; RangeError unless its block and slot are whole numbers of at least 0 */
+export function assertRef(call: string, ref: PageRef): void {
+  assertRefObject(call, ref);
+  assertWholeNumber(call, 'ref.block', ref.block);
+  assertWholeNumber(call, 'ref.slot', ref.slot);
+}
+
+/** @throws TypeError unless `ref` is an object */
+export function assertRefObject(call: string, ref: PageRef): void {
+  if (typeof ref === 'object' && ref !== null) return;
+  throw new TypeError(`${call}: ref must be a PageRef, or an object with block and slot; parseRef reads text`);
+}
+
+/** Joins each run with the one before where it continues that one's slots. */
 export function joinRuns(runs: readonly RefRun[]): RefRun[] {
   const joined: RefRun[] = [];
   for (const run of runs) {
@@ -56,55 +100,4 @@ export function joinRuns(runs: readonly RefRun[]): RefRun[] {
     }
   }
   return joined;
-}
-
-/** Refs in an order of their own, as runs of slots that follow each other; without an object for each until they are taken. */
-export class RunList {
-  readonly #blocks: Uint32Array;
-  readonly #slots: Uint32Array;
-  readonly #counts: Uint32Array;
-  #length = 0;
-  #nodeCount = 0;
-
-  constructor(maxRuns: number) {
-    this.#blocks = new Uint32Array(maxRuns);
-    this.#slots = new Uint32Array(maxRuns);
-    this.#counts = new Uint32Array(maxRuns);
-  }
-
-  /** Refs that were added and not taken. */
-  get nodeCount(): number {
-    return this.#nodeCount;
-  }
-
-  /** Whether the next ref may have no place. */
-  get isFull(): boolean {
-    return this.#length === this.#blocks.length;
-  }
-
-  /** Adds a ref behind the others. The list must not be full. */
-  add(block: number, slot: number): void {
-    const last = this.#length - 1;
-    const next = (this.#slots[last] as number) + (this.#counts[last] as number); // without a last one, no number
-    if (last >= 0 && this.#blocks[last] === block && next === slot) {
-      this.#counts[last] = (this.#counts[last] as number) + 1; // last < length
-    } else {
-      this.#blocks[this.#length] = block;
-      this.#slots[this.#length] = slot;
-      this.#counts[this.#length] = 1;
-      this.#length++;
-    }
-    this.#nodeCount++;
-  }
-
-  /** Takes all runs out. */
-  take(): RefRun[] {
-    const runs = Array.from({ length: this.#length }, (_, run) => ({
-      block: this.#blocks[run] as number, // run < length, here and below
-      slot: this.#slots[run] as number,
-      count: this.#counts[run] as number,
-    }));
-    this.#length = this.#nodeCount = 0;
-    return runs;
-  }
 }

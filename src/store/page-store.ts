@@ -1,205 +1,295 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { assertOneOf, assertPathOrBlockFile, assertWholeNumber, checkOptions } from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { allocateBlocks, DiskManager, freeBlock } from '../disk/disk-manager.ts';
-import { assertEmpty, writeNewFile } from '../disk/file-head.ts';
-import { type Access, openPageFile } from '../disk/node-block-file.ts';
+import { DiskManager } from '../disk/disk-manager.ts';
+import { openPageFile } from '../disk/node-block-file.ts';
+import type { Access } from '../disk/block-file.ts';
 import { createBlockFile } from '../disk/node-create.ts';
-import type { LockOptions } from '../disk/node-lock.ts';
+import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
+import { assertEmpty, writeNewFile } from '../disk/page-file.ts';
 import type { PageFormat } from '../format/page-header.ts';
-import { emptyPageHead, type Page } from '../format/page.ts';
-import { appendAll, appendEndToEnd, AppendQueue } from './append-queue.ts';
+import { type Page } from '../format/page.ts';
+import { encodeEmptyPageHeader } from '../format/page-header.ts';
+import type { Problem } from '../format/problem.ts';
+import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
-import {
-  assertAllocation,
-  assertBlockId,
-  assertBytes,
-  assertOpening,
-  assertRange,
-  assertRef,
-  checkedNodes,
-  nodeLengths,
-} from './arguments.ts';
-import { DedupingAppender } from './deduping-appender.ts';
-import { type FinalizedPageSink, Finalizer } from './finalizer.ts';
-import { assertNoTrie, NodeCursor, NodeReader, soundPages } from './page-reader.ts';
-import type { PageRef, RefRun } from './page-ref.ts';
+import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
+import { DedupingAppender } from './dedupe.ts';
+import { Finalizer, type FinalizeOptions } from './finalizer.ts';
+import { assertNoTrie, NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
+import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
 import { updateNode, WriteGate } from './write-gate.ts';
 
-/** Opens the blocks of a page file; a BlockFile that is none is closed. */
-export async function openDisk(file: string | BlockFile, options: OpenOptions): Promise<DiskManager> {
-  const access = options.access ?? 'write';
-  assertOpening(file, access, options.pageFormat, options.cacheBytes);
-  const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
-  try {
-    return await DiskManager.open(blockFile, access);
-  } catch (error) {
-    await blockFile.close();
-    throw error;
-  }
+/** Options of {@link open}. Those of the lock apply to a path that is opened for writing. */
+export interface OpenOptions extends LockOptions {
+  /** `write` by default. A file opened to `read` is never written to. */
+  readonly access?: Access;
+  /** Format of new pages, and of the page that appending continues in; by default that of the last page of the file. */
+  readonly pageFormat?: PageFormat;
+  /**
+   * Whether to store equal nodes once: a node that is equal to one appended through this store before is not stored again
+   * and gets the ref of that one. False by default. The store keeps a copy of each different node in memory, and about 40
+   * bytes more. It forgets them with each `update`, `allocate`, `free` and `finalize`, and may do so after a failed append.
+   */
+  readonly dedupe?: boolean;
+  /**
+   * Size of the page cache of `read`, `view` and `readPage` in bytes of blocks, 256 KiB each; 64 MiB by default, at least
+   * one page. It is allocated as pages are read. The directory of a V2 page comes on top, with 12 bytes per node.
+   */
+  readonly cacheBytes?: number;
 }
 
-/** Makes a file of the header and an empty page. */
-export async function createPageFile(file: string | BlockFile, options: CreateOptions): Promise<BlockFile> {
-  const { pageFormat = 'v1', replace = false } = options;
-  assertOpening(file, 'write', pageFormat, options.cacheBytes);
-  const format = (target: BlockFile): Promise<void> => writeNewFile(target, [emptyPageHead(pageFormat)]);
-  if (typeof file === 'string') return createBlockFile(file, replace, format, options);
-  await assertEmpty(file, replace);
-  await format(file);
-  return file;
+/** Options of {@link create}. Those of the lock apply to a path. */
+export interface CreateOptions extends LockOptions {
+  /** `v1` by default, which every reader of the format reads at any time. */
+  readonly pageFormat?: PageFormat;
+  /** Whether to replace an existing file. False by default. */
+  readonly replace?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly dedupe?: boolean;
+  /** As in {@link OpenOptions}. */
+  readonly cacheBytes?: number;
 }
 
-/** What can be read of a page file: the part of a {@link PageStore} that writes nothing. */
-export abstract class ReadableStore {
-  /** The blocks below the pages. Its writing methods are the store's to call. */
-  readonly disk: DiskManager;
-  readonly #reader: NodeReader;
-
-  /** @param reader - of the same disk; who writes tells it what has changed */
-  protected constructor(disk: DiskManager, reader: NodeReader) {
-    this.disk = disk;
-    this.#reader = reader;
-  }
-
-  /**
-   * Reads one node. In a file opened for reading that may also be one that a writer has committed since.
-   * @returns a copy of its bytes
-   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of what is wrong with the page
-   */
-  async read(ref: PageRef): Promise<Uint8Array> {
-    return (await this.view(ref)).slice();
-  }
-
-  /**
-   * As {@link read}, without a copy.
-   * @returns a view of the page that the node is on: not to be changed. It stays as it is, and keeps 256 KiB in memory
-   */
-  async view(ref: PageRef): Promise<Uint8Array> {
-    assertRef(ref);
-    return this.#reader.view(ref);
-  }
-
-  /**
-   * Reads one node at once, where its page was read and checked before, and is kept: see `cacheBytes` in {@link OpenOptions}.
-   * @returns a copy of its bytes; nothing where that is for {@link read} to find out
-   */
-  tryRead(ref: PageRef): Uint8Array | undefined {
-    return this.#reader.tryRead(ref);
-  }
-
-  /** As {@link tryRead}, without a copy: see {@link view}. */
-  tryView(ref: PageRef): Uint8Array | undefined {
-    return this.#reader.tryView(ref);
-  }
-
-  /** A cursor before the first node, over all pages: the fastest way to look at every node. It shares nothing with other calls. */
-  cursor(): NodeCursor {
-    return new NodeCursor(this.disk);
-  }
-
-  /**
-   * Reads one page, or gives the one that is kept. The page that was given does not change, even when its block does.
-   * @throws {@link PageStoreError} as {@link read}
-   */
-  async readPage(block: number): Promise<Page> {
-    assertBlockId(block);
-    return this.#reader.readPage(block);
-  }
-
-  /** Reads all pages in the order of their blocks. A page is valid until the next one is asked for. */
-  pages(): AsyncGenerator<{ block: number; page: Page }> {
-    return soundPages(this.disk);
-  }
+/** Options of {@link PageStore.pages}. */
+export interface PagesOptions {
+  /** Called for each block that is skipped although it is a page, except that its first 8 bytes are zero. */
+  readonly onZeroedPage?: (problem: Problem) => void | Promise<void>;
 }
 
 /**
- * The nodes of one page file. Calls may overlap, but for {@link PageStore.stage}: those that write are carried out one
- * after the other, appends that wait together in one go, and each resolves when what it did is durable. The file's damage
- * is an error of the call that meets it.
+ * Opens a page file to read it, or to read and write it.
+ *
+ * ```ts
+ * await using store = await open('words.part', { access: 'read' });
+ * ```
+ * @param file - a path, or a BlockFile, which the store closes with itself, and also if it cannot be opened
+ * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}; TypeError or
+ * RangeError for a wrong parameter or option
  */
-export class PageStore extends ReadableStore {
+export async function open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
+  return PageStore.open(file, options);
+}
+
+/**
+ * Creates a page file, of a header block and one empty page, and opens it to write. A file given as a path appears complete
+ * or not at all.
+ * @param file - a path, or a BlockFile, which must be empty unless `replace` is set
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`; TypeError or RangeError for a wrong parameter or option
+ */
+export async function create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
+  return PageStore.create(file, options);
+}
+
+/**
+ * The nodes of one page file; {@link open} and {@link create} return it. Calls may overlap, except {@link PageStore.stage}:
+ * writes run one after the other, appends that wait at the same time run together, and each call resolves when its change is
+ * durable. Damage in the file is an error of the call that reads it.
+ */
+export class PageStore {
+  /** @internal */
+  readonly disk: DiskManager;
+  readonly #reader: NodeReader;
   readonly #appender: NodeAppender;
   readonly #queue: AppendQueue;
   readonly #writes: WriteGate;
   readonly #entryCount: EntryCount;
 
   private constructor(disk: DiskManager, { pageFormat, dedupe = false, cacheBytes }: OpenOptions) {
-    const reader = new NodeReader(disk, cacheBytes);
-    super(disk, reader);
+    this.disk = disk;
+    this.#reader = new NodeReader(disk, cacheBytes);
     this.#entryCount = new EntryCount(disk);
     const appender = new Appender(disk, this.#entryCount, pageFormat);
     this.#appender = dedupe ? new DedupingAppender(appender) : appender;
-    this.#writes = new WriteGate(disk, this.#appender, reader);
+    this.#writes = new WriteGate(disk, this.#appender, this.#reader);
     this.#queue = new AppendQueue(this.#appender, this.#writes);
   }
 
-  /**
-   * Opens a page file.
-   * @param file - a path, or any other implementation of BlockFile, which the store then closes
-   * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}
-   */
+  /** @internal The implementation of {@link open}. */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
-    return new PageStore(await openDisk(file, options), options);
+    assertPathOrBlockFile('open', 'file', file);
+    checkOptions('open', options, { access: 'any', pageFormat: 'any', ...STORE_OPTION_KINDS });
+    const { access = 'write', pageFormat, cacheBytes } = options;
+    assertOneOf('open', 'options.access', access, ['read', 'write']);
+    assertOneOf('open', 'options.pageFormat', pageFormat, PAGE_FORMATS);
+    assertCacheBytes('open', cacheBytes);
+    const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
+    try {
+      return new PageStore(await DiskManager.open(blockFile, access), options);
+    } catch (error) {
+      await blockFile.close();
+      throw error;
+    }
   }
 
-  /**
-   * Makes a file of two blocks, the header and an empty page, and opens it. The file appears whole or not at all.
-   * @param file - a path, or a BlockFile, which is to be empty as well unless it is to be replaced
-   * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`
-   */
+  /** @internal The implementation of {@link create}. */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
-    const created = await createPageFile(file, options);
-    const { dedupe, cacheBytes } = options;
-    return PageStore.open(created, {
+    assertPathOrBlockFile('create', 'file', file);
+    checkOptions('create', options, { pageFormat: 'any', replace: 'boolean', ...STORE_OPTION_KINDS });
+    const { pageFormat = 'v1', replace = false, dedupe, cacheBytes } = options;
+    assertOneOf('create', 'options.pageFormat', pageFormat, PAGE_FORMATS);
+    assertCacheBytes('create', cacheBytes);
+    const format = (target: BlockFile): Promise<void> => writeNewFile(target, [encodeEmptyPageHeader(pageFormat)]);
+    let blockFile = file;
+    if (typeof blockFile === 'string') {
+      blockFile = await createBlockFile(blockFile, replace, format, options);
+    } else {
+      await assertEmpty(blockFile, replace);
+      await format(blockFile);
+    }
+    return PageStore.open(blockFile, {
       ...(dedupe !== undefined && { dedupe }),
       ...(cacheBytes !== undefined && { cacheBytes }),
     });
   }
 
+  /** The file as messages name it: the path, if it was opened by one. */
+  get name(): string {
+    return this.disk.name;
+  }
+
+  /** Number of blocks that can be read, including block 0, the header block. */
+  get blockCount(): number {
+    return this.disk.blockCount;
+  }
+
+  /** Nodes that were equal to one before, in a store opened with `dedupe`; else 0. */
+  get duplicateNodes(): number {
+    return this.#appender instanceof DedupingAppender ? this.#appender.duplicateNodes : 0;
+  }
+
+  /** Nodes that are staged and not committed. */
+  get stagedNodes(): number {
+    return this.#appender.stagedNodes;
+  }
+
+  /** @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` if the file has been cut before it */
+  assertBlock(block: number): void {
+    assertWholeNumber('assertBlock', 'block', block);
+    this.disk.assertBlock(block);
+  }
+
   /**
-   * Appends one node. Its bytes are copied at once. Calls that wait at the same time share one sync.
-   * @returns where it is, once it is durable
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of what is wrong with the last page
+   * Reads one node. In a file opened for reading it may also be one that a writer has committed since.
+   * @returns a copy of its bytes
+   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of the first error in the page
+   */
+  async read(ref: PageRef): Promise<Uint8Array> {
+    assertRef('read', ref);
+    return (await this.#reader.view(ref)).slice();
+  }
+
+  /**
+   * As {@link read}, without a copy.
+   * @returns a view of the node's page, which it keeps in memory. Do not write to it. It does not change, even when the node does
+   */
+  async view(ref: PageRef): Promise<Uint8Array> {
+    assertRef('view', ref);
+    return this.#reader.view(ref);
+  }
+
+  /**
+   * Reads one node synchronously, if its page is in the cache: see `cacheBytes` in {@link OpenOptions}.
+   * @returns a copy of its bytes; undefined if the page is not in the cache, and if it has no such slot
+   */
+  tryRead(ref: PageRef): Uint8Array | undefined {
+    assertRefObject('tryRead', ref);
+    return this.#reader.tryRead(ref);
+  }
+
+  /** As {@link tryRead}, without a copy: see {@link view}. */
+  tryView(ref: PageRef): Uint8Array | undefined {
+    assertRefObject('tryView', ref);
+    return this.#reader.tryView(ref);
+  }
+
+  /**
+   * Reads all nodes in the order of their refs; each page is checked. {@link cursor} does the same without an allocation
+   * per node.
+   * @returns each node's ref, and a copy of its bytes
+   * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
+   */
+  async *nodes(): AsyncGenerator<{ ref: PageRef; bytes: Uint8Array }, void, undefined> {
+    const cursor = this.cursor();
+    while (await cursor.nextPage()) {
+      while (cursor.next()) {
+        const ref = new PageRef(cursor.block, cursor.slot);
+        yield { ref, bytes: cursor.bytes.slice(cursor.start, cursor.end) };
+      }
+    }
+  }
+
+  /** A cursor before the first node of the file: the fastest way to read all nodes. It shares nothing with other calls. */
+  cursor(): NodeCursor {
+    return new NodeCursor(this.disk);
+  }
+
+  /**
+   * Reads one page, from the cache if it is there. The page does not change, even when its block does.
+   * @throws {@link PageStoreError} as {@link read}
+   */
+  async readPage(block: number): Promise<Page> {
+    assertWholeNumber('readPage', 'block', block);
+    return this.#reader.readPage(block);
+  }
+
+  /**
+   * Reads and checks all pages in the order of their blocks, without free blocks and those never written. A page is valid
+   * until the next one is read.
+   * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
+   */
+  pages(options: PagesOptions = {}): AsyncGenerator<{ block: number; page: Page }, void, undefined> {
+    checkOptions('pages', options, { onZeroedPage: 'function' });
+    return readValidPages(this.disk, options.onZeroedPage);
+  }
+
+  /**
+   * Appends one node. Its bytes are copied before the call returns. Concurrent calls share one sync.
+   * @returns its ref, once it is durable
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of the first error in the last page
    */
   async append(node: Uint8Array): Promise<PageRef> {
-    assertBytes(node);
+    assertNode('append', node);
     return this.#queue.append(node);
   }
 
   /**
-   * Appends nodes in their order, in batches of a few MiB. Where it fails, earlier batches stay, and the rest is not
-   * appended; who has to know which nodes those are uses {@link stage}. Neither the bytes nor the lengths must change
-   * until it resolves.
-   * @param nodes - the nodes, or all their bytes, end to end: that takes no object for each
-   * @param lengths - with bytes, how many each node has
-   * @returns where they are, once all of them are durable, in their order: a run for each page that got some, and with
-   * `dedupe` one wherever the refs are not in a row
-   * @throws {@link PageStoreError} as {@link append}; TypeError for what is no Uint8Array, RangeError for lengths that do not add up
+   * Appends nodes in order, in batches of a few MiB. If it fails, earlier batches stay and the rest is not appended; use
+   * {@link stage} to know which. Do not change bytes or lengths until it resolves.
+   * @param nodes - the nodes, or their bytes without gaps, which needs no object per node
+   * @param lengths - with bytes, the length of each node
+   * @returns where they are, in order, once all are durable: one run per page, with `dedupe` one per row of consecutive refs
+   * @throws {@link PageStoreError} as {@link append}; TypeError for a node that is not a Uint8Array, RangeError for lengths whose
+   * sum is not that of the bytes
    */
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
-    const { appended } = this.#writes;
-    if (lengths === undefined && !(nodes instanceof Uint8Array))
-      return this.#writes.exclusive(() => appendAll(this.#appender, nodes, appended));
-    const bytes = nodes as Uint8Array; // or nodeLengths refuses them
-    const checked = nodeLengths(bytes, lengths);
-    return this.#writes.exclusive(() => appendEndToEnd(this.#appender, bytes, checked, appended));
+    const { dropChanged } = this.#writes;
+    if (lengths === undefined && !(nodes instanceof Uint8Array)) {
+      assertIterable(nodes);
+      return this.#writes.exclusive(() => appendAll(this.#appender, nodes, dropChanged));
+    }
+    const checked = nodeLengths(nodes, lengths);
+    const bytes = nodes as Uint8Array; // nodeLengths has checked that
+    return this.#writes.exclusive(() => appendPacked(this.#appender, bytes, checked, dropChanged));
   }
 
   /**
-   * Packs `source[start, end)` for the next {@link commit}: for streams. It is copied at once. Other writes are a TypeError
-   * until then, and so is this while another write is under way.
-   * @returns false, with nothing changed, where `makeRoom(end - start)` has to come first
+   * Packs the node `source[start, end)` for the next {@link commit}: for streams. The bytes are copied. Until the commit other
+   * writes are a TypeError, and so is this during another write.
+   * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
-    assertRange(source, start, end);
+    assertRange('stage', source, start, end);
     this.#writes.assertMayStage();
     return this.#appender.stage(source, start, end);
   }
 
   /**
-   * Packs nodes that stand end to end in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
-   * @returns how many; where some are left, `makeRoom` for the next one has to come first
-   * @throws as {@link stage}; RangeError for lengths that are not there, or, of those that a page could take, whose bytes are not within `source`
+   * Packs nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
+   * @returns how many it packed; if any are left, `makeRoom` for the next one has to be called first
+   * @throws as {@link stage}; RangeError for a range that is not within `lengths`, and for bytes outside `source` among the
+   * nodes that one page takes
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     const end = checkedNodes(source, start, lengths, from, to);
@@ -207,113 +297,112 @@ export class PageStore extends ReadableStore {
     return this.#appender.stageMany(source, start, lengths, from, end);
   }
 
-  /** Nodes that were found equal to one before, in a store that was opened with `dedupe`; else 0. */
-  get duplicateNodes(): number {
-    return this.#appender instanceof DedupingAppender ? this.#appender.duplicateNodes : 0;
-  }
-
-  /** Nodes staged and not committed. */
-  get stagedNodes(): number {
-    return this.#appender.stagedNodes;
-  }
-
   /**
-   * Makes room for a node of so many bytes, see {@link stage}.
-   * @returns where the nodes are that it had to commit first; then it may have to be called again
+   * Makes room for a node of `nodeBytes`: see {@link stage}.
+   * @returns the refs of nodes that had to be committed first; if {@link stage} still returns false, call it again
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}; after `IO` or `FILE_FULL` nothing is staged any more
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    return this.#writes.staged(() => this.#appender.makeRoom(nodeBytes));
-  }
-
-  /** Makes the staged nodes durable. @returns where they are, in the order in which they were staged */
-  async commit(): Promise<RefRun[]> {
-    return this.#writes.staged(() => this.#appender.commit());
+    assertWholeNumber('makeRoom', 'nodeBytes', nodeBytes);
+    return this.#writes.continueStaged(() => this.#appender.makeRoom(nodeBytes));
   }
 
   /**
-   * Replaces a node by one of the same length.
+   * Makes the staged nodes durable.
+   * @returns their refs, in the order in which they were staged
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then nothing is staged any more
+   */
+  async commit(): Promise<RefRun[]> {
+    return this.#writes.continueStaged(() => this.#appender.commit());
+  }
+
+  /**
+   * Replaces a node by one of the same length. A crash leaves the old node or the new one.
    * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link read}
    */
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
-    assertRef(ref);
-    assertBytes(node);
+    assertRef('update', ref);
+    assertNode('update', node);
     await this.#writes.exclusive(() => this.#writes.change(() => updateNode(this.disk, ref, node), ref.block));
   }
 
-  /** Takes `count` blocks, from the free list first, and makes each an empty page, of the last page's format unless told. @returns their ids, once durable */
+  /**
+   * Allocates blocks, from the free list first, and makes each an empty page.
+   * @param pageFormat - by default that of the last page of the file
+   * @returns their ids, once they are durable
+   * @throws {@link PageStoreError} `FILE_FULL`, `IO`, and the codes of a damaged free list
+   */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
-    assertAllocation(count, pageFormat);
+    assertWholeNumber('allocate', 'count', count, 1);
+    assertOneOf('allocate', 'pageFormat', pageFormat, PAGE_FORMATS);
     return this.#writes.exclusive(() =>
       this.#writes.change(async () => {
         const format = pageFormat ?? (await lastPageFormat(this.disk));
-        return allocateBlocks(this.disk, count, emptyPageHead(format));
+        return this.disk.allocate(count, encodeEmptyPageHeader(format));
       }),
     );
   }
 
   /**
-   * Puts a block on the free list: its nodes are gone.
+   * Puts a block on the free list. Its nodes are lost.
    * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`; `BLOCK_IN_USE` in a file with a trie, which owns its pages
    */
   async free(block: number): Promise<void> {
-    assertBlockId(block);
+    assertWholeNumber('free', 'block', block);
     await this.#writes.exclusive(async () => {
       this.disk.assertBlock(block);
       assertNoTrie(this.disk, block);
       const nodes = await this.#entryCount.nodesIn(block);
-      await this.#writes.change(() => freeBlock(this.disk, block, nodes), block);
+      await this.#writes.change(() => this.disk.free(block, nodes), block);
     });
   }
 
   /**
-   * Seals pages: they take no more nodes. Damaged ones are left as they are.
-   * @param blocks - which; all pages by default
-   * @param report - hears what became of each page, in order, once it is durable
-   * @param signal - stops it between two pages
+   * Finalizes pages: they take no more nodes. Damaged pages are not changed, but reported.
+   * @throws {@link PageStoreError} `IO`, and `BLOCK_RANGE` or `BLOCK_FREE` for one of `blocks`, after those before it are finalized
    */
-  async finalize(
-    blocks?: readonly number[],
-    report: FinalizedPageSink = () => {},
-    signal?: AbortSignal,
-  ): Promise<void> {
-    await this.#writes.exclusive(() => this.#writes.change(() => new Finalizer(this.disk, report).run(blocks, signal)));
+  async finalize(options: FinalizeOptions = {}): Promise<void> {
+    checkOptions('finalize', options, { blocks: 'any', onPage: 'function', signal: 'signal' });
+    const { blocks, onPage, signal } = options;
+    if (blocks !== undefined && !Array.isArray(blocks))
+      throw new TypeError('finalize: options.blocks must be an array');
+    blocks?.forEach((block, index) => assertWholeNumber('finalize', `options.blocks[${index}]`, block));
+    await this.#writes.exclusive(() => this.#writes.change(() => new Finalizer(this.disk, onPage).run(blocks, signal)));
   }
 
-  /** Closes the file. What is staged and not committed is dropped. */
+  /** Closes the file. Staged nodes are dropped. A second call does nothing. */
   async close(): Promise<void> {
-    await this.#writes.last(() => this.#writes.change(() => this.disk.close()));
+    await this.#writes.whenIdle(() => this.#writes.change(() => this.disk.close()));
     this.#queue.release();
   }
+
+  /** As {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: PageStore): string {
+        return `PageStore { file: '${this.name}', blockCount: ${this.blockCount}, stagedNodes: ${this.stagedNodes} }`;
+      },
+    });
+  }
 }
 
-/** The options of the lock have a meaning for a path that is opened to write. */
-export interface OpenOptions extends LockOptions {
-  /** `write` by default. A file opened to `read` is never written to. */
-  readonly access?: Access;
-  /** The format of new pages, and of the page that appending goes on in; that of the file's last page by default. */
-  readonly pageFormat?: PageFormat;
-  /**
-   * Whether a node that is equal to one which this store has appended before is not stored again, and gets the ref of
-   * that one. False by default: the store keeps the bytes of each different node in memory, and some 40 more. It forgets
-   * them with each `update`, `allocate`, `free` and `finalize`, and may where an append fails: what comes then is stored again.
-   */
-  readonly dedupe?: boolean;
-  /**
-   * Bytes of pages that are kept once they were read, for `read`, `view` and `readPage`: 64 MiB by default, and one page at the
-   * least. They are taken as pages are read, 256 KiB each; the directory of a V2 page comes on top, with 12 bytes for each node.
-   */
-  readonly cacheBytes?: number;
+const PAGE_FORMATS: readonly PageFormat[] = ['v1', 'v2'];
+
+/** Options that {@link open} and {@link create} share. */
+const STORE_OPTION_KINDS = { dedupe: 'boolean', cacheBytes: 'any', ...LOCK_OPTION_KINDS } as const;
+
+function assertCacheBytes(call: string, cacheBytes: number | undefined): void {
+  if (cacheBytes === undefined || (typeof cacheBytes === 'number' && cacheBytes >= 0)) return;
+  throw new RangeError(
+    `${call}: options.cacheBytes must be a number of bytes of at least 0, not ${String(cacheBytes)}`,
+  );
 }
 
-/** The options of the lock have a meaning for a path. */
-export interface CreateOptions extends LockOptions {
-  /** `v1` by default: every reader of the format can read it at any time. */
-  readonly pageFormat?: PageFormat;
-  /** Whether to take the place of a file that exists. */
-  readonly replace?: boolean;
-  /** As in {@link OpenOptions}. */
-  readonly dedupe?: boolean;
-  /** As in {@link OpenOptions}. */
-  readonly cacheBytes?: number;
+function assertIterable(nodes: Iterable<Uint8Array>): void {
+  if (typeof nodes === 'object' && nodes !== null && typeof nodes[Symbol.iterator] === 'function') return;
+  throw new TypeError('appendMany: nodes must be an iterable of Uint8Arrays, or one Uint8Array with lengths');
 }

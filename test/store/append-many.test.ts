@@ -6,7 +6,7 @@ import { joinRuns, type PageRef, type RefRun } from '../../src/store/page-ref.ts
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -49,7 +49,7 @@ const lengths = fc.array(
   { maxLength: 40 },
 );
 
-test('nodes end to end, in one call or many, give the file and the refs that an array of them gives', async () => {
+test('packed nodes, in one call or many, give the same file and refs as an array of nodes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...FORMATS), fc.array(lengths, { maxLength: 4 }), async (pageFormat, batches) => {
       const wanted = await fileOf(pageFormat, batches, (store, nodes) => store.appendMany(nodes));
@@ -80,7 +80,7 @@ async function fileOf(
 
 describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   test('syncs once for a batch, whatever its size', async () => {
-    const file = new RecordingBlockFile();
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     file.operations = [];
     const nodes = makeNodes(20_000, 40, 60);
@@ -90,7 +90,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 
   test('syncs once for 17 pages, the one that it began in and 16 new ones, and writes each page of them once', async () => {
-    const file = new RecordingBlockFile();
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     file.operations = [];
     const nodes = makeNodes(2 * 17, 250_000, 250_000);
@@ -101,8 +101,8 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     expect(whole).toHaveLength(2 * 17 - 1);
   });
 
-  test('that is given up after pages were written leaves nothing of them in the file when that is closed', async () => {
-    const file = new RecordingBlockFile();
+  test('that fails after pages were written leaves nothing of them in the file once that is closed', async () => {
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     await store.append(text('kept'));
     const given = function* (): Generator<Uint8Array> {
@@ -117,8 +117,8 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
   });
 
-  test.each(['append', 'allocate'] as const)('that is given up is gone after %s', async (call) => {
-    const file = new RecordingBlockFile();
+  test.each(['append', 'allocate'] as const)('that fails is gone after %s', async (call) => {
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     await store.makeRoom(1);
     for (const node of makeNodes(6, 250_000, 250_000)) while (!store.stage(node)) await store.makeRoom(node.length);
@@ -133,8 +133,8 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
   });
 
-  test('allocate makes its pages of zeros, where pages of a batch that was given up stood', async () => {
-    const file = new RecordingBlockFile();
+  test('allocate makes its pages of zeros where pages of a failed batch were', async () => {
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     const given = function* (): Generator<Uint8Array> {
       yield* makeNodes(5, 250_000, 250_000);
@@ -147,7 +147,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     expect(file.bytes.subarray(2 * BLOCK_BYTES + 64, 3 * BLOCK_BYTES).every((byte) => byte === 0)).toBe(true);
   });
 
-  test('with a node that no page holds takes nothing, and the store goes on', async () => {
+  test('with a node that is too large for a page appends nothing, and the store can be used on', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     const nodes = [text('a'), new Uint8Array(262_080), text('b')];
@@ -157,7 +157,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
     expect(await store.appendMany(text('ab'), [1, 1])).toEqual([{ block: 1, slot: 0, count: 2 }]);
   });
 
-  test('stageMany stops before a node that no page holds, and makeRoom says so; the nodes before it can be committed', async () => {
+  test('stageMany stops before a node that is too large for a page, which makeRoom refuses; the nodes before it can be committed', async () => {
     const store = await PageStore.create(new MemoryBlockFile(), { pageFormat });
     await store.makeRoom(1);
     const source = new Uint8Array(2 + 300_000);
@@ -168,14 +168,14 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 });
 
-test('no bytes and no lengths are no nodes; no bytes and a length of 0 are one', async () => {
+test('no bytes and no lengths are no nodes; no bytes and a length of 0 are one node', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   expect(await store.appendMany(new Uint8Array(0), [])).toEqual([]);
   expect(await store.appendMany(new Uint8Array(0), [0])).toEqual([{ block: 1, slot: 0, count: 1 }]);
 });
 
-test('lengths that are none, or that do not add up, are refused before anything is written', async () => {
-  const file = new RecordingBlockFile();
+test('invalid lengths, and lengths whose sum is wrong, are refused before anything is written', async () => {
+  const file = new FaultInjectingBlockFile();
   const store = await PageStore.create(file);
   file.operations = [];
   for (const lengths of [[1], [1, 2], [3, -1], [1.5, 0.5], [NaN], ['2'], [2 ** 32 + 2]]) {
@@ -188,15 +188,17 @@ test('lengths that are none, or that do not add up, are refused before anything 
   expect(file.operations).toEqual([]);
 });
 
-test('a length that 32 bits do not hold is refused, and not taken for a smaller one', async () => {
+test('a length of more than 32 bits is refused, not truncated', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   const huge = { length: 2 ** 32 } as Uint8Array;
   Object.setPrototypeOf(huge, Uint8Array.prototype);
   Object.defineProperty(huge, 'length', { value: 2 ** 32 });
-  await expect(store.appendMany(huge, [2 ** 32])).rejects.toThrow('4294967296 is not the length of a node');
+  await expect(store.appendMany(huge, [2 ** 32])).rejects.toThrow(
+    'lengths[0] must be the length of a node in bytes, not 4294967296',
+  );
 });
 
-test('once an append has been answered, no write is under way: nodes may be staged', async () => {
+test('once an append has resolved, no write is in progress: nodes may be staged', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   await Promise.all([store.append(text('a')), store.append(text('b'))]);
   expect(store.stage(text('c'))).toBe(true);
@@ -205,7 +207,7 @@ test('once an append has been answered, no write is under way: nodes may be stag
   expect(store.stage(text('d'))).toBe(true);
 });
 
-test('nodes that wait are those that were given, though their arrays change at once, and however much they are', async () => {
+test('waiting nodes are stored as they were passed, although their arrays change at once, however many bytes they have', async () => {
   const file = new MemoryBlockFile();
   const store = await PageStore.create(file);
   const buffer = new Uint8Array(200_000);
@@ -222,7 +224,7 @@ test('nodes that wait are those that were given, though their arrays change at o
   }
 });
 
-test('stageMany refuses what is no range of lengths, or of bytes', async () => {
+test('stageMany refuses a range outside the lengths, or outside the bytes', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   await store.makeRoom(1);
   const stage = (start: number, lengths: unknown, from: number, to: number) => (): number =>

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 
 setFlagsFromString('--expose_gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -19,8 +19,8 @@ async function isCollected(memory: WeakRef<ArrayBufferLike>): Promise<boolean> {
 
 const node = (number: number): Buffer => Buffer.alloc(100_000, number);
 
-test('nodes that come while a batch is being packed and committed do not touch those of the batch', async () => {
-  const file = new RecordingBlockFile();
+test('nodes that arrive while a batch is packed and committed do not change those of the batch', async () => {
+  const file = new FaultInjectingBlockFile();
   const store = await PageStore.create(file);
   const refs: Promise<PageRef>[] = [];
   let late = 0;
@@ -45,7 +45,7 @@ test('nodes that come while a batch is being packed and committed do not touch t
   expect(late).toBe(40);
 });
 
-test('the store lets go of the memory that nodes came in once they are durable', async () => {
+test('the store frees the memory of nodes once they are durable', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
   const stageAll = async (): Promise<WeakRef<ArrayBufferLike>> => {
     const source = new Uint8Array(1_500_000);

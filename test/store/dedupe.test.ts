@@ -5,14 +5,14 @@ import type { PageFormat } from '../../src/format/page-header.ts';
 import { formatRef, type RefRun } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: RecordingBlockFile; store: PageStore }> {
-  const file = new RecordingBlockFile();
+async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: FaultInjectingBlockFile; store: PageStore }> {
+  const file = new FaultInjectingBlockFile();
   const store = await PageStore.create(file, { pageFormat, dedupe: true });
   file.operations = [];
   return { file, store };
@@ -27,7 +27,7 @@ const node = fc.oneof(
 );
 
 describe('a store that dedupes', () => {
-  test('stores each node once, in the order of the first ones, and gives the ref of the first to all, in every way to append', async () => {
+  test('stores each node once, in the order of first appearance, and returns the ref of the first for all, by every way to append', async () => {
     const batch = fc.record({
       way: fc.constantFrom('array', 'bytes', 'calls', 'stage'),
       nodes: fc.array(node, { maxLength: 30 }),
@@ -62,7 +62,7 @@ describe('a store that dedupes', () => {
     );
   });
 
-  test('writes and syncs nothing for nodes that are in the file', async () => {
+  test('writes and syncs nothing for nodes that it has stored', async () => {
     const { file, store } = await newStore();
     const first = await store.append(text('again'));
     file.operations = [];
@@ -71,7 +71,7 @@ describe('a store that dedupes', () => {
     expect(file.operations).toEqual([]);
   });
 
-  test('gives refs for a stream of one node without end, though it fills no page', async () => {
+  test('returns refs for an endless stream of one node, although it fills no page', async () => {
     const { store } = await newStore();
     const source = text('same');
     let acknowledged = 0;
@@ -84,7 +84,7 @@ describe('a store that dedupes', () => {
     expect(acknowledged).toBeGreaterThan(80_000);
   });
 
-  test('forgets what it knew when pages change: an updated or freed node is stored again', async () => {
+  test('forgets its nodes when pages change: an updated or freed node is stored again', async () => {
     const { store } = await newStore();
     const first = await store.append(text('abc'));
     await store.update(first, text('xyz'));
@@ -95,7 +95,7 @@ describe('a store that dedupes', () => {
     expect(hexOf(await store.read(third))).toBe(hexOf(text('abc')));
   });
 
-  test('after a commit that failed for want of space, nodes of it get refs that hold', async () => {
+  test('after a commit that failed on a full disk, its nodes get valid refs', async () => {
     const { file, store } = await newStore();
     const kept = await store.append(text('kept'));
     file.failOn = (step) => (step.kind === 'write' && step.position >= 2 * 262_144 ? 'ENOSPC' : undefined);
@@ -110,7 +110,7 @@ describe('a store that dedupes', () => {
     expect(hexOf(await store.read(kept))).toBe(hexOf(text('kept')));
   });
 
-  test('with a node that no page holds, the duplicates before it keep their refs', async () => {
+  test('with a node that is too large for a page, the duplicates before it keep their refs', async () => {
     const { store } = await newStore();
     const ref = await store.append(text('a'));
     const results = await Promise.allSettled(
@@ -125,7 +125,7 @@ describe('a store that dedupes', () => {
   });
 });
 
-test('a closed store gives no ref for a node that it has stored, as for any other', async () => {
+test('a closed store returns no ref for a node that it has stored, as for any other', async () => {
   const { store } = await newStore();
   await store.append(text('a'));
   await store.close();
@@ -134,7 +134,7 @@ test('a closed store gives no ref for a node that it has stored, as for any othe
   expect(() => store.stage(text('a'))).toThrow('has been closed');
 });
 
-test('a node that no page holds is not kept either', async () => {
+test('a node that is too large for a page is not kept in memory either', async () => {
   const { store } = await newStore();
   const kept = vi.spyOn(KeyMap.prototype, 'entryOf');
   await store.append(text('a'));
@@ -144,7 +144,7 @@ test('a node that no page holds is not kept either', async () => {
   expect(new Set(lengths)).toEqual(new Set([1]));
 });
 
-test('stageMany of a store that dedupes stops before a node that no page holds, with the nodes before it staged', async () => {
+test('stageMany of a store that dedupes stops before a node that is too large for a page, with the nodes before it staged', async () => {
   const { store } = await newStore();
   await store.append(text('a'));
   await store.makeRoom(1);
@@ -154,8 +154,8 @@ test('stageMany of a store that dedupes stops before a node that no page holds, 
   expect(refsOf(await store.commit())).toEqual(['1:0', '1:0']);
 });
 
-test('a store that does not dedupe stores equal nodes as often as they come', async () => {
-  const store = await PageStore.create(new RecordingBlockFile());
+test('a store that does not dedupe stores equal nodes each time', async () => {
+  const store = await PageStore.create(new FaultInjectingBlockFile());
   expect(await store.appendMany([text('a'), text('a')])).toEqual([{ block: 1, slot: 0, count: 2 }]);
   expect(store.duplicateNodes).toBe(0);
 });

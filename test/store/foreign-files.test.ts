@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { newPage } from '../../src/format/page.ts';
+import { newPageWriter } from '../../src/format/page.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { encodePointer } from '../../src/format/layout.ts';
 import type { FinalizedPage } from '../../src/store/finalizer.ts';
@@ -60,19 +60,19 @@ describe('a file that the Rust code wrote', () => {
     },
   );
 
-  test('with node bytes that no directory names is not appended to in those pages, nor sealed', async () => {
+  test('with node bytes but no directory is neither appended to nor finalized in those pages', async () => {
     const before = goldenBytes('v2-unfinalized');
     const file = new MemoryBlockFile(before.slice());
     const store = await PageStore.open(file);
     expect(await store.append(text('ours'))).toEqual({ block: 3, slot: 0 });
     const pages: FinalizedPage[] = [];
-    await store.finalize(undefined, (page) => void pages.push(page));
+    await store.finalize({ onPage: (page) => void pages.push(page) });
     expect(pages.map((page) => page.outcome)).toEqual(['damaged', 'damaged', 'sealed']);
     expect(pages[0]!.error).toMatchObject({ code: 'NODES_WITHOUT_DIRECTORY' });
     expectSameBytes(file.bytes.subarray(BLOCK_BYTES, 3 * BLOCK_BYTES), before.subarray(BLOCK_BYTES));
   });
 
-  test('and then appended to once more without a checksum gives a warning, and the next commit mends it', async () => {
+  test('and then appended to again without a checksum causes a warning, and the next commit repairs it', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file);
     await store.appendMany([text('one'), text('two')]);
@@ -112,7 +112,7 @@ describe('bytes that are not ours', () => {
     return bytes;
   }
 
-  test('are kept: flags, root pointer, counts, and block 0 behind the header', async () => {
+  test('are kept: flags, root pointer, counts, and block 0 after the header', async () => {
     const before = await foreignFile();
     const file = new MemoryBlockFile(before.slice());
     const store = await PageStore.open(file);
@@ -138,7 +138,7 @@ describe('bytes that are not ours', () => {
   });
 
   test('reserved bytes of a page header are kept by every change to the page', async () => {
-    const writer = newPage('v1');
+    const writer = newPageWriter('v1');
     writer.block.set(goldenBytes('v1').subarray(BLOCK_BYTES, 2 * BLOCK_BYTES));
     writer.block.fill(0xab, 36, 64);
     const bytes = goldenBytes('v1').slice(0, 2 * BLOCK_BYTES);

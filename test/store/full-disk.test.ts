@@ -5,8 +5,8 @@ import { runOutOfSpace } from '../support/kills/full-disk.ts';
 
 const folder = temporaryFolder();
 
-describe.each(['v1', 'v2'] as const)('a %s file that may not grow any more', (format) => {
-  test('refuses in one line what needs room, keeps all that was acknowledged, and goes on once it may grow', async () => {
+describe.each(['v1', 'v2'] as const)('a %s file that cannot grow any more', (format) => {
+  test('refuses in one line what needs space, keeps everything acknowledged, and works again once it can grow', async () => {
     const { outcomes, nodes } = await runOutOfSpace({
       path: join(folder, `${format}.part`),
       format,

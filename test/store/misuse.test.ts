@@ -11,7 +11,7 @@ const anything = (value: unknown): Uint8Array => value as Uint8Array;
 
 describe('misuse of the library', () => {
   test.each([['a string'], [new Uint16Array([300, 2])], [[1, 2]], [new ArrayBuffer(3)], [undefined], [7]])(
-    'a node that is %o, and not bytes, is a TypeError, and nothing is stored',
+    'a node that is %o instead of bytes is a TypeError, and nothing is stored',
     async (value) => {
       const file = new MemoryBlockFile();
       const store = await PageStore.create(file);
@@ -43,7 +43,7 @@ describe('misuse of the library', () => {
     expect(store.stagedNodes).toBe(0);
   });
 
-  test('a number that is no block, slot, count or format is a RangeError', async () => {
+  test('an invalid block, slot, count or format is a RangeError', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file);
     await store.append(text('a'));
@@ -61,7 +61,7 @@ describe('misuse of the library', () => {
     expectSameBytes(file.bytes, before);
   });
 
-  test('every call after close says that the file is closed', async () => {
+  test('every call after close fails with FILE_CLOSED', async () => {
     const store = await PageStore.create(join(temporaryFolder(), 'file'));
     await store.append(text('a'));
     await store.close();
@@ -73,7 +73,7 @@ describe('misuse of the library', () => {
     await store.close();
   });
 
-  test('bytes that change after append was called are stored as they were', async () => {
+  test('bytes that change after append was called are stored as they were passed', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file);
     const bytes = text('AAAA');

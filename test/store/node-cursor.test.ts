@@ -4,7 +4,7 @@ import { nodesOf } from '../../src/format/page.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { GOLDEN_NAMES, goldenBytes, goldenNodes, goldenPath } from '../support/files.ts';
 import { hexOf, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 
 /** What a cursor goes over: ref and bytes. */
 async function walk(store: PageStore): Promise<string[]> {
@@ -22,7 +22,7 @@ async function walk(store: PageStore): Promise<string[]> {
 }
 
 describe('a cursor', () => {
-  test.each(GOLDEN_NAMES)('goes over the nodes that another program wrote: %s', async (name) => {
+  test.each(GOLDEN_NAMES)('iterates over the nodes that another program wrote: %s', async (name) => {
     const store = await PageStore.open(goldenPath(name), { access: 'read' });
     const expected = goldenNodes(name).map(({ ref, hex }) => `${ref} ${hex}`);
     expect(await walk(store)).toEqual(expected);
@@ -37,8 +37,8 @@ describe('a cursor', () => {
     await store.close();
   });
 
-  test('stays at the last node of a page, and goes past pages without nodes and free blocks', async () => {
-    const file = new RecordingBlockFile();
+  test('stays at the last node of a page, and skips pages without nodes and free blocks', async () => {
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file);
     await store.append(text('a'));
     await store.allocate(3, 'v2');
@@ -59,10 +59,10 @@ describe('a cursor', () => {
     await store.close();
   });
 
-  test('throws at a damaged page what a read of it throws', async () => {
+  test('throws the same at a damaged page as reading it', async () => {
     const bytes = new Uint8Array(goldenBytes('v1'));
     bytes[BLOCK_BYTES + 8]! ^= 1; // the version of the page, which is there
-    const store = await PageStore.open(new RecordingBlockFile(bytes), { access: 'read' });
+    const store = await PageStore.open(new FaultInjectingBlockFile(bytes), { access: 'read' });
     await expect(walk(store)).rejects.toMatchObject({ code: 'PAGE_VERSION' });
     await store.close();
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -25,7 +25,7 @@ describe.each(['v1', 'v2'] as const)('staging a node of a %s file', (pageFormat)
       for (const write of [() => store.append(text('x')), () => store.appendMany(makeNodes(30, 20_000, 20_000))]) {
         const writing = write();
         for (let turn = 0; turn < turns; turn++) await tick();
-        expect(() => store.stage(text('staged'))).toThrow('a write is under way');
+        expect(() => store.stage(text('staged'))).toThrow('another write is in progress');
         await writing;
       }
       await store.makeRoom(6);
@@ -46,7 +46,7 @@ describe.each(['v1', 'v2'] as const)('staging a node of a %s file', (pageFormat)
 
 describe('staging and committing', () => {
   test('fail on a store whose sync has failed, also with nothing staged', async () => {
-    const file = new RecordingBlockFile();
+    const file = new FaultInjectingBlockFile();
     const store = await PageStore.create(file);
     await store.makeRoom(4);
     store.stage(text('node'));
@@ -70,17 +70,19 @@ describe('staging and committing', () => {
   });
 });
 
-describe('what is no file to open, or to create', () => {
-  test('is told as such', async () => {
+describe('an invalid file for open or create', () => {
+  test('is a TypeError that says so', async () => {
     for (const file of [null, 5, {}, new URL('file:///tmp/x')] as unknown as string[]) {
-      await expect(PageStore.open(file)).rejects.toThrow('a page file is given as a path');
+      await expect(PageStore.open(file)).rejects.toThrow('file must be a path, or a BlockFile with a journal');
       await expect(PageStore.create(file)).rejects.toThrow(TypeError);
     }
     const options = { access: 'rw' } as unknown as { access: 'read' };
-    await expect(PageStore.open(new MemoryBlockFile(), options)).rejects.toThrow("'rw' is no access");
+    await expect(PageStore.open(new MemoryBlockFile(), options)).rejects.toThrow(
+      "options.access must be 'read' or 'write', not 'rw'",
+    );
   });
 
-  test('a block file that is not empty is left as it is, unless it is to be replaced', async () => {
+  test('a block file that is not empty is not changed, unless `replace` is set', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file);
     await store.append(text('precious'));

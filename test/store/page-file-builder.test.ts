@@ -15,7 +15,7 @@ async function built(work: (builder: PageFileBuilder) => Promise<void>): Promise
   return file.bytes.slice();
 }
 
-describe('a file that is built from its first block to its last', () => {
+describe('a file that is built sequentially', () => {
   for (const format of ['v1', 'v2'] satisfies PageFormat[]) {
     test(`has its nodes where they were put, in ${format} pages`, async () => {
       const nodes = makeNodes(20, 0, 600);
@@ -55,7 +55,7 @@ describe('a file that is built from its first block to its last', () => {
     });
   }
 
-  test('has the blocks that were passed over on its free list', async () => {
+  test('has the skipped blocks on its free list', async () => {
     const bytes = await built(async (builder) => {
       await builder.beginPage('v1', 3);
       builder.add(text('third'));
@@ -69,7 +69,7 @@ describe('a file that is built from its first block to its last', () => {
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 
-  test('holds a page that was copied as it was', async () => {
+  test('holds a page that was copied unchanged', async () => {
     const page = (
       await built(async (builder) => {
         await builder.beginPage('v2');
@@ -87,7 +87,7 @@ describe('a file that is built from its first block to its last', () => {
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 
-  test('leaves nothing of the page before in the next one', async () => {
+  test('has nothing of the page before in the next one', async () => {
     const bytes = await built(async (builder) => {
       for (const node of [new Uint8Array(200_000).fill(0xaa), text('small')]) {
         await builder.beginPage('v1');
@@ -99,7 +99,7 @@ describe('a file that is built from its first block to its last', () => {
     expect(bytes.subarray(2 * BLOCK_BYTES).includes(0xaa)).toBe(false);
   });
 
-  test('keeps the root that it is given', async () => {
+  test('has the given root', async () => {
     const rootDescriptor = { rootType: 0, isFinal: 1, termCount: 1, arenaCount: 0, rootRecord: 0n };
     const root = { rootPointer: 64n << 18n, rootDescriptor, entryCount: 1n, imageCheckpointLsn: 9n };
     const bytes = await built((builder) => builder.finish(2, root));
@@ -107,7 +107,7 @@ describe('a file that is built from its first block to its last', () => {
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 
-  test('refuses what is out of turn, and more blocks than a file can have', async () => {
+  test('refuses calls in the wrong order, and more blocks than a file can have', async () => {
     const builder = await PageFileBuilder.begin(new MemoryBlockFile());
     expect(() => builder.add(text('no page'))).toThrow(TypeError);
     await builder.beginPage('v1');
@@ -118,7 +118,7 @@ describe('a file that is built from its first block to its last', () => {
     await expect(builder.beginPage('v1', MAX_BLOCKS + 1)).rejects.toMatchObject({ code: 'FILE_FULL' });
   });
 
-  test('is given up between two blocks that are passed over', async () => {
+  test('can be aborted between two skipped blocks', async () => {
     const file = new MemoryBlockFile();
     const builder = await PageFileBuilder.begin(file, AbortSignal.abort(new Error('given up')));
     await expect(builder.finish(MAX_BLOCKS)).rejects.toThrow('given up');

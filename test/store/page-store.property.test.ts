@@ -59,7 +59,7 @@ async function check(bytes: Uint8Array, model: Model): Promise<void> {
 }
 
 describe('a page store', () => {
-  test('gives back whatever it took, in V1, V2 and mixed files, against a plain array, through reopening', async () => {
+  test('returns what was stored, in V1, V2 and mixed files, compared with a plain array, also after reopening', async () => {
     await fc.assert(
       fc.asyncProperty(format, fc.array(step, { maxLength: 10 }), fc.integer(), async (first, script, seed) => {
         const next = random(seed);
@@ -81,7 +81,7 @@ describe('a page store', () => {
             await store.update(node, node.bytes);
           } else {
             const block = 1 + ((action.kind === 'update' ? 0 : action.which) % (file.bytes.length / 262_144 - 1));
-            if (action.kind === 'finalize') await store.finalize([block]).catch(expectFree);
+            if (action.kind === 'finalize') await store.finalize({ blocks: [block] }).catch(expectFree);
             if (action.kind === 'free') {
               await store.free(block).catch(expectFree);
               model = model.filter((node) => node.block !== block);

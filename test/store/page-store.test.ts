@@ -4,11 +4,11 @@ import { decodePage } from '../../src/format/page.ts';
 import { type PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
-test('a block that is used again gets no bytes of another page, in the gaps of a V2 page either', async () => {
+test('a reused block gets no bytes of another page, not even in the gaps of a V2 page', async () => {
   const { store } = await newStore('v2');
   const other = new Uint8Array(262_065).fill(0xaa);
   await store.appendMany(Array.from({ length: 5 }, () => other)); // a page each
@@ -25,15 +25,15 @@ test('a block that is used again gets no bytes of another page, in the gaps of a
 
 const FORMATS: PageFormat[] = ['v1', 'v2'];
 
-async function newStore(pageFormat: PageFormat): Promise<{ file: RecordingBlockFile; store: PageStore }> {
-  const file = new RecordingBlockFile();
+async function newStore(pageFormat: PageFormat): Promise<{ file: FaultInjectingBlockFile; store: PageStore }> {
+  const file = new FaultInjectingBlockFile();
   const store = await PageStore.create(file, { pageFormat });
   file.operations = [];
   return { file, store };
 }
 
 describe.each(FORMATS)('appending to a %s file', (format) => {
-  test('goes on in the open page after reopening, and in a new one of the same format when it is full', async () => {
+  test('continues in the open page after reopening, and in a new one of the same format when it is full', async () => {
     const { file, store } = await newStore(format);
     expect(await store.append(text('a'))).toEqual({ block: 1, slot: 0 });
     await store.close();
@@ -63,7 +63,7 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
     expect(file.bytes.length).toBeGreaterThan(4 * BLOCK_BYTES);
   });
 
-  test('that fails for want of space leaves the file as it was, and works again when there is room', async () => {
+  test('that fails on a full disk leaves the file unchanged, and works again once there is space', async () => {
     const { file, store } = await newStore(format);
     await store.append(text('kept'));
     const before = specNodes(file.bytes);
@@ -76,7 +76,7 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
     expect(specNodes(file.bytes).map((node) => node.bytes.toString())).toEqual(['kept', 'next']);
   });
 
-  test('refuses a node that no page holds, says the most that one holds, and takes nothing of the rest', async () => {
+  test('refuses a node that is too large for a page, names the limit, and appends none of the others', async () => {
     const { file, store } = await newStore(format);
     const most = format === 'v1' ? 262_008 : 262_075;
     const nodes = [text('a'), new Uint8Array(most + 1)];
@@ -86,7 +86,7 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
     expect(await store.append(new Uint8Array(most))).toEqual({ block: 1, slot: 0 });
   });
 
-  test('calls that overlap are carried out one after the other, each with refs of its own', async () => {
+  test('overlapping calls run one after the other, each with its own refs', async () => {
     const { file, store } = await newStore(format);
     const nodes = makeNodes(50, 1, 30);
     const refs = await Promise.all(nodes.map((node) => store.append(node)));
@@ -95,7 +95,7 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
     for (const [index, ref] of refs.entries()) expect(hexOf(bySpec[ref.slot]!.bytes)).toBe(hexOf(nodes[index]!));
   });
 
-  test('fills pages that are open and takes free blocks before the file grows', async () => {
+  test('fills open pages and takes free blocks before the file grows', async () => {
     const { file, store } = await newStore(format);
     await store.allocate(3, format);
     await store.free(2);
@@ -108,7 +108,7 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
 });
 
 test.each(FORMATS)(
-  'room that was made in a %s file and not used is not taken for a page of the file',
+  'room that was made in a %s file and not used does not count as a page of the file',
   async (format) => {
     const { file, store } = await newStore(format);
     await store.makeRoom(10);
@@ -124,7 +124,7 @@ test.each(FORMATS)(
   },
 );
 
-describe('damage that appending meets', () => {
+describe('damage that an append finds', () => {
   test('in the last page is an error of the append', async () => {
     const { file, store } = await newStore('v1');
     await store.append(text('node'));
@@ -134,7 +134,7 @@ describe('damage that appending meets', () => {
     await expect(again.append(text('next'))).rejects.toMatchObject({ code: 'PAGE_CHECKSUM', detail: { block: 1 } });
   });
 
-  test('in an earlier page keeps nobody from going on in new ones', async () => {
+  test('in an earlier page does not prevent appending to new ones', async () => {
     const { file, store } = await newStore('v1');
     await store.append(text('node'));
     await store.allocate(1, 'v1');
@@ -145,7 +145,7 @@ describe('damage that appending meets', () => {
     expect(runs.map((run) => run.block)).toEqual([2, 3, 4]);
   });
 
-  test('in the free list comes after the refs of what was durable before', async () => {
+  test('in the free list is reported after the refs of what was durable before', async () => {
     const { file, store } = await newStore('v1');
     await store.allocate(1, 'v1');
     await store.free(2);
@@ -160,7 +160,7 @@ describe('damage that appending meets', () => {
     expect((await again.read({ block: 1, slot: 4 })).length).toBe(50_000);
   });
 
-  test('is not looked for among full pages: their last bytes are not worth a commit each', async () => {
+  test('is not searched for in full pages: their last bytes are not worth a commit each', async () => {
     const { file, store } = await newStore('v1');
     await store.appendMany(makeNodes(40_000, 40, 600));
     await store.close();

@@ -34,7 +34,7 @@ describe('blocks that were freed after a reader opened the file', () => {
     return reader;
   }
 
-  test('are passed over by a walk over all pages', async () => {
+  test('are skipped when all pages are read', async () => {
     const reader = await freedBehindAReader();
     const blocks: number[] = [];
     for await (const { block } of reader.pages()) blocks.push(block);
@@ -42,7 +42,7 @@ describe('blocks that were freed after a reader opened the file', () => {
     await reader.close();
   });
 
-  test('are said to be free', async () => {
+  test('are reported as free', async () => {
     const reader = await freedBehindAReader();
     for (const block of [2, 3]) {
       await expect(reader.readPage(block)).rejects.toMatchObject({ code: 'BLOCK_FREE' });

@@ -7,14 +7,14 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { ReadOnlyFile } from '../../src/disk/block-file.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { hexOf, makeNodes, random, text } from '../support/nodes.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { FaultInjectingBlockFile } from '../../src/testing.ts';
 import { writeSparseFile } from '../support/sparse-file.ts';
 
 const folder = temporaryFolder();
 
 /** A file of some pages, and where each of its nodes is. */
-async function filled(pages: number): Promise<{ file: RecordingBlockFile; nodes: Map<PageRef, Uint8Array> }> {
-  const file = new RecordingBlockFile();
+async function filled(pages: number): Promise<{ file: FaultInjectingBlockFile; nodes: Map<PageRef, Uint8Array> }> {
+  const file = new FaultInjectingBlockFile();
   const store = await PageStore.create(file);
   const bytes = makeNodes(20 * pages, 12_000, 12_000, 5);
   const nodes = new Map<PageRef, Uint8Array>();
@@ -27,7 +27,7 @@ async function filled(pages: number): Promise<{ file: RecordingBlockFile; nodes:
 }
 
 /** Blocks that were read whole since the last time, in order. */
-function blocksRead(file: RecordingBlockFile): number[] {
+function blocksRead(file: FaultInjectingBlockFile): number[] {
   const blocks = file.operations.flatMap((operation) =>
     operation.kind === 'read' && operation.length === BLOCK_BYTES ? [operation.position / BLOCK_BYTES] : [],
   );
@@ -36,7 +36,7 @@ function blocksRead(file: RecordingBlockFile): number[] {
 }
 
 describe('a node', () => {
-  test('is there at once when its page has been read, as a copy or as a view of the page', async () => {
+  test('is available synchronously once its page was read, as a copy or as a view of the page', async () => {
     const { file, nodes } = await filled(3);
     const store = await PageStore.open(file, { access: 'read' });
     for (const [ref, node] of nodes) {
@@ -74,7 +74,7 @@ describe('a node', () => {
     { block: 99, slot: 0 },
     { block: 0, slot: 0 },
     { block: -1, slot: 0 },
-  ])('that is not there, %o, is not found at once, and refused by who finds out why', async (ref) => {
+  ])('that does not exist, %o, is not found by tryRead and refused by read', async (ref) => {
     const { file } = await filled(1);
     const store = await PageStore.open(file, { access: 'read' });
     await store.readPage(1);
@@ -85,7 +85,7 @@ describe('a node', () => {
     await store.close();
   });
 
-  test('of a damaged page is never given', async () => {
+  test('of a damaged page is never returned', async () => {
     const { file, nodes } = await filled(1);
     file.bytes[BLOCK_BYTES + 5000]! ^= 4; // a byte that is there
     const store = await PageStore.open(file, { access: 'read' });
@@ -96,7 +96,7 @@ describe('a node', () => {
     await store.close();
   });
 
-  test('is not given any more when the store is closed', async () => {
+  test('is not returned any more once the store is closed', async () => {
     const { file, nodes } = await filled(1);
     const store = await PageStore.open(file);
     const [ref] = nodes.keys() as unknown as [PageRef];
@@ -107,8 +107,8 @@ describe('a node', () => {
   });
 });
 
-describe('pages that are kept', () => {
-  test('are not more than were asked for, and those that are used stay', async () => {
+describe('cached pages', () => {
+  test('are not more than configured, and those that are used stay', async () => {
     const { file } = await filled(4);
     const store = await PageStore.open(file, { access: 'read', cacheBytes: 2 * BLOCK_BYTES });
     const read = async (...blocks: number[]): Promise<number[]> => {
@@ -128,12 +128,12 @@ describe('pages that are kept', () => {
     await least.close();
   });
 
-  test.each([-1, NaN, '1' as unknown as number])('are not to be %s bytes', async (cacheBytes) => {
+  test.each([-1, NaN, '1' as unknown as number])('cannot be %s bytes', async (cacheBytes) => {
     const { file } = await filled(1);
     await expect(PageStore.open(file, { cacheBytes })).rejects.toThrow(RangeError);
   });
 
-  test('are forgotten where they have changed, and only there; a view stays as it was', async () => {
+  test('are dropped if they have changed, and only then; a view does not change', async () => {
     const { file, nodes } = await filled(4);
     const store = await PageStore.open(file);
     for (const block of [1, 2, 3, 4]) await store.readPage(block);
@@ -179,7 +179,7 @@ class CountingFile extends ReadOnlyFile {
   }
 }
 
-test('to open a file and to read a node of it costs the same at 10 MiB and at 10 GiB', async () => {
+test('opening a file and reading a node costs the same at 10 MiB and at 10 GiB', async () => {
   const costs: object[] = [];
   for (const blocks of [40, 40_960]) {
     const path = join(folder, `${blocks}.part`);

@@ -41,11 +41,11 @@ async function readBeside(store: PageStore, ref: PageRef, change: () => Promise<
   await changing;
 }
 
-describe.each(['v1', 'v2'] as const)('in a %s file, beside reads', (pageFormat) => {
+describe.each(['v1', 'v2'] as const)('in a %s file, during reads', (pageFormat) => {
   test.each([
     ['a file', () => join(folder, `${Math.random()}.part`)],
     ['slow memory', () => new SlowFile()],
-  ])('what was updated is read as it is now, in %s', async (_, place) => {
+  ])('an updated node is read as it is now, in %s', async (_, place) => {
     const store = await PageStore.create(place(), { pageFormat });
     const ref = await store.append(text('0000'));
     for (let version = 1; version < 30; version++) {
@@ -56,7 +56,7 @@ describe.each(['v1', 'v2'] as const)('in a %s file, beside reads', (pageFormat) 
     await store.close();
   });
 
-  test('what was freed is free', async () => {
+  test('a freed block is free', async () => {
     const store = await PageStore.create(new SlowFile(), { pageFormat });
     const ref = await store.append(text('node'));
     await readBeside(store, ref, () => store.free(1));
@@ -65,7 +65,7 @@ describe.each(['v1', 'v2'] as const)('in a %s file, beside reads', (pageFormat) 
     await store.close();
   });
 
-  test('what was finalized is so', async () => {
+  test('a finalized page is finalized', async () => {
     const store = await PageStore.create(new SlowFile(), { pageFormat });
     const ref = await store.append(text('node'));
     await readBeside(store, ref, () => store.finalize());
@@ -73,7 +73,7 @@ describe.each(['v1', 'v2'] as const)('in a %s file, beside reads', (pageFormat) 
     await store.close();
   });
 
-  test('a page is never met half overwritten', async () => {
+  test('a page is never read half overwritten', async () => {
     const store = await PageStore.create(new SlowFile(), { pageFormat });
     const ref = await store.append(text('0000'));
     const state = { isDone: false };
@@ -92,18 +92,18 @@ describe.each(['v1', 'v2'] as const)('in a %s file, beside reads', (pageFormat) 
 });
 
 describe.each(['v1', 'v2'] as const)('making room in a %s file', (pageFormat) => {
-  test.each([1, 2, 17, 40])('%d times for one node takes no page, and leaves none', async (times) => {
+  test.each([1, 2, 17, 40])('%d times for one node allocates no page, and leaves none behind', async (times) => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     await store.append(text('first'));
     for (let time = 0; time < times; time++) expect(await store.makeRoom(10)).toEqual([]);
     store.stage(text('second'));
     expect(await store.commit()).toEqual([{ block: 1, slot: 1, count: 1 }]);
-    expect(store.disk.blockCount).toBe(2);
+    expect(store.blockCount).toBe(2);
     await store.close();
   });
 
-  test('refuses a node that no page holds, whatever is at hand, and keeps what is staged', async () => {
+  test('refuses a node that is too large for every page, and keeps the staged nodes', async () => {
     const store = await PageStore.create(new MemoryBlockFile(), { pageFormat });
     await store.makeRoom(1);
     store.stage(text('a'));

@@ -88,7 +88,7 @@ const WORK: Readonly<Record<string, readonly [number, () => Promise<void>]>> = {
   overlap: [5, async () => void (await Promise.all([appendTogether(), updateOne(), appendTogether()]))],
   free: [6, freeOne],
   allocate: [3, allocateSome],
-  finalize: [1, () => store.finalize(undefined, ({ block }) => void tell('Z', block))],
+  finalize: [1, () => store.finalize({ onPage: ({ block }) => void tell('Z', block) })],
   // As a server does: without it, readers meet a file that is never quiet.
   rest: [4, () => setTimeout(below(20))],
 };

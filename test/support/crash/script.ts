@@ -117,7 +117,7 @@ export class ScriptRunner {
     const block = this.#anyBlock();
     if (block === undefined) return;
     this.#oracle.underWay = { kind: 'finalize' };
-    await this.#store.finalize([block]);
+    await this.#store.finalize({ blocks: [block] });
     this.#oracle.acknowledge(() => {});
   }
 

@@ -1,0 +1,194 @@
+import { KeyMap } from '../arena/key-map.ts';
+import { maxNodeBytes } from '../format/page.ts';
+import type { Appender, NodeAppender } from './appender.ts';
+import type { RefRun } from './page-ref.ts';
+
+/** More slots than any page has: a ref is kept as one number, block times this plus slot. */
+const SLOTS_PER_BLOCK = 262_144;
+
+/** Neither page format holds a longer node. */
+const MAX_KEPT_BYTES = maxNodeBytes('v2');
+
+/** Most uncommitted refs, in runs. Repeated nodes fill no page, so without a bound nothing would make them wait for a commit. */
+const MAX_WAITING_RUNS = 4_096;
+
+/** Different nodes, numbered 0, 1, 2, ..., with the ref of each, without an object per node. It keeps a copy of their bytes. */
+export class DistinctNodes {
+  readonly #refs = new KeyMap<number>();
+
+  /** Number of different nodes. */
+  get size(): number {
+    return this.#refs.size;
+  }
+
+  /** The number of the node `source[start, end)`, which is added, and {@link size} grows, unless an equal one is there. */
+  entryOf(source: Uint8Array, start: number, end: number): number {
+    return this.#refs.entryOf(source, start, end);
+  }
+
+  /** Sets where a node is stored. */
+  setRef(entry: number, block: number, slot: number): void {
+    this.#refs.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
+  }
+
+  /** Where a node is stored, for {@link packedBlock} and {@link packedSlot}; undefined if that was not set. */
+  packedRef(entry: number): number | undefined {
+    return this.#refs.valueAt(entry);
+  }
+
+  clear(): void {
+    this.#refs.clear();
+  }
+}
+
+/** The block of a packed ref. */
+export const packedBlock = (ref: number): number => Math.floor(ref / SLOTS_PER_BLOCK);
+
+/** The slot of a packed ref. */
+export const packedSlot = (ref: number): number => ref % SLOTS_PER_BLOCK;
+
+/**
+ * Stores equal nodes once: a node that was appended before is not packed again and gets the ref of the first. `reset`
+ * forgets all nodes, since pages may change under the refs then.
+ */
+export class DedupingAppender implements NodeAppender {
+  readonly #appender: Appender;
+  readonly #known = new DistinctNodes();
+  /** Refs of the staged nodes, in order. */
+  readonly #waiting = new RunList(MAX_WAITING_RUNS);
+  #duplicateNodes = 0;
+
+  constructor(appender: Appender) {
+    this.#appender = appender;
+  }
+
+  get stagedNodes(): number {
+    return this.#waiting.nodeCount;
+  }
+
+  /** Nodes so far that were equal to an earlier one; `reset` does not change it. */
+  get duplicateNodes(): number {
+    return this.#duplicateNodes;
+  }
+
+  stage(source: Uint8Array, start: number, end: number): boolean {
+    if (this.#waiting.isFull) return false;
+    // A node that is too large for every page is refused, not kept.
+    if (end - start > MAX_KEPT_BYTES) return this.#appender.stage(source, start, end);
+    const entry = this.#known.entryOf(source, start, end);
+    if (this.#addKnown(entry)) return true;
+    return this.#appender.stage(source, start, end) && this.#addNew(entry);
+  }
+
+  stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
+    let offset = start;
+    for (let next = from; next < to; next++) {
+      if (this.#waiting.isFull) return next - from;
+      const end = offset + (lengths[next] as number); // next < to
+      if (end - offset > MAX_KEPT_BYTES) return next - from;
+      const entry = this.#known.entryOf(source, offset, end);
+      if (!this.#addKnown(entry)) {
+        if (this.#appender.stageMany(source, offset, lengths, next, next + 1) === 0) return next - from;
+        this.#addNew(entry);
+      }
+      offset = end;
+    }
+    return to - from;
+  }
+
+  async makeRoom(nodeBytes: number): Promise<RefRun[]> {
+    if (this.#waiting.isFull) return this.commit();
+    const committed = await this.#resetIfDropped(() => this.#appender.makeRoom(nodeBytes));
+    return committed.length === 0 ? [] : this.#waiting.take();
+  }
+
+  async commit(): Promise<RefRun[]> {
+    // If all staged nodes are duplicates there is nothing to write: the nodes that they are equal to are durable.
+    if (this.#appender.stagedNodes > 0) await this.#resetIfDropped(() => this.#appender.commit());
+    return this.#waiting.take();
+  }
+
+  reset(): void {
+    this.#appender.reset();
+    this.#known.clear();
+    this.#waiting.take();
+  }
+
+  /** Adds the ref of an equal node that was appended before, if there is one. */
+  #addKnown(entry: number): boolean {
+    const ref = this.#known.packedRef(entry);
+    if (ref === undefined) return false;
+    this.#duplicateNodes++;
+    this.#waiting.add(packedBlock(ref), packedSlot(ref));
+    return true;
+  }
+
+  #addNew(entry: number): true {
+    const { lastBlock, lastSlot } = this.#appender;
+    this.#known.setRef(entry, lastBlock, lastSlot);
+    this.#waiting.add(lastBlock, lastSlot);
+    return true;
+  }
+
+  /** Resets if a failure has dropped the staged nodes: their refs are void. After any other failure they stay staged. */
+  async #resetIfDropped(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
+    const staged = this.#appender.stagedNodes;
+    try {
+      return await work();
+    } catch (error) {
+      if (staged > 0 && this.#appender.stagedNodes === 0) this.reset();
+      throw error;
+    }
+  }
+}
+
+/** Refs in any order, stored as runs of consecutive slots; objects are made only by `take`. */
+class RunList {
+  readonly #blocks: Uint32Array;
+  readonly #slots: Uint32Array;
+  readonly #counts: Uint32Array;
+  #length = 0;
+  #nodeCount = 0;
+
+  constructor(maxRuns: number) {
+    this.#blocks = new Uint32Array(maxRuns);
+    this.#slots = new Uint32Array(maxRuns);
+    this.#counts = new Uint32Array(maxRuns);
+  }
+
+  /** Refs added since the last `take`. */
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  /** Whether there may be no room for another ref. */
+  get isFull(): boolean {
+    return this.#length === this.#blocks.length;
+  }
+
+  /** Adds a ref. The list must not be full. */
+  add(block: number, slot: number): void {
+    const last = this.#length - 1;
+    const next = (this.#slots[last] as number) + (this.#counts[last] as number); // NaN in an empty list
+    if (last >= 0 && this.#blocks[last] === block && next === slot) {
+      this.#counts[last] = (this.#counts[last] as number) + 1; // last < length
+    } else {
+      this.#blocks[this.#length] = block;
+      this.#slots[this.#length] = slot;
+      this.#counts[this.#length] = 1;
+      this.#length++;
+    }
+    this.#nodeCount++;
+  }
+
+  /** Removes and returns all runs. */
+  take(): RefRun[] {
+    const runs = Array.from({ length: this.#length }, (_, run) => ({
+      block: this.#blocks[run] as number, // run < length, here and below
+      slot: this.#slots[run] as number,
+      count: this.#counts[run] as number,
+    }));
+    this.#length = this.#nodeCount = 0;
+    return runs;
+  }
+}
