@@ -33,8 +33,8 @@ export interface RecordLayout<T> {
   /** Size of the record in bytes. */
   readonly bytes: number;
   readonly fields: readonly PlacedField[];
-  /** Offset of a field from the start of the record. */
-  offsetOf(name: keyof T & string): number;
+  /** Offset of each field from the start of the record. */
+  readonly offsets: Readonly<Record<keyof T & string, number>>;
   /** Size of a field in bytes. */
   bytesOf(name: keyof T & string): number;
   /**
@@ -84,7 +84,7 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
   return {
     bytes: size,
     fields,
-    offsetOf: (name) => fieldOf(name).offset,
+    offsets: Object.fromEntries(fields.map(({ name, offset }) => [name, offset])) as Record<keyof T & string, number>,
     bytesOf: (name) => fieldOf(name).bytes,
     read(bytes, offset = 0) {
       const view = viewOf(bytes, offset, size);
@@ -110,7 +110,7 @@ export function defineSealedRecord<T extends Envelope>(
   table: { [Name in keyof T]: FieldOf<T[Name]> },
 ): SealedRecordLayout<T> {
   const layout = defineRecord<T>(table);
-  const checksumOffset = layout.offsetOf('checksum');
+  const checksumOffset = layout.offsets.checksum;
   return {
     ...layout,
     encode(content, bytes = new Uint8Array(layout.bytes)) {

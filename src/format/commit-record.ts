@@ -49,18 +49,7 @@ export const COMMIT_RECORD: SealedRecordLayout<CommitRecord> = defineSealedRecor
   },
 );
 
-const MAGIC_OFFSET = COMMIT_RECORD.offsetOf('magic');
-const VERSION_OFFSET = COMMIT_RECORD.offsetOf('version');
-const SEQUENCE_OFFSET = COMMIT_RECORD.offsetOf('sequence');
-const BLOCK_OFFSET = COMMIT_RECORD.offsetOf('block');
-const OLD_PAGE_HEADER_CRC_OFFSET = COMMIT_RECORD.offsetOf('oldPageHeaderCrc');
-const OLD_FILE_HEADER_CRC_OFFSET = COMMIT_RECORD.offsetOf('oldFileHeaderCrc');
-const KIND_OFFSET = COMMIT_RECORD.offsetOf('kind');
-const BLOCK_HEAD_OFFSET = COMMIT_RECORD.offsetOf('blockHead');
-const FILE_HEADER_OFFSET = COMMIT_RECORD.offsetOf('fileHeader');
-const OLD_BLOCK_COUNT_OFFSET = COMMIT_RECORD.offsetOf('oldBlockCount');
-const ADDED_HEADERS_CRC_OFFSET = COMMIT_RECORD.offsetOf('addedHeadersCrc');
-const CHECKSUM_OFFSET = COMMIT_RECORD.offsetOf('checksum');
+const OFFSETS = COMMIT_RECORD.offsets;
 
 /** The content of a commit record, without what encoding sets. */
 export type RecordedChange = Omit<CommitRecord, 'magic' | 'version' | 'sequence' | 'checksum'>;
@@ -70,18 +59,18 @@ export function encodeCommitRecord(record: RecordedChange, sequence: bigint): Ui
   const bytes = pooledBytes(COMMIT_RECORD.bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, COMMIT_RECORD.bytes);
   // Each commit encodes a record; writing the fields here takes a tenth of the time of COMMIT_RECORD.encode.
-  view.setUint32(MAGIC_OFFSET, COMMIT_RECORD_MAGIC, true);
-  view.setUint32(VERSION_OFFSET, COMMIT_RECORD_VERSION, true);
-  view.setBigUint64(SEQUENCE_OFFSET, sequence, true);
-  view.setUint32(BLOCK_OFFSET, record.block, true);
-  view.setUint32(OLD_PAGE_HEADER_CRC_OFFSET, record.oldPageHeaderCrc, true);
-  view.setUint32(OLD_FILE_HEADER_CRC_OFFSET, record.oldFileHeaderCrc, true);
-  view.setUint32(KIND_OFFSET, record.kind, true);
-  bytes.set(record.blockHead, BLOCK_HEAD_OFFSET);
-  bytes.set(record.fileHeader, FILE_HEADER_OFFSET);
-  view.setUint32(OLD_BLOCK_COUNT_OFFSET, record.oldBlockCount, true);
-  view.setUint32(ADDED_HEADERS_CRC_OFFSET, record.addedHeadersCrc, true);
-  view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
+  view.setUint32(OFFSETS.magic, COMMIT_RECORD_MAGIC, true);
+  view.setUint32(OFFSETS.version, COMMIT_RECORD_VERSION, true);
+  view.setBigUint64(OFFSETS.sequence, sequence, true);
+  view.setUint32(OFFSETS.block, record.block, true);
+  view.setUint32(OFFSETS.oldPageHeaderCrc, record.oldPageHeaderCrc, true);
+  view.setUint32(OFFSETS.oldFileHeaderCrc, record.oldFileHeaderCrc, true);
+  view.setUint32(OFFSETS.kind, record.kind, true);
+  bytes.set(record.blockHead, OFFSETS.blockHead);
+  bytes.set(record.fileHeader, OFFSETS.fileHeader);
+  view.setUint32(OFFSETS.oldBlockCount, record.oldBlockCount, true);
+  view.setUint32(OFFSETS.addedHeadersCrc, record.addedHeadersCrc, true);
+  view.setUint32(OFFSETS.checksum, crc32(bytes.subarray(0, OFFSETS.checksum)), true);
   return bytes;
 }
 

@@ -36,13 +36,7 @@ export const FILE_HEADER: RecordLayout<FileHeader> = defineRecord<FileHeader>({
   imageCheckpointLsn: u64('used by the trie since version 2; 0 in version 1'),
 });
 
-const VERSION_OFFSET = FILE_HEADER.offsetOf('version');
-const BLOCK_COUNT_OFFSET = FILE_HEADER.offsetOf('blockCount');
-const PADDING_OFFSET = FILE_HEADER.offsetOf('padding');
-const FREE_LIST_OFFSET = FILE_HEADER.offsetOf('freeListHead');
-const ENTRY_COUNT_OFFSET = FILE_HEADER.offsetOf('entryCount');
-const CHECKSUM_OFFSET = FILE_HEADER.offsetOf('checksum');
-const LSN_OFFSET = FILE_HEADER.offsetOf('imageCheckpointLsn');
+const OFFSETS = FILE_HEADER.offsets;
 
 /** Bytes 64 to 81 of block 0, if the root pointer points there. @see docs/format.md#root-descriptor */
 export interface RootDescriptor {
@@ -82,16 +76,16 @@ export function fileHeaderChecksum(header: FileHeader): bigint {
 /** Whether the checksum in the 64 bytes of a file header is correct. */
 export function hasValidHeaderChecksum(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
-  return checksumOf(bytes, view.getUint32(VERSION_OFFSET, true)).value === view.getBigUint64(CHECKSUM_OFFSET, true);
+  return checksumOf(bytes, view.getUint32(OFFSETS.version, true)).value === view.getBigUint64(OFFSETS.checksum, true);
 }
 
 const sharedHash = new Hash64();
 
 /** @returns the same object on each call */
 function checksumOf(bytes: Uint8Array, version: number): Hash64 {
-  fnv1a64Into(bytes, 0, PADDING_OFFSET, sharedHash);
-  updateFnv1a64(bytes, FREE_LIST_OFFSET, CHECKSUM_OFFSET, sharedHash);
-  if (version >= 2) updateFnv1a64(bytes, LSN_OFFSET, FILE_HEADER_BYTES, sharedHash);
+  fnv1a64Into(bytes, 0, OFFSETS.padding, sharedHash);
+  updateFnv1a64(bytes, OFFSETS.freeListHead, OFFSETS.checksum, sharedHash);
+  if (version >= 2) updateFnv1a64(bytes, OFFSETS.imageCheckpointLsn, FILE_HEADER_BYTES, sharedHash);
   return sharedHash;
 }
 
@@ -118,10 +112,10 @@ export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, c
   const changed = pooledBytes(FILE_HEADER_BYTES);
   changed.set(bytes);
   const view = new DataView(changed.buffer, changed.byteOffset, FILE_HEADER_BYTES);
-  view.setUint32(BLOCK_COUNT_OFFSET, counts.blockCount, true);
-  view.setBigUint64(FREE_LIST_OFFSET, counts.freeListHead, true);
-  view.setBigUint64(ENTRY_COUNT_OFFSET, counts.entryCount, true);
-  view.setBigUint64(CHECKSUM_OFFSET, checksumOf(changed, version).value, true);
+  view.setUint32(OFFSETS.blockCount, counts.blockCount, true);
+  view.setBigUint64(OFFSETS.freeListHead, counts.freeListHead, true);
+  view.setBigUint64(OFFSETS.entryCount, counts.entryCount, true);
+  view.setBigUint64(OFFSETS.checksum, checksumOf(changed, version).value, true);
   return changed;
 }
 

@@ -29,7 +29,7 @@ import { type FileRange, hex, type Problem } from './problem.ts';
 
 /** The location of a file header field. */
 export function fileHeaderFieldRange(field: keyof FileHeader): FileRange {
-  return { block: 0, offset: FILE_HEADER.offsetOf(field), bytes: FILE_HEADER.bytesOf(field) };
+  return { block: 0, offset: FILE_HEADER.offsets[field], bytes: FILE_HEADER.bytesOf(field) };
 }
 
 function headerProblem(
@@ -171,7 +171,7 @@ export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
   for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
     const stored = block0.subarray(offset, offset + COMMIT_RECORD.bytes);
     if (isZero(stored) || decodeCommitRecord(block0, offset) !== undefined) continue;
-    const computed = crc32(stored.subarray(0, COMMIT_RECORD.offsetOf('checksum')));
+    const computed = crc32(stored.subarray(0, COMMIT_RECORD.offsets.checksum));
     const { checksum, magic, version } = COMMIT_RECORD.read(stored);
     const isWhole = checksum === computed;
     const found = isWhole ? `magic ${hex(magic, 8)}, version ${version}` : hex(checksum, 8);
@@ -261,7 +261,7 @@ function* rootDescriptorProblems(root: RootDescriptor, blocks: number): Generato
 
 /** The location of a root descriptor field. */
 export function rootDescriptorFieldRange(field: keyof RootDescriptor): FileRange {
-  const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf(field);
+  const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsets[field];
   return { block: 0, offset, bytes: ROOT_DESCRIPTOR.bytesOf(field) };
 }
 

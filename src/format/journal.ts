@@ -96,7 +96,7 @@ const MAGIC_BYTES = 4;
 /** Recognizes a journal, complete or not: an interrupted write leaves nothing, zeros, or the start of one. */
 export function journalKind(bytes: Uint8Array): JournalKind {
   if (isZero(bytes.subarray(0, JOURNAL_IMAGE_OFFSET))) return 'known';
-  const start = bytes.subarray(0, JOURNAL_HEADER.offsetOf('block'));
+  const start = bytes.subarray(0, JOURNAL_HEADER.offsets.block);
   if (KNOWN_STARTS.some((known) => isEqualRange(known, start, 0, start.length))) return 'known';
   const isNewer =
     start.length > MAGIC_BYTES && KNOWN_STARTS.some((known) => isEqualRange(known, start, 0, MAGIC_BYTES));
@@ -107,7 +107,7 @@ function startOf(magic: number, version: number): Uint8Array {
   const bytes = new Uint8Array(JOURNAL_HEADER.bytes);
   JOURNAL_HEADER.set('magic', magic, bytes);
   JOURNAL_HEADER.set('version', version, bytes);
-  return bytes.subarray(0, JOURNAL_HEADER.offsetOf('block'));
+  return bytes.subarray(0, JOURNAL_HEADER.offsets.block);
 }
 
 /** How far the update of a journal got. `other`: another program has changed the block since. */

@@ -87,8 +87,14 @@ function assertBits(parameter: string, value: number, bits: number): void {
   throw new RangeError(`encodePointer: ${parameter} must be an integer of 0 to 2^${bits} - 1, it is ${String(value)}`);
 }
 
-/** Encodes a link of the free list. @param block - the next free block, or 0 at the end of the list */
+/**
+ * Encodes a link of the free list.
+ * @param block - the next free block, or 0 at the end of the list
+ * @throws RangeError if `block` is not a block id
+ */
 export function encodeFreeLink(block: number): bigint {
+  if (!Number.isInteger(block) || block < 0 || block >= MAX_BLOCKS)
+    throw new RangeError(`encodeFreeLink: block must be an integer of 0 to 2^24 - 1, it is ${String(block)}`);
   return BigInt(block) << 40n;
 }
 

@@ -200,7 +200,7 @@ function findError(facts: PageFacts): Problem | undefined {
 
 /** The location of a page header field in the file. */
 export function pageFieldRange(blockId: number, field: keyof PageHeader): FileRange {
-  const offset = fileOffset(blockId, PAGE_HEADER.offsetOf(field));
+  const offset = fileOffset(blockId, PAGE_HEADER.offsets[field]);
   return { block: blockId, offset, bytes: PAGE_HEADER.bytesOf(field) };
 }
 

@@ -50,6 +50,7 @@ export const PAGE_HEADER: RecordLayout<PageHeader> = defineRecord<PageHeader>({
 
 /** The format of the page that begins with `bytes`; undefined if they are not a page magic. */
 export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
+  if (bytes.length < 8) return undefined;
   const magic = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (magic === PAGE_MAGIC.v1) return 'v1';
   return magic === PAGE_MAGIC.v2 ? 'v2' : undefined;
@@ -99,7 +100,7 @@ export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
  */
 export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
 
-const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
+const CHECKSUM_OFFSET = PAGE_HEADER.offsets.checksum;
 const CHECKSUM_BYTES = PAGE_HEADER.bytesOf('checksum');
 
 const scratch = new Uint8Array(PAGE_HEADER.bytes);

@@ -49,13 +49,7 @@ export interface PageWriter {
   committed(): void;
 }
 
-const FLAGS_OFFSET = PAGE_HEADER.offsetOf('flags');
-const NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('nodeCount');
-const FREE_OFFSET_OFFSET = PAGE_HEADER.offsetOf('freeOffset');
-const DIRECTORY_START_OFFSET = PAGE_HEADER.offsetOf('directoryStart');
-const CHECKSUM_OFFSET = PAGE_HEADER.offsetOf('checksum');
-const DIRECTORY_LENGTH_OFFSET = PAGE_HEADER.offsetOf('directoryLength');
-const CHECKSUM_NODE_COUNT_OFFSET = PAGE_HEADER.offsetOf('checksumNodeCount');
+const OFFSETS = PAGE_HEADER.offsets;
 
 /** Encodes the page header that commits a plan; flags and reserved bytes are taken from the header in `block`. */
 export function encodePlannedHeader(format: PageFormat, block: Uint8Array, plan: PagePlan): Uint8Array {
@@ -64,16 +58,16 @@ export function encodePlannedHeader(format: PageFormat, block: Uint8Array, plan:
   header.set(block.subarray(0, PAGE_HEADER_BYTES));
   const view = new DataView(header.buffer, header.byteOffset, PAGE_HEADER_BYTES);
   // Each commit encodes a header; writing the fields here takes a tenth of the time of PAGE_HEADER.write.
-  view.setUint16(FLAGS_OFFSET, view.getUint16(FLAGS_OFFSET, true) | PAGE_FLAG.hasChecksum, true);
-  view.setUint32(NODE_COUNT_OFFSET, nodeCount, true);
-  view.setUint32(FREE_OFFSET_OFFSET, freeOffset, true);
-  view.setUint32(DIRECTORY_START_OFFSET, directoryStart, true);
-  view.setUint32(DIRECTORY_LENGTH_OFFSET, directoryLength, true);
-  view.setUint32(CHECKSUM_NODE_COUNT_OFFSET, nodeCount, true);
-  view.setUint32(CHECKSUM_OFFSET, 0, true);
+  view.setUint16(OFFSETS.flags, view.getUint16(OFFSETS.flags, true) | PAGE_FLAG.hasChecksum, true);
+  view.setUint32(OFFSETS.nodeCount, nodeCount, true);
+  view.setUint32(OFFSETS.freeOffset, freeOffset, true);
+  view.setUint32(OFFSETS.directoryStart, directoryStart, true);
+  view.setUint32(OFFSETS.directoryLength, directoryLength, true);
+  view.setUint32(OFFSETS.checksumNodeCount, nodeCount, true);
+  view.setUint32(OFFSETS.checksum, 0, true);
   const nodes = { crc: nodesCrc, bytes: freeOffset - NODE_AREA_OFFSET };
   const directory = { crc: directoryCrc, bytes: format === 'v1' ? BLOCK_BYTES - directoryStart : directoryLength };
-  view.setUint32(CHECKSUM_OFFSET, combinedPageChecksum(header, nodes, directory), true);
+  view.setUint32(OFFSETS.checksum, combinedPageChecksum(header, nodes, directory), true);
   return header;
 }
 

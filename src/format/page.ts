@@ -46,9 +46,11 @@ export function decodePage(block: Uint8Array, scratch: DirectoryScratch = new Di
 /**
  * The bytes of one node: a view of the page's block, valid until the block changes.
  * @param page - a page without errors
- * @param slot - 0 <= slot < page.directory.count
+ * @throws RangeError if `slot` is not an integer of 0 to `page.directory.count - 1`
  */
 export function nodeOf({ block, directory }: Page, slot: number): Uint8Array {
+  if (!(Number.isInteger(slot) && slot >= 0 && slot < directory.count))
+    throw new RangeError(`nodeOf: slot ${String(slot)} is not in a page of ${directory.count} slots`);
   const offset = directory.nodeOffset(slot);
   return block.subarray(offset, offset + directory.nodeBytes(slot));
 }

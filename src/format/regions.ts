@@ -32,8 +32,13 @@ export function* pageRegions(page: Page, blockId: number): Generator<Region> {
   );
 }
 
-/** The regions of block 0, with gaps between them. */
+/**
+ * The regions of block 0, with gaps between them.
+ * @throws RangeError if `block0` does not have 262,144 bytes
+ */
 export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
+  if (block0.length !== BLOCK_BYTES)
+    throw new RangeError(`fileHeaderRegions: block0 must have ${BLOCK_BYTES} bytes, it has ${block0.length}`);
   yield* withGaps(
     (function* (): Generator<Region> {
       yield* recordRegions(FILE_HEADER, block0, 0, 'header', '');

@@ -17,7 +17,7 @@ export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
   length: u32('bytes of the node; may be 0'),
 });
 
-const LENGTH_OFFSET = V1_SLOT.offsetOf('length');
+const LENGTH_OFFSET = V1_SLOT.offsets.length;
 
 /** Offset in the block of a slot; the directory grows down from the end of the block. */
 function slotOffset(slot: number): number {

@@ -27,7 +27,7 @@ describe('record', () => {
       ['e', 15, 3],
     ]);
     expect(EXAMPLE.bytes).toBe(18);
-    expect(EXAMPLE.offsetOf('d')).toBe(7);
+    expect(EXAMPLE.offsets.d).toBe(7);
   });
 
   test('writes little-endian, and reads back what it wrote', () => {
