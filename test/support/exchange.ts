@@ -22,10 +22,10 @@ export async function imported(
   lines: Uint8Array | string,
   options?: ImportOptions,
   pieceBytes: number = Infinity,
-): Promise<{ bytes: Uint8Array; summary: ImportReport }> {
+): Promise<{ bytes: Uint8Array; report: ImportReport }> {
   const file = new MemoryBlockFile();
-  const summary = await importNodes(pieces(Buffer.from(lines), pieceBytes), file, options);
-  return { bytes: file.bytes.slice(), summary };
+  const report = await importNodes(pieces(Buffer.from(lines), pieceBytes), file, options);
+  return { bytes: file.bytes.slice(), report };
 }
 
 function* pieces(bytes: Buffer, pieceBytes: number): Generator<Uint8Array> {
@@ -61,14 +61,14 @@ export const nodesOf = (bytes: Uint8Array): string[] =>
 /** Exports a file, imports that, and expects the same again: in blocks, pages, nodes and lines. */
 export async function expectRoundTrip(file: Uint8Array, root?: FileRoot): Promise<Buffer> {
   const lines = await exported(file);
-  const { bytes, summary } = await imported(lines);
+  const { bytes, report } = await imported(lines);
   const nodes = nodesOf(file);
   expect(nodesOf(bytes)).toEqual(nodes);
   expect(pagesOf(bytes)).toEqual(pagesOf(file));
   expect(bytes.length).toBe(file.length);
   expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
   expect((await exported(bytes)).equals(lines)).toBe(true);
-  expect(summary).toMatchObject({ refs: 'kept', nodes: nodes.length, blocks: file.length / BLOCK_BYTES });
+  expect(report).toMatchObject({ refs: 'kept', nodes: nodes.length, blocks: file.length / BLOCK_BYTES });
   if (root)
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: root.rootPointer, entryCount: root.entryCount });
   return lines;

@@ -12,7 +12,7 @@ export const FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 
 export interface Compacted {
   readonly bytes: Uint8Array;
-  readonly summary: CompactReport;
+  readonly report: CompactReport;
   /** New ref of each old one. */
   readonly refs: Map<string, string>;
 }
@@ -23,8 +23,8 @@ export async function compacted(source: Uint8Array, options: CompactOptions = {}
   const onMoved = ({ block, count, newBlocks, newSlots }: MovedPage): void => {
     for (let slot = 0; slot < count; slot++) refs.set(`${block}:${slot}`, `${newBlocks[slot]}:${newSlots[slot]}`);
   };
-  const summary = await compact(new MemoryBlockFile(source), target, { onMoved, ...options });
-  return { bytes: target.bytes.slice(), summary, refs };
+  const report = await compact(new MemoryBlockFile(source), target, { onMoved, ...options });
+  return { bytes: target.bytes.slice(), report, refs };
 }
 
 /** A file whose nodes came in batches, each committed by itself, in pages of the format that the batch says. */
@@ -55,14 +55,14 @@ export function expectRefs(source: Uint8Array, target: Uint8Array, refs: Readonl
 
 export interface Diffed {
   readonly differences: Difference[];
-  readonly summary: DiffReport;
+  readonly report: DiffReport;
 }
 
 export async function diffed(a: Uint8Array, b: Uint8Array, options?: DiffOptions): Promise<Diffed> {
   const differences: Difference[] = [];
   const onDifference = (difference: Difference): void => void differences.push(difference);
-  const summary = await diff(new MemoryBlockFile(a), new MemoryBlockFile(b), { onDifference, ...options });
-  return { differences, summary };
+  const report = await diff(new MemoryBlockFile(a), new MemoryBlockFile(b), { onDifference, ...options });
+  return { differences, report };
 }
 
 export async function fileOf(nodes: readonly Uint8Array[], pageFormat: PageFormat = 'v1'): Promise<Uint8Array> {

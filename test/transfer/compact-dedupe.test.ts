@@ -5,36 +5,36 @@ import { hexOf, text } from '../support/nodes.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { compacted, expectRefs, fileOfBatches, FORMATS, sequence } from '../support/transfer.ts';
 
-describe('dedupe', () => {
-  test('keeps the first of equal nodes, and leads all their refs to it', async () => {
+describe('compact with dedupe', () => {
+  test('keeps the first of equal nodes, and maps all their refs to it', async () => {
     const nodes = ['a', '', 'b', 'a', 'c', '', 'b', 'a'].map(text);
-    const { bytes, summary, refs } = await compacted(await fileOfBatches([{ nodes, pageFormat: 'v1' }]), {
+    const { bytes, report, refs } = await compacted(await fileOfBatches([{ nodes, pageFormat: 'v1' }]), {
       dedupe: true,
     });
     expect(sequence(bytes)).toEqual(['a', '', 'b', 'c']);
-    expect(summary.duplicateNodes).toBe(4);
+    expect(report.duplicateNodes).toBe(4);
     expect([...refs.values()]).toEqual(['1:0', '1:1', '1:2', '1:0', '1:3', '1:1', '1:2', '1:0']);
   });
 
-  test('is exact: of any nodes, it keeps those that a set keeps', async () => {
+  test('is exact: it keeps the nodes that a Set of them would keep', async () => {
     const node = fc
       .constantFrom(0, 1, 2, 3, 5000, 60_000)
       .chain((bytes) => fc.constantFrom(0, 1).map((fill) => new Uint8Array(bytes).fill(fill)));
     await fc.assert(
       fc.asyncProperty(fc.array(node, { maxLength: 30 }), fc.constantFrom(...FORMATS), async (nodes, pageFormat) => {
         const source = await fileOfBatches([{ nodes, pageFormat }]);
-        const { bytes, summary, refs } = await compacted(source, { dedupe: true });
+        const { bytes, report, refs } = await compacted(source, { dedupe: true });
         const distinct = [...new Set(sequence(source))];
         expect(sequence(bytes)).toEqual(distinct);
-        expect(summary.duplicateNodes).toBe(nodes.length - distinct.length);
+        expect(report.duplicateNodes).toBe(nodes.length - distinct.length);
         expectRefs(source, bytes, refs);
       }),
       { numRuns: 25 },
     );
   }, 30_000);
 
-  test('keeps different nodes whose hashes are the same', async () => {
-    // The table of known nodes goes by 32 bits of the hash: among so many nodes some have them in common.
+  test('keeps different nodes with the same hash', async () => {
+    // The table of known nodes uses 32 bits of the hash; among so many nodes, some share them.
     const byHash = new Map<number, number>();
     const pairs: Uint8Array[] = [];
     const hash = new Hash64();
@@ -52,13 +52,13 @@ describe('dedupe', () => {
       pairs.push(node.slice(), pair);
     }
     expect(pairs.length).toBeGreaterThan(2);
-    const { bytes, summary } = await compacted(
+    const { bytes, report } = await compacted(
       await fileOfBatches([{ nodes: [...pairs, ...pairs], pageFormat: 'v1' }]),
       {
         dedupe: true,
       },
     );
     expect(specNodes(bytes).map((each) => each.bytes.toString('hex'))).toEqual(pairs.map(hexOf));
-    expect(summary.duplicateNodes).toBe(pairs.length);
+    expect(report.duplicateNodes).toBe(pairs.length);
   });
 });

@@ -9,14 +9,14 @@ import { goldenBytes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { compacted, fileOfBatches, sequence } from '../support/transfer.ts';
 
-describe('a file is refused', () => {
+describe('compact refuses a file', () => {
   const refused = async (source: Uint8Array, options?: CompactOptions): Promise<unknown> =>
     compacted(source, options).then(
       () => 'compacted',
       (error: unknown) => (error as { code?: string }).code ?? error,
     );
 
-  test('that has any damage', async () => {
+  test('with any damage', async () => {
     const source = await smallFile('v1');
     expect(await refused(damaged(source, (copy) => (copy[fileOffset(1, 70)]! ^= 1)))).toBe('PAGE_CHECKSUM');
     expect(await refused(damaged(source, (copy) => copy.fill(7, fileOffset(1), fileOffset(1, 8))))).toBe(
@@ -24,7 +24,7 @@ describe('a file is refused', () => {
     );
     const zeroed = damaged(source, (copy) => copy.fill(0, fileOffset(1), fileOffset(1, 8)));
     expect(await refused(zeroed)).toBe('PAGE_MAGIC');
-    // A block that begins so on the free list is free, whatever it holds.
+    // A block on the free list with such a beginning is free, whatever else it contains.
     expect(await refused(withHeader(zeroed, { freeListHead: 1n << 40n, entryCount: 0n }))).toBe('compacted');
     expect(await refused(damaged(source, (copy) => (copy[40]! ^= 1)))).toBe('FILE_HEADER_CHECKSUM');
     expect(await refused(source.subarray(0, 400_000))).toBe('FILE_SIZE');
@@ -33,15 +33,15 @@ describe('a file is refused', () => {
     expect(await refused(circle)).toBe('FREE_LIST_CYCLE');
   });
 
-  test('that has nodes without a directory: they would be lost', async () => {
+  test('with nodes without a directory, which would be lost', async () => {
     expect(await refused(goldenBytes('v2-unfinalized'))).toBe('NODES_WITHOUT_DIRECTORY');
   });
 
-  test('that holds a trie', async () => {
+  test('with a trie', async () => {
     expect(await refused(withHeader(await smallFile('v1'), { rootPointer: 64n << 18n }))).toBe('FILE_HAS_TRIE');
   });
 
-  test('with a node that is too long for a page of the new format', async () => {
+  test('with a node that is too long for the new page format', async () => {
     const longest = new Uint8Array(maxNodeBytes('v2'));
     const source = await fileOfBatches([{ nodes: [text('short'), longest], pageFormat: 'v2' }]);
     for (const dedupe of [false, true]) {
@@ -50,7 +50,7 @@ describe('a file is refused', () => {
     }
   });
 
-  test('that is written to meanwhile, by a commit or without one', async () => {
+  test('that is written to meanwhile, with or without a commit', async () => {
     const nodes = makeNodes(12, 90_000, 90_000);
     const changes: ((store: PageStore) => Promise<unknown>)[] = [
       (store) => store.append(text('new')),
@@ -70,12 +70,12 @@ describe('a file is refused', () => {
     }
   });
 
-  test('as the source and the target at once', async () => {
+  test('that is both source and target', async () => {
     const file = new MemoryBlockFile(await smallFile('v1'));
     await expect(compact(file, file, { replace: true })).rejects.toThrow(TypeError);
   });
 
-  test('as a target that is not empty, unless it may be replaced', async () => {
+  test('as the target if it is not empty, except with replace', async () => {
     const source = new MemoryBlockFile(await smallFile('v1'));
     const target = new MemoryBlockFile(await smallFile('v2'));
     await expect(compact(source, target)).rejects.toMatchObject({ code: 'FILE_EXISTS' });

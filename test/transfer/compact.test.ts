@@ -9,20 +9,20 @@ import { compact } from '../../src/transfer/compact.ts';
 import { fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes, goldenNodes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specFreeList, specNodes } from '../support/spec-reader.ts';
 import { compacted, expectRefs, fileOfBatches, FORMATS, sequence } from '../support/transfer.ts';
 import { verifyAll } from '../support/verify.ts';
 
 const flagsOf = (file: Uint8Array, block: number): number => PAGE_HEADER.read(file, fileOffset(block)).flags;
 
-describe('the copy', () => {
+describe('a compacted file', () => {
   const nodes = fc
     .tuple(fc.integer({ min: 0, max: 40 }), fc.constantFrom(3, 90, 9000, 90_000), fc.nat())
     .map(([count, longest, seed]) => makeNodes(count, 0, longest, seed));
   const batch = fc.record({ nodes, pageFormat: fc.constantFrom(...FORMATS) });
 
-  test('has the same nodes in the same order, from V1 and V2 pages to either and back', async () => {
+  test('has the same nodes in the same order, from V1 or V2 pages to either format and back', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(batch, { maxLength: 5 }), fc.constantFrom(...FORMATS), async (batches, pageFormat) => {
         const source = await fileOfBatches(batches);
@@ -33,9 +33,9 @@ describe('the copy', () => {
         expect(sequence(back.bytes)).toEqual(expected);
         expectRefs(source, there.bytes, there.refs);
         expectRefs(there.bytes, back.bytes, back.refs);
-        for (const { bytes, summary } of [there, back]) {
+        for (const { bytes, report } of [there, back]) {
           expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
-          expect(summary.after).toMatchObject({ nodes: expected.length, freeBlocks: 0, bytes: bytes.length });
+          expect(report.after).toMatchObject({ nodes: expected.length, freeBlocks: 0, bytes: bytes.length });
           expect(FILE_HEADER.read(bytes).entryCount).toBe(BigInt(expected.length));
         }
       }),
@@ -43,7 +43,7 @@ describe('the copy', () => {
     );
   }, 30_000);
 
-  test('has the 15,389 nodes of a file of libdictenstein, in either format', async () => {
+  test('has all 15,389 nodes of a file of libdictenstein, in either format', async () => {
     const expected = goldenNodes('arenas').map(({ hex }) => hex);
     for (const pageFormat of FORMATS) {
       const { bytes, refs } = await compacted(goldenBytes('arenas'), { pageFormat });
@@ -58,29 +58,29 @@ describe('the copy', () => {
     expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
   });
 
-  test('has no free blocks and none that were never written', async () => {
+  test('has no free and no unwritten blocks', async () => {
     const file = new MemoryBlockFile(await fileWithFreeList());
     const store = await PageStore.open(file);
     await store.append(text('kept'));
     await store.close();
-    // A block that was allocated and never written, as libdictenstein leaves it.
+    // A block that was allocated and never written, as libdictenstein leaves them.
     const longer = new Uint8Array(file.bytes.length + BLOCK_BYTES);
     longer.set(file.bytes);
     const source = withHeader(longer, { blockCount: longer.length / BLOCK_BYTES });
-    const { bytes, summary } = await compacted(source);
-    expect(summary.before).toMatchObject({
+    const { bytes, report } = await compacted(source);
+    expect(report.before).toMatchObject({
       blocks: 8,
       freeBlocks: 3,
       unwrittenBlocks: 1,
       nodes: 1,
       pages: { v1: 3, v2: 0 },
     });
-    expect(summary.after).toMatchObject({ blocks: 2, freeBlocks: 0, unwrittenBlocks: 0, nodes: 1 });
+    expect(report.after).toMatchObject({ blocks: 2, freeBlocks: 0, unwrittenBlocks: 0, nodes: 1 });
     expect([...specFreeList(Buffer.from(bytes))]).toEqual([]);
     expect(sequence(bytes)).toEqual(['kept']);
   });
 
-  test('of a file without nodes is the header and an empty page, as of a new file', async () => {
+  test('without nodes has a header and an empty page, like a new file', async () => {
     for (const pageFormat of FORMATS) {
       const empty = new MemoryBlockFile();
       await (await PageStore.create(empty, { pageFormat })).close();
@@ -90,20 +90,20 @@ describe('the copy', () => {
     }
   });
 
-  test('has pages of the format of the last page, however far that is from the end', async () => {
+  test('has the format of the last page, however many blocks follow it', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file, { pageFormat: 'v2' });
     await store.append(text('node'));
     const blocks = await store.allocate(70, 'v1');
     for (const block of blocks) await store.free(block);
     await store.close();
-    expect((await compacted(file.bytes.slice())).summary).toMatchObject({
+    expect((await compacted(file.bytes.slice())).report).toMatchObject({
       pageFormat: 'v2',
       before: { freeBlocks: 70 },
     });
   });
 
-  test('takes more nodes, unless all its pages come from finalized ones', async () => {
+  test('accepts more nodes, unless all pages of the source are finalized', async () => {
     for (const pageFormat of FORMATS) {
       const open = await compacted(await smallFile(pageFormat));
       expect(flagsOf(open.bytes, 1) & PAGE_FLAG.finalized).toBe(0);
@@ -114,7 +114,7 @@ describe('the copy', () => {
       expect((await verifyAll(file.bytes.slice())).findings).toEqual([]);
       const sealed = await compacted(await smallFile(pageFormat, true));
       expect(flagsOf(sealed.bytes, 1) & PAGE_FLAG.finalized).toBe(PAGE_FLAG.finalized);
-      expect(sealed.summary).toMatchObject({ before: { finalizedPages: 1 }, after: { finalizedPages: 1 } });
+      expect(sealed.report).toMatchObject({ before: { finalizedPages: 1 }, after: { finalizedPages: 1 } });
     }
   });
 
@@ -124,12 +124,12 @@ describe('the copy', () => {
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 
-  test('is made by reading each block once and writing each block once', async () => {
+  test('is created by reading and writing each block once', async () => {
     const batches = [{ nodes: makeNodes(4000, 100, 600), pageFormat: 'v1' as const }];
-    const source = new FaultInjectingBlockFile(await fileOfBatches(batches));
-    const target = new FaultInjectingBlockFile();
+    const source = new RecordingBlockFile(await fileOfBatches(batches));
+    const target = new RecordingBlockFile();
     await compact(source, target);
-    const blocks = (file: FaultInjectingBlockFile, kind: 'read' | 'write'): number[] =>
+    const blocks = (file: RecordingBlockFile, kind: 'read' | 'write'): number[] =>
       file.operations.flatMap((operation) => {
         if (operation.kind !== kind) return [];
         const bytes = 'length' in operation ? operation.length : operation.bytes.length;

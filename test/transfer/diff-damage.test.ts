@@ -8,8 +8,8 @@ import { changed, diffed, fileOf } from '../support/transfer.ts';
 const places = { compare: 'places' } as const;
 const nodes = { compare: 'nodes' } as const;
 
-describe('damage', () => {
-  test('is told, and the rest is compared', async () => {
+describe('damage in a compared file', () => {
+  test('is reported, and the rest is compared', async () => {
     const a = await fileOf(makeNodes(1000, 400, 400));
     const other = await changed(a, (store) => store.update({ block: 2, slot: 0 }, new Uint8Array(400)));
     const b = damaged(other, (copy) => (copy[fileOffset(1, 100)]! ^= 1));
@@ -19,26 +19,26 @@ describe('damage', () => {
     ]);
   });
 
-  test('ends the comparison of sequences: nodes that it may have hidden are not told as removed', async () => {
+  test('ends the comparison of sequences: nodes that it may hide are not reported as removed', async () => {
     const a = await fileOf(makeNodes(1000, 400, 400));
     const b = damaged(a, (copy) => (copy[fileOffset(1, 100)]! ^= 1));
     for (const files of [[a, b] as const, [b, a] as const]) {
-      const { differences, summary } = await diffed(...files, nodes);
+      const { differences, report } = await diffed(...files, nodes);
       expect(differences).toMatchObject([{ type: 'damaged', code: 'PAGE_CHECKSUM', block: 1 }]);
-      expect(summary.sequencesCompared).toBe(false);
+      expect(report.sequencesCompared).toBe(false);
     }
-    expect((await diffed(a, a, nodes)).summary.sequencesCompared).toBe(true);
+    expect((await diffed(a, a, nodes)).report.sequencesCompared).toBe(true);
   });
 
-  test('in both files alike does not make them the same', async () => {
+  test('makes files differ even if both have the same damage', async () => {
     const file = damaged(await smallFile('v1'), (copy) => (copy[fileOffset(1, 70)]! ^= 1));
     for (const options of [places, nodes]) {
-      const { summary } = await diffed(file, file, options);
-      expect(summary).toMatchObject({ same: false, differences: { damaged: 2 } });
+      const { report } = await diffed(file, file, options);
+      expect(report).toMatchObject({ same: false, differences: { damaged: 2 } });
     }
   });
 
-  test('of headers, free lists and cut files is told once', async () => {
+  test('of headers, free lists and truncated files is reported once', async () => {
     const file = await fileWithFreeList();
     const codes = async (bytes: Uint8Array): Promise<string[]> =>
       (await diffed(file, bytes)).differences.flatMap((each) => (each.type === 'damaged' ? [each.code] : []));
@@ -49,7 +49,7 @@ describe('damage', () => {
     ]);
   });
 
-  test('of a page whose nodes cannot be told apart keeps sequences from being the same', async () => {
+  test('that leaves nodes without a directory makes sequences differ', async () => {
     const { differences } = await diffed(goldenBytes('v2-unfinalized'), goldenBytes('v2-unfinalized'), nodes);
     expect(differences).toMatchObject(
       ['a', 'a', 'b', 'b'].map((file) => ({ type: 'damaged', file, code: 'NODES_WITHOUT_DIRECTORY' })),

@@ -11,11 +11,11 @@ import type { Difference } from '../../src/transfer/difference.ts';
 import { damaged, smallFile, withHeader } from '../support/damage.ts';
 import { GOLDEN_NAMES, goldenBytes } from '../support/files.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { changed, diffed, fileOf } from '../support/transfer.ts';
 
-/** What a plain comparison of two files by ref finds, in the order of blocks and slots. */
+/** The differences that a comparison of all refs finds, sorted. */
 function modelOf(a: Uint8Array, b: Uint8Array): string[] {
   const [inA, inB] = [a, b].map((file) => new Map(specNodes(file).map(({ ref, bytes }) => [ref, bytes]))) as [
     Map<string, Buffer>,
@@ -35,7 +35,7 @@ function modelOf(a: Uint8Array, b: Uint8Array): string[] {
   return found.toSorted();
 }
 
-const told = (differences: readonly Difference[]): string[] =>
+const nodeDifferences = (differences: readonly Difference[]): string[] =>
   differences
     .flatMap((each) => {
       if (each.type === 'changed')
@@ -49,27 +49,27 @@ const told = (differences: readonly Difference[]): string[] =>
 const places = { compare: 'places' } as const;
 const nodes = { compare: 'nodes' } as const;
 
-describe('a file and itself', () => {
-  test.each(GOLDEN_NAMES.filter((name) => name !== 'stale-header'))('%s.part is the same by places', async (name) => {
-    const { differences, summary } = await diffed(goldenBytes(name), goldenBytes(name), places);
+describe('a file and its copy', () => {
+  test.each(GOLDEN_NAMES.filter((name) => name !== 'stale-header'))('%s.part are the same by places', async (name) => {
+    const { differences, report } = await diffed(goldenBytes(name), goldenBytes(name), places);
     expect(differences).toEqual([]);
-    expect(summary.same).toBe(true);
+    expect(report.same).toBe(true);
   });
 
   test.each(['arenas', 'v1', 'v2', 'empty'] as const)(
-    '%s.part is the same by nodes as its compacted copy',
+    '%s.part are the same by nodes if the copy is compacted',
     async (name) => {
       for (const pageFormat of ['v1', 'v2'] as const) {
         const copy = new MemoryBlockFile();
         await compact(new MemoryBlockFile(goldenBytes(name)), copy, { pageFormat });
-        expect((await diffed(goldenBytes(name), copy.bytes.slice(), nodes)).summary.same).toBe(true);
+        expect((await diffed(goldenBytes(name), copy.bytes.slice(), nodes)).report.same).toBe(true);
       }
     },
   );
 
-  test('is read once, block by block', async () => {
-    const file = new FaultInjectingBlockFile(await fileOf(makeNodes(3000, 100, 600)));
-    const other = new FaultInjectingBlockFile(file.bytes.slice());
+  test('are read once, block by block', async () => {
+    const file = new RecordingBlockFile(await fileOf(makeNodes(3000, 100, 600)));
+    const other = new RecordingBlockFile(file.bytes.slice());
     expect((await diff(file, other, nodes)).nodes).toEqual({ a: 3000, b: 3000 });
     for (const { operations } of [file, other]) {
       const blocks = operations.flatMap((operation) =>
@@ -81,15 +81,15 @@ describe('a file and itself', () => {
     }
   });
 
-  test('differs in nothing where only free space does', async () => {
+  test('are the same if only their free space differs', async () => {
     const file = await smallFile('v1');
     const other = damaged(file, (copy) => copy.fill(9, fileOffset(1, 100_000), fileOffset(1, 100_100)));
-    expect((await diffed(file, other)).summary.same).toBe(true);
+    expect((await diffed(file, other)).report.same).toBe(true);
   });
 });
 
-describe('by places', () => {
-  test('tells of each difference between a file and a changed copy what a plain comparison finds', async () => {
+describe('a diff by places', () => {
+  test('finds what a comparison of all refs finds between a file and a changed copy', async () => {
     const step = fc.record({ kind: fc.constantFrom('update', 'append', 'free', 'allocate', 'finalize'), at: fc.nat() });
     await fc.assert(
       fc.asyncProperty(
@@ -112,18 +112,18 @@ describe('by places', () => {
             }
           });
           const there = await diffed(before, after);
-          expect(told(there.differences)).toEqual(modelOf(before, after));
+          expect(nodeDifferences(there.differences)).toEqual(modelOf(before, after));
           const back = await diffed(after, before);
-          expect(told(back.differences)).toEqual(modelOf(after, before));
-          const { added, removed, changed: other } = there.summary.differences;
-          expect(back.summary.differences).toMatchObject({ added: removed, removed: added, changed: other });
+          expect(nodeDifferences(back.differences)).toEqual(modelOf(after, before));
+          const { added, removed, changed: other } = there.report.differences;
+          expect(back.report.differences).toMatchObject({ added: removed, removed: added, changed: other });
         },
       ),
       { numRuns: 30 },
     );
   }, 30_000);
 
-  test('tells what blocks are, and what their pages are like', async () => {
+  test('reports what kind of blocks differ, and how their pages differ', async () => {
     const a = await changed(await fileOf([text('one')]), (store) => store.allocate(3, 'v1'));
     const b = await changed(await fileOf([text('one')], 'v2'), async (store) => {
       await store.finalize({ blocks: [1] });
@@ -139,7 +139,7 @@ describe('by places', () => {
     ]);
   });
 
-  test('tells of a page of which only one file has its nodes', async () => {
+  test('reports the nodes of a page that only one file has', async () => {
     const b = await fileOf([text('one'), text('three')]);
     const a = await changed(b, (store) => store.free(1));
     expect((await diffed(a, b)).differences).toEqual([
@@ -149,9 +149,9 @@ describe('by places', () => {
     ]);
   });
 
-  test('tells header fields, and not a count of nodes where one file does not count', async () => {
+  test('reports header fields, but no entry count if one file does not count', async () => {
     const file = await smallFile('v1');
-    expect((await diffed(file, withHeader(file, { entryCount: 0n }))).summary.same).toBe(true);
+    expect((await diffed(file, withHeader(file, { entryCount: 0n }))).report.same).toBe(true);
     const other = withHeader(file, { entryCount: 21n, imageCheckpointLsn: 5n, rootPointer: 64n << 18n });
     const fields = (await diffed(file, other)).differences.map((each) => (each.type === 'header' ? each.field : each));
     expect(fields).toEqual([
@@ -166,7 +166,7 @@ describe('by places', () => {
     ]);
   });
 
-  test('takes the root descriptor as a repair that was cut off leaves it', async () => {
+  test('uses the root descriptor of an interrupted repair', async () => {
     const file = withHeader(await smallFile('v1'), { rootPointer: 64n << 18n });
     const cutOff = new MemoryBlockFile(file.slice());
     const position = ROOT_DESCRIPTOR_OFFSET + 2;
@@ -179,7 +179,7 @@ describe('by places', () => {
     expect(differences).toEqual([{ type: 'header', field: 'termCount', a: '0', b: '7' }]);
   });
 
-  test('compares node bytes without a directory as one', async () => {
+  test('compares node bytes without a directory as a whole', async () => {
     const file = goldenBytes('v2-unfinalized');
     const other = damaged(file, (copy) => (copy[fileOffset(1, 70)]! ^= 1));
     expect((await diffed(file, other)).differences).toEqual([
@@ -187,23 +187,23 @@ describe('by places', () => {
     ]);
   });
 
-  test('stops at the first difference where that is enough', async () => {
+  test('stops at the first difference with stopAtFirst', async () => {
     const [a, b] = [await fileOf([]), await fileOf(makeNodes(3000, 100, 600))];
-    const report: Difference[] = [];
-    const file = new FaultInjectingBlockFile(b);
-    const summary = await diff(new MemoryBlockFile(a), file, {
-      onDifference: (each) => void report.push(each),
+    const differences: Difference[] = [];
+    const file = new RecordingBlockFile(b);
+    const report = await diff(new MemoryBlockFile(a), file, {
+      onDifference: (each) => void differences.push(each),
       stopAtFirst: true,
     });
-    expect(report).toHaveLength(1);
-    expect(summary.same).toBe(false);
+    expect(differences).toHaveLength(1);
+    expect(report.same).toBe(false);
     expect(file.operations.filter((each) => each.kind === 'read' && each.length === BLOCK_BYTES).length).toBeLessThan(
       3,
     );
   });
 });
 
-test('a commit meanwhile is told', async () => {
+test('a commit during the comparison is reported', async () => {
   const file = new MemoryBlockFile(await smallFile('v1'));
   const onProgress = async (): Promise<void> => {
     const store = await PageStore.open(file);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type EditScript, editsByAnchors, replaceAll, shortestEdits } from '../../src/transfer/edit-script.ts';
 
-/** Expects that what the edits leave of both sequences is the same, and that they come in the order of the sequences. */
+/** Expects that the edits are in order, and that without the edited elements both sequences are the same. */
 function expectValid(a: Int32Array, b: Int32Array, { edits, aEnd, bEnd }: EditScript): void {
   const removed = edits.filter((edit) => edit >= 0);
   const added = edits.filter((edit) => edit < 0).map((edit) => ~edit);
@@ -27,7 +27,7 @@ function commonLength(a: Int32Array, b: Int32Array): number {
 const sequence = fc.array(fc.nat(6), { maxLength: 40 }).map((elements) => Int32Array.from(elements));
 
 describe('an edit script', () => {
-  test('is the shortest one where both sequences end', () => {
+  test('is the shortest one if both sequences end', () => {
     fc.assert(
       fc.property(sequence, sequence, (a, b) => {
         const script = shortestEdits(a, b, true, 200)!;
@@ -39,13 +39,13 @@ describe('an edit script', () => {
     );
   });
 
-  test('is none where it would be longer than wanted', () => {
+  test('is undefined if it would need too many edits', () => {
     const [a, b] = [Int32Array.of(1, 2, 3, 4), Int32Array.of(5, 6, 7, 8)];
     expect(shortestEdits(a, b, true, 7)).toBeUndefined();
     expect(shortestEdits(a, b, true, 8)?.edits).toHaveLength(8);
   });
 
-  test('ends where sequences that go on are in step again', () => {
+  test('ends where sequences that go on are aligned again', () => {
     const b = Int32Array.from({ length: 60 }, (_, index) => index);
     const a = Int32Array.from([...b.subarray(0, 5), 99, ...b.subarray(5)]);
     const script = shortestEdits(a, b, false, 100)!;
@@ -53,11 +53,11 @@ describe('an edit script', () => {
     expect(script.aEnd - script.bEnd).toBe(1);
   });
 
-  test('of sequences that go on does not end where they have nothing in common', () => {
+  test('is undefined if sequences that go on have nothing in common', () => {
     expect(shortestEdits(Int32Array.of(1), Int32Array.of(2, 3), false, 10)).toBeUndefined();
   });
 
-  test('by anchors is valid for any sequences that end, and short where few elements differ', () => {
+  test('by anchors is valid for any sequences that end, and short if few elements differ', () => {
     fc.assert(
       fc.property(sequence, sequence, (a, b) => {
         const script = editsByAnchors(a, b, 7, true);
@@ -73,7 +73,7 @@ describe('an edit script', () => {
     expect(editsByAnchors(b, a, 1000, true)?.edits).toHaveLength(500);
   });
 
-  test('by anchors is none where no element comes once in both', () => {
+  test('by anchors is undefined if no element occurs once in both', () => {
     expect(editsByAnchors(Int32Array.of(1, 1, 2), Int32Array.of(1, 2, 2), 3, true)).toBeUndefined();
   });
 

@@ -19,7 +19,7 @@ async function built(work: (builder: PageFileBuilder) => Promise<void>): Promise
   return file.bytes.slice();
 }
 
-/** A file with pages of both formats, some empty and some sealed, and free blocks between and behind them. */
+/** A file with pages of both formats, some empty and some finalized, and free blocks between and after them. */
 async function randomFile(seed: number): Promise<Uint8Array> {
   const next = random(seed);
   return built(async (builder) => {
@@ -45,17 +45,17 @@ function randomNode(next: () => number, longest: number): Uint8Array {
 }
 
 describe('the import of an export', () => {
-  test('has the same nodes at the same refs, in the same pages, and the same export: 40 random files', async () => {
+  test('has the same nodes at the same refs in the same pages, and the same export, for 40 random files', async () => {
     for (let seed = 1; seed <= 40; seed++) await expectRoundTrip(await randomFile(seed));
   });
 
-  test('keeps free blocks between pages and behind them', async () => {
+  test('keeps free blocks between and after pages', async () => {
     const lines = jsonLines(await expectRoundTrip(await fileWithFreeList()));
     expect(lines.filter(({ type }) => type === 'page').map(({ block }) => block)).toEqual([1, 5, 6]);
     expect(lines.at(-1)).toMatchObject({ freeBlocks: 3 });
   });
 
-  test('keeps any node whatever its bytes', async () => {
+  test('keeps nodes with any bytes', async () => {
     const node = fc.oneof(
       fc.uint8Array({ maxLength: 80 }),
       fc.string({ unit: 'binary', maxLength: 40 }).map(text),
@@ -81,7 +81,7 @@ describe('the import of an export', () => {
     );
   });
 
-  test('keeps nodes of every length near the longest, in both formats', async () => {
+  test('keeps the longest nodes of both formats', async () => {
     for (const format of ['v1', 'v2'] satisfies PageFormat[]) {
       const longest = format === 'v1' ? 262_072 : 262_075;
       for (const fill of [0x41, 0x22, 0x00, 0xff]) {
@@ -95,12 +95,12 @@ describe('the import of an export', () => {
         expect(Object.keys(only!)).toEqual(['type', 'ref', fill === 0x41 || fill === 0x22 ? 'text' : 'base64']);
         // Longer than a node can be at all; and in hex, where it takes the most characters.
         const lines = await exported(file, { encoding: 'hex' });
-        expect((await imported(lines)).summary.bytes).toBe(longest);
+        expect((await imported(lines)).report.bytes).toBe(longest);
       }
     }
   });
 
-  test('keeps the root of a trie, and what counts beside it', async () => {
+  test('keeps the root of a trie, and its counts', async () => {
     const root: FileRoot = {
       rootPointer: encodePointer(0, 64, 0),
       rootDescriptor: { rootType: 2, isFinal: 1, termCount: 7, arenaCount: 1, rootRecord: encodePointer(1, 2, 48) },
@@ -135,15 +135,15 @@ describe('the import of an export', () => {
     expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(root.imageCheckpointLsn);
   });
 
-  test('keeps what counts in a file without a root', async () => {
+  test('keeps the checkpoint number of a file without a root, and counts its nodes', async () => {
     const file = withHeader(await smallFile('v1'), { imageCheckpointLsn: 9n, entryCount: 0n });
     const { bytes } = await imported(await exported(file));
-    // Nobody had counted, and the import has.
+    // The source had no count; the import counts.
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 0n, entryCount: 20n, imageCheckpointLsn: 9n });
     expect((await exported(bytes)).equals(await exported(file))).toBe(true);
   });
 
-  test('takes more nodes later where a page is open', async () => {
+  test('accepts more nodes later in a page that is not finalized', async () => {
     for (const format of ['v1', 'v2'] satisfies PageFormat[]) {
       const { bytes } = await imported(await exported(await smallFile(format)));
       const store = await PageStore.open(new MemoryBlockFile(bytes));

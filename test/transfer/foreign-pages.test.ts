@@ -10,7 +10,7 @@ import { hexOf, text } from '../support/nodes.ts';
 import { verifyAll } from '../support/verify.ts';
 
 describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote,', (name) => {
-  test('is exported as a third program read it, and imported so', async () => {
+  test('has the nodes that another reader found, in its export and in the import of that', async () => {
     const expected = name === 'v2-unfinalized' ? [] : goldenNodes(name).map(({ ref, hex }) => `${ref} ${hex}`);
     const lines = await exported(goldenBytes(name));
     const nodes = jsonLines(lines).filter(({ type }) => type === 'node');
@@ -24,7 +24,7 @@ describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote,', (name) => {
   });
 });
 
-/** A page made by hand: each node at its offset, and a directory of those in the order given. */
+/** A page with each node at its offset, and a directory in the given order. */
 function handMade(
   format: PageFormat,
   nodes: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
@@ -58,7 +58,7 @@ function handMade(
 }
 
 describe('a page of another program', () => {
-  test('in V1 that is filled to its last byte comes back, though we would have kept some free', async () => {
+  test('in V1 that is filled to its last byte is restored, though append would have reserved some bytes', async () => {
     const full = Array.from({ length: 8190 }, (_, index) => ({
       offset: 64 + 24 * index,
       bytes: new Uint8Array(24).fill(index),
@@ -69,7 +69,7 @@ describe('a page of another program', () => {
     await expectRoundTrip(handMade('v1', [{ offset: 64, bytes: new Uint8Array(262_072).fill(7) }]));
   });
 
-  test.each(['v1', 'v2'] as const)('in %s with nodes in no order and gaps between them comes back', async (format) => {
+  test.each(['v1', 'v2'] as const)('in %s with nodes in no order and gaps between them is restored', async (format) => {
     const nodes = [900, 64, 300, 300, 70].map((offset, index) => ({
       offset,
       bytes: text(index === 3 ? '' : `n${index}`),
@@ -77,7 +77,7 @@ describe('a page of another program', () => {
     await expectRoundTrip(handMade(format, nodes));
   });
 
-  test('in V2 whose nodes do not fit in the order of their slots is refused, with what to do', async () => {
+  test('in V2 whose nodes do not fit in slot order is refused with advice', async () => {
     // Offsets of 64 take a byte in its directory, and three or four in ours.
     const empty = { offset: 64, bytes: new Uint8Array(0) };
     const nodes = [{ offset: 64, bytes: new Uint8Array(200_000) }, ...Array.from({ length: 25_000 }, () => empty)];

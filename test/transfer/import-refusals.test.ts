@@ -7,7 +7,7 @@ const [FILE = '', PAGE = '', ...REST] = GOOD;
 const NODES = REST.slice(0, 2);
 const [SUMMARY = ''] = REST.slice(2);
 
-/** What the error says of lines that are refused, whose line is expected; none is of what is missing at the end. */
+/** The message for refused lines. @param line - the expected line number; none if something is missing at the end */
 async function refusal(lines: string | Uint8Array, line?: number, pieceBytes?: number): Promise<string> {
   const error = await imported(lines, {}, pieceBytes).then(
     () => undefined,
@@ -19,7 +19,7 @@ async function refusal(lines: string | Uint8Array, line?: number, pieceBytes?: n
   return message;
 }
 
-/** The good lines with one in the place of another. */
+/** The good lines with one replaced. */
 const withLine = (number: number, ...lines: string[]): string => join(GOOD.toSpliced(number - 1, 1, ...lines));
 
 const PLACED: readonly (readonly [what: string, line: number | undefined, lines: string, says: string])[] = [
@@ -27,13 +27,13 @@ const PLACED: readonly (readonly [what: string, line: number | undefined, lines:
   ['no schema', 1, withLine(1, FILE.replace('"schema":1,', '')), '"schema" is missing'],
   ['no block count', 1, withLine(1, '{"type":"file","schema":1}'), '"blocks" is missing'],
   ['more blocks than there can be', 1, withLine(1, FILE.replace('4', '16777217')), '"blocks" is 16777217'],
-  ['half a block', 1, withLine(1, FILE.replace('4', '1.5')), '"blocks" is 1.5'],
+  ['a fractional block count', 1, withLine(1, FILE.replace('4', '1.5')), '"blocks" is 1.5'],
   ['a page twice', 3, withLine(2, PAGE.replace('2}', '0}'), PAGE), '"block" is 2; expected a whole number from 3 to 3'],
   ['a page in block 0', 2, withLine(2, PAGE.replace('"block":2', '"block":0')), '"block" is 0'],
-  ['a page behind the file', 2, withLine(2, PAGE.replace('"block":2', '"block":4')), '"block" is 4'],
-  ['a format that there is not', 2, withLine(2, PAGE.replace('v1', 'v3')), '"format" is "v3"; expected v1 or v2'],
+  ['a page after the end of the file', 2, withLine(2, PAGE.replace('"block":2', '"block":4')), '"block" is 4'],
+  ['an unknown page format', 2, withLine(2, PAGE.replace('v1', 'v3')), '"format" is "v3"; expected v1 or v2'],
   [
-    'no word on sealing',
+    'no finalized field',
     2,
     withLine(2, PAGE.replace('"finalized":false,', '')),
     '"finalized" is missing; expected true or false',
@@ -60,7 +60,12 @@ const PLACED: readonly (readonly [what: string, line: number | undefined, lines:
     withLine(5, NODES[1]!.replace('2:1', '2:2'), SUMMARY),
     'node "2:2" is in the place of the next page',
   ],
-  ['a ref in another writing', 3, withLine(3, NODES[0]!.replace('2:0', '2:00')), 'node "2:00" is in the place of 2:0'],
+  [
+    'a ref that is written differently',
+    3,
+    withLine(3, NODES[0]!.replace('2:0', '2:00')),
+    'node "2:00" is in the place of 2:0',
+  ],
   ['a node without its ref', 3, withLine(3, '{"type":"node","text":"a"}'), '"ref" is missing'],
   ['no summary', undefined, withLine(5), 'the input ends before the summary'],
   [
@@ -81,13 +86,13 @@ const PLACED: readonly (readonly [what: string, line: number | undefined, lines:
     withLine(5, SUMMARY.replace('"blocks":4', '"blocks":5')),
     'summary says 5 blocks',
   ],
-  ['a line behind the summary', 6, join([...GOOD, NODES[0]!]), 'a line after the summary'],
+  ['a line after the summary', 6, join([...GOOD, NODES[0]!]), 'a line after the summary'],
   ['two exports', 6, join([...GOOD, ...GOOD]), 'import one export at a time'],
   ['a second file line', 2, withLine(1, FILE, FILE), 'a second "file" line'],
-  ['a type that there is not', 2, withLine(1, FILE, '{"type":"slot"}'), 'unknown type "slot"'],
+  ['an unknown type', 2, withLine(1, FILE, '{"type":"slot"}'), 'unknown type "slot"'],
   ['no type', 2, withLine(1, FILE, '{"text":"a"}'), '"type" is missing'],
   [
-    'a root that points nowhere',
+    'a root pointer to a block that does not exist',
     1,
     withLine(
       1,
@@ -133,10 +138,10 @@ const BYTES: readonly (readonly [what: string, fields: string, says: string])[] 
   ['hex with spaces', ',"hex":"61 62"', 'which is not hex'],
   ['base64 without its padding', ',"base64":"/w"', 'which is not base64'],
   ['a character that has the low byte of a digit', ',"base64":"\\u0141AAA"', 'which is not base64'],
-  ['an encoding that there is not', ',"encoding":"raw","data":"a"', '"encoding" is "raw"; expected base64 or hex'],
+  ['an unknown encoding', ',"encoding":"raw","data":"a"', '"encoding" is "raw"; expected base64 or hex'],
 ];
 
-describe('lines that cannot be taken are refused with their number', () => {
+describe('a line that cannot be imported is refused with its number:', () => {
   test.each(PLACED)('%s', async (_, line, lines, says) => {
     expect(await refusal(lines, line)).toContain(says);
     expect(await refusal(lines, line, 3)).toContain(says);
@@ -149,10 +154,10 @@ describe('lines that cannot be taken are refused with their number', () => {
 
   test.each([
     ['no JSON', 'x', 'not JSON; this is the last line: was the input truncated?'],
-    ['a cut line', '{"type":"no', 'not JSON; this is the last line: was the input truncated?'],
+    ['a truncated line', '{"type":"no', 'not JSON; this is the last line: was the input truncated?'],
     ['no object', '[1]', 'not a JSON object'],
     ['null', 'null', 'not a JSON object'],
-    ['nesting without end', '['.repeat(200_000), 'not JSON'],
+    ['nested too deep', '['.repeat(200_000), 'not JSON'],
     ['a node with a ref and no file line', NODES[0]!, 'a node with a ref, but the input does not begin with'],
     ['a page and no file line', PAGE, 'a line of type "page", but'],
     ['a summary alone that counts nodes', '{"type":"summary","nodes":3}', 'summary says 3 nodes, the input has 0'],
@@ -170,8 +175,8 @@ describe('lines that cannot be taken are refused with their number', () => {
     ['the bytes of a node', `{"type":"node","hex":${deepObjects}}`, '"hex" is an object; expected a string'],
     ['the type', `{"type":${deep}}`, '"type" is an array'],
     ['a ref', `{"type":"node","ref":${deep},"text":"a"}`, 'a node with a ref'],
-    ['what a summary says', `{"type":"summary","nodes":${deep}}`, 'summary says an array nodes'],
-  ])('arrays and objects of 100,000 levels: %s', async (_, line, says) => {
+    ['a count in a summary', `{"type":"summary","nodes":${deep}}`, 'summary says an array nodes'],
+  ])('arrays and objects with 100,000 levels: %s', async (_, line, says) => {
     expect(await refusal(line, 1)).toContain(says);
   });
 
@@ -184,12 +189,12 @@ describe('lines that cannot be taken are refused with their number', () => {
       '"rootType" is missing',
     ],
     [
-      'a ref where one is due',
+      'a ref that is expected',
       3,
       withLine(3, `{"type":"node","ref":${deep},"text":"a"}`),
       '"ref" is an array; expected block:slot',
     ],
-    ['a type behind the file line', 2, withLine(1, FILE, `{"type":${deep}}`), '"type" is an array'],
+    ['a type after the file line', 2, withLine(1, FILE, `{"type":${deep}}`), '"type" is an array'],
   ])('the lines of an export with an array of 100,000 levels: %s', async (_, line, lines, says) => {
     expect(await refusal(lines, line)).toContain(says);
   });
@@ -199,7 +204,7 @@ describe('lines that cannot be taken are refused with their number', () => {
     expect(await refusal(lines, 2)).toContain('not UTF-8');
   });
 
-  test('nothing at all, and empty lines alone', async () => {
+  test('no bytes, and only empty lines', async () => {
     expect(await refusal('')).toContain('the input has no lines');
     expect(await refusal('\n\n')).toContain('the input has no lines');
   });
@@ -217,11 +222,11 @@ describe('lines that cannot be taken are refused with their number', () => {
     expect(given).toBeLessThan(2_500_000);
   });
 
-  test('the lines of an export with a page format beside them', async () => {
+  test('an export, together with a page format', async () => {
     await expect(imported(join(GOOD), { pageFormat: 'v2' })).rejects.toMatchObject({ code: 'INVALID_LINE' });
   });
 
-  test('a node that fits no page, in each way to write it, and one that fits the other format alone', async () => {
+  test('a node that fits no page, in each encoding, and one that fits only the other format', async () => {
     const packed = (fields: string): Promise<unknown> => imported(`{"type":"node",${fields}}`);
     for (const fields of [
       `"text":"${'x'.repeat(262_081)}"`,
@@ -237,6 +242,6 @@ describe('lines that cannot be taken are refused with their number', () => {
       });
     }
     const long = `{"type":"node","text":"${'\\u0000'.repeat(262_075)}"}`;
-    expect((await imported(long, { pageFormat: 'v2' })).summary.bytes).toBe(262_075);
+    expect((await imported(long, { pageFormat: 'v2' })).report.bytes).toBe(262_075);
   });
 });
