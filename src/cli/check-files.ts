@@ -1,22 +1,22 @@
 import { sep } from 'node:path';
 import pkg from '../../package.json' with { type: 'json' };
 import { PageStoreError } from '../errors.ts';
+import type { Severity } from '../format/problem.ts';
 import { githubReporter } from '../report/github.ts';
 import { junitReporter } from '../report/junit.ts';
 import {
-  type FileSummary,
+  isAtLeast,
   jsonReporter,
   PLAIN,
   type Reporter,
   type ReportOutput,
-  type Severity,
   type Style,
   type Tool,
   type Totals,
 } from '../report/reporter.ts';
 import { sarifReporter } from '../report/sarif.ts';
 import { textReporter } from '../report/text.ts';
-import { countFrom, type Finding } from '../verify/rule.ts';
+import type { Finding, VerifyReport } from '../verify/verify.ts';
 import { Interrupted } from './context.ts';
 import { EXIT, exitCodeOf } from './errors.ts';
 import type { Target } from './find-files.ts';
@@ -25,26 +25,26 @@ export interface CheckFilesOptions {
   readonly reporters: readonly Reporter[];
   readonly failOn: Severity;
   readonly signal: AbortSignal;
-  /** Checks one file. It resolves or rejects soon after the signal is aborted. */
-  readonly check: (target: Target, report: (finding: Finding) => Promise<void>) => Promise<FileSummary>;
-  /** Called before a file is begun. */
+  /** Checks one file. It settles soon after the signal is aborted. */
+  readonly check: (target: Target, onFinding: (finding: Finding) => Promise<void>) => Promise<VerifyReport>;
+  /** Called before each file. */
   readonly onFile: (index: number, target: Target) => Promise<void>;
-  /** Called when a file is done. */
+  /** Called after each file. */
   readonly onFileEnd: () => Promise<void>;
   /** Called for a file that cannot be read. */
   readonly onError: (error: PageStoreError, file: string) => Promise<void>;
 }
 
 /**
- * Checks files one after the other and reports what it finds, also where it is interrupted. One file that cannot be
- * read does not keep the others from being checked. Its exit code: findings at or above `failOn` always give 1, also
- * those of a file that later could not be read on.
- * @throws whatever a reporter throws: a report is complete, or there is an error
+ * Checks files one after another, and completes the reports even after an interruption. A file that cannot be read does not
+ * stop the others from being checked. Findings at or above `failOn` cause exit code 1, also in a file whose rest could not
+ * be read.
+ * @throws what a reporter throws: a report is either complete or fails
  */
 export async function checkFiles(targets: readonly Target[], options: CheckFilesOptions): Promise<Totals> {
   const { reporters, failOn, signal, check } = options;
   const sum = { failed: 0, unreadable: 0, error: 0, warning: 0, info: 0 };
-  const report = new ReportAll(reporters);
+  const report = new ReporterGroup(reporters);
   let begun = 0;
   let interrupted = false;
   let errorExit: number = EXIT.done;
@@ -53,18 +53,20 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
   for (const target of targets) {
     if (signal.aborted) break;
     await options.onFile(begun++, target);
-    // Counted here: a file that cannot be read to its end has no summary, but may have findings.
+    // Counted here, since a file that cannot be read to its end has no report, but may have findings.
     const findings = { info: 0, warning: 0, error: 0 };
+    let isFailed = false;
     try {
       if (target.problem) throw target.problem;
-      const summary = await check(target, async (finding) => {
+      const result = await check(target, async (finding) => {
         findings[finding.severity]++;
+        isFailed ||= isAtLeast(finding.severity, failOn);
         await report.each((one) => one.finding(finding));
       });
-      interrupted ||= summary.interrupted;
-      await report.each((one) => one.file(summary));
+      interrupted ||= result.interrupted;
+      await report.each((one) => one.file(result));
     } catch (error) {
-      if (report.isLost) throw error;
+      if (report.hasFailed) throw error;
       if (error instanceof Interrupted) {
         interrupted = true;
         await report.each((one) => one.file(unfinished(target, findings)));
@@ -76,7 +78,7 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
       } else throw error;
     }
     for (const severity of ['error', 'warning', 'info'] as const) sum[severity] += findings[severity];
-    if (countFrom(failOn, findings) > 0) sum.failed++;
+    if (isFailed) sum.failed++;
     await options.onFileEnd();
   }
   const unchecked = targets.length - begun;
@@ -87,33 +89,33 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
   return totals;
 }
 
-/** All reporters as one, which remembers whether one of them failed. */
-class ReportAll {
+/** Several reporters used as one. It remembers whether one of them has failed. */
+class ReporterGroup {
   readonly #reporters: readonly Reporter[];
-  #isLost = false;
+  #hasFailed = false;
 
   constructor(reporters: readonly Reporter[]) {
     this.#reporters = reporters;
   }
 
-  get isLost(): boolean {
-    return this.#isLost;
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   async each(call: (reporter: Reporter) => Promise<void>): Promise<void> {
     try {
       for (const reporter of this.#reporters) await call(reporter);
     } catch (error) {
-      this.#isLost = true;
+      this.#hasFailed = true;
       throw error;
     }
   }
 }
 
-/** The summary of a file whose check ended without one. */
-function unfinished({ path, bytes }: Target, findings: FileSummary['findings']): FileSummary {
+/** The report of a file whose check was interrupted before it had one. */
+function unfinished({ path, bytes }: Target, findings: VerifyReport['findings']): VerifyReport {
   const counts = { blocks: 0, pages: 0, freeBlocks: 0, unwrittenBlocks: 0, nodes: 0 };
-  return { file: path, bytes, ...counts, changed: false, findings, interrupted: true };
+  return { ok: false, file: path, bytes, ...counts, changed: false, findings, interrupted: true };
 }
 
 export const FORMATS = ['text', 'json', 'junit', 'sarif', 'github'] as const;
@@ -140,12 +142,12 @@ const REPORTERS: Readonly<Record<Format, (output: ReportOutput, options: FormatO
   github: githubReporter,
 };
 
-/** The report that a format stands for, without colour and with all that there is to tell. */
+/** Makes the reporter for a format, without colour and with unreadable files. */
 export function reporterFor(format: Format, output: ReportOutput, options: FormatOptions): Reporter {
   return REPORTERS[format](output, options);
 }
 
-/** Text for who sits before the screen: files that cannot be read are told of beside it, on standard error. */
-export function screenReporter(output: ReportOutput, style: Style): Reporter {
+/** Makes a text reporter for standard output, without unreadable files: these are reported on standard error. */
+export function terminalReporter(output: ReportOutput, style: Style): Reporter {
   return textReporter(output, { style, withErrors: false });
 }

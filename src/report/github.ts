@@ -1,12 +1,13 @@
 import { oneLine } from '../bytes/quoting.ts';
-import { detailLines, placeText, type Reporter, type ReportOutput, type Severity } from './reporter.ts';
+import type { Severity } from '../format/problem.ts';
+import { detailLines, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
 const COMMANDS: Readonly<Record<Severity, string>> = { info: 'notice', warning: 'warning', error: 'error' };
 
 /**
- * Workflow commands of GitHub Actions, which become annotations of the files. Only lines that begin with `::` hold
- * a name or a message: the runner would take a command out of any other line that looks like one.
+ * Writes workflow commands of GitHub Actions, which become annotations of the files. File names and messages are written only
+ * in lines that begin with `::`, where they are escaped: in other lines the runner could read a command from them.
  */
 export function githubReporter(output: ReportOutput): Reporter {
   const annotate = (severity: Severity, file: string, title: string, text: string): Promise<void> =>
@@ -19,7 +20,7 @@ export function githubReporter(output: ReportOutput): Reporter {
       return annotate(severity, file, code, text.map(oneLine).join('\n'));
     },
     async file({ interrupted, file }) {
-      if (interrupted) await annotate('error', file, 'interrupted', 'the check was ended before the last block');
+      if (interrupted) await annotate('error', file, 'interrupted', 'interrupted before the last block was checked');
     },
     error: ({ code, message }, file) => annotate('error', file, code, oneLine(message)),
     async end({ files, failed, unreadable, error, warning, info, interrupted, unchecked }) {
@@ -32,20 +33,20 @@ export function githubReporter(output: ReportOutput): Reporter {
   };
 }
 
-/** The text of a command, with what would end it as escapes. */
+/** The message of a command. Characters that would end it are escaped. */
 function data(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
 
-/** Control characters, separators of lines, and halves of surrogate pairs: some log viewers act on them. */
+/** Control characters, line separators and lone surrogates, which some log viewers interpret. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** Of half a pair the bytes are those of the replacement character, as in any text that is written. */
+/** The UTF-8 bytes of a character; a lone surrogate is encoded as the replacement character. */
 function percentEncoded(character: string): string {
   return [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }
 
-/** The value of a property of a command, where a comma or a colon would end it as well. */
+/** The value of a property of a command, which a comma or colon would end too. */
 function property(text: string): string {
   return data(text).replace(UNSAFE, percentEncoded).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

@@ -1,27 +1,21 @@
 import { escaped, oneLine } from '../bytes/quoting.ts';
-import type { Finding } from '../verify/rule.ts';
+import type { Severity } from '../format/problem.ts';
+import type { Finding, VerifyReport } from '../verify/verify.ts';
 import { RULES } from '../verify/rules.ts';
-import {
-  detailLines,
-  type FileSummary,
-  placeText,
-  type Reporter,
-  type ReportOutput,
-  type Severity,
-} from './reporter.ts';
+import { detailLines, isAtLeast, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** What XML 1.0 has no way to write, not even as a reference: most control characters, lone surrogates, two more. */
-// oxlint-disable-next-line no-control-regex -- these are the characters that are meant
+/** Characters that XML 1.0 cannot contain, not even as references: most control characters, lone surrogates, two more. */
+// oxlint-disable-next-line no-control-regex -- these characters are meant
 const FORBIDDEN = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/gu;
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Text as the content of an element. A carriage return is a reference, or a parser would make a line feed of it. */
+/** Text as the content of an element. A carriage return is written as a reference: a parser would replace it by a line feed. */
 export function xmlText(text: string): string {
   return text.replace(FORBIDDEN, escaped).replace(/[&<>\r]/g, reference);
 }
 
-/** An attribute with a space before it. Line breaks and tabs are references, or a parser would make spaces of them. */
+/** An attribute with a space before it. Line breaks and tabs are written as references: a parser would replace them by spaces. */
 export function xmlAttribute(name: string, value: string | number): string {
   const text = String(value)
     .replace(FORBIDDEN, escaped)
@@ -36,18 +30,17 @@ function reference(character: string): string {
 export interface JunitOptions {
   /** Findings below this do not fail their test case. */
   readonly failOn: Severity;
-  /** Whether it was asked that pages are finalized; else the test case of that rule is skipped. */
+  /** Whether pages must be finalized; otherwise the test case of that rule is skipped. */
   readonly requireFinalized: boolean;
 }
 
-/** So many findings of a test case are told in full: a suite is in memory until it is complete. */
+/** Most findings of a test case that are written in full: a suite is in memory until it is complete. */
 const MAX_TEXTS = 100;
-const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
 
 const SUMMARY: ReadonlyMap<string, string> = new Map(RULES.map(({ id, summary }) => [id, summary]));
 
-/** Rules that need all blocks as of one moment. */
-const NOT_WHILE_WRITTEN: ReadonlySet<string> = new Set([
+/** Rules that need all blocks as they are at one moment. */
+const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
   'FREE_LIST_LINK',
   'FREE_LIST_CYCLE',
   'BLOCK_UNKNOWN',
@@ -69,20 +62,20 @@ class Texts {
     if (this.#texts.length < MAX_TEXTS) this.#texts.push(findingText(finding));
   }
 
-  /** The first lines of all, and how many more there are. */
+  /** The findings that are kept, and how many more there are. */
   get text(): string {
     const more = this.#count - this.#texts.length;
     return [...this.#texts, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
   }
 }
 
-/** The findings of one file, by the ids of their rules. */
+/** The findings of one file by rule. */
 class Suite {
   readonly #failures = new Map<string, Texts>();
   readonly #notes = new Map<string, Texts>();
 
   add(finding: Finding, failOn: Severity): void {
-    const group = RANK[finding.severity] >= RANK[failOn] ? this.#failures : this.#notes;
+    const group = isAtLeast(finding.severity, failOn) ? this.#failures : this.#notes;
     let texts = group.get(finding.code);
     if (texts === undefined) group.set(finding.code, (texts = new Texts()));
     texts.add(finding);
@@ -90,7 +83,7 @@ class Suite {
 
   /**
    * The test cases, one for each rule.
-   * @param skipped - why a rule that found nothing was not checked to the end; undefined where it was
+   * @param skipped - returns why a rule without findings was not checked to the end; undefined if it was
    */
   *cases(file: string, skipped: (id: string) => string | undefined): Generator<TestCase> {
     for (const id of new Set([...RULES.map((rule) => rule.id), ...this.#failures.keys(), ...this.#notes.keys()])) {
@@ -114,7 +107,7 @@ class Suite {
     }
   }
 
-  /** The test cases of the rules that found something. */
+  /** The test cases of the rules with findings. */
   *found(file: string): Generator<TestCase> {
     for (const each of this.cases(file, () => '')) if (each.outcome !== 'skipped') yield each;
   }
@@ -130,8 +123,8 @@ interface TestCase {
 }
 
 /**
- * A report in the form of JUnit: a suite for each file, and in it a test case for each rule, so that what passed is
- * told as well. A file is in memory until it is done, with at most {@link MAX_TEXTS} texts for each rule.
+ * Writes a JUnit report: a suite for each file, and in it a test case for each rule, including those that passed. The findings
+ * of a file are in memory until it is done, at most {@link MAX_TEXTS} for each rule.
  */
 export function junitReporter(output: ReportOutput, { failOn, requireFinalized }: JunitOptions): Reporter {
   let suite = new Suite();
@@ -160,15 +153,15 @@ export function junitReporter(output: ReportOutput, { failOn, requireFinalized }
   };
 }
 
-/** Why a rule that found nothing cannot be said to hold. */
+/** Why a rule without findings has not passed; undefined if it has. */
 function whyNotChecked(
   id: string,
-  { interrupted, changed }: FileSummary,
+  { interrupted, changed }: VerifyReport,
   requireFinalized: boolean,
 ): string | undefined {
   if (id === 'PAGE_NOT_FINALIZED' && !requireFinalized) return 'only with --require-finalized';
   if (interrupted) return 'interrupted before the last block';
-  if (changed && NOT_WHILE_WRITTEN.has(id)) return 'a writer was at work';
+  if (changed && NEEDS_UNCHANGED_FILE.has(id)) return 'a writer was at work';
   return undefined;
 }
 

@@ -1,47 +1,47 @@
 import { grouped } from '../bytes/encodings.ts';
-import type { BlockKind, BlockReport, MovedRun, RecoverSummary } from '../recover/recovery-report.ts';
-import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/slot-table.ts';
+import type { BlockKind, BlockReport, MovedRun, RecoverReport } from '../recover/report.ts';
+import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 import { jsonLine, type Style } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** More runs of slots than these are counted, not named: JSON has them all. */
-const MAX_NAMED_RUNS = 8;
+/** Most runs of slots that are printed for a page. JSON has them all. */
+const MAX_PRINTED_RUNS = 8;
 
-/** Blocks that come in rows, and of which one is as the other. */
-const IN_ROWS: Partial<Record<BlockKind, string>> = {
-  missing: 'counted by the file header, and behind the end of the file; lost',
-  uncounted: 'behind the blocks that the file header counts, no part of the file; left out',
+/** Kinds of block for which consecutive blocks are reported in one line. */
+const RANGE_TEXT: Partial<Record<BlockKind, string>> = {
+  missing: 'counted by the file header, but after the end of the file; lost',
+  uncounted: 'after the blocks that the file header counts, so not part of the file; left out',
 };
 
-/** Writes the report of a recovery for people: what is as it was is left to the summary. */
+/** Writes the report of a recovery for people. Intact blocks appear in the summary only. */
 export class RecoverText {
   readonly #style: Style;
-  #row: { kind: BlockKind; from: number; to: number } | undefined;
+  #range: { kind: BlockKind; from: number; to: number } | undefined;
 
   constructor(style: Style) {
     this.#style = style;
   }
 
-  /** The lines that tell of one block, and of those before it that were still held back. */
+  /** The lines for a block, after those for a range of blocks that ends before it. */
   *block(report: BlockReport): Generator<string> {
     const { block, kind } = report;
-    if (this.#row?.kind === kind && this.#row.to === block - 1) {
-      this.#row.to = block;
+    if (this.#range?.kind === kind && this.#range.to === block - 1) {
+      this.#range.to = block;
       return;
     }
     yield* this.end();
-    if (IN_ROWS[kind] !== undefined) this.#row = { kind, from: block, to: block };
-    else if (!isAsItWas(report)) yield* this.#lines(report);
+    if (RANGE_TEXT[kind] !== undefined) this.#range = { kind, from: block, to: block };
+    else if (!isIntact(report)) yield* this.#lines(report);
   }
 
-  /** The lines that were held back. */
+  /** The lines for a range of blocks at the end. */
   *end(): Generator<string> {
-    if (this.#row === undefined) return;
-    const { kind, from, to } = this.#row;
-    this.#row = undefined;
+    if (this.#range === undefined) return;
+    const { kind, from, to } = this.#range;
+    this.#range = undefined;
     const blocks = from === to ? `block ${from}` : `blocks ${from} to ${to}`;
-    const said = `${blocks}: ${IN_ROWS[kind] ?? ''}\n`;
-    yield kind === 'missing' ? this.#style.error(said.trimEnd()) + '\n' : said;
+    const line = `${blocks}: ${RANGE_TEXT[kind] ?? ''}\n`;
+    yield kind === 'missing' ? this.#style.error(line.trimEnd()) + '\n' : line;
   }
 
   *#lines(report: BlockReport): Generator<string> {
@@ -67,24 +67,24 @@ export class RecoverText {
     let named = 0;
     for (const { from, to, state } of runs) {
       if (state === 'sound' || state === 'unverified') continue;
-      if (++named > MAX_NAMED_RUNS) continue;
+      if (++named > MAX_PRINTED_RUNS) continue;
       const slots = from === to ? `slot ${from}` : `slots ${from} to ${to}`;
       const style = state === 'lost' ? this.#style.error : this.#style.warning;
       yield `  ${slots}: ${style(state)}\n`;
     }
-    if (named > MAX_NAMED_RUNS) yield `  and ${grouped(named - MAX_NAMED_RUNS)} more such runs\n`;
+    if (named > MAX_PRINTED_RUNS) yield `  and ${grouped(named - MAX_PRINTED_RUNS)} more\n`;
   }
 }
 
 const HEADER_TEXT = {
   'block 0': '',
-  derived: 'put right by its own checksum',
+  derived: 'repaired with the help of its checksum',
   'commit record': 'lost; taken from the last commit record',
   'header copy': 'lost; taken from its copy',
-  lost: 'lost; blocks are counted by the size of the file',
+  lost: 'lost; the number of blocks is taken from the file size',
 } as const;
 
-function isAsItWas({ kind, basis, problems, source, lostBytes, note }: BlockReport): boolean {
+function isIntact({ kind, basis, problems, source, lostBytes, note }: BlockReport): boolean {
   if (kind === 'free' || kind === 'unwritten') return true;
   if (kind === 'header') return source === 'block 0' && problems.length === 0;
   return kind === 'page' && basis === 'header' && problems.length === 0 && lostBytes === 0 && note === undefined;
@@ -93,17 +93,17 @@ function isAsItWas({ kind, basis, problems, source, lostBytes, note }: BlockRepo
 function basisText({ basis, flippedBit, isSealed }: BlockReport): string {
   switch (basis) {
     case 'flipped bit':
-      return `bit ${flippedBit?.bit ?? 0} of byte ${grouped(flippedBit?.offset ?? 0)} put back`;
+      return `bit ${flippedBit?.bit ?? 0} of byte ${grouped(flippedBit?.offset ?? 0)} flipped back`;
     case 'new header':
-      return 'made sound by a new header, which its checksum fits';
+      return 'repaired with a new header that matches its checksum';
     case 'commit record':
-      return 'made sound by the header that a commit record has';
+      return 'repaired with the header in a commit record';
     case 'directory':
-      return isSealed ? 'found by its slots; sealed' : 'made sound by slots that follow from their neighbours';
+      return isSealed ? 'found by its slots; new checksum' : 'repaired with slots that follow from their neighbours';
     case 'header':
     case undefined:
   }
-  return isSealed ? 'damaged; sealed' : 'copied';
+  return isSealed ? 'damaged; new checksum' : 'copied';
 }
 
 /** `39 sound, 1 lost`. */
@@ -112,21 +112,21 @@ function countsText(slots: SlotCounts): string {
   return parts.length === 0 ? 'no slots' : parts.join(', ');
 }
 
-/** Nodes that moved, as a line. */
+/** Moved nodes as a line. */
 export function movedText({ block, slot, newBlock, newSlot, count }: MovedRun): string {
   return `moved: ${formatSpan(block, slot, count)} is now ${formatSpan(newBlock, newSlot, count)}\n`;
 }
 
-/** A ref, or a range of them, as commands take it. */
+/** A ref, or a range of refs, as commands accept it. */
 export function formatSpan(block: number, slot: number, count: number): string {
   return count === 1 ? `${block}:${slot}` : `${block}:${slot}-${slot + count - 1}`;
 }
 
-/** What was there, what came of it, and what became of the root pointer. */
-export function* recoverSummaryText(summary: RecoverSummary, style: Style): Generator<string> {
+/** What the damaged file contained, what was recovered, and what happened to the root pointer. */
+export function* recoverSummaryText(summary: RecoverReport, style: Style): Generator<string> {
   const { file, target, pages, intactPages, nodes, slots, freeBlocks, unwrittenBlocks, lostBlocks } = summary;
   const blocks = [
-    `${grouped(intactPages)} of ${plural(pages, 'page')} as they were`,
+    `${grouped(intactPages)} of ${plural(pages, 'page')} intact`,
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
     ...(unwrittenBlocks > 0 ? [`${plural(unwrittenBlocks, 'block')} never written`] : []),
     ...(lostBlocks > 0 ? [style.error(`${plural(lostBlocks, 'block')} lost`)] : []),
@@ -135,7 +135,7 @@ export function* recoverSummaryText(summary: RecoverSummary, style: Style): Gene
   if (summary.unreservedBlocks > 0) {
     yield (
       style.warning(
-        `${plural(summary.unreservedBlocks, 'lost block')} at the end have no empty page in their place: new nodes can get their refs`,
+        `${plural(summary.unreservedBlocks, 'lost block')} at the end not replaced by empty pages: new nodes can get their refs`,
       ) + '\n'
     );
   }
@@ -147,24 +147,24 @@ export function* recoverSummaryText(summary: RecoverSummary, style: Style): Gene
     ...(summary.movedNodes > 0 ? [`${plural(summary.movedNodes, 'node')} moved`] : []),
   ];
   const states = nodes > 0 ? ` (${countsText({ ...taken, lost: 0 })})` : '';
-  yield `${target}: ${plural(nodes, 'node')} taken${states}${rest.map((each) => `; ${each}`).join('')}\n`;
+  yield `${target}: ${plural(nodes, 'node')} recovered${states}${rest.map((each) => `; ${each}`).join('')}\n`;
 }
 
-function rootText({ root, rootPointer }: RecoverSummary, reason: string, style: Style): string {
+function rootText({ root, rootPointer }: RecoverReport, reason: string, style: Style): string {
   const pointer = `0x${rootPointer.toString(16).padStart(16, '0')}`;
-  if (root === 'kept') return style.warning(`root pointer ${pointer} kept, though ${reason}`) + '\n';
+  if (root === 'kept') return style.warning(`root pointer ${pointer} kept, although ${reason}`) + '\n';
   if (root === 'dropped') return style.warning(`root pointer ${pointer} dropped: ${reason}`) + '\n';
   return style.warning(`no root pointer: ${reason}`) + '\n';
 }
 
-/** What became of one block: a JSON line for it, and one for each run of slots that have the same state. */
+/** The report of a block as JSON lines: one for the block, and one for each run of slots with the same state. */
 export function* blockReportJson(report: BlockReport): Generator<string> {
   const { runs, ...fields } = report;
   yield jsonLine('block', fields);
   for (const { from, to, state } of runs()) yield jsonLine('slots', { block: report.block, from, to, state });
 }
 
-/** Nodes that moved, as a JSON line. */
+/** Moved nodes as a JSON line. */
 export function movedJson(run: MovedRun): string {
   const { block, slot, newBlock, newSlot, count } = run;
   return jsonLine('moved', { from: formatSpan(block, slot, count), to: formatSpan(newBlock, newSlot, count), count });

@@ -1,64 +1,67 @@
 import type { PageStoreError } from '../errors.ts';
-import type { Finding, VerifySummary } from '../verify/rule.ts';
+import type { Severity } from '../format/problem.ts';
+import type { Finding, VerifyReport } from '../verify/verify.ts';
 
-/** Where a report is written to. A write may be kept back; who owns the output flushes it. */
+/** Where a report is written to. Writes may be buffered; the owner of the output flushes it. */
 export interface ReportOutput {
   write(text: string): Promise<void>;
 }
 
-export type Severity = Finding['severity'];
+const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
 
-/** The summary of a file; `interrupted` where the check was ended before the last block. */
-export type FileSummary = VerifySummary & { readonly interrupted: boolean };
+/** Whether a severity is at or above another. */
+export function isAtLeast(severity: Severity, least: Severity): boolean {
+  return RANK[severity] >= RANK[least];
+}
 
-/** What came of all files together. */
+/** The result for all files together. */
 export interface Totals {
-  /** Files that were to be verified. */
+  /** Number of files to verify. */
   readonly files: number;
-  /** Files with findings at or above the severity that makes verify fail. */
+  /** Number of files with findings at or above the severity that makes verify fail. */
   readonly failed: number;
-  /** Files that could not be read, or not to their end. */
+  /** Number of files that could not be read, or not to their end. */
   readonly unreadable: number;
   readonly error: number;
   readonly warning: number;
   readonly info: number;
-  /** Whether somebody ended the run before all was checked. */
+  /** Whether the run was interrupted before everything was checked. */
   readonly interrupted: boolean;
-  /** Files that were not begun. */
+  /** Number of files whose check was not started. */
   readonly unchecked: number;
-  /** The exit code of the run, as far as the report goes. */
+  /** The exit code of the run, unless writing the report fails. */
   readonly exit: number;
 }
 
-/** Who made the report. */
+/** The program that made a report. */
 export interface Tool {
   readonly name: string;
   readonly version: string;
-  /** Address of the project. */
+  /** URL of the project. */
   readonly home: string;
-  /** Address of the folder that has a page for each rule, `<id>.md`. */
+  /** URL of the folder with a page for each rule, `<id>.md`. */
   readonly findingPages: string;
 }
 
 /**
- * One way of writing a report, to one place. `begin` is called once; then for each file its findings, and either
- * `file` or `error`; then `end`, also where the run was interrupted. The document is complete after `end`.
+ * Writes a report in one format. `begin` is called once; then for each file `finding` for each finding, and either `file` or
+ * `error`; then `end`, also after an interruption. The document is complete after `end`.
  */
 export interface Reporter {
   begin(): Promise<void>;
   finding(finding: Finding): Promise<void>;
-  /** The file of the findings before this call was checked, or as much of it as there was time for. */
-  file(summary: FileSummary): Promise<void>;
-  /** A file could not be read; there may have been findings before. */
+  /** A file was checked, to its end or until the interruption. */
+  file(report: VerifyReport): Promise<void>;
+  /** A file could not be read. There may have been findings before. */
   error(error: PageStoreError, file: string): Promise<void>;
   end(totals: Totals): Promise<void>;
 }
 
-/** What a finding says beside its message, a line each. */
+/** The details of a finding that its message does not contain, one line each. */
 export function detailLines({ message, found, expected, flippedBit }: Finding): string[] {
   const lines: string[] = [];
-  const isTold = (text: string | undefined): boolean => text === undefined || message.includes(text);
-  if (!isTold(found) || !isTold(expected)) {
+  const isKnown = (text: string | undefined): boolean => text === undefined || message.includes(text);
+  if (!isKnown(found) || !isKnown(expected)) {
     const both = [
       ...(found === undefined ? [] : [`found ${found}`]),
       ...(expected === undefined ? [] : [`expected ${expected}`]),
@@ -66,16 +69,16 @@ export function detailLines({ message, found, expected, flippedBit }: Finding): 
     lines.push(both.join(', '));
   }
   const bit = flippedBit && `bit ${flippedBit.bit} of byte ${flippedBit.offset}`;
-  if (!isTold(bit)) lines.push(`flipped bit: ${bit}`);
+  if (!isKnown(bit)) lines.push(`flipped bit: ${bit}`);
   return lines;
 }
 
-/** Where a finding is, as text: `block 3:17, byte 786450`. */
+/** The location of a finding: `block 3:17, byte 786450`. */
 export function placeText({ block = 0, slot, offset }: Finding): string {
   return `block ${slot === undefined ? block : `${block}:${slot}`}, byte ${offset}`;
 }
 
-/** How words stand out, where they may: each member wraps a text, or gives it back as it is. */
+/** Colours for text: each member wraps a text in escape sequences, or returns it unchanged. */
 export interface Style {
   readonly error: (text: string) => string;
   readonly warning: (text: string) => string;
@@ -101,10 +104,10 @@ export const COLOR: Style = {
 
 export const PLAIN: Style = { error: same, warning: same, info: same, heading: same, faint: same };
 
-/** Version of the fields of every JSON line. Within a version fields are added, and none is taken away or changed. */
+/** Version of the fields of all JSON lines. Within a version, fields may be added, but none is removed or changed. */
 export const SCHEMA_VERSION = 1;
 
-/** One object as a JSON line. A bigint becomes a string: its value may pass 2^53. */
+/** An object as a JSON line. A bigint becomes a string, since it may exceed 2^53. */
 export function jsonLine(type: string, fields: object): string {
   return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
 }
@@ -112,12 +115,16 @@ export function jsonLine(type: string, fields: object): string {
 const bigintAsString = (_key: string, value: unknown): unknown =>
   typeof value === 'bigint' ? value.toString() : value;
 
-/** A report for programs: JSON Lines, the last of which is the summary. */
+/** Writes a report as JSON Lines; the last line is the summary. */
 export function jsonReporter(output: ReportOutput): Reporter {
   return {
     begin: async () => undefined,
     finding: (finding) => output.write(findingLine(finding)),
-    file: (summary) => output.write(jsonLine('file', summary)),
+    file(report) {
+      // `ok` follows from the other fields.
+      const { ok: _, ...fields } = report;
+      return output.write(jsonLine('file', fields));
+    },
     error: ({ code, message, detail }, file) => output.write(jsonLine('error', { code, message, ...detail, file })),
     end: (totals) => output.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals })),
   };

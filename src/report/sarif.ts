@@ -1,19 +1,20 @@
 import { oneLine } from '../bytes/quoting.ts';
 import { fnv1a64 } from '../bytes/checksum.ts';
-import type { Finding } from '../verify/rule.ts';
+import type { Severity } from '../format/problem.ts';
+import type { Finding } from '../verify/verify.ts';
 import { RULES } from '../verify/rules.ts';
-import { detailLines, placeText, type Reporter, type ReportOutput, type Severity, type Tool } from './reporter.ts';
+import { detailLines, placeText, type Reporter, type ReportOutput, type Tool } from './reporter.ts';
 import { plural } from './text.ts';
 
 /**
- * The path of a file as a URI reference of RFC 3986: relative where the path is, so that it holds on another
- * machine as well; `file:` where it is absolute.
- * @param windows - whether the path is one of Windows, with backslashes and drives
+ * The path of a file as a URI reference (RFC 3986): a relative path stays relative, so that it is valid on other machines too;
+ * an absolute path becomes a `file:` URI.
+ * @param windows - whether the path is a Windows path, with backslashes and drives
  */
 export function fileUri(path: string, windows: boolean): string {
   const slashed = windows ? path.replaceAll('\\', '/') : path;
   const drive = windows ? (/^[A-Za-z]:(?=\/)/.exec(slashed)?.[0] ?? '') : '';
-  // Of `//server/share/file`, the server is the authority.
+  // In `//server/share/file`, the server is the authority.
   const isShare = windows && slashed.startsWith('//');
   const isAbsolute = drive !== '' || slashed.startsWith('/');
   const segments = slashed
@@ -26,14 +27,14 @@ export function fileUri(path: string, windows: boolean): string {
   return segments.length === 0 ? './' : segments.join('/');
 }
 
-/** A lone surrogate has no place in UTF-8: it becomes the replacement character, as in any text that is written. */
+/** UTF-8 cannot encode a lone surrogate: it becomes the replacement character. */
 function encodeSegment(segment: string): string {
   return encodeURIComponent(Buffer.from(segment).toString());
 }
 
 export interface SarifOptions {
   readonly tool: Tool;
-  /** Whether paths are those of Windows. */
+  /** Whether paths are Windows paths. */
   readonly windows: boolean;
 }
 
@@ -42,8 +43,8 @@ const LEVEL: Readonly<Record<Severity, string>> = { info: 'note', warning: 'warn
 const RULE_INDEX: ReadonlyMap<string, number> = new Map(RULES.map(({ id }, index) => [id, index]));
 
 /**
- * A report in SARIF 2.1.0, as one run. Results are written as they come. What is kept until the end is a line for
- * each file: its address and size, or why it could not be read.
+ * Writes a report in SARIF 2.1.0, as one run. Findings are written at once; an entry for each file is kept in memory until the
+ * end.
  */
 export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOptions): Reporter {
   const artifacts: object[] = [];
@@ -66,14 +67,14 @@ export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOpti
     },
     async file({ file, bytes, interrupted }) {
       artifacts.push({ location: location(file), length: bytes, roles: ['analysisTarget'] });
-      if (interrupted) notify('interrupted', `${oneLine(file)}: the check was ended before the last block`, file);
+      if (interrupted) notify('interrupted', `${oneLine(file)}: interrupted before the last block was checked`, file);
     },
     async error({ code, message }, file) {
       notify(code, oneLine(`${file}: ${message}`), file);
     },
     async end({ exit, interrupted, unchecked }) {
       if (interrupted && unchecked > 0) notify('interrupted', `${plural(unchecked, 'file')} not checked`, undefined);
-      // Findings are what a successful run is for; a file that was not checked is not.
+      // A run that finds damage is successful; one that could not check a file is not.
       const invocation = {
         executionSuccessful: notifications.length === 0,
         exitCode: exit,
@@ -96,8 +97,8 @@ function driver({ name, version, home, findingPages }: Tool): object {
       defaultConfiguration: { level: LEVEL[severity] },
       helpUri,
       help: {
-        text: `What it means, how it comes about and what to do: ${helpUri}`,
-        markdown: `[What it means, how it comes about and what to do](${helpUri})`,
+        text: `What it means, what causes it and what to do: ${helpUri}`,
+        markdown: `[What it means, what causes it and what to do](${helpUri})`,
       },
     };
   });
@@ -108,10 +109,10 @@ function result(finding: Finding, uri: string): object {
   const { code, severity, message, block = 0, slot, offset, bytes, found, expected, flippedBit, next } = finding;
   const ruleIndex = RULE_INDEX.get(code);
   const text = [`${placeText(finding)}: ${message}`, ...detailLines(finding), `next: ${next}`].map(oneLine).join('\n');
-  // A page file has no lines. Line 1 is there because code scanning shows no result without a line.
+  // A page file has no lines, but code scanning shows no result without one.
   const region = { startLine: 1, byteOffset: offset, ...(bytes === undefined ? {} : { byteLength: bytes }) };
   const name = slot === undefined ? String(block) : `${block}:${slot}`;
-  // Not of the message: it holds values, and the same damage is to be the same result when a value has changed.
+  // Without the message, which contains values: the same damage must be the same result when a value has changed.
   const fingerprint = fnv1a64(Buffer.from([code, uri, name, offset].join('\n')))
     .toString(16)
     .padStart(16, '0');
@@ -126,7 +127,7 @@ function result(finding: Finding, uri: string): object {
         logicalLocations: [{ name, kind: slot === undefined ? 'block' : 'slot' }],
       },
     ],
-    // The second one is what code scanning goes by; left to itself it takes the hash of line 1, the same for all.
+    // Code scanning uses the second one. Its default, the hash of line 1, would be the same for all results.
     partialFingerprints: { 'artriePagesFinding/v1': fingerprint, primaryLocationLineHash: `${fingerprint}:1` },
     properties: { found, expected, flippedBit, next },
   };

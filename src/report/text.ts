@@ -1,18 +1,17 @@
-import { oneLine } from '../bytes/quoting.ts';
 import { grouped } from '../bytes/encodings.ts';
-import type { Finding } from '../verify/rule.ts';
-import { detailLines, type FileSummary, placeText, type Reporter, type ReportOutput } from './reporter.ts';
-import type { Style } from './reporter.ts';
+import { oneLine } from '../bytes/quoting.ts';
+import type { Finding, VerifyReport } from '../verify/verify.ts';
+import { detailLines, placeText, type Reporter, type ReportOutput, type Style } from './reporter.ts';
 
 export interface TextOptions {
   readonly style: Style;
-  /** Whether a file that cannot be read is told of in the report; not where it is told beside it. */
+  /** Whether the report contains files that cannot be read; otherwise these are reported elsewhere. */
   readonly withErrors: boolean;
 }
 
 /**
- * A report for people, and for grep: each finding begins a line with its file, what more there is to say of it is
- * indented below. The command to run next is said once for findings in a row that share it.
+ * Writes a report for people and for grep: a line for each finding, which begins with the file, and indented lines with
+ * details. The next command is printed once for consecutive findings that share it.
  */
 export function textReporter(output: ReportOutput, { style, withErrors }: TextOptions): Reporter {
   let next = '';
@@ -27,9 +26,9 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
       }
       await output.write(text);
     },
-    async file(summary) {
+    async file(report) {
       next = '';
-      await output.write(summaryLine(summary, style));
+      await output.write(summaryLine(report, style));
     },
     async error({ message }, file) {
       next = '';
@@ -41,32 +40,35 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
   };
 }
 
-/** One finding as a line: file, severity, code, place, and what is wrong. */
-export function findingLine(finding: Finding, style: Style): string {
+function findingLine(finding: Finding, style: Style): string {
   const { file, severity, code, message } = finding;
   return `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(message)}\n`;
 }
 
-/** What was looked at and what came of it, as a line. */
-function summaryLine(summary: FileSummary, style: Style): string {
-  const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks, interrupted } = summary;
-  const counts = [plural(findings.error, 'error'), plural(findings.warning, 'warning'), `${findings.info} info`].join(
-    ', ',
-  );
-  const sound = interrupted ? style.warning('unfinished') : 'ok';
+function summaryLine(report: VerifyReport, style: Style): string {
+  const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks, changed, interrupted } = report;
+  const counts = [plural(findings.error, 'error'), plural(findings.warning, 'warning'), `${findings.info} info`];
   const verdict =
-    findings.error > 0 ? style.error('damaged') : findings.warning > 0 ? style.warning('doubtful') : sound;
-  const rest = [
+    findings.error > 0
+      ? style.error('damaged')
+      : findings.warning > 0
+        ? style.warning('doubtful')
+        : interrupted
+          ? style.warning('unfinished')
+          : 'ok';
+  const contents = [
+    plural(blocks, 'block'),
+    plural(pages, 'page'),
     plural(nodes, 'node'),
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
     ...(unwrittenBlocks > 0 ? [plural(unwrittenBlocks, 'block') + ' never written'] : []),
-  ].join(', ');
-  const changed = summary.changed ? '; a writer was at work: free list and counts were not checked' : '';
-  const ended = interrupted ? '; interrupted: the blocks behind these were not checked' : '';
-  return `${oneLine(file)}: ${verdict} (${counts}); ${plural(blocks, 'block')}, ${plural(pages, 'page')}, ${rest}${changed}${ended}\n`;
+  ];
+  const skipped = changed ? '; changed by a writer: free list and counts not checked' : '';
+  const stopped = interrupted ? '; interrupted: later blocks not checked' : '';
+  return `${oneLine(file)}: ${verdict} (${counts.join(', ')}); ${contents.join(', ')}${skipped}${stopped}\n`;
 }
 
-/** `1 page`, `2 pages`. */
+/** A count with its noun: `1 page`, `2 pages`. */
 export function plural(count: number, noun: string): string {
   return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,27 +1,66 @@
-import { shellPath } from '../bytes/quoting.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { hasLostRecord, recordsIn } from '../disk/committed-view.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { lostRecordedPages } from '../salvage/recorded-pages.ts';
-import { readJournalStanding } from './journal-check.ts';
 import { RawBlocks } from '../disk/free-list.ts';
-import { foreignBlockBehind } from '../disk/refusal.ts';
-import { FILE_HEADER, FILE_VERSION, hasItsChecksum, HEADER_COPY, headerCopyState } from '../format/file-header.ts';
-import { headerByChecksum, isSoundHeader } from '../salvage/header-proof.ts';
-import { fileHeaderProblems, type Problem, type Severity } from '../format/problem.ts';
-import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET } from '../format/layout.ts';
-import type { FindingSink, VerifyOptions, VerifySummary } from './rule.ts';
-import { checkFreeList, type FreeList } from '../salvage/free-list.ts';
+import { foreignBlockAfter } from '../disk/page-file.ts';
+import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
+import { fileHeaderProblems } from '../format/header-checks.ts';
+import { FILE_HEADER_BYTES } from '../format/layout.ts';
+import type { Problem, Severity } from '../format/problem.ts';
 import { OtherBlocks } from '../salvage/block-kind.ts';
-import { scanRange } from './scan.ts';
-import { rootPlaceOf } from '../salvage/block-kind.ts';
-import type { HeadFacts } from './rule.ts';
-import { repairCommand } from './next-command.ts';
-import { isZeroedPage } from '../salvage/free-list.ts';
-import { ruleOf, RULES } from './rules.ts';
-import type { BlockRange, ScanBatch, ScanSettings } from './scan.ts';
+import { lostRecordedPages } from '../salvage/commit-evidence.ts';
+import { checkFreeList, type FreeList, isZeroedPage } from '../salvage/free-blocks.ts';
+import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
+import { rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
+import { type HeadFacts, readJournal } from './head-rules.ts';
+import { commandFile, type CommandFile, commandLine, ruleOf, RULES } from './rules.ts';
+import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
-/** Looks at the blocks of a range: gives what it finds in the order of the blocks. */
+/** One thing that verify found in a file. */
+export interface Finding extends Problem {
+  /** The file, as the caller named it. */
+  readonly file: string;
+  /** The command line to run next, quoted for a shell. */
+  readonly next: string;
+}
+
+export interface VerifyOptions {
+  /** Makes a page without a checksum an error. Default: false. */
+  readonly requireChecksums?: boolean;
+  /** Makes a page that is not finalized an error. Default: false. */
+  readonly requireFinalized?: boolean;
+  /** Number of threads that check blocks. More than one needs a file given by its path. Default: 1. */
+  readonly threads?: number;
+  /** Called for each finding, in the order of the blocks; verify waits for it. */
+  readonly onFinding?: (finding: Finding) => void | Promise<void>;
+  /** Called after every block, or every few blocks, with the number of blocks checked and the number of all blocks. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
+  /** Stops the check between two blocks. The report then covers what was checked so far. */
+  readonly signal?: AbortSignal;
+}
+
+/** What verify checked in a file, and how much it found. */
+export interface VerifyReport {
+  /** Whether the whole file was checked and no error was found. */
+  readonly ok: boolean;
+  /** The file, as the caller named it. */
+  readonly file: string;
+  /** Size of the file in bytes. */
+  readonly bytes: number;
+  /** Number of blocks that were checked, block 0 included. */
+  readonly blocks: number;
+  readonly pages: number;
+  readonly freeBlocks: number;
+  readonly unwrittenBlocks: number;
+  readonly nodes: number;
+  /** Whether a writer changed the file meanwhile. Checks that need all blocks at one moment (free list, counts) were skipped. */
+  readonly changed: boolean;
+  /** Whether the signal stopped the check. Blocks from `blocks` on, the free list and the counts were not checked. */
+  readonly interrupted: boolean;
+  /** Number of findings by severity. */
+  readonly findings: Readonly<Record<Severity, number>>;
+}
+
+/** Checks the blocks of a range, and yields what it finds in the order of the blocks. */
 export type ScanBlocks = (
   view: CommittedView,
   range: BlockRange,
@@ -29,35 +68,24 @@ export type ScanBlocks = (
 ) => AsyncIterable<ScanBatch>;
 
 /**
- * Checks everything in a page file that can be checked, reading each block once, in order. It goes on after
- * each finding, and ends on any bytes.
- * @param report - called for each finding: those of block 0 first, then of each block in turn, then of all together
+ * Checks a file, reading each block once, in order. Terminates on any input.
+ * @param scan - checks the blocks after block 0
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`
  */
 export async function verifyFile(
   file: BlockFile,
-  report: FindingSink,
-  options: VerifyOptions = {},
-): Promise<VerifySummary> {
-  return verifyBlocks(file, report, options, scanHere);
-}
-
-/** As {@link verifyFile}. @param scan - looks at the blocks behind block 0 */
-export async function verifyBlocks(
-  file: BlockFile,
-  report: FindingSink,
   options: VerifyOptions,
-  scan: ScanBlocks,
-): Promise<VerifySummary> {
+  scan: ScanBlocks = scanHere,
+): Promise<VerifyReport> {
   const view = await CommittedView.open(file);
   const raw = await RawBlocks.open(view);
-  return new FileCheck(view, await headFacts(file, raw, options.signal), report, options).run(scan);
+  return new FileCheck(view, await headFacts(file, raw, options.signal), options).run(scan);
 }
 
 /** Most problems of a block that are kept before they are reported. */
 const BATCH_PROBLEMS = 256;
 
-/** Looks at the blocks in this thread, with a word after each. */
+/** Checks the blocks in this thread, and reports progress after each. */
 const scanHere: ScanBlocks = (view, range, settings) =>
   scanRange(view, range, { ...settings, batchBlocks: 1, batchProblems: BATCH_PROBLEMS });
 
@@ -69,14 +97,14 @@ async function headFacts(
   // A header that does not verify cannot say how many blocks there are; the file's size can.
   const isCounted = fileHeaderProblems(header).next().done === true && header.blockCount > 0;
   const blocks = isCounted ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
-  const foreignBlock = await foreignBlockBehind(view, header.blockCount, fileBytes, signal).catch((error: unknown) => {
+  const foreignBlock = await foreignBlockAfter(view, header.blockCount, fileBytes, signal).catch((error: unknown) => {
     // What was found of block 0 is told all the same.
     if (isAborted(signal)) return undefined;
     throw error;
   });
-  const journal = await readJournalStanding(file);
+  const journal = await readJournal(file);
   const headerState = await stateOf(block0, wholeBlocks, signal);
-  const recorded = await lostRecordedPages(view, recordsIn(block0), hasLostRecord(block0));
+  const recorded = await lostRecordedPages(view, block0);
   const facts = { header, block0, fileBytes, wholeBlocks, blocks, foreignBlock, journal, headerState };
   return { ...facts, recordedPages: recorded.filter(({ record, mayBeFreed }) => record.block < blocks && !mayBeFreed) };
 }
@@ -87,15 +115,18 @@ async function stateOf(
   signal: AbortSignal | undefined,
 ): Promise<HeadFacts['headerState']> {
   const fileHeader = block0.slice(0, FILE_HEADER_BYTES);
-  if (isSoundHeader(fileHeader)) return 'sound';
-  if (hasItsChecksum(fileHeader) && FILE_HEADER.read(fileHeader).version > FILE_VERSION) return 'newer';
-  const others = recordsIn(block0).map((record) => record.fileHeader);
-  if (headerCopyState(block0) === 'sound') others.push(HEADER_COPY.read(block0, HEADER_COPY_OFFSET).bytes);
-  if (others.some(isSoundHeader)) return 'mendable';
+  if (hasValidHeaderChecksum(fileHeader) && FILE_HEADER.read(fileHeader).version > FILE_VERSION) return 'newer';
+  const isCopyValid = headerCopyState(block0) === 'valid';
+  const evidence = new HeaderEvidence(block0, wholeBlocks, isCopyValid);
+  const policy: HeaderPolicy<HeadFacts['headerState']> = {
+    order: ['block 0', 'commit record', 'header copy', 'derived'],
+    signal,
+    accept: async ({ source }) => (source === 'block 0' ? 'sound' : 'mendable'),
+  };
   try {
-    return (await headerByChecksum(fileHeader, wholeBlocks, [], signal)) ? 'mendable' : 'lost';
+    return (await resolveHeader(evidence, policy)) ?? 'lost';
   } catch (error) {
-    // Then nobody knows; repair would say.
+    // The search was stopped: repair finds out.
     if (isAborted(signal)) return 'mendable';
     throw error;
   }
@@ -104,34 +135,29 @@ async function stateOf(
 class FileCheck {
   readonly #view: CommittedView;
   readonly #head: HeadFacts;
-  readonly #report: FindingSink;
   readonly #options: VerifyOptions;
   readonly #findings: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
   readonly #others = new OtherBlocks();
-  readonly #shellName: string;
-  /** What puts right what can be derived again. */
-  readonly #repairCommand: string;
+  readonly #commandFile: CommandFile;
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
   /** Slots of the page that the root descriptor points to; -1 where that is no page. */
   #rootPageSlots = -1;
   /** Whether repair was the next step of a finding. */
-  #isMendable = false;
+  #isRepairable = false;
 
-  constructor(view: CommittedView, head: HeadFacts, report: FindingSink, options: VerifyOptions) {
+  constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
     this.#view = view;
     this.#head = head;
-    this.#report = report;
     this.#options = options;
-    this.#shellName = shellPath(view.name);
-    this.#repairCommand = repairCommand(this.#shellName);
+    this.#commandFile = commandFile(view.name);
   }
 
-  async run(scan: ScanBlocks): Promise<VerifySummary> {
+  async run(scan: ScanBlocks): Promise<VerifyReport> {
     const { header, block0, wholeBlocks, blocks, fileBytes } = this.#head;
     for (const { check } of RULES) await this.#addAll(check.head?.(this.#head));
-    const rootPlace = rootPlaceOf(header, block0, wholeBlocks);
+    const rootPlace = rootPlaceOf(header, rootDescriptorOf(block0), wholeBlocks);
     const interrupted = !(await this.#scan(scan, rootPlace?.block ?? 0));
     const freeList = checkFreeList(header, this.#others, this.#blocks);
     if (!interrupted) await this.#view.refresh();
@@ -147,11 +173,12 @@ class FileCheck {
         rootPageSlots: this.#rootPageSlots,
       };
       for (const { check } of RULES) {
-        const found = { errors: this.#findings.error, isMendable: this.#isMendable };
+        const found = { errors: this.#findings.error, isRepairable: this.#isRepairable };
         await this.#addAll(check.whole?.({ ...whole, found }));
       }
     }
     return {
+      ok: this.#findings.error === 0 && !interrupted,
       file: this.#view.name,
       bytes: fileBytes,
       blocks: interrupted ? this.#blocks : blocks,
@@ -197,10 +224,11 @@ class FileCheck {
   async #addAll(problems: Iterable<Problem> | undefined): Promise<void> {
     for (const problem of problems ?? []) {
       this.#findings[problem.severity]++;
-      const next = ruleOf(problem).next(problem, this.#shellName);
-      this.#isMendable ||= next === this.#repairCommand;
-      // Not a spread: with fields behind it, V8 keeps something of every such object until its next full collection.
-      await this.#report(Object.assign({}, problem, { file: this.#view.name, next }));
+      const step = ruleOf(problem).next(problem);
+      this.#isRepairable ||= step === 'repair';
+      const next = commandLine(step, this.#commandFile, problem);
+      // Not a spread: V8 keeps part of every object that a spread with more fields made until its next full collection.
+      await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));
     }
   }
 }

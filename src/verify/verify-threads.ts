@@ -4,69 +4,232 @@ import { CommittedView } from '../disk/committed-view.ts';
 import { openBlockFile } from '../disk/node-block-file.ts';
 import { identityOf } from '../disk/node-fs.ts';
 import { type ErrorCode, type ErrorDetail, PageStoreError } from '../errors.ts';
-import type { FindingSink, VerifyOptions, VerifySummary } from './rule.ts';
-import {
-  type BlockRange,
-  type RangeScanner,
-  type ScanBatch,
-  scanInOrder,
-  ScanMemory,
-  scanRange,
-  type ScanSettings,
-} from './scan.ts';
-import { verifyBlocks, verifyFile } from './verify-file.ts';
+import { BlockReader } from '../salvage/block-kind.ts';
+import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
-/** What a thread that verifies is asked; it gives one answer to each. */
+/** The worker beside this module, in the library and in the bundle. Source files run in tests use the bundle, since Node loads no TypeScript. */
+const WORKER_SCRIPT = new URL(
+  import.meta.url.endsWith('.ts') ? '../../dist/bin/verify-worker.js' : './verify-worker.js',
+  import.meta.url,
+);
+
+/** Blocks that a thread checks before it takes others: 16 MiB. */
+const RANGE_BLOCKS = 64;
+
+/** Most problems that a thread sends at once. */
+const BATCH_PROBLEMS = 256;
+
+/** Memory limits for the objects of a thread, in MiB; buffers are extra. */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 1 };
+
+/** An open file, and what a thread needs to open the same one. */
+export interface SharedFile {
+  readonly path: string;
+  /** Device and inode: another file may be at the path by the time a thread opens it. */
+  readonly identity: string;
+  readonly view: CommittedView;
+}
+
+/** The threads of a verifier, which check ranges of one file after another. They are started when there is work for them. */
+export class VerifyThreads {
+  readonly #maxThreads: number;
+  readonly #script: URL;
+  #threads: VerifyThread[] = [];
+
+  /**
+   * @param maxThreads - besides the calling thread, which checks blocks as well
+   * @param script - the program of a thread; another one in tests
+   */
+  constructor(maxThreads: number, script: URL = WORKER_SCRIPT) {
+    this.#maxThreads = maxThreads;
+    this.#script = script;
+  }
+
+  /** Checks the blocks of a range, and yields what is found in the order of the blocks. */
+  async *scan(
+    { path, identity, view }: SharedFile,
+    range: BlockRange,
+    options: Pick<ScanSettings, 'demands' | 'rootBlock'>,
+  ): AsyncGenerator<ScanBatch> {
+    const settings = { ...options, batchBlocks: RANGE_BLOCKS, batchProblems: BATCH_PROBLEMS };
+    const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);
+    const threads = Math.min(this.#maxThreads, ranges - 1);
+    while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
+    const reader = new BlockReader();
+    const here = { scan: (part: BlockRange) => scanRange(view, part, settings, reader) };
+    // This thread does not wait for the others: they take as long to start as it takes to check 100 blocks or more.
+    const others = this.#threads.map((thread) => {
+      const opening = thread.ask({ kind: 'open', path, identity, settings });
+      // A failure is reported when the first range of the thread is due.
+      opening.catch(() => undefined);
+      return { scan: (part: BlockRange) => scanOnceOpen(thread, opening, part) };
+    });
+    yield* scanInOrder([here, ...others], range, RANGE_BLOCKS);
+  }
+
+  /** Closes the file in every thread. Ends threads that are still busy, as after a scan that was abandoned. */
+  async release(): Promise<void> {
+    const busy = this.#threads.filter((thread) => !thread.isIdle);
+    this.#threads = this.#threads.filter((thread) => thread.isIdle);
+    await Promise.all(busy.map((thread) => thread.end()));
+    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'close' })));
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    const threads = this.#threads;
+    this.#threads = [];
+    await Promise.all(threads.map((thread) => thread.end()));
+  }
+}
+
+async function* scanOnceOpen(
+  thread: VerifyThread,
+  opening: Promise<unknown>,
+  range: BlockRange,
+): AsyncGenerator<ScanBatch> {
+  await opening;
+  yield* thread.scan(range);
+}
+
+/** The error for a path that names another file than when verify opened it. */
+export function replacedError(path: string): PageStoreError {
+  const message = 'the file was replaced by another one while it was verified; verify it again';
+  return new PageStoreError('IO', message, { file: path });
+}
+
+/** Checks one range of blocks at a time. */
+export interface RangeScanner {
+  /** The batches of a range, in order. Each is computed only when it is asked for. */
+  scan(range: BlockRange): AsyncIterator<ScanBatch>;
+}
+
+/** Ranges that are being scanned, or wait for their turn, for each scanner. */
+const RANGES_AHEAD = 2;
+
+/**
+ * Scans a file with several scanners, and yields their batches in the order of the blocks. Memory is bounded: of every range
+ * except the current one, at most one batch is kept.
+ * @param rangeBlocks - blocks in a range
+ * @throws what a scanner throws, when its range is due; an Error for a scanner that ends before its range does
+ */
+export async function* scanInOrder(
+  scanners: readonly RangeScanner[],
+  { first, end }: BlockRange,
+  rangeBlocks: number,
+): AsyncGenerator<ScanBatch> {
+  const idle = [...scanners];
+  const running: RunningRange[] = [];
+  let next = first;
+  const startRanges = (): void => {
+    while (next < end && running.length < RANGES_AHEAD * scanners.length) {
+      const scanner = idle.shift();
+      if (scanner === undefined) return;
+      const range = { first: next, end: Math.min(next + rangeBlocks, end) };
+      next = range.end;
+      const onFinish = (): void => {
+        idle.push(scanner);
+        startRanges();
+      };
+      running.push(new RunningRange(scanner.scan(range), range, onFinish));
+    }
+  };
+  startRanges();
+  for (let range = running[0]; range !== undefined; range = running[0]) {
+    const batch = await range.batch;
+    if (range.isFinished) running.shift();
+    else range.advance();
+    startRanges();
+    yield batch;
+  }
+}
+
+/** A range that a scanner is scanning, or has finished. */
+class RunningRange {
+  readonly #batches: AsyncIterator<ScanBatch>;
+  readonly #onFinish: () => void;
+  #blocksLeft: number;
+  #batch: Promise<ScanBatch>;
+
+  constructor(batches: AsyncIterator<ScanBatch>, { first, end }: BlockRange, onFinish: () => void) {
+    this.#batches = batches;
+    this.#blocksLeft = end - first;
+    this.#onFinish = onFinish;
+    this.#batch = this.#take();
+  }
+
+  /** The batch that was requested last. */
+  get batch(): Promise<ScanBatch> {
+    return this.#batch;
+  }
+
+  /** Whether the batch that was requested last, which has arrived, is the last one. */
+  get isFinished(): boolean {
+    return this.#blocksLeft === 0;
+  }
+
+  /** Requests the next batch. */
+  advance(): void {
+    this.#batch = this.#take();
+  }
+
+  #take(): Promise<ScanBatch> {
+    const batch = this.#takeNext();
+    // A failure is reported when the range is due; until then nothing awaits it.
+    batch.catch(() => undefined);
+    return batch;
+  }
+
+  async #takeNext(): Promise<ScanBatch> {
+    const { value, done } = await this.#batches.next();
+    if (done === true) throw new Error(`a range of blocks ended ${this.#blocksLeft} blocks before its end`);
+    this.#blocksLeft -= value.blocks;
+    if (this.#blocksLeft === 0) this.#onFinish();
+    return value;
+  }
+}
+
+/** A request to a thread. It sends one answer to each. */
 export type VerifyRequest =
   | {
       readonly kind: 'open';
       readonly path: string;
-      /** Device and inode: the path may lead to another file by now. */
+      /** Device and inode, see {@link SharedFile}. */
       readonly identity: string;
       readonly settings: ScanSettings;
     }
   | { readonly kind: 'scan'; readonly range: BlockRange }
-  /** For the next batch of the range. */
+  /** Requests the next batch of the range. */
   | { readonly kind: 'next' }
   | { readonly kind: 'close' };
 
-/** What it answers: a batch to `scan` and `next`, nothing to `open` and `close`. */
+/** The answer of a thread: `batch` to `scan` and `next`, `done` to `open` and `close`, `failed` to any. */
 export type VerifyAnswer =
   | { readonly kind: 'done' }
   | { readonly kind: 'batch'; readonly batch: ScanBatch }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** An error, as a message carries it. */
+/** An error in a form that can be sent between threads. */
 export interface Failure {
-  /** Of a PageStoreError. */
+  /** Present for a PageStoreError. */
   readonly code?: ErrorCode;
   readonly detail?: ErrorDetail;
   readonly message: string;
 }
-
-/** The error for a path that leads to another file than it did when verifying began. */
-export function replacedError(path: string): PageStoreError {
-  const message = 'another file has taken the place of this one while it was verified; verify it again';
-  return new PageStoreError('IO', message, { file: path });
-}
-
-/** What a thread may take of memory for its objects, in MiB; buffers are beside them. */
-const HEAP_LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 1 };
 
 interface Waiting {
   readonly resolve: (answer: VerifyAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** A thread that verifies, seen from the main one. After a failure it is of no more use. */
-export class VerifyThread implements RangeScanner {
+/** The main thread's end of one thread. After a failure it cannot be used again. */
+class VerifyThread implements RangeScanner {
   readonly #worker: Worker;
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
 
-  /** @param script - the thread's program; another one in tests */
   constructor(script: URL) {
-    // Arguments of node are for the main thread.
+    // The arguments that node was started with are for the main thread.
     this.#worker = new Worker(script, { execArgv: [], resourceLimits: HEAP_LIMITS });
     this.#worker.on('message', (answer: VerifyAnswer) => {
       const waiting = this.#waiting;
@@ -78,14 +241,14 @@ export class VerifyThread implements RangeScanner {
     this.#worker.on('exit', (code) => this.#fail(`it ended with exit code ${code}`));
   }
 
-  /** Whether it can be asked: it is there, and has answered all that it was asked. */
+  /** Whether it works and has answered all requests. */
   get isIdle(): boolean {
     return this.#failure === undefined && this.#waiting === undefined;
   }
 
   /**
-   * Asks for something; the answer to what was asked before has come.
-   * @throws {@link PageStoreError} what the thread failed with; `IO` where the thread itself has failed
+   * Sends a request. The answer to the previous one must have arrived.
+   * @throws {@link PageStoreError} what the thread failed with; `IO` if the thread itself has failed
    */
   async ask(request: VerifyRequest): Promise<ScanBatch | undefined> {
     if (this.#failure) throw this.#failure;
@@ -106,117 +269,18 @@ export class VerifyThread implements RangeScanner {
     }
   }
 
-  /** Ends the thread, whatever it is at. */
+  /** Ends the thread, even if it is busy. */
   async end(): Promise<void> {
     this.#fail('it was ended');
     await this.#worker.terminate();
   }
 
   #fail(why: string): void {
-    const message = `a thread that verifies has failed: ${why}; try again with --jobs 1`;
-    this.#failure ??= new PageStoreError('IO', message);
+    this.#failure ??= new PageStoreError('IO', `a verify thread failed: ${why}; try again with one thread (--jobs 1)`);
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(this.#failure);
   }
-}
-
-/** Blocks that a thread looks at before it takes others: 16 MiB. */
-const RANGE_BLOCKS = 64;
-
-/** Most problems that a thread hands over at once. */
-const BATCH_PROBLEMS = 256;
-
-// The bundle of the command line has both files in one folder.
-const SCRIPT = new URL('./verify-worker.js', import.meta.url);
-
-/** Verifies one file after the other, with threads that it keeps. */
-export class Verifier {
-  readonly #jobs: number;
-  readonly #script: URL;
-  #threads: VerifyThread[] = [];
-
-  /** @param jobs - threads that look at blocks; with 1 the main one does */
-  constructor(jobs: number, script: URL = SCRIPT) {
-    this.#jobs = jobs;
-    this.#script = script;
-  }
-
-  /**
-   * As `verifyFile`: same findings, same order.
-   * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`; `IO`, also where a thread has failed
-   */
-  async verifyPath(path: string, report: FindingSink, options: VerifyOptions = {}): Promise<VerifySummary> {
-    if (this.#jobs === 1) return this.#verifyHere(path, report, options);
-    const before = await identityOf(path);
-    const file = await openBlockFile(path, 'read');
-    try {
-      const identity = await identityOf(path);
-      if (identity !== before) throw replacedError(path);
-      return await verifyBlocks(file, report, options, (view, range, settings) =>
-        this.#scan(path, identity, view, range, settings),
-      );
-    } finally {
-      await Promise.all([file.close(), this.#settle()]);
-    }
-  }
-
-  /** Ends the threads. */
-  async close(): Promise<void> {
-    const threads = this.#threads;
-    this.#threads = [];
-    await Promise.all(threads.map((thread) => thread.end()));
-  }
-
-  async #verifyHere(path: string, report: FindingSink, options: VerifyOptions): Promise<VerifySummary> {
-    const file = await openBlockFile(path, 'read');
-    try {
-      return await verifyFile(file, report, options);
-    } finally {
-      await file.close();
-    }
-  }
-
-  async *#scan(
-    path: string,
-    identity: string,
-    view: CommittedView,
-    range: BlockRange,
-    looked: Pick<ScanSettings, 'demands' | 'rootBlock'>,
-  ): AsyncGenerator<ScanBatch> {
-    const settings = { ...looked, batchBlocks: RANGE_BLOCKS, batchProblems: BATCH_PROBLEMS };
-    const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);
-    // This thread is one of them: another one would take some 9 MiB, to save this one from waiting.
-    const threads = Math.min(this.#jobs, ranges) - 1;
-    while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
-    const memory = new ScanMemory();
-    const here = { scan: (part: BlockRange) => scanRange(view, part, settings, memory) };
-    // This one does not wait for the others, which take as long to start as it does for a hundred blocks and more.
-    const others = this.#threads.map((thread) => {
-      const opening = thread.ask({ kind: 'open', path, identity, settings });
-      // A failure is told when the first range of the thread has its turn.
-      opening.catch(() => undefined);
-      return { scan: (part: BlockRange) => scanOnceOpen(thread, opening, part) };
-    });
-    yield* scanInOrder([here, ...others], range, RANGE_BLOCKS);
-  }
-
-  /** Lets threads go on to the next file that are ready for it, and ends the others: they may be at work for a caller who has left. */
-  async #settle(): Promise<void> {
-    const busy = this.#threads.filter((thread) => !thread.isIdle);
-    this.#threads = this.#threads.filter((thread) => thread.isIdle);
-    await Promise.all(busy.map((thread) => thread.end()));
-    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'close' })));
-  }
-}
-
-async function* scanOnceOpen(
-  thread: VerifyThread,
-  opening: Promise<unknown>,
-  range: BlockRange,
-): AsyncGenerator<ScanBatch> {
-  await opening;
-  yield* thread.scan(range);
 }
 
 interface OpenFile {
@@ -225,13 +289,13 @@ interface OpenFile {
   readonly settings: ScanSettings;
 }
 
-/** What a thread that verifies does, without the thread: it has one file open at a time, and looks at ranges of it. */
+/** The thread's end: carries out the requests. It has one file open at a time. */
 export class VerifyServer {
-  readonly #memory = new ScanMemory();
+  readonly #reader = new BlockReader();
   #open: OpenFile | undefined;
   #batches: AsyncGenerator<ScanBatch> | undefined;
 
-  /** Answers a request; the next one comes after the answer. */
+  /** Carries out a request. The next one must come after the answer. */
   async answer(request: VerifyRequest): Promise<VerifyAnswer> {
     try {
       const batch = await this.#carryOut(request);
@@ -248,8 +312,8 @@ export class VerifyServer {
     if (request.kind === 'close') return this.#close();
     if (request.kind === 'open') return this.#openFile(request.path, request.identity, request.settings);
     if (request.kind === 'scan') {
-      if (this.#open === undefined) throw new Error('a range was to be verified before its file was opened');
-      this.#batches = scanRange(this.#open.view, request.range, this.#open.settings, this.#memory);
+      if (this.#open === undefined) throw new Error('a range was requested before its file was opened');
+      this.#batches = scanRange(this.#open.view, request.range, this.#open.settings, this.#reader);
     }
     return this.#nextBatch();
   }
@@ -268,7 +332,7 @@ export class VerifyServer {
 
   async #nextBatch(): Promise<ScanBatch> {
     const result = await this.#batches?.next();
-    if (result === undefined || result.done === true) throw new Error('there is no range, or no more of it, to verify');
+    if (result === undefined || result.done === true) throw new Error('a batch was requested after the last one');
     return result.value;
   }
 

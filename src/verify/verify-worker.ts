@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type VerifyRequest, VerifyServer } from './verify-threads.ts';
 
-// A thread that verifies ranges of files, one after the other. It does not load commander.
+// The program of a thread: a file of its own, since a thread is started from a file.
 
 const server = new VerifyServer();
 parentPort?.on('message', (request: VerifyRequest) => {

@@ -1,44 +1,57 @@
 import { counted } from '../bytes/encodings.ts';
 import type { BlockSet } from '../disk/free-list.ts';
 import type { FileHeader } from '../format/file-header.ts';
-import { commitRecordProblems } from '../format/header-checks.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
-import { freeListHeadProblems, headerPlace, type Problem } from '../format/problem.ts';
-import { lostPageProblem, NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
-import { isListKnown, isZeroedPage } from '../salvage/free-list.ts';
-import type { RecordedPage } from '../salvage/recorded-pages.ts';
-import { lookAtBlock, lookAtBytes, type NextStep, repair } from './next-command.ts';
-import type { HeadFacts, Rule, WholeFacts } from './rule.ts';
+import { commitRecordProblems, rootDescriptorFieldRange } from '../format/header-checks.ts';
+import { BLOCK_BYTES } from '../format/layout.ts';
+import { zeroedMagicProblem } from '../format/page-checks.ts';
+import { type Problem } from '../format/problem.ts';
+import { fileHeaderFieldRange } from '../format/header-checks.ts';
+import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
+import { type RecordedPage, lostPageProblem } from '../salvage/commit-evidence.ts';
+import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
+import type { RootPlace } from '../salvage/root-evidence.ts';
+import { type HeadFacts, wholeBlock } from './head-rules.ts';
 
-/** What was found in a file, as far as it bears on the count of its nodes. */
+/** What is known of a file after its last block has been read. */
+export interface WholeFacts {
+  readonly head: HeadFacts;
+  readonly others: OtherBlocks;
+  readonly freeList: FreeList;
+  readonly nodes: number;
+  /** The location of the root record according to the root descriptor. */
+  readonly rootPlace: RootPlace | undefined;
+  /** Number of slots of the page that should contain the root record; -1 if it is not a page. */
+  readonly rootPageSlots: number;
+  /** What has been found so far: the number of errors, and whether repair can fix any. */
+  readonly found: { readonly errors: number; readonly isRepairable: boolean };
+}
+
+/** What the number of nodes in a file depends on. */
 export interface CountedFile {
   readonly header: FileHeader;
   readonly fileBytes: number;
-  /** Nodes in the pages that are sound. */
+  /** Number of nodes in valid pages. */
   readonly nodes: number;
   readonly damagedPages: number;
   readonly others: OtherBlocks;
   /** The blocks on the free list. */
   readonly free: BlockSet;
-  /** Whether a commit record is there that does not hold, and cannot be mended. */
+  /** Whether there is a damaged commit record that cannot be repaired. */
   readonly hasLostRecord: boolean;
 }
 
-/**
- * The count of nodes, where the header has one, and it is not that of the pages. In a file with a root pointer it is of the
- * trie's terms.
- */
+/** A node count in the header that differs from that of the pages. In a file with a root pointer the field counts terms, not nodes. */
 export function* entryCountProblems({ header, nodes }: Pick<CountedFile, 'header' | 'nodes'>): Generator<Problem> {
   const { rootPointer, entryCount } = header;
   if (rootPointer !== 0n || entryCount === 0n || entryCount === BigInt(nodes)) return;
   const [found, expected] = [String(entryCount), String(nodes)];
-  const message = `entryCount is ${found}, the pages have ${counted(nodes, 'node')}`;
-  yield { code: 'ENTRY_COUNT', severity: 'warning', ...headerPlace('entryCount'), found, expected, message };
+  const message = `entryCount: the header says ${entryCount === 1n ? '1 node' : `${found} nodes`}, the pages contain ${expected}`;
+  yield { code: 'ENTRY_COUNT', severity: 'warning', ...fileHeaderFieldRange('entryCount'), found, expected, message };
 }
 
 /**
- * Why the pages do not say how many nodes there are: some may be where they cannot be read, and then the count is all
- * that tells how many. @returns undefined where every block is a sound page, or free
+ * Why counting the nodes of all valid pages may miss some. Then the count in the header may be the only trace of them.
+ * @returns undefined where every block is a valid page or free
  */
 export function whyNotCounted({
   header,
@@ -50,92 +63,80 @@ export function whyNotCounted({
 }: Omit<CountedFile, 'nodes'>): string | undefined {
   const { blockCount } = header;
   if (blockCount === 0) return 'the header counts no blocks';
-  if (fileBytes < blockCount * BLOCK_BYTES)
-    return 'the file has been cut, and the rest of its nodes may be known elsewhere';
-  if (fileBytes > blockCount * BLOCK_BYTES) {
-    return 'nodes may be behind the blocks that the header counts, which the next writer cuts off';
-  }
-  if (damagedPages > 0) return 'pages are damaged, and nodes in them may still be found';
-  if (hasLostRecord) return 'a commit record is damaged, and nodes of its commit may be in no page yet';
+  if (fileBytes < blockCount * BLOCK_BYTES) return 'the file is truncated, and its other nodes may exist elsewhere';
+  if (fileBytes > blockCount * BLOCK_BYTES)
+    return 'there may be nodes after the blocks that the header counts, which the next writer removes';
+  if (damagedPages > 0) return 'pages are damaged, and some of their nodes may be recoverable';
+  if (hasLostRecord) return 'a commit record is damaged, and the nodes of its commit may not be in a page yet';
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
-    if (!free.has(block) && !others.isMended(index))
+    if (!free.has(block) && !others.isRepaired(index))
       return `block ${block} is neither a page nor free, and may be a page that was lost`;
   }
   return undefined;
 }
 
-/** Only a header that a commit record has can be put back. */
-const repairOrLook: NextStep = (problem, file) =>
-  (problem.isBeyondRepair === undefined ? lookAtBytes : repair)(problem, file);
-
-/** The rules about what the blocks say together. */
-export const WHOLE_RULES: readonly Rule[] = [
-  {
-    id: 'FREE_LIST_LINK',
-    severity: 'error',
-    summary: 'the free list leads to what is no free block',
-    check: { head: headProblems, whole: (facts) => freeListProblems(facts, 'FREE_LIST_LINK') },
-    next: repair,
-  },
-  {
-    id: 'FREE_LIST_CYCLE',
-    severity: 'error',
-    summary: 'the free list runs in a circle',
-    check: { whole: (facts) => freeListProblems(facts, 'FREE_LIST_CYCLE') },
-    next: repair,
-  },
-  {
-    id: 'BLOCK_UNKNOWN',
-    severity: 'error',
-    summary: 'a block is neither a page nor free',
-    check: { whole: unknownBlockProblems },
-    next: repairOrLook,
-  },
-  {
-    id: 'BLOCK_UNWRITTEN',
-    severity: 'warning',
-    summary: 'a block was allocated and never written',
-    check: { whole: unwrittenBlockProblems },
-    next: lookAtBlock,
-  },
-  {
-    id: 'ENTRY_COUNT',
-    severity: 'warning',
-    summary: 'the file header counts other nodes than the pages have',
-    check: { whole: countProblems },
-    next: repair,
-  },
-];
-
-/** Where the head leads out of the file. Inside it, what it leads to has to be looked at. */
-function* headProblems({ header, blocks, wholeBlocks, headerState }: HeadFacts): Generator<Problem> {
-  const target = decodeFreeLink(header.freeListHead);
-  const isBeyondRepair =
-    headerState === 'lost' ||
-    (headerState === 'sound' && (header.blockCount !== blocks || (target >= blocks && target < wholeBlocks)));
-  for (const problem of freeListHeadProblems(header, blocks))
+/** A node count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
+export function* countProblems({ head, others, freeList, nodes, found }: WholeFacts): Generator<Problem> {
+  const { header, block0, fileBytes } = head;
+  for (const problem of entryCountProblems({ header, nodes })) {
+    const hasLostRecord = commitRecordProblems(block0).next().done !== true;
+    const counted = { header, fileBytes, damagedPages: found.errors, others, free: freeList.free, hasLostRecord };
+    const isCut = head.headerState === 'sound' && fileBytes < header.blockCount * BLOCK_BYTES;
+    const isBeyondRepair = isCut || (!found.isRepairable && whyNotCounted(counted) !== undefined);
     yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
+  }
 }
 
-function freeListProblems(
+/** The root record must be in a slot of a page. */
+export function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
+  if (rootPlace === undefined || rootPlace.slot < rootPageSlots) return;
+  const { block, slot } = rootPlace;
+  const why = rootPageSlots < 0 ? 'is not a page' : `has ${counted(rootPageSlots, 'slot')}`;
+  const message = `the root record should be in slot ${slot} of block ${block}, which ${why}`;
+  const expected = rootPageSlots < 0 ? 'a slot of a page' : `a slot below ${rootPageSlots}`;
+  const found = `${block}:${slot}`;
+  yield {
+    code: 'ROOT_DESCRIPTOR',
+    severity: 'error',
+    ...rootDescriptorFieldRange('rootRecord'),
+    found,
+    expected,
+    message,
+  };
+}
+
+/** Pages whose magic is zero. Only the complete free list can tell them from free blocks. */
+export function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+  if (head.headerState !== 'sound') return;
+  for (let index = 0; index < others.count; index++) {
+    const format = others.zeroedFormatAt(index);
+    if (format === undefined || !isZeroedPage(head.header, others, freeList, index)) continue;
+    const block = others.idAt(index);
+    // BLOCK_UNKNOWN reports these.
+    if (head.recordedPages.some(({ record }) => record.block === block)) continue;
+    yield zeroedMagicProblem(block, format);
+  }
+}
+
+export function freeListProblems(
   { head, freeList, others }: WholeFacts,
   code: 'FREE_LIST_LINK' | 'FREE_LIST_CYCLE',
 ): readonly Problem[] {
   const problems = freeList.problems.filter((problem) => problem.code === code);
-  const isMendable = head.headerState === 'sound' && isListKnown(head.header, others, head.wholeBlocks);
-  return head.headerState === 'mendable' || isMendable
+  const isRepairable = head.headerState === 'sound' && isListKnown(head.header, others, head.wholeBlocks);
+  return head.headerState === 'mendable' || isRepairable
     ? problems
     : problems.map((problem) => ({ ...problem, isBeyondRepair: true }));
 }
 
-/** What a commit record says of a block that is no page now. */
+/** The page that a commit record has for a block that is not a page now. */
 function recordedPage({ recordedPages }: HeadFacts, block: number): RecordedPage | undefined {
   return recordedPages.find(({ record }) => record.block === block);
 }
 
-/** Blocks that begin neither with a magic nor with zeros have to be on the free list. */
-function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+/** Blocks that start with neither a magic nor zeros must be on the free list. */
+export function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     const link = others.linkAt(index);
@@ -146,43 +147,30 @@ function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generato
       continue;
     }
     if (link === 0 || others.isLostPage(index) || freeList.free.has(block)) continue;
-    const found = link === NO_LINK ? 'bytes that are neither a magic nor a link' : `a link to block ${link}`;
+    const found = link === NO_LINK ? 'neither a magic nor a link' : `a link to block ${link}`;
     const message =
       link !== NO_LINK && !freeList.isWhole
-        ? `block ${block} begins as a free block does, and is not on the free list as far as that can be followed`
+        ? `block ${block} starts like a free block, but is not on the part of the free list that can be followed`
         : `block ${block} is neither a page nor on the free list`;
-    const expected = 'the magic of a page, or a place on the free list';
-    const place = { block, offset: fileOffset(block), bytes: BLOCK_BYTES };
-    yield { code: 'BLOCK_UNKNOWN', severity: 'error', ...place, found, expected, message };
+    yield { code: 'BLOCK_UNKNOWN', severity: 'error', ...wholeBlock(block), found, expected: EXPECTED, message };
   }
 }
 
-function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+const EXPECTED = 'a page magic, or an entry in the free list';
+
+export function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     if (others.linkAt(index) !== 0 || freeList.free.has(block) || recordedPage(head, block)) continue;
     if (head.headerState === 'sound' && isZeroedPage(head.header, others, freeList, index)) continue;
-    // A block taken from the end of the free list and never written looks as a page does that lost its first bytes.
+    // A block taken from the end of the free list and never written looks like a page that lost its first bytes.
     const blank = others.isBlank(index);
     const why = freeList.isWhole ? '' : '; or it is free, since the free list could not be followed to its end';
     const message = blank
-      ? `block ${block}: allocated, and never written${why}`
-      : `block ${block} begins with 8 zero bytes and holds other bytes: taken from the free list and never written, or a page that lost its header${why}`;
+      ? `block ${block}: allocated but never written${why}`
+      : `block ${block} starts with 8 zero bytes, but is not empty: taken from the free list and never written, or a page that lost its header${why}`;
     const found = blank ? 'zeros' : '8 zero bytes, then others';
-    const expected = 'the magic of a page, or a place on the free list';
-    const place = { block, offset: fileOffset(block), bytes: BLOCK_BYTES };
-    yield { code: 'BLOCK_UNWRITTEN', severity: blank ? 'info' : 'warning', ...place, found, expected, message };
-  }
-}
-
-/** With what else is mended it comes right in most cases; alone, where every node is where it can be counted. */
-function* countProblems({ head, others, freeList, nodes, found }: WholeFacts): Generator<Problem> {
-  const { header, block0, fileBytes } = head;
-  for (const problem of entryCountProblems({ header, nodes })) {
-    const hasLostRecord = commitRecordProblems(block0).next().done !== true;
-    const counted = { header, fileBytes, damagedPages: found.errors, others, free: freeList.free, hasLostRecord };
-    const isCut = head.headerState === 'sound' && fileBytes < header.blockCount * BLOCK_BYTES;
-    const isBeyondRepair = isCut || (!found.isMendable && whyNotCounted(counted) !== undefined);
-    yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
+    const severity = blank ? 'info' : 'warning';
+    yield { code: 'BLOCK_UNWRITTEN', severity, ...wholeBlock(block), found, expected: EXPECTED, message };
   }
 }

@@ -16,7 +16,7 @@ import {
 import { writeCorpus } from '../support/damaged/goldens.ts';
 import { temporaryFolder } from '../support/files.ts';
 
-const HEADINGS = ['What it means', 'How it comes about', 'Example', 'What to do'];
+const HEADINGS = ['What it means', 'Causes', 'Example', 'What to do'];
 
 const folder = temporaryFolder();
 const before = process.cwd();

@@ -10,7 +10,7 @@ import { sarifReporter } from '../../src/report/sarif.ts';
 import { PLAIN } from '../../src/report/reporter.ts';
 import { textReporter } from '../../src/report/text.ts';
 import { RULES } from '../../src/verify/rules.ts';
-import type { Finding } from '../../src/verify/rule.ts';
+import type { Finding } from '../../src/verify/verify.ts';
 import { jsonLines } from '../support/cli.ts';
 import { finding, junitProblems, readJunit, reportOf, sarifProblems, summary } from '../support/report.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { PageStoreError } from '../../src/errors.ts';
 import { junitReporter } from '../../src/report/junit.ts';
-import type { Reporter, ReportOutput, Severity } from '../../src/report/reporter.ts';
+import type { Severity } from '../../src/format/problem.ts';
+import type { Reporter, ReportOutput } from '../../src/report/reporter.ts';
 import { RULES } from '../../src/verify/rules.ts';
 import { finding, junitProblems, readJunit, reportOf, summary } from '../support/report.ts';
 
@@ -63,7 +64,7 @@ describe('junit', () => {
     const failure = readJunit(report).cases.find(({ outcome }) => outcome === 'failure');
     expect(failure!.text.match(/SLOT_BOUNDS/g)).toHaveLength(100);
     expect(failure!.text).toMatch(/\nand 2400 more$/);
-    expect(report).toContain('message="2,500 findings: a slot names bytes outside the node area"');
+    expect(report).toContain('message="2,500 findings: a slot points outside the node area"');
   });
 
   test('a file that cannot be read is an error beside what was found before', async () => {

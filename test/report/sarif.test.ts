@@ -126,7 +126,7 @@ describe('sarif', () => {
     });
     expect(invocations[0]).toMatchObject({ executionSuccessful: false, exitCode: 130 });
     expect(invocations[0]!.toolExecutionNotifications.map(({ message }) => message.text)).toEqual([
-      'data/words.part: the check was ended before the last block',
+      'data/words.part: interrupted before the last block was checked',
       '2 files not checked',
     ]);
   });

@@ -4,8 +4,8 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { SaxesParser } from 'saxes';
 import { validateXML } from 'xmllint-wasm';
-import type { FileSummary, Reporter, ReportOutput, Totals } from '../../src/report/reporter.ts';
-import type { Finding } from '../../src/verify/rule.ts';
+import type { Reporter, ReportOutput, Totals } from '../../src/report/reporter.ts';
+import type { Finding, VerifyReport } from '../../src/verify/verify.ts';
 import { FIXTURES } from './files.ts';
 
 const SCHEMAS = join(FIXTURES, 'schemas');
@@ -44,8 +44,9 @@ export function finding(change: Partial<Finding> = {}): Finding {
   };
 }
 
-export function summary(change: Partial<FileSummary> = {}): FileSummary {
+export function summary(change: Partial<VerifyReport> = {}): VerifyReport {
   return {
+    ok: false,
     file: 'data/words.part',
     bytes: 1_048_576,
     blocks: 4,

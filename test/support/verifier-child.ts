@@ -1,8 +1,7 @@
 // A process that verifies a page file over and over, until its standard input ends. It prints a line for each run,
 // with what was found, as JSON. Argument: the file.
 
-import { openBlockFile } from '../../src/disk/node-block-file.ts';
-import { verifyFile } from '../../src/verify/verify-file.ts';
+import { verify } from '../../src/verify/verify.ts';
 
 /** What one run of verify found. */
 export interface VerifyRun {
@@ -19,10 +18,11 @@ while (!input.ended) process.stdout.write(`${JSON.stringify(await verifyOnce())}
 
 async function verifyOnce(): Promise<VerifyRun> {
   const findings: string[] = [];
-  const file = await openBlockFile(path, 'read');
   try {
-    const { changed } = await verifyFile(file, ({ severity, code, message }) => {
-      findings.push(`${severity} ${code}: ${message}`);
+    const { changed } = await verify(path, {
+      onFinding: ({ severity, code, message }) => {
+        findings.push(`${severity} ${code}: ${message}`);
+      },
     });
     return { changed, findings };
   } catch (error) {
@@ -31,7 +31,5 @@ async function verifyOnce(): Promise<VerifyRun> {
       findings,
       failure: error instanceof Error ? (error.stack ?? error.message) : String(error),
     };
-  } finally {
-    await file.close();
   }
 }

@@ -1,16 +1,16 @@
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { BlockFile } from '../../src/disk/block-file.ts';
-import type { Finding, VerifyOptions, VerifySummary } from '../../src/verify/rule.ts';
-import { verifyFile } from '../../src/verify/verify-file.ts';
+import type { Finding, VerifyOptions, VerifyReport } from '../../src/verify/verify.ts';
+import { verify } from '../../src/verify/verify.ts';
 
 /** Verifies bytes or a file and keeps all findings. */
 export async function verifyAll(
   source: Uint8Array | BlockFile,
   options?: VerifyOptions,
-): Promise<{ findings: Finding[]; summary: VerifySummary }> {
+): Promise<{ findings: Finding[]; summary: VerifyReport }> {
   const findings: Finding[] = [];
   const file = source instanceof Uint8Array ? new MemoryBlockFile(source) : source;
-  const summary = await verifyFile(file, (finding) => void findings.push(finding), options);
+  const summary = await verify(file, { ...options, onFinding: (finding) => void findings.push(finding) });
   return { findings, summary };
 }
 

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { flipBit } from '../../src/bytes/flipped-bit.ts';
+import { flipBit } from '../../src/bytes/checksum.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { decodePage } from '../../src/format/page.ts';
 import { PageFacts } from '../../src/format/page-checks.ts';
-import { flippedPageBit } from '../../src/salvage/flipped-page-bit.ts';
+import { flippedPageBit } from '../../src/salvage/flipped-bit.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
-import { firstPageError } from '../../src/format/page-checks.ts';
-import { verifyFile } from '../../src/verify/verify-file.ts';
+import { verify } from '../../src/verify/verify.ts';
 import { committedBytes, smallFile } from '../support/damage.ts';
 import { verifyAll } from '../support/verify.ts';
 
@@ -17,8 +16,10 @@ async function missedFlips(bytes: Uint8Array, bits: readonly number[]): Promise<
   for (const bit of bits) {
     flipBit(bytes, bit);
     const named = new Set<number>();
-    const { findings } = await verifyFile(new MemoryBlockFile(bytes), ({ flippedBit }) => {
-      if (flippedBit) named.add(8 * flippedBit.offset + flippedBit.bit);
+    const { findings } = await verify(new MemoryBlockFile(bytes), {
+      onFinding: ({ flippedBit }) => {
+        if (flippedBit) named.add(8 * flippedBit.offset + flippedBit.bit);
+      },
     });
     flipBit(bytes, bit);
     if (findings.error === 0 || named.size !== 1 || !named.has(bit)) missed.push(`${bit}, named ${[...named].join()}`);
@@ -48,7 +49,7 @@ describe.each(CASES)('every flipped bit of a %s file (finalized: %s) is an error
     const missed = bits.filter((bit) => {
       flipBit(block, bit);
       const page = decodePage(block);
-      const error = page && firstPageError(page, 1);
+      const error = page && new PageFacts(page, 1).error;
       flipBit(block, bit);
       // Without its magic it is no page to the store, which verify has to say: below.
       return page !== undefined && error === undefined;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Finding } from '../../src/verify/rule.ts';
+import type { Finding } from '../../src/verify/verify.ts';
 import { RULES } from '../../src/verify/rules.ts';
 import { jsonLines, runInProcess } from '../support/cli.ts';
 import { baseBytes, DAMAGED, type DamagedFile, loadCorpus } from '../support/corpus.ts';

@@ -4,9 +4,9 @@ import { COMMIT_RECORD_OFFSETS, BLOCK_BYTES, fileOffset } from '../../src/format
 import { encodeJournal } from '../../src/format/journal.ts';
 import { encodePointer } from '../../src/format/layout.ts';
 import type { ProblemCode } from '../../src/errors.ts';
-import type { VerifyOptions } from '../../src/verify/rule.ts';
+import type { VerifyOptions } from '../../src/verify/verify.ts';
 import { ruleOf, RULES } from '../../src/verify/rules.ts';
-import { verifyFile } from '../../src/verify/verify-file.ts';
+import { verify } from '../../src/verify/verify.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader, withPageHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
 import { verifyAll } from '../support/verify.ts';
@@ -117,7 +117,9 @@ test('findings come in the order of the rules within block 0, within each page, 
     for (const block of [1, 5]) view.setUint16(fileOffset(block, 8), 9, true);
   });
   const codes: string[] = [];
-  await verifyFile(new MemoryBlockFile(bytes), ({ code, block }) => void codes.push(`${code} ${block}`));
+  await verify(new MemoryBlockFile(bytes), {
+    onFinding: ({ code, block }) => void codes.push(`${code} ${block}`),
+  });
   expect(codes).toEqual([
     'FILE_HEADER_CHECKSUM 0',
     'FILE_HEADER_COPY 0',
@@ -154,8 +156,8 @@ test('blocks that a broken free list does not reach are said to be so', async ()
   const { findings } = await verifyAll(setLink(2, 50n << 40n));
   expect(findings.map(({ code, block, message }) => `${code} ${block}: ${message}`)).toEqual([
     expect.stringContaining('FREE_LIST_LINK 2: '),
-    'BLOCK_UNKNOWN 4: block 4 begins as a free block does, and is not on the free list as far as that can be followed',
-    'BLOCK_UNWRITTEN 3: block 3: allocated, and never written; or it is free, since the free list could not be followed to its end',
+    'BLOCK_UNKNOWN 4: block 4 starts like a free block, but is not on the part of the free list that can be followed',
+    'BLOCK_UNWRITTEN 3: block 3: allocated but never written; or it is free, since the free list could not be followed to its end',
   ]);
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockRange, ScanBatch } from '../../src/verify/scan.ts';
-import { type RangeScanner, scanInOrder } from '../../src/verify/scan.ts';
+import { type RangeScanner, scanInOrder } from '../../src/verify/verify-threads.ts';
 import { random } from '../support/nodes.ts';
 
 const batchOf = (blocks: number, id: number): ScanBatch => ({

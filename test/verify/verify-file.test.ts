@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import type { Finding } from '../../src/verify/rule.ts';
-import { verifyFile } from '../../src/verify/verify-file.ts';
+import type { Finding } from '../../src/verify/verify.ts';
+import { verify } from '../../src/verify/verify.ts';
 import { fileWithFreeList } from '../support/damage.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { text } from '../support/nodes.ts';
@@ -11,7 +11,7 @@ import { brief, verifyAll } from '../support/verify.ts';
 
 test('each block is read once, in order', async () => {
   const file = new RecordingBlockFile(await fileWithFreeList());
-  await verifyFile(file, () => undefined);
+  await verify(file);
   const reads = file.operations.filter((step) => step.kind === 'read');
   const whole = reads.filter(({ length }) => length === BLOCK_BYTES).map(({ position }) => position);
   expect(whole).toEqual([0, 1, 2, 3, 4, 5, 6].map((block) => fileOffset(block)));
@@ -28,7 +28,8 @@ test('a commit in the middle of a check is noticed, also where damage has made i
   await store.allocate(2);
   file.bytes[fileOffset(2, 8)]! ^= 1;
   const findings: Finding[] = [];
-  const summary = await verifyFile(file, (finding) => void findings.push(finding), {
+  const summary = await verify(file, {
+    onFinding: (finding) => void findings.push(finding),
     onProgress: async (blocksDone) => {
       if (blocksDone === 2) await store.append(text('meanwhile'));
     },
@@ -56,7 +57,10 @@ test('a search behind a count that is far too low ends when it is interrupted, a
     if (step.kind === 'read' && step.position === fileOffset(10)) controller.abort();
   };
   const findings: Finding[] = [];
-  const summary = await verifyFile(file, (finding) => void findings.push(finding), { signal: controller.signal });
+  const summary = await verify(file, {
+    onFinding: (finding) => void findings.push(finding),
+    signal: controller.signal,
+  });
   expect(summary).toMatchObject({ interrupted: true, blocks: 1 });
   expect(brief(findings)).toContain('error FILE_HEADER_CHECKSUM 0');
   const reads = file.operations.filter((step) => step.kind === 'read');

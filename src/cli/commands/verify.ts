@@ -1,18 +1,14 @@
-import { oneLine } from '../../bytes/quoting.ts';
 import { type Command, Option } from 'commander';
-import { assertOwnPlace } from '../../disk/node-fs.ts';
+import { assertNoPathConflict } from '../../disk/node-fs.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
-import type { Severity } from '../../report/reporter.ts';
-import type { Context } from '../context.ts';
+import type { Severity } from '../../format/problem.ts';
+import { Verifier } from '../../verify/verify.ts';
+import { checkFiles, type Format, FORMATS, reporterFor, terminalReporter } from '../check-files.ts';
+import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { UsageError } from '../errors.ts';
-import { FileOutput } from '../output.ts';
-import { type CommonOptions, jobCount, styleFor, withCommonOptions } from '../options.ts';
-import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../context.ts';
-import { checkFiles } from '../check-files.ts';
 import { findFiles, type Target } from '../find-files.ts';
-import { type Format, FORMATS, reporterFor, screenReporter } from '../check-files.ts';
-import { Verifier } from '../../verify/verify-threads.ts';
+import { type CommonOptions, jobCount } from '../options.ts';
+import { OutputFile } from '../output-file.ts';
 
 interface VerifyOptions extends CommonOptions {
   readonly format: Format;
@@ -23,82 +19,80 @@ interface VerifyOptions extends CommonOptions {
   readonly jobs: number;
 }
 
-export function addVerify(program: Command, run: Runner): void {
-  withCommonOptions(program.command('verify'))
-    .description('check everything that can be checked, and report all that is wrong')
+export function addVerify(command: Command, start: StartCommand): void {
+  command
+    .description('check files for damage, and report everything that is wrong')
     .argument('<file...>', 'files, or patterns in quotes')
-    .addOption(new Option('--format <format>', 'of the report').choices(FORMATS).default('text' satisfies Format))
-    .option('--output <path>', 'write the report to a file; text still goes to standard output')
     .addOption(
-      new Option('--fail-on <severity>', 'the least that makes the exit code 1')
+      new Option('--format <format>', 'format of the report').choices(FORMATS).default('text' satisfies Format),
+    )
+    .option('--output <path>', 'write the report to a file; text is still printed')
+    .addOption(
+      new Option('--fail-on <severity>', 'lowest severity that causes exit code 1')
         .choices(['info', 'warning', 'error'] satisfies Severity[])
         .default('error'),
     )
-    .option('--require-checksums', 'a page without a checksum is an error')
-    .option('--require-finalized', 'a page that is not finalized is an error')
-    .option('--jobs <n>', 'threads that look at blocks', jobCount, 1)
-    .action((files: string[], options: VerifyOptions) => run((context) => verify(context, files, options)));
+    .option('--require-checksums', 'report a page without a checksum as an error')
+    .option('--require-finalized', 'report a page that is not finalized as an error')
+    .option('--jobs <n>', 'number of threads that check blocks', jobCount, 1)
+    .action((files: string[], options: VerifyOptions) => start(options, (run) => verify(run, files, options)));
 }
 
-async function verify(context: Context, args: readonly string[], options: VerifyOptions): Promise<number> {
-  if (args.includes('')) throw new UsageError('a FILE to verify is named by an empty text', 'verify');
-  if (options.output === '') throw new UsageError('--output has an empty text for a path', 'verify');
-  const targets = await findFiles(args, context.signal);
+async function verify(run: CommandRun, args: readonly string[], options: VerifyOptions): Promise<number> {
+  if (args.includes('')) throw new UsageError('FILE must not be empty', 'verify');
+  if (options.output === '') throw new UsageError('--output must not be empty', 'verify');
+  const targets = await findFiles(args, run.signal);
   const output = options.output === '-' ? undefined : options.output;
-  if (output === undefined) return checkAll(context, targets, options, undefined);
+  if (output === undefined) return checkAll(run, targets, options, undefined);
   const pageFiles = targets.map(({ path }) => path);
-  await assertOwnPlace('the report', output, pageFiles);
-  const file = await FileOutput.open(output);
+  await assertNoPathConflict('the report', output, pageFiles);
+  const file = await OutputFile.forReport(output);
   let exit: number;
   try {
-    exit = await checkAll(context, targets, options, file);
+    exit = await checkAll(run, targets, options, file);
   } catch (error) {
-    await file.abandon();
+    await file.discard();
     throw error;
   }
-  await file.close();
+  await file.complete();
   return exit;
 }
 
-/** @param file - takes the report; without one, standard output does */
+/** @param file - where to write the report, if not to standard output */
 async function checkAll(
-  context: Context,
+  run: CommandRun,
   targets: readonly Target[],
   options: VerifyOptions,
-  file: FileOutput | undefined,
+  file: OutputFile | undefined,
 ): Promise<number> {
-  const { stdout, stderr, signal } = context;
-  const format = options.json === true ? 'json' : options.format;
-  const { failOn, requireChecksums = false, requireFinalized = false } = options;
-  const screen = screenReporter(stdout, styleFor(context, options));
+  const { stdout, signal, style, isJson } = run;
+  const format = isJson ? 'json' : options.format;
+  const { failOn, requireChecksums = false, requireFinalized = false, jobs } = options;
+  const text = terminalReporter(stdout, style);
   const report = reporterFor(format, file ?? stdout, { failOn, requireFinalized });
-  const reporters = file ? [screen, report] : [format === 'text' ? screen : report];
+  const reporters = file ? [text, report] : [format === 'text' ? text : report];
 
-  const ahead = new WayAhead(targets);
-  const progress = new Progress(context, () => ahead.name, blocksText, options.quiet === true);
-  const verifier = new Verifier(options.jobs);
+  const position = new FilesPosition(targets);
+  const verifier = new Verifier({ threads: jobs });
   try {
-    const { exit } = await progress.during(() =>
-      checkFiles(targets, {
+    return await run.withProgress({ what: () => position.name, unit: blocksText }, async (progress) => {
+      const { exit } = await checkFiles(targets, {
         reporters,
         failOn,
         signal,
-        check: (target, sink) =>
-          verifier.verifyPath(
-            target.path,
-            async (finding) => {
-              // What is printed begins a line of its own, not one that the bar is on.
+        check: (target, onFinding) =>
+          verifier.verify(target.path, {
+            requireChecksums,
+            requireFinalized,
+            onFinding: async (finding) => {
+              // Findings must not be printed on the line of the progress bar.
               if (stdout.isTerminal) await progress.clear();
-              await sink(finding);
+              await onFinding(finding);
             },
-            {
-              requireChecksums,
-              requireFinalized,
-              onProgress: (done, total) => progress.update(ahead.doneBefore + done, ahead.totalWith(total)),
-              signal,
-            },
-          ),
-        onFile: async (index) => ahead.enter(index),
+            onProgress: (done, total) => progress.update(position.blocksBefore + done, position.totalBlocks(total)),
+            signal,
+          }),
+        onFile: async (index) => position.enter(index),
         onFileEnd: async () => {
           if (!stdout.isTerminal) return;
           await progress.clear();
@@ -106,22 +100,22 @@ async function checkAll(
         },
         onError: async (error, path) => {
           await progress.clear();
-          await stderr.write(`artrie-pages: ${oneLine(`${path}: ${error.message}`)}\n`);
+          await run.warn(`${path}: ${error.message}`);
         },
-      }),
-    );
-    return exit;
+      });
+      return exit;
+    });
   } finally {
     await verifier.close();
   }
 }
 
-/** How far all files together are, in blocks. */
-class WayAhead {
+/** The current file, and its place among all blocks of all files, for progress. */
+class FilesPosition {
   readonly #targets: readonly Target[];
   readonly #total: number;
   #index = 0;
-  #doneBefore = 0;
+  #blocksBefore = 0;
 
   constructor(targets: readonly Target[]) {
     this.#targets = targets;
@@ -130,22 +124,21 @@ class WayAhead {
 
   enter(index: number): void {
     const before = index === 0 ? undefined : this.#targets[index - 1];
-    if (before) this.#doneBefore += blocksOf(before);
+    if (before) this.#blocksBefore += blocksOf(before);
     this.#index = index;
   }
 
-  /** What is at work, for people. */
   get name(): string {
     const path = this.#targets[this.#index]?.path ?? '';
     return this.#targets.length === 1 ? path : `${path} (file ${this.#index + 1} of ${this.#targets.length})`;
   }
 
-  get doneBefore(): number {
-    return this.#doneBefore;
+  get blocksBefore(): number {
+    return this.#blocksBefore;
   }
 
-  /** All blocks, where the file at hand has so many. */
-  totalWith(blocks: number): number {
+  /** @param blocks - of the current file, which may have grown since the files were found */
+  totalBlocks(blocks: number): number {
     return this.#targets.length === 1 ? blocks : this.#total;
   }
 }

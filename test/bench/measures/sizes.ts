@@ -57,7 +57,7 @@ export async function memory(course: Course): Promise<Measure> {
   }
   entrants.push(
     course.fresh(
-      { name: 'verify: artrie-pages v1, verifyFile', engine: 'artrie-pages', kind: 'verify' },
+      { name: 'verify: artrie-pages v1, verify', engine: 'artrie-pages', kind: 'verify' },
       () => course.process('check', { peer: 'artrie-pages-v1', way: 0, folder: filled }),
       ({ addedBytes }) => addedBytes / MIB,
     ),
@@ -93,8 +93,8 @@ function commands(course: Course, filled: string): Entrant[] {
     engine: 'artrie-pages',
     kind: 'command',
     async run() {
-      idle ??= await idlePeak();
-      return ((await toolPeak(await args())) - idle) / MIB;
+      idle ??= (await idlePeak()).resident;
+      return ((await toolPeak(await args())).resident - idle) / MIB;
     },
   });
   return [

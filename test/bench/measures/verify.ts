@@ -12,7 +12,7 @@ export async function verify(course: Course): Promise<Measure> {
   const gigabytes = bytesOf(path) / 1e9;
   const entrants: Entrant[] = [
     course.lasting(
-      { name: 'artrie-pages v1, verifyFile', engine: 'artrie-pages' },
+      { name: 'artrie-pages v1, verify', engine: 'artrie-pages' },
       () => course.process('check', { peer: 'artrie-pages-v1', way: 0, folder }),
       gigabytesPerSecond,
     ),

@@ -42,15 +42,13 @@ export const artriePages = (pageFormat: Library.PageFormat): Peer => ({
   })),
   scans: scanWays(pageFormat, FILE, library),
   async check(sources, folder) {
-    const { openBlockFile, verifyFile } = await library(sources);
+    const { verify } = await library(sources);
     const path = join(folder, FILE);
     return {
       path,
       async check() {
-        const file = await openBlockFile(path, 'read');
-        const { findings } = await verifyFile(file, () => undefined);
-        await file.close();
-        if (findings.error > 0) throw new Error(`verify found damage in ${path}`);
+        const { ok } = await verify(path);
+        if (!ok) throw new Error(`verify found damage in ${path}`);
       },
     };
   },

@@ -3,30 +3,31 @@ import { Interrupted } from '../../../src/cli/context.ts';
 import { checkFiles, type CheckFilesOptions } from '../../../src/cli/check-files.ts';
 import type { Target } from '../../../src/cli/find-files.ts';
 import { PageStoreError } from '../../../src/errors.ts';
-import type { Reporter, Severity, Totals } from '../../../src/report/reporter.ts';
+import type { Severity } from '../../../src/format/problem.ts';
+import type { Reporter, Totals } from '../../../src/report/reporter.ts';
 import { finding, summary } from '../../support/report.ts';
 
 type Step = Severity | 'done' | 'unreadable' | 'interrupted' | 'thrown' | 'abort' | 'bug';
 
 interface Run {
   readonly totals: Totals;
-  /** What the reporter heard. */
-  readonly told: readonly string[];
-  /** Files whose errors were told beside the report. */
+  /** The calls of the reporter. */
+  readonly calls: readonly string[];
+  /** Files whose errors were reported on standard error. */
   readonly errors: readonly string[];
 }
 
-/** Checks files that do what their steps say. */
+/** Checks files with scripted results. */
 async function run(files: Record<string, readonly Step[]>, failOn: Severity = 'error'): Promise<Run> {
-  const told: string[] = [];
+  const calls: string[] = [];
   const errors: string[] = [];
   const abort = new AbortController();
   const reporter: Reporter = {
-    begin: async () => void told.push('begin'),
-    finding: async ({ file, severity }) => void told.push(`${file} ${severity}`),
-    file: async ({ file, interrupted }) => void told.push(`${file} ${interrupted ? 'interrupted' : 'done'}`),
-    error: async ({ code }, file) => void told.push(`${file} ${code}`),
-    end: async () => void told.push('end'),
+    begin: async () => void calls.push('begin'),
+    finding: async ({ file, severity }) => void calls.push(`${file} ${severity}`),
+    file: async ({ file, interrupted }) => void calls.push(`${file} ${interrupted ? 'interrupted' : 'done'}`),
+    error: async ({ code }, file) => void calls.push(`${file} ${code}`),
+    end: async () => void calls.push('end'),
   };
   const check: CheckFilesOptions['check'] = async ({ path }, report) => {
     for (const step of files[path]!) {
@@ -52,7 +53,7 @@ async function run(files: Record<string, readonly Step[]>, failOn: Severity = 'e
       onError: async (_, file) => void errors.push(file),
     },
   );
-  return { totals, told, errors };
+  return { totals, calls, errors };
 }
 
 describe('the exit code', () => {
@@ -68,14 +69,14 @@ describe('the exit code', () => {
     [{ a: ['unreadable'], b: [] }, 'error', 3],
     [{ a: ['unreadable'], b: ['error'] }, 'error', 1],
     [{ a: ['error'], b: ['unreadable'] }, 'error', 1],
-    // A file that could not be read on after the finding.
+    // A file that could not be read to its end.
     [{ a: ['error', 'unreadable'] }, 'error', 1],
     [{ a: ['warning', 'unreadable'] }, 'error', 3],
     [{ a: ['interrupted'] }, 'error', 130],
     [{ a: ['error', 'interrupted'] }, 'error', 130],
     [{ a: ['error', 'abort', 'thrown'] }, 'error', 130],
     [{ a: ['abort'], b: [] }, 'error', 130],
-    // All was checked before anybody could be heard.
+    // Everything was checked before the abort was noticed.
     [{ a: ['error', 'abort'] }, 'error', 1],
     [{}, 'info', 0],
   ])('of %j with --fail-on %s is %i', async (files, failOn, exit) => {
@@ -83,28 +84,28 @@ describe('the exit code', () => {
   });
 });
 
-test('a file that cannot be read is told of in the report and beside it, and the others are checked', async () => {
-  const { totals, told, errors } = await run({ a: ['error', 'unreadable'], b: ['warning'] });
-  expect(told).toEqual(['begin', 'a error', 'a IO', 'b warning', 'b done', 'end']);
+test('a file that cannot be read is in the report and on standard error, and the others are checked', async () => {
+  const { totals, calls, errors } = await run({ a: ['error', 'unreadable'], b: ['warning'] });
+  expect(calls).toEqual(['begin', 'a error', 'a IO', 'b warning', 'b done', 'end']);
   expect(errors).toEqual(['a']);
   const counts = { files: 2, failed: 1, unreadable: 1, error: 1, warning: 1, info: 0 };
   expect(totals).toEqual({ ...counts, interrupted: false, unchecked: 0, exit: 1 });
 });
 
 test.each<Step>(['interrupted', 'thrown'])(
-  'after an interruption (%s) no file is begun, and the report is completed',
+  'after an interruption (%s) no other file is started, and the report is completed',
   async (step) => {
-    const { totals, told } = await run({ a: [], b: ['error', 'abort', step], c: [], d: [] });
-    expect(told).toEqual(['begin', 'a done', 'b error', 'b interrupted', 'end']);
+    const { totals, calls } = await run({ a: [], b: ['error', 'abort', step], c: [], d: [] });
+    expect(calls).toEqual(['begin', 'a done', 'b error', 'b interrupted', 'end']);
     expect(totals).toMatchObject({ files: 4, failed: 1, error: 1, interrupted: true, unchecked: 2 });
   },
 );
 
-test('a fault of the program is no unreadable file', async () => {
+test('an internal error is not an unreadable file', async () => {
   await expect(run({ a: ['bug'] })).rejects.toThrow('a fault');
 });
 
-test('a report that fails ends the run, also with an error that a file could have', async () => {
+test('an error of a reporter ends the run, even one that a file could have', async () => {
   const { signal } = new AbortController();
   const checked: string[] = [];
   const failing: Reporter = {

@@ -36,8 +36,8 @@ beforeAll(() => {
   execFileSync('bash', ['-c', 'mkfifo "$0"', pipe]);
 });
 
-/** The names of files that a JSON report tells of, with `ok` or a code for each. */
-function told(stdout: Buffer): Record<string, unknown> {
+/** The names of files in a JSON report, with `ok` or an error code for each. */
+function outcomesOf(stdout: Buffer): Record<string, unknown> {
   const outcomes = jsonLines(stdout)
     .filter(({ type }) => type === 'file' || type === 'error')
     .map(({ file, code = 'ok' }) => [basename(String(file)), code]);
@@ -47,10 +47,10 @@ function told(stdout: Buffer): Record<string, unknown> {
 describe('files that cannot be read', () => {
   const all = [missing, empty, text, forbidden, pipe, folder, sound];
 
-  test('are told of one by one, and the others are checked', async () => {
+  test('are reported one by one, and the others are checked', async () => {
     const { exit, stdout, stderr } = await runCli(['verify', ...all, '--json'], { bin, ...unprivileged });
     expect(exit).toBe(3);
-    expect(told(stdout)).toEqual({
+    expect(outcomesOf(stdout)).toEqual({
       'missing.part': 'IO',
       'empty.part': 'NOT_A_PAGE_FILE',
       'text.part': 'NOT_A_PAGE_FILE',
@@ -87,19 +87,21 @@ describe('files that cannot be read', () => {
     },
   );
 
-  test('a directory says how to name its files', async () => {
+  test('a directory is reported with the command that verifies its files', async () => {
     const { exit, stdout, stderr } = await runInProcess(['verify', folder]);
     expect({ exit, stdout: stdout.toString() }).toEqual({ exit: 3, stdout: '' });
-    expect(stderr).toBe(`artrie-pages: ${folder}: is a directory; name its files, as in '${folder}/*.part'\n`);
+    expect(stderr).toBe(
+      `artrie-pages: ${folder}: is a directory; to verify its files: artrie-pages verify '${folder}/*.part'\n`,
+    );
   });
 
-  test('a folder that a pattern cannot look into is told of, and the files beside it are checked', async () => {
+  test('a folder that cannot be listed is reported, and files outside of it are checked', async () => {
     const top = join(folder, 'tree');
     mkdirSync(join(top, 'closed'), { recursive: true });
     copyFileSync(goldenPath('v1'), join(top, 'open.part'));
     chmodSync(join(top, 'closed'), 0);
     const { exit, stdout } = await runCli(['verify', `${top}/**/*.part`, '--json'], { bin, ...unprivileged });
-    expect({ exit, told: told(stdout) }).toEqual({ exit: 3, told: { closed: 'IO', 'open.part': 'ok' } });
+    expect({ exit, outcomes: outcomesOf(stdout) }).toEqual({ exit: 3, outcomes: { closed: 'IO', 'open.part': 'ok' } });
   });
 });
 
@@ -108,13 +110,13 @@ describe('findings mean exit 1', () => {
 
   test.each<[string, string[]]>([
     ['alone', [damaged]],
-    ['before a sound file', [damaged, sound]],
-    ['behind a sound file', [sound, damaged]],
+    ['before a valid file', [damaged, sound]],
+    ['after a valid file', [sound, damaged]],
     ['with --quiet', [damaged, '--quiet']],
     ['with --output', [damaged, '--output', report]],
-    ['with a file that is not there', [missing, damaged]],
+    ['with a missing file', [missing, damaged]],
     ['with a file of zero bytes', [damaged, empty]],
-    ['with a pattern that names nothing', [`${folder}/*.none`, damaged]],
+    ['with a pattern that matches nothing', [`${folder}/*.none`, damaged]],
     ['found by a pattern', [`${folder}/st*.part`]],
     ...['json', 'junit', 'sarif', 'github'].map((format): [string, string[]] => [
       `as ${format}`,
@@ -124,7 +126,7 @@ describe('findings mean exit 1', () => {
     expect((await runInProcess(['verify', ...args])).exit).toBe(1);
   });
 
-  test('also where nobody reads the report', () => {
+  test('even if nobody reads the report', () => {
     const formats = ['text', 'json', 'junit', 'sarif', 'github'];
     const loop = formats.map((format) => `"$0" "$1" verify "$2" --format ${format}; echo "$?" >>"$3"`).join('; ');
     const script = `{ sleep 0.2; ${loop}; } | true; while [ "$(wc -l <"$3")" -lt ${formats.length} ]; do sleep 0.1; done`;
@@ -166,14 +168,14 @@ describe('--output', () => {
       const { exit, stdout, stderr } = await runInProcess(['verify', `${folder}/so*.part`, '--output', paths[which]!]);
       expect({ exit, stdout: stdout.toString() }).toEqual({ exit: 3, stdout: '' });
       expectOneError(stderr);
-      expect(stderr).toContain('name another place for the report');
+      expect(stderr).toContain('choose another path for the report');
       expect(readFileSync(sound).equals(before)).toBe(true);
       expect([existsSync(`${sound}.lock`), existsSync(`${sound}.journal`)]).toEqual([false, false]);
     },
   );
 
   test.each(['text', 'json', 'junit', 'sarif', 'github'])(
-    'of %s to a full disk exits 3, whatever was found',
+    'as %s to a full disk causes exit code 3, whatever was found',
     async (format) => {
       for (const args of [[damaged], [sound, damaged, missing]]) {
         const { exit, stderr } = await runInProcess(['verify', ...args, '--format', format, '--output', '/dev/full']);
@@ -185,17 +187,17 @@ describe('--output', () => {
     },
   );
 
-  test('of more than a buffer to a full disk exits 3 as well', async () => {
+  test('larger than a buffer to a full disk causes exit code 3', async () => {
     const many = join(folder, 'many.part');
     const bytes = readFileSync(goldenPath('arenas'));
-    // A directory of nonsense: a finding for each slot.
+    // An invalid directory: a finding for each slot.
     writeFileSync(many, bytes.fill(0xff, 2 * BLOCK_BYTES - 8 * 1000, 2 * BLOCK_BYTES));
     const { exit, stderr } = await runInProcess(['verify', many, '--output', '/dev/full', '--json', '--quiet']);
     expect(exit).toBe(3);
     expectOneError(stderr);
   });
 
-  test('to a folder, or into one that is not there, exits 3 before anything is checked', async () => {
+  test('to a folder, or into a missing folder, causes exit code 3 before anything is checked', async () => {
     for (const path of [folder, join(folder, 'none', 'report')]) {
       const { exit, stdout, stderr } = await runInProcess(['verify', damaged, '--output', path]);
       expect({ exit, stdout: stdout.toString() }).toEqual({ exit: 3, stdout: '' });
@@ -203,14 +205,14 @@ describe('--output', () => {
     }
   });
 
-  test('takes the place of an older report, also of a longer one', async () => {
+  test('replaces an older report, even a longer one', async () => {
     const report = join(folder, 'older');
     writeFileSync(report, 'x'.repeat(100_000));
     await output(['verify', sound, '--format', 'sarif', '--output', report]);
     expect(sarifProblems(readFileSync(report, 'utf8'))).toEqual([]);
   });
 
-  test('gets no colour, and neither does a screen that is a file', async () => {
+  test('has no colour, and neither has standard output that is not a terminal', async () => {
     const report = join(folder, 'plain');
     const { stdout } = await runInProcess(['verify', damaged, '--output', report]);
     for (const each of [stdout.toString(), readFileSync(report, 'utf8')]) expect(each).not.toContain('\u001b');

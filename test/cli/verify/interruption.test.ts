@@ -10,7 +10,7 @@ import { damaged, smallFile, withHeader } from '../../support/damage.ts';
 import { goldenPath, temporaryFolder } from '../../support/files.ts';
 import { junitProblems, readJunit, sarifProblems } from '../../support/report.ts';
 
-/** So many that to read them takes long; all but one were never written, and the file has holes in their places. */
+/** Enough to take long to read. All but one are holes in the file. */
 const BLOCKS = 262_144;
 
 const folder = temporaryFolder();
@@ -30,7 +30,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs verify until it tells how far it is, and then sends it signals. */
+/** Runs verify until it prints its progress, and then sends it signals. */
 async function interrupted(args: readonly string[], ...signals: readonly NodeJS.Signals[]): Promise<Ended> {
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(process.execPath, [BIN, 'verify', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,16 +46,16 @@ async function interrupted(args: readonly string[], ...signals: readonly NodeJS.
   return { exit, stdout: Buffer.concat(stdout), stderr };
 }
 
-// Each of them waits a second until progress is told; together they wait it once.
+// Each of them waits a second for the first progress; concurrent tests wait only once.
 describe.concurrent('a signal in the middle of a file', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)(
-    '%s prints what was found so far, completes the report and begins no other file',
+    '%s prints what was found so far, completes the report and starts no other file',
     async (signal) => {
       const report = join(folder, `${signal}.jsonl`);
       const args = [first, large, last, '--output', report, '--format', 'json'];
       const { exit, stdout, stderr } = await interrupted(args, signal);
       expect(exit).toBe(130);
-      // Progress names the file at hand, and how many there are.
+      // Progress names the current file, and the number of files.
       expect(stderr).toMatch(new RegExp(`^${large} \\(file 2 of 3\\): \\d+% of `));
       const text = stdout.toString();
       expect(text).toContain(`${first}: damaged (1 error, `);
@@ -71,7 +71,7 @@ describe.concurrent('a signal in the middle of a file', () => {
     },
   );
 
-  test('completes a SARIF log, which says that the run was not successful', async () => {
+  test('completes a SARIF log, in which the run is not successful', async () => {
     const { exit, stdout } = await interrupted([large, last, '--format', 'sarif'], 'SIGINT');
     expect(exit).toBe(130);
     expect(sarifProblems(stdout.toString())).toEqual([]);
@@ -82,7 +82,7 @@ describe.concurrent('a signal in the middle of a file', () => {
     expect(runs[0]!.invocations[0]).toMatchObject({ executionSuccessful: false, exitCode: 130 });
   });
 
-  test('that comes twice at once, as timeout and npx send it, completes a JUnit report, in which no rule passes that was not checked to the end', async () => {
+  test('sent twice at once, as by timeout and npx, completes a JUnit report, in which no unfinished rule passes', async () => {
     const { exit, stdout } = await interrupted([large, last, '--format', 'junit'], 'SIGINT', 'SIGTERM');
     expect(exit).toBe(130);
     expect(await junitProblems(stdout.toString())).toEqual([]);
@@ -94,9 +94,9 @@ describe.concurrent('a signal in the middle of a file', () => {
     expect(cases.filter(({ outcome }) => outcome === 'passed')).toEqual([]);
   });
 
-  test('with --quiet says nothing of progress', async () => {
+  test('with --quiet prints no progress', async () => {
     const abort = new AbortController();
-    // Longer than it takes until progress would be told.
+    // Longer than it takes until the first progress.
     setTimeout(() => abort.abort(new Interrupted('SIGINT')), 1500);
     const { exit, stderr } = await runInProcess(['verify', large, '--quiet'], { signal: abort.signal });
     expect({ exit, stderr }).toEqual({ exit: 130, stderr: '' });

@@ -79,7 +79,7 @@ describe('a pattern', () => {
       ],
     ],
     ['old (1)/*', ['old (1)/g.part']],
-    // The folder of this name wins over the pattern.
+    // An existing folder with this name takes precedence over the pattern.
     ['odd[1]/*.part', ['odd[1]/h.part', 'odd[1]/i.part']],
     ['odd\\[1\\]/?.part', ['odd[1]/h.part', 'odd[1]/i.part']],
     ['odd[12]/*.part', ['odd1/j.part']],
@@ -90,11 +90,11 @@ describe('a pattern', () => {
     ['*/', []],
     ['d*//c.part', ['deep/c.part']],
     ['[^a].part', ['b.part']],
-  ])('%j names %j', async (pattern, expected) => {
+  ])('%j matches %j', async (pattern, expected) => {
     expect(await matches(pattern)).toEqual(expected);
   });
 
-  test('of an absolute path names absolute paths', async () => {
+  test('with an absolute path matches absolute paths', async () => {
     expect(await matches(`${folder}/?.part`)).toEqual([`${folder}/a.part`, `${folder}/b.part`]);
   });
 
@@ -105,7 +105,7 @@ describe('a pattern', () => {
     ['a\\*.part', false],
     ['{a,b}', true],
     ['', false],
-  ])('is what has signs of one: %j, %j', (path, expected) => {
+  ])('is recognized by its characters: %j, %j', (path, expected) => {
     expect(isPattern(path)).toBe(expected);
   });
 });
@@ -114,24 +114,24 @@ describe('files that arguments name', () => {
   const find = async (...args: string[]): Promise<string[]> =>
     (await findFiles(args, signal)).map(({ path, problem }) => (problem ? `${path}: ${problem.code}` : path));
 
-  test('stay in the order of the arguments, those of a pattern in that of their names', async () => {
+  test('are in the order of the arguments, and those of a pattern are sorted by name', async () => {
     expect(await find('deep/c.part', '?.part')).toEqual(['deep/c.part', 'a.part', 'b.part']);
   });
 
-  test('are there once, by the name that came first', async () => {
+  test('are included once, with the name that came first', async () => {
     expect(await find('./b.part', 'b.part', '?.part', `${folder}/a.part`, 'deep/../a.part')).toEqual([
       './b.part',
       'a.part',
     ]);
   });
 
-  test('a file of the name wins over the pattern', async () => {
+  test('an existing file takes precedence over a pattern', async () => {
     writeFileSync('[ab].txt', '');
     expect(await find('[ab].txt')).toEqual(['[ab].txt']);
     expect(await find('star*.part')).toEqual(['star*.part']);
   });
 
-  test('a pattern that names nothing, a name without a file and a folder are each a problem of their own', async () => {
+  test('a pattern without matches, a missing file and a folder are a problem each', async () => {
     expect(await find('*.none', 'none.part', 'a.part', 'deep', '')).toEqual([
       '*.none: IO',
       'none.part: IO',
@@ -141,7 +141,7 @@ describe('files that arguments name', () => {
     ]);
   });
 
-  test('a link to nowhere that a pattern names is told of, not passed over', async () => {
+  test('a broken link that a pattern matches is reported', async () => {
     expect(await find('d*.part')).toEqual(['dangling.part: IO']);
   });
 

@@ -2,30 +2,30 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { FileOutput } from '../../../src/cli/output.ts';
+import { OutputFile } from '../../../src/cli/output-file.ts';
 import { runInProcess } from '../../support/cli.ts';
 import { smallFile } from '../../support/damage.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'output-file-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the last report stays until the new one is complete', async () => {
+test('a report replaces the previous one only when it is complete', async () => {
   const path = join(folder, 'report');
   writeFileSync(path, 'last');
-  const lost = await FileOutput.open(path);
-  await lost.write('new');
-  await lost.flush();
+  const incomplete = await OutputFile.forReport(path);
+  await incomplete.write('new');
+  await incomplete.flush();
   expect(readFileSync(path, 'utf8')).toBe('last');
-  await lost.abandon();
+  await incomplete.discard();
   expect(readFileSync(path, 'utf8')).toBe('last');
-  const whole = await FileOutput.open(path);
-  await whole.write('new');
-  await whole.close();
+  const complete = await OutputFile.forReport(path);
+  await complete.write('new');
+  await complete.complete();
   expect(readFileSync(path, 'utf8')).toBe('new');
   expect(readdirSync(folder)).toEqual(['report']);
 });
 
-test('a page file is no place for a report, and - is standard output', async () => {
+test('a report is not written over a page file, and --output - means standard output', async () => {
   const [path, other] = [join(folder, 'a.part'), join(folder, 'b.part')];
   for (const each of [path, other]) writeFileSync(each, await smallFile('v1'));
   const told = await runInProcess(['verify', path, '--output', other]);

@@ -1,10 +1,9 @@
 import { BLOCK_BYTES, fileOffset } from '../../../src/format/layout.ts';
-import { decodePage } from '../../../src/format/page.ts';
-import { firstPageError } from '../../../src/format/page-checks.ts';
-import { decodeJournal } from '../../../src/format/journal.ts';
 import { nodeOf } from '../../../src/format/page.ts';
+import { examinePage } from '../../../src/format/page-checks.ts';
+import { decodeJournal } from '../../../src/format/journal.ts';
 import { PageStore } from '../../../src/store/page-store.ts';
-import { verifyFile } from '../../../src/verify/verify-file.ts';
+import { verify } from '../../../src/verify/verify.ts';
 import { specBlockNodes } from '../spec-reader.ts';
 import { type DiskState, StateFile } from './crash-disk.ts';
 import { type Contents, type Oracle, textOf } from './oracle.ts';
@@ -36,8 +35,10 @@ export async function judgeState(state: DiskState, oracle: Oracle): Promise<stri
 /** Findings above a severity: what is behind the last block is only of interest before a writer has been there. */
 async function seriousFindings(file: StateFile, allowed: 'info' | 'none'): Promise<string | undefined> {
   const codes: string[] = [];
-  await verifyFile(file, ({ severity, code, block }) => {
-    if (severity !== allowed) codes.push(`${severity} ${code} ${block}`);
+  await verify(file, {
+    onFinding: ({ severity, code, block }) => {
+      if (severity !== allowed) codes.push(`${severity} ${code} ${block}`);
+    },
   });
   return codes.length === 0 ? undefined : codes.slice(0, 5).join(', ');
 }
@@ -74,10 +75,9 @@ function judgeForeignView({ image, journal }: DiskState, oracle: Oracle): string
   const overwritten = journal && decodeJournal(journal)?.block;
   for (let block = 1; block < blockCount; block++) {
     image.read(bytes, fileOffset(block));
-    const page = decodePage(bytes);
-    if (page === undefined || block === overwritten) continue;
-    const problem = firstPageError(page, block);
-    if (problem) return `without commit records: ${problem.message}`;
+    const facts = examinePage(bytes, block);
+    if (facts === undefined || block === overwritten) continue;
+    if (facts.error) return `without commit records: ${facts.error.message}`;
     const acknowledged = oracle.contents.get(block) ?? [];
     for (const [slot, node] of specBlockNodes(Buffer.from(bytes.buffer), block).entries()) {
       const expected = acknowledged[slot];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { RULES } from '../../../src/verify/rules.ts';
-import type { Rule } from '../../../src/verify/rule.ts';
+import type { Rule } from '../../../src/verify/rules.ts';
 import { runInProcess } from '../cli.ts';
 import { loadCorpus } from '../corpus.ts';
 

@@ -2,7 +2,7 @@ import { openBlockFile } from '../../../src/disk/node-block-file.ts';
 import { nodeOf } from '../../../src/format/page.ts';
 import { PAGE_FLAG } from '../../../src/format/page-header.ts';
 import { PageStore } from '../../../src/store/page-store.ts';
-import { verifyFile } from '../../../src/verify/verify-file.ts';
+import { verify } from '../../../src/verify/verify.ts';
 import { blockOf, keyOf, type Ledger, refOf } from './ledger.ts';
 import { type Payload, payloadOf } from './payload.ts';
 
@@ -107,9 +107,11 @@ export async function verifyFaults(path: string, recovered: boolean): Promise<st
   const faults: string[] = [];
   const file = await openBlockFile(path, 'read');
   try {
-    await verifyFile(file, ({ severity, code, message }) => {
-      const isLeft = !recovered && severity === 'info' && LEFT_BEHIND.has(code);
-      if (!isLeft) faults.push(`verify, ${recovered ? 'after' : 'before'} recovery: ${severity} ${code}: ${message}`);
+    await verify(file, {
+      onFinding: ({ severity, code, message }) => {
+        const isLeft = !recovered && severity === 'info' && LEFT_BEHIND.has(code);
+        if (!isLeft) faults.push(`verify, ${recovered ? 'after' : 'before'} recovery: ${severity} ${code}: ${message}`);
+      },
     });
   } finally {
     await file.close();

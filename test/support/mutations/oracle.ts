@@ -1,5 +1,5 @@
 import type { Severity } from '../../../src/format/problem.ts';
-import type { Finding } from '../../../src/verify/rule.ts';
+import type { Finding } from '../../../src/verify/verify.ts';
 import { type CommittedRange, type GoodFile, pageRanges } from './good-files.ts';
 import type { Mutation } from './mutate.ts';
 

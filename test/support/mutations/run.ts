@@ -1,7 +1,7 @@
 import { MemoryBlockFile } from '../../../src/disk/memory-block-file.ts';
 import { PageStoreError } from '../../../src/errors.ts';
-import type { Finding } from '../../../src/verify/rule.ts';
-import { verifyFile } from '../../../src/verify/verify-file.ts';
+import type { Finding } from '../../../src/verify/verify.ts';
+import { verify } from '../../../src/verify/verify.ts';
 import type { GoodFile } from './good-files.ts';
 import { type Kind, KINDS, mutate, type Mutation } from './mutate.ts';
 import { demandsOf, mayBeNoPageFile, unmet } from './oracle.ts';
@@ -86,7 +86,7 @@ async function judge(mutation: Mutation, tally: Tally, fail: (what: string) => v
   const findings: Finding[] = [];
   let refused = false;
   try {
-    await verifyFile(file, (finding) => void findings.push(finding));
+    await verify(file, { onFinding: (finding) => void findings.push(finding) });
   } catch (error) {
     refused = error instanceof PageStoreError && error.code === 'NOT_A_PAGE_FILE' && mayBeNoPageFile(mutation);
     if (!refused) fail(`verify throws ${String(error)}`);
