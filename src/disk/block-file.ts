@@ -1,45 +1,49 @@
 import { PageStoreError } from '../errors.ts';
+import type { ByteRange } from '../format/slots.ts';
+
+/** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
+export type Access = 'read' | 'write';
 
 /**
- * The one seam that all input and output passes: a row of bytes that can be read and written at any place.
- * A file is one, memory is another; so can be a store of 256 KiB objects, which is why callers read and
- * write within one block at a time and never count on bytes that no `sync` has covered.
+ * Random access to the bytes of a page file. All I/O of the library goes through this interface; implement it to keep
+ * page files elsewhere, for example in objects of 256 KiB. Callers read and write within one block at a time, and rely
+ * on no bytes that a `sync` has not covered.
  *
- * Positions are byte offsets from the start, up to 2^42. Every method rejects with a PageStoreError of code
- * `IO` where the system below it fails.
+ * Positions are byte offsets from the start of the file, up to 2^42. Every method rejects with a PageStoreError of code
+ * `IO` where the underlying system fails.
  */
 export interface BlockFile {
-  /** What messages call it: for a file, the path as the caller gave it. */
+  /** Name for messages: for a file, the path that the caller passed. */
   readonly name: string;
-  /** Where the bytes of a block are kept while they are overwritten. */
+  /** Keeps the bytes of a block while they are overwritten. */
   readonly journal: Journal;
   /** Size in bytes. */
   size(): Promise<number>;
-  /** Fills `target` from `position`. @returns the bytes read: fewer than asked for only at the end of the file */
+  /** Fills `target` from `position`. @returns number of bytes read: less than the length of `target` only at the end of the file */
   read(target: Uint8Array, position: number): Promise<number>;
-  /** Writes the whole of `source` at `position`; the file grows where it ends before that. */
+  /** Writes all of `source` at `position`, extending the file if needed. */
   write(source: Uint8Array, position: number): Promise<void>;
-  /** Cuts the file, or lengthens it with zeros. */
+  /** Cuts the file to a size in bytes, or extends it with zeros. */
   truncate(bytes: number): Promise<void>;
-  /** Resolves when everything written before is on the device. After a failure nothing is known of those bytes: see DiskManager. */
+  /** Resolves when everything written before is durable. After a failure the state of those bytes is unknown: see DiskManager. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * A place beside a block file for one row of bytes, up to JOURNAL_BYTES long, that is there again after a crash.
- * Every method rejects with a PageStoreError of code `IO` where the system below it fails.
+ * Durable storage beside a block file for one byte string, up to JOURNAL_BYTES long.
+ * Every method rejects with a PageStoreError of code `IO` where the underlying system fails.
  */
 export interface Journal {
-  /** What it holds, if anything; after a crash during `write` that may be any part of what was to be written. */
+  /** The content, undefined if there is none. After a crash during `write`, any part of what was being written. */
   read(): Promise<Uint8Array | undefined>;
-  /** Resolves when the bytes are on the device, in the place of those before. */
+  /** Replaces the content. Resolves when the bytes are durable. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves when what it held is gone for good. */
+  /** Removes the content. Resolves when the removal is durable. */
   remove(): Promise<void>;
 }
 
-/** What stands before a file for those who only read it. */
+/** A read-only layer over a block file. */
 export abstract class ReadOnlyFile implements BlockFile {
   readonly name: string;
   abstract readonly journal: Journal;
@@ -74,7 +78,65 @@ export abstract class ReadOnlyFile implements BlockFile {
   }
 }
 
-/** The error that refuses to write. */
+/** The error of every write to a file that was opened for reading. */
 export function readOnlyError(file: { readonly name: string }): PageStoreError {
   return new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: file.name });
 }
+
+/** Bytes to be seen in place of those of the file. */
+export interface Overlay {
+  /** Byte offset from the start of the file. */
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A file as it would be with some bytes changed, for reading. It is longer where an overlay is after its end. */
+export class OverlaidFile extends ReadOnlyFile {
+  readonly journal: Journal;
+  readonly #overlays: readonly Overlay[];
+
+  /**
+   * @param overlays - few: each read looks at all of them; a later one covers those before it
+   * @param journal - none by default, whatever the file has
+   */
+  constructor(file: BlockFile, overlays: readonly Overlay[], journal: Journal = NO_JOURNAL) {
+    super(file);
+    this.journal = journal;
+    this.#overlays = overlays;
+  }
+
+  override async size(): Promise<number> {
+    return Math.max(await this.file.size(), ...this.#overlays.map(({ position, bytes }) => position + bytes.length));
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let read = await this.file.read(target, position);
+    for (const overlay of this.#overlays) {
+      const overlap = overlapOf(overlay.position, overlay.bytes.length, position, target.length);
+      if (overlap === undefined) continue;
+      const { start, end } = overlap;
+      // The gap between the end of the file and an overlay after it reads as zeros.
+      if (start - position > read) target.fill(0, read, start - position);
+      target.set(overlay.bytes.subarray(start - overlay.position, end - overlay.position), start - position);
+      read = Math.max(read, end - position);
+    }
+    return read;
+  }
+}
+
+/** The bytes that two ranges of a file have in common, undefined if there are none. */
+export function overlapOf(
+  position: number,
+  bytes: number,
+  otherPosition: number,
+  otherBytes: number,
+): ByteRange | undefined {
+  const start = Math.max(position, otherPosition);
+  const end = Math.min(position + bytes, otherPosition + otherBytes);
+  return end > start ? { start, end } : undefined;
+}
+
+const refuseWrite = async (): Promise<never> => {
+  throw readOnlyError({ name: 'journal' });
+};
+const NO_JOURNAL: Journal = { read: async () => undefined, write: refuseWrite, remove: refuseWrite };

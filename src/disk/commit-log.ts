@@ -6,54 +6,48 @@ import {
   encodeCommitRecord,
   type RecordedChange,
 } from '../format/commit-record.ts';
-import { FILE_HEADER, type FileHeader, withCounts } from '../format/file-header.ts';
+import { FILE_HEADER, type FileHeader, encodeFileHeaderWithCounts } from '../format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
-import { finishJournal } from './overwrite.ts';
+import { finishJournal } from './journal.ts';
 
-/** New first 64 bytes of a block that is in the file already. */
-export interface ChangedHead {
+/** A page header that replaces the one of a block in the file. */
+export interface ReplacedHead {
   readonly block: number;
+  /** The new first 64 bytes of the block. */
   readonly head: Uint8Array;
   /** The 64 bytes that they replace. */
   readonly oldHead: Uint8Array;
-  /** Whether they are the link of a freed block, and not a page header. */
+}
+
+/** As {@link ReplacedHead}, as part of a commit. */
+export interface ChangedHead extends ReplacedHead {
+  /** Whether `head` is the link of a freed block, not a page header. */
   readonly isLink?: boolean;
 }
 
-/** A page header that takes the place of another one, outside of a commit record. */
-export interface ReplacedHead {
-  readonly block: number;
-  readonly head: Uint8Array;
-  readonly oldHead: Uint8Array;
-}
-
-/** Blocks written behind the last one, whole. */
+/** Blocks that were written completely after the last block of the file. */
 export interface AddedBlocks {
   readonly count: number;
   /** CRC-32 over the first 64 bytes of each, in their order. */
   readonly headsCrc: number;
 }
 
-/** The headers that make a batch part of the file. Everything they cover has been written before. */
+/** The header changes that make a batch part of the file. Everything that the new headers cover has been written before. */
 export interface Commit {
   readonly changed?: ChangedHead | undefined;
   readonly added?: AddedBlocks | undefined;
-  /** Id of the first free block, 0 for none; the same as before unless given. */
+  /** Id of the first free block, 0 for none; by default the same as before. */
   readonly firstFree?: number;
-  /** Nodes added (or, negative, removed); counted in the header where the header counts. */
+  /** Nodes added, or, negative, removed: the change of the header's entry count. */
   readonly nodes?: number;
 }
 
 const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
 
-/**
- * What a commit changes in the headers of a file.
- * @param header - the file header so far
- * @param headerBytes - its bytes
- */
+/** The change that a commit makes to the headers of a file. @param headerBytes - the encoded `header` */
 export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): RecordedChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
@@ -68,21 +62,21 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
     oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
     blockHead: changed?.head ?? NO_HEAD,
-    fileHeader: withCounts(headerBytes, header.version, next),
+    fileHeader: encodeFileHeaderWithCounts(headerBytes, header.version, next),
     oldBlockCount: header.blockCount,
     addedHeadersCrc: added?.headsCrc ?? 0,
   };
 }
 
 /**
- * Makes header changes durable by one sync each: the new headers go into a commit record, and only when that is on
- * the device to their own places, where the next sync finds them.
- * @see docs/format.md, "Commit records"
+ * Makes header changes durable with one sync each: the new headers are first written to a commit record and synced, and
+ * only then written to their final places (checkpointed), which the next sync covers.
+ * @see docs/format.md#commit-records
  */
 export class CommitLog {
   readonly #file: BlockFile;
   #sequence: bigint;
-  #unsynced = false;
+  #hasUnsyncedHeaders = false;
 
   private constructor(file: BlockFile, sequence: bigint) {
     this.#file = file;
@@ -90,37 +84,40 @@ export class CommitLog {
   }
 
   /**
-   * Carries out what the journal and the records of a file say, and begins a log on it. From then on the file cannot
-   * come to hold anything else than what it was found to hold.
+   * Recovers a file: applies its journal and its pending commit records, durably. Then starts a log on it.
    * @param view - of `file`, just opened
    * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
-    const { lastRecord, lastIsHome, pending, standing } = view.recovery;
+    const { lastRecord, isLastCheckpointed, pendingRecords, validRecords } = view.recovery;
     await finishJournal(file, view.recovery);
-    // What is read may be in the system's memory alone: left there by a process that was killed, or by a sync that
-    // failed, after which only what is written again can be synced.
-    for (const record of pending) await writeCovered(file, record);
-    if (lastRecord && lastIsHome) await writeHeaders(file, lastRecord);
+    // What was read may be in the system's cache alone, after a killed process or a failed sync; only what is written
+    // again is sure to be synced.
+    for (const record of pendingRecords) {
+      await rewriteCoveredBlocks(file, record);
+      await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
+    }
+    if (lastRecord && isLastCheckpointed) await writeHeaders(file, lastRecord);
     await file.sync();
-    if (lastRecord === undefined || lastIsHome) return new CommitLog(file, lastRecord?.sequence ?? 0n);
-    for (const record of standing) {
+    if (lastRecord === undefined || isLastCheckpointed) return new CommitLog(file, lastRecord?.sequence ?? 0n);
+    for (const record of validRecords) {
       await writeHeaders(file, record);
-      // One record at a time: with the second one's file header in place and not the first one's page header, the first would be void.
+      // One record at a time: if the second file header reached the disk without the first page header, the first record
+      // would become invalid.
       await file.sync();
     }
-    // A record that did not stand could come true by what is written from now on.
+    // An invalid record could become valid after later writes.
     for (const offset of COMMIT_RECORD_OFFSETS) await file.write(new Uint8Array(COMMIT_RECORD.bytes), offset);
     await file.sync();
     return new CommitLog(file, 0n);
   }
 
-  /** Whether headers have been written to their places that no sync has covered yet. */
-  get unsynced(): boolean {
-    return this.#unsynced;
+  /** Whether headers have been checkpointed that no sync covers yet. */
+  get hasUnsyncedHeaders(): boolean {
+    return this.#hasUnsyncedHeaders;
   }
 
-  /** Makes a change durable, with all that was written before. {@link writeHeaders} has to follow. */
+  /** Makes a change durable, with everything written before it. {@link writeHeaders} has to follow. */
   async record(change: RecordedChange): Promise<void> {
     const sequence = this.#sequence + 1n;
     const offset = recordOffset(sequence);
@@ -128,67 +125,61 @@ export class CommitLog {
       await this.#file.write(encodeCommitRecord(change, sequence), offset);
       await this.sync();
     } catch (error) {
-      await this.#takeBack(new Uint8Array(COMMIT_RECORD.bytes), offset);
+      await this.#revert(new Uint8Array(COMMIT_RECORD.bytes), offset);
       throw error;
     }
     this.#sequence = sequence;
   }
 
-  /** Writes the headers of the last change to their places, for the next sync. */
+  /** Checkpoints the headers of the last change, without a sync. */
   async writeHeaders(change: RecordedChange): Promise<void> {
     await writeHeaders(this.#file, change);
-    this.#unsynced = true;
+    this.#hasUnsyncedHeaders = true;
   }
 
   async sync(): Promise<void> {
     await this.#file.sync();
-    this.#unsynced = false;
+    this.#hasUnsyncedHeaders = false;
   }
 
-  /** Writes the header that a page has once more, and syncs it with all that was written before. */
-  async writeAgain(head: Uint8Array, block: number): Promise<void> {
+  /** Writes the current header of a page again, and syncs it with everything written before. */
+  async rewriteHead(head: Uint8Array, block: number): Promise<void> {
     await this.#file.write(head, fileOffset(block));
     await this.sync();
   }
 
-  /** Syncs what was written before, writes new headers over old ones, and syncs those; takes them back where that fails. */
+  /** Syncs everything written before, then writes the new headers and syncs them; on failure the old ones are written back. */
   async replaceHeads(heads: readonly ReplacedHead[]): Promise<void> {
     await this.sync();
     try {
       for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
       await this.sync();
     } catch (error) {
-      for (const { block, oldHead } of heads) await this.#takeBack(oldHead, fileOffset(block));
+      for (const { block, oldHead } of heads) await this.#revert(oldHead, fileOffset(block));
       throw error;
     }
   }
 
   /**
-   * Writes what was in the place of bytes of which nobody can say whether they are on the device. They, or what they
-   * cover, may be in the system's memory alone, where a later open would take them for written.
+   * Writes back the old bytes after a failed write or sync. The new ones, or what they cover, may be in the system's cache
+   * alone, where the next open would take them for durable.
    */
-  async #takeBack(before: Uint8Array, position: number): Promise<void> {
+  async #revert(oldBytes: Uint8Array, position: number): Promise<void> {
     try {
-      await this.#file.write(before, position);
+      await this.#file.write(oldBytes, position);
     } catch {
-      // The error that is told is the one that brought us here; without this write, what failed may turn out to be in the file.
+      // The error to report is the first one. Without this write, what failed may turn out to be in the file.
     }
   }
 }
 
-/** Where the record with a sequence number stands in block 0. */
+/** Offset in block 0 of the record with a sequence number. */
 function recordOffset(sequence: bigint): number {
   return COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
 }
 
-/** Writes a record, and the blocks that it makes part of the file, as they are read. */
-async function writeCovered(file: BlockFile, record: CommitRecord): Promise<void> {
-  await writeCoveredBlocks(file, record);
-  await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
-}
-
-/** Writes the blocks that a record makes part of the file, as they are read. */
-export async function writeCoveredBlocks(file: BlockFile, record: CommitRecord): Promise<void> {
+/** Reads the blocks that a record makes part of the file, and writes the same bytes again. */
+export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord): Promise<void> {
   const { block, oldBlockCount, fileHeader } = record;
   const target = new Uint8Array(BLOCK_BYTES);
   if (block !== 0) {
@@ -198,7 +189,7 @@ export async function writeCoveredBlocks(file: BlockFile, record: CommitRecord):
   const { blockCount } = FILE_HEADER.read(fileHeader);
   for (let added = oldBlockCount; added < blockCount; added++) {
     await file.read(target, fileOffset(added));
-    // Of an empty page the header is all that counts: many can be allocated at once.
+    // Of an empty page only the header matters: many can be allocated at once.
     const isEmpty = PAGE_HEADER.read(target).nodeCount === 0;
     await file.write(isEmpty ? target.subarray(0, PAGE_HEADER_BYTES) : target, fileOffset(added));
   }

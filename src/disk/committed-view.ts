@@ -1,7 +1,8 @@
 import { crc32 } from '../bytes/checksum.ts';
 import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { type BeforeImage, decodeJournal, decodePatchJournal, journalState, type Patch } from '../format/journal.ts';
+import { fileHeaderProblems } from '../format/header-checks.ts';
+import { type BeforeImage, journalState, type Patch } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
@@ -10,60 +11,62 @@ import {
   NODE_AREA_OFFSET,
   PAGE_HEADER_BYTES,
 } from '../format/layout.ts';
-import { firstPageError } from '../format/page-checks.ts';
+import { validPage } from '../format/page-checks.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
-import { decodePage } from '../format/page.ts';
-import { fileHeaderProblems } from '../format/problem.ts';
 import { type BlockFile, type Journal, ReadOnlyFile } from './block-file.ts';
-import { readSettledHead } from './file-head.ts';
-import { layPatches } from './overwrite.ts';
+import { decodeJournalContent, overlayPatches } from './journal.ts';
+import { overlapOf } from './block-file.ts';
+import { readAgain, readStableFileHead } from './page-file.ts';
 
-/** The commit records whose checksums hold, in ascending order of sequence number. @param head - the first 12,800 bytes of block 0 */
-export function recordsIn(head: Uint8Array): CommitRecord[] {
+/** The commit records with a matching checksum, in ascending order of sequence number. @param head - the first 12,800 bytes of block 0 */
+export function decodeCommitRecords(head: Uint8Array): CommitRecord[] {
   const records = COMMIT_RECORD_OFFSETS.map((offset) => decodeCommitRecord(head, offset));
   return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
 }
 
-/** Whether a commit record is damaged or gone: then it may have been the newest one. @param head - the first 12,800 bytes of block 0 */
+/** Whether a commit record is damaged or missing; it may have been the newest one. @param head - the first 12,800 bytes of block 0 */
 export function hasLostRecord(head: Uint8Array): boolean {
   const used = COMMIT_RECORD_OFFSETS.filter((offset) =>
     head.subarray(offset, offset + COMMIT_RECORD.bytes).some((byte) => byte !== 0),
   );
-  const records = recordsIn(head);
-  // Only the first commit of a file leaves one record alone.
+  const records = decodeCommitRecords(head);
+  // Only after the first commit of a file there is one record.
   return used.length > records.length || (records.length === 1 && records[0]?.sequence !== 1n);
 }
 
-/** Whether the headers that a record speaks of are in their places. */
-export async function isHome(file: BlockFile, { fileHeader, block, blockHead }: CommitRecord): Promise<boolean> {
+/** Whether the file has the headers of a record in their final places. */
+export async function isCheckpointed(
+  file: BlockFile,
+  { fileHeader, block, blockHead }: CommitRecord,
+): Promise<boolean> {
   if (Buffer.compare(await readHead(file, 0), fileHeader) !== 0) return false;
   return block === 0 || Buffer.compare(await readHead(file, block), blockHead) === 0;
 }
 
 /**
- * Whether a record stands: its headers replace what the file has, or are there already, and everything that they
- * cover is on the device. Otherwise its batch was never acknowledged, or somebody else has changed the file since.
+ * Whether a record is valid: it fits the headers of the file, and everything that it covers is in the file. Otherwise its
+ * batch was never acknowledged, or another program has changed the file since.
  * @param file - as the records before this one left it
  */
-export async function judgeRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
-  if (!(await fitsHeaders(file, record))) return false;
-  const { block, blockHead, oldBlockCount } = record;
-  const header = FILE_HEADER.read(record.fileHeader);
+export async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
+  if (!(await recordFitsHeaders(file, record))) return false;
+  const { block, kind, blockHead, oldBlockCount, addedHeadersCrc } = record;
+  const { blockCount } = FILE_HEADER.read(record.fileHeader);
   const target = new Uint8Array(BLOCK_BYTES);
-  if (block !== 0 && record.kind === COMMIT_KIND.pageHeader) {
-    if (!(await isSoundPage(file, block, blockHead, target))) return false;
+  if (block !== 0 && kind === COMMIT_KIND.pageHeader && !(await isValidPage(file, block, blockHead, target))) {
+    return false;
   }
-  let sum = 0;
-  for (let added = oldBlockCount; added < header.blockCount; added++) {
+  let crc = 0;
+  for (let added = oldBlockCount; added < blockCount; added++) {
     const head = await readHead(file, added);
-    sum = crc32(head, sum);
-    if (!(await isSoundPage(file, added, head, target))) return false;
+    crc = crc32(head, crc);
+    if (!(await isValidPage(file, added, head, target))) return false;
   }
-  return sum === record.addedHeadersCrc;
+  return crc === addedHeadersCrc;
 }
 
-/** Whether the headers of a record replace what the file has, or are there already: one that does not fit them cannot stand. */
-export async function fitsHeaders(file: BlockFile, record: CommitRecord): Promise<boolean> {
+/** Whether the file has the headers that a record replaces, or already its new ones. A record that does not fit is invalid. */
+export async function recordFitsHeaders(file: BlockFile, record: CommitRecord): Promise<boolean> {
   const { block, blockHead, fileHeader, oldBlockCount } = record;
   const header = FILE_HEADER.read(fileHeader);
   const wholeBlocks = Math.floor((await file.size()) / BLOCK_BYTES);
@@ -73,22 +76,21 @@ export async function fitsHeaders(file: BlockFile, record: CommitRecord): Promis
   return block === 0 || isOldOrNew(await readHead(file, block), record.oldPageHeaderCrc, blockHead);
 }
 
-/** Whether bytes are the ones that a change replaces, or those that it puts there. */
+/** Whether `bytes` are the ones before a change, known by their CRC-32, or the new ones. */
 export function isOldOrNew(bytes: Uint8Array, oldCrc: number, newBytes: Uint8Array): boolean {
   return crc32(bytes) === oldCrc || Buffer.compare(bytes, newBytes) === 0;
 }
 
-/** Whether the page in `block` is sound under the header `head`. @param target - 262,144 bytes to read it to */
-async function isSoundPage(file: BlockFile, block: number, head: Uint8Array, target: Uint8Array): Promise<boolean> {
+/** Whether the page in `block` is valid with the header `head`. @param target - memory for the block, 262,144 bytes */
+async function isValidPage(file: BlockFile, block: number, head: Uint8Array, target: Uint8Array): Promise<boolean> {
   target.set(head);
   const { nodeCount, freeOffset } = PAGE_HEADER.read(head);
-  // Under the header of an empty page the rest of the block may hold anything: many can be allocated at once.
+  // The rest of an empty page may contain anything, and is not read: many can be allocated at once.
   if (nodeCount > 0 || freeOffset !== NODE_AREA_OFFSET) {
     const rest = target.subarray(PAGE_HEADER_BYTES);
     if ((await file.read(rest, fileOffset(block, PAGE_HEADER_BYTES))) < rest.length) return false;
   }
-  const page = decodePage(target);
-  return page !== undefined && firstPageError(page, block) === undefined;
+  return validPage(target, block) !== undefined;
 }
 
 async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
@@ -97,32 +99,30 @@ async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
   return head;
 }
 
-/** How often something that changes while it is read, and is not sound, is read again. */
-const MAX_READS = 20;
-
-/** What commit records and a journal say of a file. */
+/** What the commit records and the journal of a file contain. */
 interface Recovery {
-  /** The file header, records of commits and header copy, as they were read. */
+  /** The bytes that the records were read from: the first 12,800 of block 0. */
   readonly head: Uint8Array;
-  /** The records that stand and are not home, in ascending order of sequence number. */
-  readonly pending: readonly CommitRecord[];
-  /** The records that stand, those included that are home. */
-  readonly standing: readonly CommitRecord[];
-  readonly before: BeforeImage | undefined;
-  /** What a journal of patches holds. */
-  readonly patches: readonly Patch[] | undefined;
-  /** All records whose checksums hold, in ascending order of sequence number. */
+  /** All records with a matching checksum, in ascending order of sequence number. */
   readonly records: readonly CommitRecord[];
-  /** The last record, standing or not; undefined where there is none. */
+  /** Those of them that are valid. */
+  readonly validRecords: readonly CommitRecord[];
+  /** Those of the valid ones that are not checkpointed. */
+  readonly pendingRecords: readonly CommitRecord[];
+  /** The last record, valid or not; undefined if there is none. */
   readonly lastRecord: CommitRecord | undefined;
-  /** Whether the file has all that the last record says. */
-  readonly lastIsHome: boolean;
+  /** Whether the last record is checkpointed; true if there is none. */
+  readonly isLastCheckpointed: boolean;
+  /** From the journal: the block that was being updated. */
+  readonly beforeImage: BeforeImage | undefined;
+  /** From the journal: the patches of a repair. */
+  readonly patches: readonly Patch[] | undefined;
 }
 
 /**
- * A page file as its last commit left it, for those who write nothing: headers that only a commit record has
- * yet, and a block whose overwriting was cut off, are put right on the way from the file to the reader.
- * A writer may be at work on the file meanwhile: what has reached its place by then is read from there.
+ * A page file as its last commit left it, for those who write nothing: pending commit records and the journal are applied
+ * to the bytes on their way to the reader. A writer may work on the file at the same time; its changes are seen once they
+ * have been checkpointed, or after a {@link refresh}.
  */
 export class CommittedView extends ReadOnlyFile {
   #recovery: Recovery;
@@ -132,20 +132,20 @@ export class CommittedView extends ReadOnlyFile {
     super(file);
     this.#recovery = {
       head,
-      pending: [],
-      standing: [],
-      before: undefined,
-      patches: undefined,
       records: [],
+      validRecords: [],
+      pendingRecords: [],
       lastRecord: undefined,
-      lastIsHome: true,
+      isLastCheckpointed: true,
+      beforeImage: undefined,
+      patches: undefined,
     };
   }
 
   /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
   static async open(file: BlockFile): Promise<CommittedView> {
-    const view = new CommittedView(file, await readSettledHead(file));
-    await view.#judge(await file.journal.read());
+    const view = new CommittedView(file, await readStableFileHead(file));
+    await view.#recover(await file.journal.read());
     return view;
   }
 
@@ -153,35 +153,35 @@ export class CommittedView extends ReadOnlyFile {
     return this.file.journal;
   }
 
-  /** What commit records and the journal say; a writer that opens the file carries it out. */
+  /** What the commit records and the journal contain; a writer that opens the file applies it. */
   get recovery(): Readonly<Recovery> {
     return this.#recovery;
   }
 
-  /** Whether a refresh has found the file header or a record changed since the view was opened: something was committed. */
+  /** Whether a refresh has found something committed since the view was opened. */
   get hasChanged(): boolean {
     return this.#hasChanged;
   }
 
-  /** Looks at the commit records and the journal again. @returns whether the file header or a record has changed since the last time */
+  /** Reads the commit records and the journal again. @returns whether something has been committed since the last time */
   async refresh(): Promise<boolean> {
-    const head = await readSettledHead(this.file);
-    const changed = Buffer.compare(head, this.#recovery.head) !== 0;
-    this.#hasChanged ||= changed;
+    const head = await readStableFileHead(this.file);
+    const hasChanged = Buffer.compare(head, this.#recovery.head) !== 0;
+    this.#hasChanged ||= hasChanged;
     const journal = await this.file.journal.read();
-    // To judge a record may take reading many blocks.
-    const { before, patches } = this.#recovery;
-    if (!changed && journal === undefined && before === undefined && patches === undefined) return false;
+    // Checking a record may take reading many blocks, so it is not done without need.
+    const { beforeImage, patches } = this.#recovery;
+    if (!hasChanged && journal === undefined && beforeImage === undefined && patches === undefined) return false;
     const fresh = new CommittedView(this.file, head);
-    await fresh.#judge(journal);
+    await fresh.#recover(journal);
     this.#recovery = fresh.#recovery;
-    return changed;
+    return hasChanged;
   }
 
   /**
-   * As {@link refresh}, for who goes by the file header.
-   * @param known - the header as it was; the view may have seen a change before, on its own, while it read a block
-   * @returns the header, where something has changed since
+   * As {@link refresh}.
+   * @param known - the header that the caller has; the view may have refreshed since while it read a block
+   * @returns the header, undefined if nothing has been committed since
    */
   async refreshHeader(known: FileHeader): Promise<FileHeader | undefined> {
     const hasChanged = await this.refresh();
@@ -193,19 +193,20 @@ export class CommittedView extends ReadOnlyFile {
   }
 
   /**
-   * Reads a block until it is sound, or the same twice: a writer may be at work on it.
+   * Reads a block until it is valid, or two reads agree: a writer may be changing it.
    * @param target - 262,144 bytes
-   * @param isSound - judges what `target` holds; asked after every read that has changed it
-   * @returns the bytes that the file has of the block
+   * @param isValid - checks the content of `target`; called after each read that changed it
+   * @returns number of bytes that the file has of the block
    */
-  async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<number> {
+  async readStable(block: number, target: Uint8Array, isValid: () => boolean): Promise<number> {
     let bytes = await this.read(target, fileOffset(block));
-    for (let reads = 1; !isSound() && reads < MAX_READS; reads++) {
-      const sum = crc32(target);
+    if (isValid()) return bytes;
+    await readAgain(async () => {
+      const crc = crc32(target);
       await this.refresh();
       bytes = await this.read(target, fileOffset(block));
-      if (crc32(target) === sum) break;
-    }
+      return crc32(target) === crc || isValid();
+    });
     return bytes;
   }
 
@@ -218,64 +219,69 @@ export class CommittedView extends ReadOnlyFile {
 
   async read(target: Uint8Array, position: number): Promise<number> {
     const bytes = await this.file.read(target, position);
-    const { before, patches, pending } = this.#recovery;
-    layPatches(patches, target.subarray(0, bytes), position);
-    if (before) await this.#layImage(before, target, position);
-    for (const { block, blockHead, fileHeader, oldPageHeaderCrc, oldFileHeaderCrc } of pending) {
-      await this.#layHead(0, fileHeader, oldFileHeaderCrc, target, position);
-      if (block !== 0) await this.#layHead(fileOffset(block), blockHead, oldPageHeaderCrc, target, position);
+    const { beforeImage, patches, pendingRecords } = this.#recovery;
+    overlayPatches(patches, target.subarray(0, bytes), position);
+    if (beforeImage) await this.#overlayImage(beforeImage, target, position);
+    for (const { block, blockHead, fileHeader, oldPageHeaderCrc, oldFileHeaderCrc } of pendingRecords) {
+      await this.#overlayHead(0, fileHeader, oldFileHeaderCrc, target, position);
+      if (block !== 0) await this.#overlayHead(fileOffset(block), blockHead, oldPageHeaderCrc, target, position);
     }
     return bytes;
   }
 
-  /** Takes the journal, and then each record on what the one before left. */
-  async #judge(journal: Uint8Array | undefined): Promise<void> {
+  /** Applies the journal, and then each valid record to what the one before it left. */
+  async #recover(journal: Uint8Array | undefined): Promise<void> {
     const { head } = this.#recovery;
-    const before = journal && decodeJournal(journal);
-    const patches = journal && decodePatchJournal(journal);
-    this.#recovery = { ...this.#recovery, before, patches };
-    // A record may be among what is repaired.
-    const records = recordsIn(layPatches(patches, head.slice(), 0));
-    this.#recovery = { ...this.#recovery, records };
+    const { beforeImage, patches } = decodeJournalContent(journal);
+    // A repair may have patched a record.
+    const records = decodeCommitRecords(overlayPatches(patches, head.slice(), 0));
+    this.#recovery = { ...this.#recovery, beforeImage, patches, records };
     for (const record of records) {
-      const lastIsHome = await isHome(this, record);
-      this.#recovery = { ...this.#recovery, lastRecord: record, lastIsHome };
-      if (!lastIsHome && !(await judgeRecord(this, record))) continue;
-      const { pending, standing } = this.#recovery;
-      this.#recovery = { ...this.#recovery, standing: [...standing, record] };
-      if (!lastIsHome) this.#recovery = { ...this.#recovery, pending: [...pending, record] };
+      const isLastCheckpointed = await isCheckpointed(this, record);
+      this.#recovery = { ...this.#recovery, lastRecord: record, isLastCheckpointed };
+      if (!isLastCheckpointed && !(await isValidRecord(this, record))) continue;
+      const { pendingRecords, validRecords } = this.#recovery;
+      this.#recovery = {
+        ...this.#recovery,
+        validRecords: [...validRecords, record],
+        pendingRecords: isLastCheckpointed ? pendingRecords : [...pendingRecords, record],
+      };
     }
   }
 
   /**
-   * Lays a header over what was read of it, unless the file has another one by now.
+   * Puts a new header into `target`, unless the file has another one by now.
    * @param oldCrc - CRC-32 of the header that it replaces
-   * @param from - where `target` was read from
+   * @param from - position that `target` was read from
    */
-  async #layHead(position: number, bytes: Uint8Array, oldCrc: number, target: Uint8Array, from: number): Promise<void> {
-    const start = Math.max(position, from);
-    const end = Math.min(position + bytes.length, from + target.length);
-    if (end <= start) return;
-    const isWhole = end - start === bytes.length;
-    const head = isWhole ? target.subarray(start - from, end - from) : new Uint8Array(bytes.length);
-    if (isWhole) {
-      if (crc32(head) === oldCrc) head.set(bytes);
+  async #overlayHead(
+    position: number,
+    head: Uint8Array,
+    oldCrc: number,
+    target: Uint8Array,
+    from: number,
+  ): Promise<void> {
+    const overlap = overlapOf(position, head.length, from, target.length);
+    if (overlap === undefined) return;
+    const found = target.subarray(overlap.start - from, overlap.end - from);
+    if (found.length === head.length) {
+      if (crc32(found) === oldCrc) found.set(head);
     } else {
-      // What a part of it is to be, only all of it can say.
-      await this.read(head, position);
-      target.set(head.subarray(start - position, end - position), start - from);
+      // The CRC covers the whole header, so all of it is read.
+      const whole = new Uint8Array(head.length);
+      await this.read(whole, position);
+      found.set(whole.subarray(overlap.start - position, overlap.end - position));
     }
   }
 
-  async #layImage(before: BeforeImage, target: Uint8Array, from: number): Promise<void> {
-    const position = fileOffset(before.block);
-    const start = Math.max(position, from);
-    const end = Math.min(position + BLOCK_BYTES, from + target.length);
-    if (end <= start) return;
-    const now = new Uint8Array(BLOCK_BYTES);
-    await this.file.read(now, position);
-    const state = journalState(before, now);
-    const image = state === 'cut off' || state === 'before' ? before.image : now;
-    target.set(image.subarray(start - position, end - position), start - from);
+  async #overlayImage(beforeImage: BeforeImage, target: Uint8Array, from: number): Promise<void> {
+    const position = fileOffset(beforeImage.block);
+    const overlap = overlapOf(position, BLOCK_BYTES, from, target.length);
+    if (overlap === undefined) return;
+    const found = new Uint8Array(BLOCK_BYTES);
+    await this.file.read(found, position);
+    const state = journalState(beforeImage, found);
+    const block = state === 'cut off' || state === 'before' ? beforeImage.image : found;
+    target.set(block.subarray(overlap.start - position, overlap.end - position), overlap.start - from);
   }
 }

@@ -1,122 +1,35 @@
+import { assertBlockFile, assertOneOf, assertWholeNumber } from '../arguments.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { type BlockFile, readOnlyError } from './block-file.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { pageFormatOf } from '../format/page-header.ts';
+import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
 import { type Commit, CommitLog, headerChange, type ReplacedHead } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
-import { writeHeaderCopy } from './file-head.ts';
 import { FreeBlocks, freedBlockHead, nextFree } from './free-list.ts';
-import type { Access } from './node-block-file.ts';
-import { journalOf, type Overwrite, overwrite } from './overwrite.ts';
-import { assertCountable, noBlockError, refuseHeader, refuseToWrite } from './refusal.ts';
-
-/** Whether a handle may be used: not after it was closed, nor after a failure that leaves the file's state unknown. */
-export class HandleState {
-  readonly #file: string;
-  /** Why it may not. */
-  #over: PageStoreError | undefined;
-  /** A failure behind an acknowledgement, not told yet. */
-  #untold: PageStoreError | undefined;
-
-  /** @param file - what messages call it */
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  get isOver(): boolean {
-    return this.#over !== undefined;
-  }
-
-  get isClosed(): boolean {
-    return this.#over?.code === 'FILE_CLOSED';
-  }
-
-  /** @throws {@link PageStoreError} `FILE_CLOSED`, or `IO` after a failure */
-  assertUsable(): void {
-    if (this.#over === undefined) return;
-    this.#untold = undefined;
-    throw this.#over;
-  }
-
-  close(): void {
-    this.#over = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.#file });
-  }
-
-  /** Does writes or syncs, after a failure of which nobody knows what the file holds. */
-  async orFail(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      this.#fail(error);
-      throw error;
-    }
-  }
-
-  /** As {@link orFail}, where what was to be done has been acknowledged: the next one to come is told. */
-  async orFailUntold(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      this.#fail(error);
-      this.#untold = this.#over;
-    }
-  }
-
-  #fail(error: unknown): void {
-    const message =
-      'an earlier write or sync failed, and nothing more is done through this handle; open the file again';
-    this.#over ??= new PageStoreError('IO', message, { file: this.#file }, error);
-  }
-
-  /** @throws {@link PageStoreError} `IO` for a failure that nobody has been told of */
-  tell(): void {
-    if (this.#untold !== undefined) throw this.#untold;
-  }
-}
-
-/** Keeps reads of a writer apart from bytes that it is overwriting: between two writes a page is a mixture of before and after. */
-export class OverwriteGate {
-  #begun = 0;
-  #underWay: Promise<void> | undefined;
-
-  /** Overwrites; one at a time. */
-  async run(overwrite: () => Promise<void>): Promise<void> {
-    this.#begun++;
-    this.#underWay = overwrite();
-    try {
-      await this.#underWay;
-    } finally {
-      this.#underWay = undefined;
-    }
-  }
-
-  /** Reads once more where an overwrite has begun meanwhile. */
-  async read(read: () => Promise<void>): Promise<void> {
-    let begun: number;
-    do {
-      await this.#underWay?.catch(() => undefined); // whoever overwrites is told
-      begun = this.#begun;
-      await read();
-    } while (begun !== this.#begun);
-  }
-}
+import { HandleState } from './handle-state.ts';
+import { encodeOverwriteJournal, type Overwrite, overwrite } from './journal.ts';
+import { assertUsableHeader, assertWritableFile, writeHeaderCopy } from './page-file.ts';
 
 /**
- * Reads and writes the blocks of one page file and keeps its file header and free list. It knows nothing of
- * what is in a page. One manager at a time may write to a file.
+ * Reads and writes the blocks of one page file, and maintains its file header and free list. It does not interpret pages.
+ * Calls that write must not overlap, and one manager at a time may write to a file.
  */
 export class DiskManager {
   readonly #file: BlockFile;
-  /** What a writer makes commits through; a reader has a {@link CommittedView} for its file instead. */
+  /** Makes the commits of a writer; undefined for a reader, whose file is a {@link CommittedView}. */
   readonly #log: CommitLog | undefined;
   #header: FileHeader;
   #headerBytes: Uint8Array;
   #blockCount: number;
   #free: FreeBlocks | undefined;
-  #copyIsOld = false;
-  /** Behind the last block that has been written to: behind `#blockCount` while a batch is under way, or was given up. */
-  #writtenEnd = 0;
+  #isCopyStale = false;
+  /** End of the blocks that a write may have changed: after `#blockCount` during a batch, or when one was given up. */
+  #touchedBlocks: number;
+  /** Size of the file as far as writes have succeeded. */
+  #writtenBytes: number;
+  #hasUnsyncedWrites = false;
   readonly #state: HandleState;
   readonly #overwrites = new OverwriteGate();
 
@@ -126,77 +39,87 @@ export class DiskManager {
     this.#state = new HandleState(file.name);
     this.#header = header;
     this.#headerBytes = encodeFileHeader(header);
-    this.#blockCount = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
+    this.#blockCount = this.#touchedBlocks = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
+    this.#writtenBytes = fileOffset(this.#blockCount);
   }
 
   /**
-   * Opens a page file. A reader is refused a file whose magic or version it does not understand; a writer, every
-   * file whose header or size has an error, and one with pages of another program behind its block count. What a
-   * crash left unfinished a writer finishes, and a reader sees as if it were.
+   * Opens a page file. For reading, its magic and version must be known; for writing, its header and size must be valid,
+   * and no other program may have added pages that the header does not count. A writer finishes what a crash
+   * interrupted; a reader sees it as finished.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
    * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, access: Access): Promise<DiskManager> {
+    assertBlockFile('DiskManager.open', 'file', file);
+    assertOneOf('DiskManager.open', 'access', access ?? 'undefined', ['read', 'write']);
     const view = await CommittedView.open(file);
     const header = await view.readFileHeader();
-    refuseHeader(file, header, access);
+    assertUsableHeader(file, header, access);
     if (access === 'read') return new DiskManager(view, undefined, header, await file.size());
     const fileBytes = await file.size();
-    await refuseToWrite(view, header, fileBytes);
+    await assertWritableFile(view, header, fileBytes);
     const log = await CommitLog.open(file, view);
-    // What is behind the last block now was never acknowledged.
+    // Blocks after the last one are of a batch that was never acknowledged.
     if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
     return new DiskManager(file, log, header, fileBytes);
   }
 
-  /** What messages call the file. */
+  /** Name of the file in messages. */
   get name(): string {
     return this.#file.name;
   }
 
-  /** The file header as of the last commit, or as it was found. */
+  /** The file header as of the last commit; for a reader, as of the last {@link refresh}. */
   get header(): Readonly<FileHeader> {
     return this.#header;
   }
 
-  /** Blocks that can be read, block 0 counted: fewer than the header says where the file has been cut. */
+  /** Blocks that can be read, block 0 included: fewer than the header says if the file has been cut. */
   get blockCount(): number {
     return this.#blockCount;
   }
 
   /**
-   * Reads from one block, beginning at byte `offset` of it.
-   * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_COUNT_BEYOND_FILE` for a block that the file should have, `IO`
+   * Reads from one block.
+   * @param target - is filled
+   * @param offset - byte offset in the block; the read must end within the block
+   * @throws {@link PageStoreError} `BLOCK_RANGE`; `BLOCK_COUNT_BEYOND_FILE` for a block that the header counts and the file
+   * does not have; `IO`. RangeError, TypeError for invalid arguments
    */
-  async read(block: number, target: Uint8Array, offset = 0): Promise<void> {
+  async read(block: number, target: Uint8Array, offset: number = 0): Promise<void> {
     this.#state.assertUsable();
+    assertInBlock('read', 'target', target, offset);
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
     this.#assertHas(block, bytes, target.length);
   }
 
   /**
-   * Reads a block whole; for a reader, again while it is not sound and still changes: a writer may be at work on it.
-   * @param isSound - judges what `target` holds; asked after every read that has changed it
+   * Reads a whole block. A reader reads again while the block is invalid and still changes: a writer may be changing it.
+   * @param target - 262,144 bytes
+   * @param isValid - checks the content of `target`; called after each read that changed it
+   * @throws as {@link read}
    */
-  async readSettled(block: number, target: Uint8Array, isSound: () => boolean): Promise<void> {
+  async readStable(block: number, target: Uint8Array, isValid: () => boolean): Promise<void> {
+    this.#state.assertUsable();
+    assertBytes('readStable', 'target', target, BLOCK_BYTES);
     if (this.#file instanceof CommittedView) {
-      this.#state.assertUsable();
       this.assertBlock(block);
-      this.#assertHas(block, await this.#file.readSettled(block, target, isSound), target.length);
+      this.#assertHas(block, await this.#file.readStable(block, target, isValid), target.length);
     } else {
       await this.#overwrites.read(() => this.read(block, target));
-      isSound();
+      isValid();
     }
   }
 
-  /** Lets a reader see what has been committed since it opened the file. @returns whether anything has; false for a writer */
+  /** Makes commits of a writer since the file was opened visible to a reader. @returns whether there are any; false for a writer */
   async refresh(): Promise<boolean> {
     this.#state.assertUsable();
     if (!(this.#file instanceof CommittedView)) return false;
     const header = await this.#file.refreshHeader(this.#header);
     if (header === undefined) return false;
-    refuseHeader(this.#file, header, 'read');
+    assertUsableHeader(this.#file, header, 'read');
     this.#header = header;
     this.#free = undefined;
     this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
@@ -204,191 +127,371 @@ export class DiskManager {
   }
 
   /**
-   * Writes into space that no committed header covers: free space of a page, or a block behind the last one.
-   * It is part of the file, and durable, once a commit says so.
+   * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in their order. They
+   * become part of the file, and durable, with the next {@link commit}.
+   * @param block - 1 <= block <= the number of blocks, including those written since the last commit
+   * @param offset - byte offset in the block; the write must end within the block
+   * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
-  async write(block: number, source: Uint8Array, offset = 0): Promise<void> {
+  async write(block: number, source: Uint8Array, offset: number = 0): Promise<void> {
     this.#writable();
-    assertCountable(this, block);
-    this.#writtenEnd = Math.max(this.#writtenEnd, block + 1);
+    assertInBlock('write', 'source', source, offset);
+    assertWholeNumber('write', 'block', block, 1);
+    this.#assertCountable(block);
+    if (block > this.#touchedBlocks)
+      throw new RangeError(`write: block must be at most ${this.#touchedBlocks}, the next new block, not ${block}`);
+    this.#touchedBlocks = Math.max(this.#touchedBlocks, block + 1);
+    this.#hasUnsyncedWrites = true;
     await this.#file.write(source, fileOffset(block, offset));
-  }
-
-  /** Adds room for so many blocks behind the last one, zero throughout; the next commit may make them part of the file. */
-  async lengthen(blocks: number): Promise<void> {
-    this.#writable();
-    assertCountable(this, this.#blockCount + blocks - 1);
-    await this.#cutUncounted();
-    this.#writtenEnd = this.#blockCount + blocks;
-    await this.#file.truncate(fileOffset(this.#writtenEnd));
+    this.#writtenBytes = Math.max(this.#writtenBytes, fileOffset(block, offset + source.length));
   }
 
   /**
-   * Makes a batch part of the file, by one sync: when it resolves, what was written and the headers that cover it
-   * are durable. A failure kills the manager; then the batch is not in the file, or, after a power cut, all of it may be.
+   * Adds blocks of zeros after the last one; the next {@link commit} may make them part of the file.
+   * @param blocks - at least 1
+   * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError for an invalid number
+   */
+  async lengthen(blocks: number): Promise<void> {
+    this.#writable();
+    assertWholeNumber('lengthen', 'blocks', blocks, 1);
+    this.#assertCountable(this.#blockCount + blocks - 1);
+    await this.#cutUncounted();
+    this.#touchedBlocks = this.#blockCount + blocks;
+    this.#hasUnsyncedWrites = true;
+    await this.#file.truncate(fileOffset(this.#touchedBlocks));
+    this.#writtenBytes = fileOffset(this.#touchedBlocks);
+  }
+
+  /**
+   * Makes a batch part of the file with one sync: when it resolves, what was written and the headers that cover it are
+   * durable. After an `IO` error the manager cannot be used any more; the batch is not in the file or, after a power
+   * failure, may be in it as a whole.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for a commit that would damage the file
    */
   async commit(commit: Commit): Promise<void> {
     const log = this.#writable();
+    this.#assertValid(commit);
     const change = headerChange(this.#header, this.#headerBytes, commit);
-    await this.#state.orFail(() => log.record(change));
+    await this.#state.run(() => log.record(change));
     this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
     this.#blockCount = this.#header.blockCount;
     this.#free?.follow(commit);
-    this.#copyIsOld = true;
-    // The batch is acknowledged: no failure from here on may take that back.
-    await this.#state.orFailUntold(async () => {
+    this.#isCopyStale = true;
+    this.#hasUnsyncedWrites = false;
+    // The batch is durable, so an error from here on is not one of this call.
+    await this.#state.runDeferred(async () => {
       await log.writeHeaders(change);
       if (commit.added) await writeHeaderCopy(this.#file);
     });
   }
 
-  /** The free blocks as of the last commit. The list is read when they are first asked for, and by a reader when something has been committed. */
+  /**
+   * Takes blocks, durably: from the free list first, with a commit for each, then by growth, with one commit for all.
+   * @param head - the first 64 bytes of each block: the header of an empty page
+   * @returns their ids, in the order in which they were taken
+   * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
+   */
+  async allocate(count: number, head: Uint8Array): Promise<number[]> {
+    this.#writable();
+    assertWholeNumber('allocate', 'count', count, 1);
+    assertPageHead('allocate', head);
+    const taken: number[] = [];
+    while (taken.length < count) {
+      const block = await this.takeFreeBlock(head);
+      if (block === undefined) break;
+      taken.push(block);
+    }
+    const first = this.#blockCount;
+    const added = count - taken.length;
+    if (added === 0) return taken;
+    let headsCrc = 0;
+    await this.truncateOnFailure(async () => {
+      await this.lengthen(added);
+      for (let block = first; block < first + added; block++) {
+        await this.write(block, head);
+        headsCrc = crc32(head, headsCrc);
+      }
+    });
+    await this.commit({ added: { count: added, headsCrc } });
+    for (let block = first; block < first + added; block++) taken.push(block);
+    return taken;
+  }
+
+  /** Takes the first block of the free list, durably, and gives it `head`, as {@link allocate}. @returns undefined if the list is empty */
+  async takeFreeBlock(head: Uint8Array): Promise<number | undefined> {
+    this.#writable();
+    assertPageHead('takeFreeBlock', head);
+    const block = decodeFreeLink(this.#header.freeListHead);
+    if (block === 0) return undefined;
+    const firstFree = await nextFree(this, block);
+    await this.commit({ changed: { block, head, oldHead: await this.#readHead(block) }, firstFree });
+    return block;
+  }
+
+  /**
+   * Puts a block on the free list, durably. Its first 64 bytes are overwritten; the rest stays until it is used again.
+   * @param nodes - number of nodes in the block, which the header stops counting
+   * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
+   */
+  async free(block: number, nodes: number = 0): Promise<void> {
+    this.#writable();
+    this.assertBlock(block);
+    assertWholeNumber('free', 'nodes', nodes);
+    if ((await this.freeBlocks()).has(block)) {
+      throw new PageStoreError('BLOCK_FREE', `block ${block} is already free`, { file: this.name, block });
+    }
+    const head = freedBlockHead(this.#header.freeListHead);
+    const changed = { block, head, oldHead: await this.#readHead(block), isLink: true };
+    await this.commit({ changed, firstFree: block, nodes: -nodes });
+  }
+
+  /** The free blocks as of the last commit. The list is read with the first call; by a reader also after new commits. */
   async freeBlocks(): Promise<FreeBlocks> {
     this.#state.assertUsable();
     if (this.#free) return this.#free;
     const header = this.#header;
     const free = await FreeBlocks.read(this);
-    // A list that changed while it was read may have been read in part before, in part after.
+    // If the list changed while it was read, the result may be a mixture, and is not kept.
     if (header === this.#header) this.#free = free;
     return free;
   }
 
-  /** Syncs what commits have left to the next sync: from here on, bytes that only older headers cover may be changed. */
-  async settle(): Promise<void> {
+  /**
+   * Makes everything written so far durable: after it, bytes that only older headers cover may be changed. Written blocks
+   * become part of the file with {@link commit} only, which needs no call of this.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`
+   */
+  async sync(): Promise<void> {
     const log = this.#writable();
-    if (log.unsynced) await this.#state.orFail(() => log.sync());
-  }
-
-  /** Writes new headers of many pages between two syncs: of what was written before, and of themselves. */
-  async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
-    const log = this.#writable();
-    await this.#state.orFail(() => log.replaceHeads(heads));
+    if (log.hasUnsyncedHeaders || this.#hasUnsyncedWrites) await this.#state.run(() => log.sync());
+    this.#hasUnsyncedWrites = false;
   }
 
   /**
-   * Overwrites bytes that committed headers cover, durably and as a whole. A failure kills the manager, and the next open
-   * decides; but where the journal cannot be written, as on a full disk, all is as it was.
+   * Replaces the headers of many pages with two syncs: one of what was written before, one of the headers.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
+   */
+  async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
+    const log = this.#writable();
+    for (const head of heads) this.#assertReplacedHead('commitHeads', 'heads', head);
+    await this.#state.run(() => log.replaceHeads(heads));
+    this.#hasUnsyncedWrites = false;
+  }
+
+  /**
+   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, as on a full disk,
+   * nothing has changed. After another `IO` error the manager cannot be used any more, and the next open completes or
+   * undoes the change.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async overwrite(change: Overwrite): Promise<void> {
     const log = this.#writable();
+    this.#assertOverwrite(change);
     const head = change.image.subarray(0, PAGE_HEADER_BYTES);
-    // The header as it was read may be in the system's memory alone: the journal is of a block that is on the device.
-    await this.#state.orFail(() => log.writeAgain(head, change.block));
-    await this.#file.journal.write(journalOf(change));
-    await this.#overwrites.run(() => this.#state.orFail(() => overwrite(this.#file, change)));
+    // The header that was read may be in the system's cache alone; the journal must be of a durable block.
+    await this.#state.run(() => log.rewriteHead(head, change.block));
+    await this.#file.journal.write(encodeOverwriteJournal(change));
+    await this.#overwrites.run(() => this.#state.run(() => overwrite(this.#file, change)));
   }
 
-  /** Runs what writes behind the last block; where it fails, cuts the file back to the blocks it had. */
-  async undoOnFailure(grow: () => Promise<void>): Promise<void> {
+  /** Runs `work`, which writes blocks after the last one; if it fails, they are cut off. */
+  async truncateOnFailure(work: () => Promise<void>): Promise<void> {
     this.#writable();
     try {
-      await grow();
+      await work();
     } catch (error) {
-      await this.#state.orFail(() => this.#cutUncounted());
+      await this.#state.run(() => this.#cutUncounted());
       throw error;
     }
   }
 
-  /** Cuts off what was written behind the last block, for a batch that was given up. */
+  /** Cuts off what was written after the last block by a batch that was given up. */
   async #cutUncounted(): Promise<void> {
-    if (this.#writtenEnd <= this.#blockCount) return;
-    await this.#file.truncate(fileOffset(this.#blockCount));
-    this.#writtenEnd = this.#blockCount;
+    if (this.#touchedBlocks <= this.#blockCount) return;
+    this.#writtenBytes = fileOffset(this.#blockCount);
+    await this.#file.truncate(this.#writtenBytes);
+    this.#touchedBlocks = this.#blockCount;
   }
 
-  /** Syncs what is left to sync, writes the header copy where it is out of date, and closes the file. Once closed, nothing happens. */
+  /**
+   * Syncs what no sync covers yet, updates the header copy, and closes the file. A second call does nothing.
+   * @throws {@link PageStoreError} `IO`, also for an error after the last commit that no other call has reported
+   */
   async close(): Promise<void> {
     if (this.#state.isClosed) return;
-    const log = this.#state.isOver ? undefined : this.#log;
+    const log = this.#state.isUnusable ? undefined : this.#log;
     this.#state.close();
     try {
       if (log) await this.#cutUncounted();
-      if (log && this.#copyIsOld) await writeHeaderCopy(this.#file);
-      if (log && (this.#copyIsOld || log.unsynced)) await log.sync();
+      if (log && this.#isCopyStale) await writeHeaderCopy(this.#file);
+      if (log && (this.#isCopyStale || log.hasUnsyncedHeaders)) await log.sync();
     } finally {
       await this.#file.close();
     }
-    this.#state.tell();
+    this.#state.throwDeferred();
   }
 
-  /** @throws {@link PageStoreError} `BLOCK_RANGE` for what is not one of blocks 1..blockCount-1; `BLOCK_COUNT_BEYOND_FILE` for what should be */
+  /**
+   * @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` for a block that the
+   * header counts and the file does not have. RangeError if it is not a whole number
+   */
   assertBlock(block: number): void {
-    if (block >= 1 && block < this.#blockCount) return;
-    throw noBlockError(this.#file, block, this.#blockCount, this.#header.blockCount);
+    if (block >= 1 && block < this.#blockCount && Number.isInteger(block)) return;
+    if (!Number.isSafeInteger(block)) throw new RangeError(`block must be a whole number, not ${String(block)}`);
+    throw this.#noBlockError(block);
   }
 
-  /** @throws {@link PageStoreError} `FILE_READ_ONLY`, and whatever keeps the file from being used at all */
+  /** @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`, or `IO` after an earlier failure */
   assertWritable(): void {
     this.#writable();
   }
 
-  #assertHas(block: number, bytes: number, expected: number): void {
-    if (bytes < expected) throw noBlockError(this.#file, block, block, this.#header.blockCount);
-  }
-
-  /** The log that commits go through. */
   #writable(): CommitLog {
     this.#state.assertUsable();
     if (this.#log) return this.#log;
     throw readOnlyError(this);
   }
-}
 
-/**
- * Takes `count` blocks: from the free list first, a commit for each, then by growth, one commit for all.
- * @param head - the first 64 bytes of each, such as the header of an empty page
- * @returns their ids, in the order in which they were taken; each is durable
- * @throws {@link PageStoreError} `FILE_FULL`, `IO`, and the codes of a damaged free list
- */
-export async function allocateBlocks(disk: DiskManager, count: number, head: Uint8Array): Promise<number[]> {
-  const taken: number[] = [];
-  while (taken.length < count) {
-    const block = await reuseBlock(disk, head);
-    if (block === undefined) break;
-    taken.push(block);
+  #assertHas(block: number, bytes: number, expectedBytes: number): void {
+    if (bytes < expectedBytes) throw this.#noBlockError(block, block);
   }
-  const first = disk.blockCount;
-  const added = count - taken.length;
-  if (added === 0) return taken;
-  let headsCrc = 0;
-  await disk.undoOnFailure(async () => {
-    await disk.lengthen(added);
-    for (let block = first; block < first + added; block++) {
-      await disk.write(block, head);
-      headsCrc = crc32(head, headsCrc);
+
+  /** @param blocks - number of blocks in the file */
+  #noBlockError(block: number, blocks: number = this.#blockCount): PageStoreError {
+    const { blockCount } = this.#header;
+    if (block >= 1 && block < blockCount) {
+      const message = `block ${block} is missing: the header counts ${blockCount} blocks, but the file ends before it`;
+      const detail = { file: this.name, block, offset: fileOffset(block) };
+      return new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, detail);
     }
-  });
-  await disk.commit({ added: { count: added, headsCrc } });
-  for (let block = first; block < first + added; block++) taken.push(block);
-  return taken;
-}
-
-/** Takes the first block of the free list and gives it these first 64 bytes, durably. @returns undefined where the list is empty */
-export async function reuseBlock(disk: DiskManager, head: Uint8Array): Promise<number | undefined> {
-  const block = decodeFreeLink(disk.header.freeListHead);
-  if (block === 0) return undefined;
-  const firstFree = await nextFree(disk, block);
-  await disk.commit({ changed: { block, head, oldHead: await headOf(disk, block) }, firstFree });
-  return block;
-}
-
-/**
- * Puts a block on the free list, durably. Its first 64 bytes become a link and zeros; the rest stays until it is used again.
- * @param nodes - nodes that were in it
- * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, and the codes of a damaged free list
- */
-export async function freeBlock(disk: DiskManager, block: number, nodes: number): Promise<void> {
-  disk.assertBlock(block);
-  if ((await disk.freeBlocks()).has(block)) {
-    throw new PageStoreError('BLOCK_FREE', `block ${block} is free already`, { file: disk.name, block });
+    const range = blocks < 2 ? 'the file has only block 0, the header' : `the pages are in blocks 1 to ${blocks - 1}`;
+    return new PageStoreError('BLOCK_RANGE', `block ${block} does not exist: ${range}`, { file: this.name, block });
   }
-  const head = freedBlockHead(disk.header.freeListHead);
-  const changed = { block, head, oldHead: await headOf(disk, block), isLink: true };
-  await disk.commit({ changed, firstFree: block, nodes: -nodes });
+
+  #assertCountable(block: number): void {
+    if (block < MAX_BLOCKS) return;
+    const message = `the file would have more than ${MAX_BLOCKS} blocks, the limit of the format`;
+    throw new PageStoreError('FILE_FULL', message, { file: this.name });
+  }
+
+  #assertValid({ changed, added, firstFree, nodes = 0 }: Commit): void {
+    if (changed) this.#assertReplacedHead('commit', 'changed', changed);
+    let blocks = this.#blockCount;
+    if (added) {
+      assertWholeNumber('commit', 'added.count', added.count, 1);
+      assertWholeNumber('commit', 'added.headsCrc', added.headsCrc);
+      blocks += added.count;
+      if (fileOffset(blocks) > this.#writtenBytes) {
+        const complete = Math.floor(this.#writtenBytes / BLOCK_BYTES) - this.#blockCount;
+        throw new RangeError(`commit: added.count is ${added.count}, but only ${complete} new blocks were written`);
+      }
+    }
+    if (!Number.isSafeInteger(nodes))
+      throw new RangeError(`commit: nodes must be a whole number, not ${String(nodes)}`);
+    if (changed?.isLink === true && firstFree !== changed.block)
+      throw new RangeError('commit: firstFree must be changed.block if changed.isLink is true');
+    if (firstFree === undefined) return;
+    assertWholeNumber('commit', 'firstFree', firstFree);
+    if (firstFree >= blocks || (firstFree === changed?.block && changed.isLink !== true)) {
+      throw new RangeError(`commit: firstFree must be 0 or a free block of the file, not ${firstFree}`);
+    }
+  }
+
+  #assertReplacedHead(call: string, parameter: string, { block, head, oldHead }: ReplacedHead): void {
+    this.#assertInFile(call, `${parameter}.block`, block);
+    assertBytes(call, `${parameter}.head`, head, PAGE_HEADER_BYTES);
+    assertBytes(call, `${parameter}.oldHead`, oldHead, PAGE_HEADER_BYTES);
+  }
+
+  #assertOverwrite({ block, image, bytes, changed: { start, end }, head }: Overwrite): void {
+    this.#assertInFile('overwrite', 'block', block);
+    assertBytes('overwrite', 'image', image, BLOCK_BYTES);
+    assertBytes('overwrite', 'head', head, PAGE_HEADER_BYTES);
+    assertWholeNumber('overwrite', 'changed.start', start, PAGE_HEADER_BYTES);
+    assertWholeNumber('overwrite', 'changed.end', end, start);
+    if (end > BLOCK_BYTES) throw new RangeError(`overwrite: changed.end must be at most ${BLOCK_BYTES}, not ${end}`);
+    assertBytes('overwrite', 'bytes', bytes, end - start);
+  }
+
+  #assertInFile(call: string, parameter: string, block: number): void {
+    if (Number.isInteger(block) && block >= 1 && block < this.#blockCount) return;
+    const range = `from 1 to ${this.#blockCount - 1}`;
+    throw new RangeError(`${call}: ${parameter} must be a block of the file, ${range}, not ${String(block)}`);
+  }
+
+  async #readHead(block: number): Promise<Uint8Array> {
+    const head = new Uint8Array(PAGE_HEADER_BYTES);
+    await this.read(block, head);
+    return head;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: DiskManager) {
+        const access = this.#log ? 'write' : 'read';
+        const state = this.#state.isClosed ? ', closed' : this.#state.isUnusable ? ', failed' : '';
+        return `DiskManager { '${this.name}', ${access}${state}, ${this.#blockCount} blocks }`;
+      },
+    });
+  }
 }
 
-async function headOf(disk: DiskManager, block: number): Promise<Uint8Array> {
-  const head = new Uint8Array(PAGE_HEADER_BYTES);
-  await disk.read(block, head);
-  return head;
+/** Repeats a writer's reads of a block that it overwrites at the same time: between the two writes the page is a mixture. */
+class OverwriteGate {
+  #started = 0;
+  #current: Promise<void> | undefined;
+
+  /** Runs an overwrite; one at a time. */
+  async run(overwrite: () => Promise<void>): Promise<void> {
+    this.#started++;
+    this.#current = overwrite();
+    try {
+      await this.#current;
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  /** Repeats a read during which an overwrite has started. */
+  async read(read: () => Promise<void>): Promise<void> {
+    let started: number;
+    do {
+      await this.#current?.catch(() => undefined); // the caller of `run` gets the error
+      started = this.#started;
+      await read();
+    } while (started !== this.#started);
+  }
+}
+
+/** @throws TypeError unless `bytes` is a Uint8Array with its memory; RangeError unless it has this length */
+function assertBytes(call: string, parameter: string, bytes: Uint8Array, length: number = bytes.length): void {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`${call}: ${parameter} must be a Uint8Array`);
+  if (bytes.length === 0 && isDetached(bytes))
+    throw new TypeError(`${call}: ${parameter} is detached: its buffer was transferred`);
+  if (bytes.length !== length)
+    throw new RangeError(`${call}: ${parameter} must have ${length} bytes, not ${bytes.length}`);
+}
+
+/** @throws as {@link assertBytes}; RangeError unless `bytes` fit into a block at `offset` */
+function assertInBlock(call: string, parameter: string, bytes: Uint8Array, offset: number): void {
+  assertBytes(call, parameter, bytes);
+  assertWholeNumber(call, 'offset', offset);
+  if (offset + bytes.length <= BLOCK_BYTES) return;
+  const range = `the ${bytes.length} bytes of ${parameter} at offset ${offset}`;
+  throw new RangeError(`${call}: ${range} go past the end of the block, which has ${BLOCK_BYTES} bytes`);
+}
+
+/** @throws TypeError, RangeError unless `head` is a page header */
+function assertPageHead(call: string, head: Uint8Array): void {
+  assertBytes(call, 'head', head, PAGE_HEADER_BYTES);
+  if (pageFormatOf(head) === undefined) throw new RangeError(`${call}: head must be the header of an empty page`);
+}
+
+function isDetached({ buffer }: Uint8Array): boolean {
+  try {
+    buffer.slice(0, 0);
+    return false;
+  } catch {
+    return true;
+  }
 }

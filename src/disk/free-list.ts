@@ -2,11 +2,12 @@ import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { pageFormatOf } from '../format/page-header.ts';
-import { freeListHeadProblems, hex } from '../format/problem.ts';
+import { hex } from '../format/problem.ts';
+import { freeListHeadProblems } from '../format/header-checks.ts';
 import type { BlockFile } from './block-file.ts';
 import type { Commit } from './commit-log.ts';
-import { readFileHead } from './file-head.ts';
-import { problemError } from './refusal.ts';
+import { readFileHead } from './page-file.ts';
+import { problemError } from './page-file.ts';
 
 /** A page file as it is, for those who look into damage: nothing is refused but what is no page file at all. */
 export class RawBlocks {
@@ -50,15 +51,9 @@ export class RawBlocks {
 
   /** The blocks on the free list, as far as it can be followed. */
   async freeBlocks(): Promise<BlockSet> {
-    const free = new BlockSet(this.wholeBlocks);
-    const bytes = new Uint8Array(8);
-    const view = new DataView(bytes.buffer);
-    let block = decodeFreeLink(this.header.freeListHead);
-    while (block > 0 && block < this.wholeBlocks && free.add(block)) {
-      await this.file.read(bytes, fileOffset(block));
-      block = decodeFreeLink(view.getBigUint64(0, true));
-    }
-    return free;
+    const walk = new FreeListWalk(this.header.freeListHead, this.wholeBlocks);
+    await walk.followIn(this.file);
+    return walk.blocks;
   }
 }
 
@@ -102,11 +97,95 @@ export class BlockSet {
   }
 }
 
+/** Why a walk along a free list stopped before the end of the list. */
+export interface FreeListBreak {
+  /**
+   * `no link`: the first 8 bytes of `from` are not a link. `out of range`: its link leads out of the file. `cycle`: it
+   * leads to a block that is already on the list. `not free`: it leads to a block that the caller rejected.
+   */
+  readonly reason: 'no link' | 'out of range' | 'cycle' | 'not free';
+  /** The block that contains the link, 0 for the file header. */
+  readonly from: number;
+  /** The block that the link leads to; negative where there is none. */
+  readonly to: number;
+}
+
+/**
+ * A walk along a free list. The caller supplies the link of each block, from a file or from memory, until `block` is 0.
+ * It ends on any input: every block is visited once at most.
+ */
+export class FreeListWalk {
+  /** The blocks reached so far. */
+  readonly blocks: BlockSet;
+  /** The block whose link the walk needs next; 0 at the end. */
+  block = 0;
+  break: FreeListBreak | undefined;
+  readonly #blockCount: number;
+  #from = 0;
+
+  /**
+   * @param head - the first link, as the file header contains it
+   * @param blockCount - links to this block and beyond are out of range
+   * @param blocks - where the blocks are added; several walks can share it
+   */
+  constructor(head: bigint | number, blockCount: number, blocks: BlockSet = new BlockSet(blockCount)) {
+    this.#blockCount = blockCount;
+    this.blocks = blocks;
+    this.#go(0, typeof head === 'bigint' ? decodeFreeLink(head) : head);
+  }
+
+  /** @param link - the block id that the current block begins with: 0 for the end of the list, negative for no link */
+  follow(link: number): void {
+    this.#go(this.block, link);
+  }
+
+  /** Stops at the current block, which is not free, and takes it out of the set. */
+  reject(): void {
+    this.blocks.delete(this.block);
+    this.break = { reason: 'not free', from: this.#from, to: this.block };
+    this.block = 0;
+  }
+
+  /** Follows the list to its end, or to where it breaks. @throws {@link PageStoreError} `IO` */
+  async followIn(file: Pick<BlockFile, 'read'>, signal?: AbortSignal): Promise<void> {
+    const bytes = new Uint8Array(LINK_BYTES);
+    while (this.block !== 0) {
+      signal?.throwIfAborted();
+      this.follow(await readFreeLink(file, this.block, bytes));
+    }
+  }
+
+  #go(from: number, to: number): void {
+    this.block = 0;
+    if (to === 0) return;
+    if (to < 0) this.break = { reason: 'no link', from, to };
+    else if (to >= this.#blockCount) this.break = { reason: 'out of range', from, to };
+    else if (!this.blocks.add(to)) this.break = { reason: 'cycle', from, to };
+    else [this.#from, this.block] = [from, to];
+  }
+}
+
+/**
+ * The block id in the first 8 bytes of a block: 0 at the end of the list, negative where they are not a link or the file
+ * ends.
+ * @param bytes - 8 bytes to read into, for loops over many blocks
+ */
+export async function readFreeLink(
+  file: Pick<BlockFile, 'read'>,
+  block: number,
+  bytes: Uint8Array = new Uint8Array(LINK_BYTES),
+): Promise<number> {
+  if ((await file.read(bytes, fileOffset(block))) < LINK_BYTES) return -1;
+  return decodeFreeLink(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+}
+
+const LINK_BYTES = 8;
+
 /** What a free list is read from: a DiskManager is one. */
 interface ListedBlocks {
   readonly name: string;
   readonly header: Readonly<FileHeader>;
-  /** Blocks that can be read, block 0 counted. */
+  /** Blocks that can be read, block 0 included. */
   readonly blockCount: number;
   /** Reads from the beginning of a block. */
   read(block: number, target: Uint8Array): Promise<void>;
@@ -114,16 +193,16 @@ interface ListedBlocks {
 
 /**
  * The block that follows `block` in the free list, 0 at the end.
- * @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is a page, or what it holds is no link; `IO`
+ * @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is a page or does not begin with a link; `IO`
  */
 export async function nextFree(disk: ListedBlocks, block: number): Promise<number> {
-  const bytes = new Uint8Array(8);
+  const bytes = new Uint8Array(LINK_BYTES);
   await disk.read(block, bytes);
   const link = new DataView(bytes.buffer).getBigUint64(0, true);
   const target = decodeFreeLink(link);
   if (target >= 0 && target < disk.blockCount && target !== block) return target;
-  const what = pageFormatOf(bytes) === undefined ? `holds ${hex(link)}, which is no link` : 'is a page';
-  throw new PageStoreError('FREE_LIST_LINK', `block ${block} is on the free list and ${what}`, {
+  const what = pageFormatOf(bytes) === undefined ? `begins with ${hex(link)}, which is not a link` : 'is a page';
+  throw new PageStoreError('FREE_LIST_LINK', `block ${block} is on the free list, but ${what}`, {
     file: disk.name,
     block,
     offset: fileOffset(block),
@@ -131,11 +210,11 @@ export async function nextFree(disk: ListedBlocks, block: number): Promise<numbe
   });
 }
 
-/** The free blocks of a file: its list is followed once, and from then on each commit. */
+/** The free blocks of a file: the list is read once, and updated with each commit from then on. */
 export class FreeBlocks {
   /** As far as the list can be followed. */
   readonly blocks: BlockSet;
-  /** What ends the list before its end. */
+  /** Why the list could not be followed to its end. */
   readonly error: PageStoreError | undefined;
 
   private constructor(blocks: BlockSet, error: PageStoreError | undefined) {
@@ -143,32 +222,30 @@ export class FreeBlocks {
     this.error = error;
   }
 
-  /** Follows the free list, for a bit a block. @throws {@link PageStoreError} `IO` */
+  /** Takes one bit of memory per block. @throws {@link PageStoreError} `IO` */
   static async read(disk: ListedBlocks): Promise<FreeBlocks> {
     const { header, blockCount } = disk;
-    const free = new BlockSet(blockCount);
+    const walk = new FreeListWalk(header.freeListHead, blockCount);
     for (const problem of freeListHeadProblems(header, blockCount)) {
-      return new FreeBlocks(free, problemError(disk, problem));
+      return new FreeBlocks(walk.blocks, problemError(disk, problem));
     }
     try {
-      for (let block = decodeFreeLink(header.freeListHead); block !== 0; block = await nextFree(disk, block)) {
-        if (!free.add(block)) return new FreeBlocks(free, cycleError(disk, block));
-      }
+      while (walk.block !== 0) walk.follow(await nextFree(disk, walk.block));
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
-      return new FreeBlocks(free, error);
+      return new FreeBlocks(walk.blocks, error);
     }
-    return new FreeBlocks(free, undefined);
+    return new FreeBlocks(walk.blocks, walk.break && cycleError(disk, walk.break.to));
   }
 
-  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` where the list ends before its end, and the block is not on it until there */
+  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` for a block that may be on the part of the list that cannot be followed */
   has(block: number): boolean {
     if (this.blocks.has(block)) return true;
     if (this.error !== undefined) throw this.error;
     return false;
   }
 
-  /** Takes a commit into account. */
+  /** Applies a commit. */
   follow({ changed, firstFree }: Commit): void {
     if (changed === undefined || firstFree === undefined) return;
     if (changed.isLink === true) this.blocks.add(changed.block);
@@ -177,7 +254,7 @@ export class FreeBlocks {
 }
 
 function cycleError(file: { readonly name: string }, block: number): PageStoreError {
-  const message = `the free list runs in a circle through block ${block}`;
+  const message = `the free list has a cycle through block ${block}`;
   return new PageStoreError('FREE_LIST_CYCLE', message, { file: file.name, block, offset: fileOffset(block) });
 }
 

@@ -1,14 +1,14 @@
 import type { BlockFile, Journal } from './block-file.ts';
 
-/** A {@link BlockFile} in memory, for tests and for programs that build a page file to send it somewhere. */
+/** A {@link BlockFile} in memory, for tests, and for page files that are sent elsewhere. */
 export class MemoryBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal = new MemoryJournal();
   #bytes: Uint8Array;
   #size: number;
 
-  /** @param bytes - the first content; not copied, and left alone when the file grows */
-  constructor(bytes: Uint8Array = new Uint8Array(0), name = 'memory') {
+  /** @param bytes - the initial content. It is not copied: writes change it until the file grows */
+  constructor(bytes: Uint8Array = new Uint8Array(0), name: string = 'memory') {
     this.name = name;
     this.#bytes = bytes;
     this.#size = bytes.length;
@@ -50,6 +50,14 @@ export class MemoryBlockFile implements BlockFile {
     const grown = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
     grown.set(this.bytes);
     this.#bytes = grown;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: MemoryBlockFile) {
+        return `MemoryBlockFile { '${this.name}', ${this.#size} bytes }`;
+      },
+    });
   }
 }
 

@@ -1,75 +1,120 @@
-import { constants } from 'node:fs';
-import { open, realpath, stat } from 'node:fs/promises';
+import { constants, fdatasyncSync, readSync, writeSync } from 'node:fs';
+import { type FileHandle, open, realpath, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { assertOneOf, assertPath, checkOptions } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import type { BlockFile, Journal } from './block-file.ts';
-import { readFileHead } from './file-head.ts';
-import { asHandle, type Handle, ioError } from './node-fs.ts';
-import { NodeJournal } from './node-journal.ts';
-import { type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
+import { JOURNAL_BYTES } from '../format/journal.ts';
+import type { Access, BlockFile, Journal } from './block-file.ts';
+import { errnoOf, ioError, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
+import { LOCK_OPTION_KINDS, type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
+import { readFileHead } from './page-file.ts';
 
-/** A call of the system that takes longer than this is left to another thread the next time. */
-const LONGEST_HELD_MS = 1;
+/** The methods of node:fs' `FileHandle` that a block file needs; declared here so that the public types need no others. */
+export interface Handle {
+  stat(): Promise<{ readonly size: number }>;
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  write(
+    source: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesWritten: number }>;
+  truncate(bytes: number): Promise<void>;
+  datasync(): Promise<void>;
+  close(): Promise<void>;
+  /** Synchronous variants. */
+  readonly sync?: SyncHandle;
+}
 
-/** After so long the other work of the process has a turn. */
-const TURN_MS = 4;
+interface SyncHandle {
+  read(target: Uint8Array, offset: number, length: number, position: number): number;
+  write(source: Uint8Array, offset: number, length: number, position: number): number;
+  datasync(): void;
+}
 
-/** One kind of call: whether the last one of it took long. */
-export interface CallKind {
-  isLong: boolean;
+/** A handle of node:fs, with synchronous variants. */
+export function nodeHandle(handle: FileHandle): Handle {
+  return {
+    stat: () => handle.stat(),
+    read: (target, offset, length, position) => handle.read(target, offset, length, position),
+    write: (source, offset, length, position) => handle.write(source, offset, length, position),
+    truncate: (bytes) => handle.truncate(bytes),
+    datasync: () => handle.datasync(),
+    close: () => handle.close(),
+    sync: {
+      read: (target, offset, length, position) => readSync(openFd(handle), target, offset, length, position),
+      write: (source, offset, length, position) => writeSync(openFd(handle), source, offset, length, position),
+      datasync: () => fdatasyncSync(openFd(handle)),
+    },
+  };
+}
+
+/** @throws an error with the code EBADF for a closed file, as the asynchronous calls do; node:fs would throw a RangeError for -1 */
+function openFd({ fd }: FileHandle): number {
+  if (fd >= 0) return fd;
+  throw Object.assign(new Error('file closed'), { code: 'EBADF' });
+}
+
+/** After a system call that takes longer than this, the next one of its kind is asynchronous. */
+const MAX_SYNC_MS = 1;
+
+/** After so long without a pause, timers and other I/O of the process get a turn. */
+const MAX_TURN_MS = 4;
+
+/** Whether the last system call of one kind was slow. */
+export interface CallHistory {
+  isSlow: boolean;
 }
 
 /**
- * Decides whether calls of the system are made by this thread, which they hold up, or by another. To hand a call to a
- * thread and to be told of its end takes about 0.1 ms, several times what the call takes where the system answers from its
- * memory; and a device that takes longer than that is to hold up nobody.
+ * Decides whether a system call is made synchronously. An asynchronous one costs about 0.1 ms for handing it to another
+ * thread, several times what the call takes if the system answers from its cache; but a slow device must not block the
+ * process.
  */
-export class CallPace {
+export class CallScheduler {
   readonly #clock: () => number;
-  #turnBegan: number;
+  #turnStart: number;
 
-  /** @param clock - milliseconds from any moment on */
+  /** @param clock - milliseconds since any moment */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
-    this.#turnBegan = clock();
+    this.#turnStart = clock();
   }
 
-  /** Makes a call one way or the other, by how long the last one of its kind took. */
-  async make<T>(kind: CallKind, here: () => T, elsewhere: () => Promise<T>): Promise<T> {
-    const began = this.#clock();
-    const isHere = !kind.isLong;
-    const result = isHere ? here() : await elsewhere();
-    const ended = this.#clock();
-    kind.isLong = ended - began > LONGEST_HELD_MS;
-    if (!isHere) {
-      this.#turnBegan = ended;
-    } else if (ended - this.#turnBegan > TURN_MS) {
-      // Promises alone give no turn to timers, signals and other input.
+  /** Makes a call, asynchronously if the last one of its kind was slow. */
+  async run<T>(history: CallHistory, callSync: () => T, callAsync: () => Promise<T>): Promise<T> {
+    const start = this.#clock();
+    const isSync = !history.isSlow;
+    const result = isSync ? callSync() : await callAsync();
+    const end = this.#clock();
+    history.isSlow = end - start > MAX_SYNC_MS;
+    if (!isSync) {
+      this.#turnStart = end;
+    } else if (end - this.#turnStart > MAX_TURN_MS) {
+      // Promises alone give timers, signals and other input no turn.
       await setImmediate();
-      this.#turnBegan = this.#clock();
+      this.#turnStart = this.#clock();
     }
     return result;
   }
 }
 
-/** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
-export type Access = 'read' | 'write';
+/** Writes of at most so many bytes are a kind of their own: they are much faster than writes of pages. */
+const SHORT_WRITE_BYTES = 16_384;
 
-/** Writes up to so many bytes are of a kind of their own: they take far less than those of whole pages. */
-const FEW_BYTES = 16_384;
-
-/** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock where it has one. */
+/** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock if it has one. */
 export class NodeBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal;
   readonly #handle: Handle;
-  readonly #pace = new CallPace();
-  readonly #reads: CallKind = { isLong: false };
-  readonly #shortWrites: CallKind = { isLong: false };
-  readonly #writes: CallKind = { isLong: false };
-  readonly #syncs: CallKind = { isLong: false };
+  readonly #calls = new CallScheduler();
+  readonly #reads: CallHistory = { isSlow: false };
+  readonly #shortWrites: CallHistory = { isSlow: false };
+  readonly #writes: CallHistory = { isSlow: false };
+  readonly #syncs: CallHistory = { isSlow: false };
   #lock: WriterLock | undefined;
-  /** Whether somebody may have been told that something is stored in it. */
+  /** Whether the file may contain acknowledged nodes. */
   hasCommits: boolean;
 
   constructor(name: string, handle: Handle, journal: Journal, lock?: WriterLock, hasCommits: boolean = false) {
@@ -96,18 +141,18 @@ export class NodeBlockFile implements BlockFile {
 
   async #read(target: Uint8Array, done: number, position: number): Promise<number> {
     const handle = this.#handle;
-    const { now } = handle;
+    const { sync } = handle;
     const length = target.length - done;
-    const elsewhere = async (): Promise<number> => (await handle.read(target, done, length, position)).bytesRead;
-    if (now === undefined) return elsewhere();
-    return this.#pace.make(this.#reads, () => now.read(target, done, length, position), elsewhere);
+    const readAsync = async (): Promise<number> => (await handle.read(target, done, length, position)).bytesRead;
+    if (sync === undefined) return readAsync();
+    return this.#calls.run(this.#reads, () => sync.read(target, done, length, position), readAsync);
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < source.length) {
       const bytesWritten = await this.#io('write', this.#write(source, done, position + done), position + done);
-      // A device that takes no byte and gives no error would keep this loop for ever.
+      // A device that accepts no byte and reports no error would loop forever.
       if (bytesWritten === 0) throw ioError(this.name, 'write', undefined, position + done);
       done += bytesWritten;
     }
@@ -115,12 +160,12 @@ export class NodeBlockFile implements BlockFile {
 
   async #write(source: Uint8Array, done: number, position: number): Promise<number> {
     const handle = this.#handle;
-    const { now } = handle;
+    const { sync } = handle;
     const length = source.length - done;
-    const elsewhere = async (): Promise<number> => (await handle.write(source, done, length, position)).bytesWritten;
-    if (now === undefined) return elsewhere();
-    const kind = length <= FEW_BYTES ? this.#shortWrites : this.#writes;
-    return this.#pace.make(kind, () => now.write(source, done, length, position), elsewhere);
+    const writeAsync = async (): Promise<number> => (await handle.write(source, done, length, position)).bytesWritten;
+    if (sync === undefined) return writeAsync();
+    const history = length <= SHORT_WRITE_BYTES ? this.#shortWrites : this.#writes;
+    return this.#calls.run(history, () => sync.write(source, done, length, position), writeAsync);
   }
 
   async truncate(bytes: number): Promise<void> {
@@ -128,9 +173,9 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async sync(): Promise<void> {
-    const { now } = this.#handle;
-    const elsewhere = async (): Promise<void> => this.#handle.datasync();
-    const syncing = now ? this.#pace.make(this.#syncs, () => now.datasync(), elsewhere) : elsewhere();
+    const { sync } = this.#handle;
+    const syncAsync = async (): Promise<void> => this.#handle.datasync();
+    const syncing = sync ? this.#calls.run(this.#syncs, () => sync.datasync(), syncAsync) : syncAsync();
     await this.#io('fdatasync', syncing);
   }
 
@@ -151,50 +196,113 @@ export class NodeBlockFile implements BlockFile {
       throw ioError(this.name, call, error, offset, this.hasCommits);
     }
   }
-}
 
-/**
- * Opens an existing regular file. To write, it takes the file's lock, and closing the file gives that back.
- * @param lock - how to take the lock; readers take none
- * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe; `FILE_LOCKED` where
- * another writer has it; the reason of `lockSignal`
- */
-export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
-  const handle = await openRegular(path, access);
-  const journal = await journalOf(path);
-  if (access === 'read') return new NodeBlockFile(path, handle, journal);
-  // Opened to find out whether it can be, before a lock file is made. While we wait for the lock, another file can
-  // take its place.
-  await handle.close();
-  const taken = await takeWriterLock(path, lock);
-  try {
-    return new NodeBlockFile(path, await openRegular(path, access), journal, taken, true);
-  } catch (error) {
-    await taken.release();
-    throw error;
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: NodeBlockFile) {
+        return `NodeBlockFile { '${this.name}'${this.#lock ? ', locked' : ''} }`;
+      },
+    });
   }
 }
 
-/**
- * Opens a page file, as {@link openBlockFile}. What is no page file gets no lock file beside it.
- * @throws {@link PageStoreError} as {@link openBlockFile}, and `NOT_A_PAGE_FILE` for any other file that is to be written
- */
-export async function openPageFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
-  if (access === 'write') {
-    const file = new NodeBlockFile(path, await openRegular(path, access), await journalOf(path));
+const NOT_A_JOURNAL =
+  'this is not a regular file, but the page file beside it needs the name for its journal; move it away';
+
+/** A {@link Journal} in a file beside the page file, named after it with `.journal` appended. */
+export class NodeJournal implements Journal {
+  readonly path: string;
+  readonly #pageFile: string;
+
+  /** @param pageFile - the absolute path of the page file, with symbolic links followed */
+  constructor(pageFile: string) {
+    this.#pageFile = pageFile;
+    this.path = `${pageFile}.journal`;
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    return this.#io('read', async () => {
+      const handle = await unlessMissing(open(this.path, constants.O_RDONLY | O_NONBLOCK));
+      if (handle === undefined) return undefined;
+      try {
+        if (!(await handle.stat()).isFile()) throw new PageStoreError('IO', NOT_A_JOURNAL, { file: this.path });
+        // One byte more than any journal has, so that a longer file is not mistaken for one.
+        const bytes = new Uint8Array(JOURNAL_BYTES + 1);
+        let done = 0;
+        while (done < bytes.length) {
+          const { bytesRead } = await handle.read(bytes, done, bytes.length - done, done);
+          if (bytesRead === 0) break;
+          done += bytesRead;
+        }
+        return bytes.subarray(0, done);
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#io('write', async () => {
+      const { mode } = await stat(this.#pageFile);
+      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | O_NOFOLLOW;
+      const handle = await open(this.path, flags, 0o666);
+      try {
+        // Readers of the page file need to read its journal.
+        await handle.chmod(mode & 0o666);
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await syncDirectory(dirname(this.path));
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.#io('remove', async () => {
+      try {
+        await unlink(this.path);
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return;
+        throw error;
+      }
+      await syncDirectory(dirname(this.path));
+    });
+  }
+
+  async #io<T>(call: string, work: () => Promise<T>): Promise<T> {
     try {
-      await readFileHead(file);
-    } finally {
-      await file.close();
+      return await work();
+    } catch (error) {
+      if (error instanceof PageStoreError) throw error;
+      // The message names the journal too: reports show the error under the name of the page file.
+      throw ioError(this.path, `${call} the journal ${this.path}`, error, undefined, true);
     }
   }
-  return openBlockFile(path, access, lock);
 }
 
 /**
- * Runs `work` on a page file. One that is given as a path is opened as by {@link openPageFile} and closed afterwards; a
- * BlockFile stays open.
+ * Opens an existing regular file. For writing, it takes the file's lock, which is released when the file is closed;
+ * readers take none.
+ * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe; `FILE_LOCKED` while another
+ * writer has the lock; the reason of `lockSignal`
  */
+export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  assertPath('openBlockFile', 'path', path);
+  assertOneOf('openBlockFile', 'access', access ?? 'undefined', ['read', 'write']);
+  checkOptions('openBlockFile', lock, LOCK_OPTION_KINDS);
+  return openFile(path, access, lock, async () => undefined);
+}
+
+/**
+ * Opens a page file, as {@link openBlockFile}. For writing, no lock file is created beside a file that is not a page file.
+ * @throws {@link PageStoreError} as {@link openBlockFile}; `NOT_A_PAGE_FILE` for any other file that is opened for writing
+ */
+export async function openPageFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+  return openFile(path, access, lock, readFileHead);
+}
+
+/** Runs `work` on a page file. A path is opened as by {@link openPageFile} and closed afterwards; a BlockFile stays open. */
 export async function withPageFile<T>(
   file: string | BlockFile,
   access: Access,
@@ -210,24 +318,59 @@ export async function withPageFile<T>(
   }
 }
 
-async function openRegular(path: string, access: Access): Promise<Handle> {
+/** @param check - rejects a file before a lock file is created beside it */
+async function openFile(
+  path: string,
+  access: Access,
+  options: LockOptions,
+  check: (file: BlockFile) => Promise<unknown>,
+): Promise<BlockFile> {
+  let { handle, target } = await openRegular(path, access);
+  let lock: WriterLock | undefined;
   try {
-    // Before it is opened: opening a pipe would wait for somebody at its other end.
+    let journal = new NodeJournal(target);
+    if (access === 'read') return new NodeBlockFile(path, nodeHandle(handle), journal);
+    await check(new NodeBlockFile(path, nodeHandle(handle), journal));
+    lock = await takeWriterLock(path, options);
+    if (!(await hasIdentity(path, handle))) {
+      // The file was replaced before the lock was taken; with the lock, it can no longer be.
+      await handle.close();
+      ({ handle, target } = await openRegular(path, access));
+      journal = new NodeJournal(target);
+    }
+    return new NodeBlockFile(path, nodeHandle(handle), journal, lock, true);
+  } catch (error) {
+    await handle.close();
+    await lock?.release();
+    throw error;
+  }
+}
+
+/** Opens a regular file. @returns with `target`, its path with symbolic links followed */
+async function openRegular(path: string, access: Access): Promise<{ handle: FileHandle; target: string }> {
+  try {
+    // Checked before it is opened: opening a pipe would wait for its other end.
     const stats = await stat(path);
     if (!stats.isFile()) {
       const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';
       throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
     }
-    return asHandle(await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR));
+    const target = await realpath(path);
+    return { handle: await open(target, access === 'read' ? constants.O_RDONLY : constants.O_RDWR), target };
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
   }
 }
 
-async function journalOf(path: string): Promise<NodeJournal> {
+/** Whether a path leads to the open file. */
+async function hasIdentity(path: string, handle: FileHandle): Promise<boolean> {
   try {
-    return new NodeJournal(await realpath(path));
+    const [found, opened] = await Promise.all([
+      unlessMissing(stat(path, { bigint: true })),
+      handle.stat({ bigint: true }),
+    ]);
+    return found?.dev === opened.dev && found.ino === opened.ino;
   } catch (error) {
-    throw ioError(path, 'open', error);
+    throw ioError(path, 'stat', error);
   }
 }

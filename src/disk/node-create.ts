@@ -1,32 +1,37 @@
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, link, lstat, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, realpath, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { assertPath } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { decodeJournal } from '../format/journal.ts';
-import { decodePatchJournal } from '../format/journal.ts';
 import type { BlockFile } from './block-file.ts';
-import { assertEmpty } from './file-head.ts';
-import { errnoOf, ioError } from './node-fs.ts';
-import { NodeBlockFile } from './node-block-file.ts';
-import { asHandle, type Handle } from './node-fs.ts';
-import { syncDirectory } from './node-fs.ts';
-import { refuseForeignJournal } from './overwrite.ts';
-import { NodeJournal } from './node-journal.ts';
-import { assertOwnPlace } from './node-fs.ts';
+import { assertKnownJournal, decodeJournalContent } from './journal.ts';
+import { nodeHandle, NodeBlockFile, NodeJournal } from './node-block-file.ts';
+import {
+  assertNoPathConflict,
+  errnoOf,
+  ioError,
+  NewFile,
+  O_NONBLOCK,
+  openNew,
+  permissionsOf,
+  syncDirectory,
+  unlessMissing,
+} from './node-fs.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
+import { assertEmpty } from './page-file.ts';
 
-/** How a file is made, and how its lock is taken. */
+/** How a file is created, and how its lock is taken. */
 export interface CreateFileOptions extends LockOptions {
-  /** The permissions of the file, whatever the umask: of one that is made from another. */
+  /** The permissions of the file, regardless of the umask: for a file with data from another one. */
   readonly mode?: number | undefined;
 }
 
 /**
- * Makes a file that is whole when it appears under its name: `fill` writes and syncs it, then its directory is
- * synced. What fails in between leaves nothing behind but the lock file. The lock is held from before `fill` until the
- * file is closed, also on the file that is replaced.
- * @param replace - whether to take the place of a file that has the name; that one stays until the new one is whole
- * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and whatever `fill` throws
+ * Creates a file that appears under its name only when it is complete: `fill` writes and syncs it, then its directory is
+ * synced. If something fails, only the lock file is left. The lock is held from before `fill` until the file is closed; it
+ * is also the lock of a file that is replaced.
+ * @param replace - whether to replace an existing file, which stays until the new one is complete
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and what `fill` throws
  */
 export async function createBlockFile(
   path: string,
@@ -34,38 +39,41 @@ export async function createBlockFile(
   fill: (file: BlockFile) => Promise<void>,
   options: CreateFileOptions = {},
 ): Promise<BlockFile> {
-  await assertOwnPlace('the new file', path, []);
-  const target = replace ? await resolveTarget(path) : resolve(path);
-  const temporary = `${target}.${randomUUID()}.new`;
+  assertPath('createBlockFile', 'path', path);
+  if (typeof fill !== 'function') throw new TypeError('createBlockFile: fill must be a function');
+  await assertNoPathConflict('the new file', path, []);
+  const target = replace ? await replacedPath(path) : resolve(path);
   const journal = new NodeJournal(target);
-  let handle: Handle;
+  let newFile: NewFile;
   try {
-    if (!replace && (await exists(target))) throw Object.assign(new Error('the file exists'), { code: 'EEXIST' });
-    await refuseOldJournal(journal, path, replace);
-    handle = asHandle(await openNew(temporary, options.mode));
+    if (!replace && (await unlessMissing(lstat(target))) !== undefined)
+      throw Object.assign(new Error('file already exists'), { code: 'EEXIST' });
+    await assertNoOldJournal(journal, path, replace);
+    newFile = await NewFile.open(target, options.mode);
   } catch (error) {
     throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
   }
+  const handle = nodeHandle(newFile.handle);
   let file = new NodeBlockFile(path, handle, journal);
   try {
-    // Once the folder has shown that it takes a file: a lock file stays, and none shall stay beside a file that cannot be.
+    // The lock file stays, so it is created only once the directory is known to accept files.
     file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, options));
     await fill(file);
-    await giveName(path, temporary, target, replace);
+    await publish(newFile, path, target, replace);
     file.hasCommits = true;
-    // One that is there belongs to a file that had the name before.
+    // A journal that exists belongs to the file that was replaced.
     await journal.remove();
     return file;
   } catch (error) {
     await file.close();
-    await rm(temporary, { force: true });
+    await newFile.discard();
     throw error;
   }
 }
 
 /**
- * Fills a new page file. One that is given as a path is made by {@link createBlockFile} and closed; a BlockFile, which is
- * empty unless `replace`, stays open.
+ * Fills a new page file. A path is created by {@link createBlockFile} and closed; a BlockFile, which must be empty unless
+ * `replace`, stays open.
  * @returns what `fill` returned
  */
 export async function fillNewFile<T>(
@@ -84,73 +92,105 @@ export async function fillNewFile<T>(
   return results[0] as T; // createBlockFile has awaited fill
 }
 
-/** Makes a file, to read and write. @param mode - its permissions, whatever the umask; without it, those of any new file */
-export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
-  // From the first moment no more than it is to have in the end.
-  const handle = await open(path, 'wx+', mode);
+async function publish(file: NewFile, path: string, target: string, replace: boolean): Promise<void> {
   try {
-    if (mode !== undefined) await handle.chmod(mode);
-    return handle;
-  } catch (error) {
-    await handle.close();
-    await rm(path, { force: true });
-    throw error;
-  }
-}
-
-/** Keeps what must not be removed with the journal of a file that had the name: other people's files, and a journal whose page file was moved. */
-async function refuseOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
-  const bytes = await journal.read();
-  if (bytes === undefined) return;
-  refuseForeignJournal({ name: path }, bytes);
-  if (replace || (decodeJournal(bytes) === undefined && decodePatchJournal(bytes) === undefined)) return;
-  const message = `the journal of a file that had this name is still there: move ${journal.path} to where that file is, or delete it`;
-  throw new PageStoreError('FILE_EXISTS', message, { file: path });
-}
-
-async function giveName(path: string, temporary: string, target: string, replace: boolean): Promise<void> {
-  try {
-    if (replace) await rename(temporary, target);
-    else await publish(temporary, target);
+    await file.publish(replace);
     await syncDirectory(dirname(target));
   } catch (error) {
     throw ioError(path, 'create', error);
   }
 }
 
-/** Gives a file a name that no file has. */
-export async function publish(temporary: string, target: string): Promise<void> {
+/** Refuses to remove the journal of an earlier file with the same name if it may still be needed, or is another kind of file. */
+async function assertNoOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
+  const bytes = await journal.read();
+  if (bytes === undefined) return;
+  assertKnownJournal({ name: path }, bytes);
+  const { beforeImage, patches } = decodeJournalContent(bytes);
+  if (replace || (beforeImage === undefined && patches === undefined)) return;
+  const message = `the journal of an earlier file with this name exists: move ${journal.path} to where that file is now, or delete it`;
+  throw new PageStoreError('FILE_EXISTS', message, { file: path });
+}
+
+/** The path of the file to replace, with symbolic links followed; only a regular file is replaced. */
+async function replacedPath(path: string): Promise<string> {
   try {
-    await link(temporary, target);
-    await unlink(temporary);
+    const stats = await unlessMissing(stat(path));
+    if (stats === undefined) return path;
+    if (stats.isFile()) return await realpath(path);
   } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error))) throw error;
-    // A file system without hard links: take the name first, then put the file in its place.
-    await (await open(target, 'wx')).close();
-    await rename(temporary, target);
+    throw ioError(path, 'create', error);
+  }
+  throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file can be replaced', { file: path });
+}
+
+/** Most undo files beside a page file whose names are chosen here. */
+const MAX_UNDO_FILES = 1000;
+
+/** A file beside a page file for what a repair overwrites. It is created when needed, and never replaces another one. */
+export class NodeUndoFile {
+  readonly #pageFile: string;
+  readonly #wantedPath: string | undefined;
+  #path: string | undefined;
+
+  /** @param path - by default the path of the page file with `.undo`, or `.undo.1` and so on if that exists */
+  constructor(pageFile: string, path?: string) {
+    this.#pageFile = pageFile;
+    this.#wantedPath = path;
+  }
+
+  /** The path of the file, undefined unless it was created. */
+  get path(): string | undefined {
+    return this.#path;
+  }
+
+  /** Creates the file. @returns the file, empty; its name is durable @throws {@link PageStoreError} `FILE_EXISTS`, `IO` */
+  async create(): Promise<BlockFile> {
+    if (this.#wantedPath !== undefined) {
+      await assertNoPathConflict('the undo file', this.#wantedPath, [this.#pageFile]);
+    }
+    const mode = await permissionsOf(this.#pageFile);
+    for (let count = 0; ; count++) {
+      const path = this.#wantedPath ?? `${this.#pageFile}.undo${count === 0 ? '' : `.${count}`}`;
+      try {
+        const handle = await openNew(path, mode);
+        this.#path = path;
+        try {
+          await syncDirectory(dirname(await realpath(path)));
+        } catch (error) {
+          await handle.close();
+          throw error;
+        }
+        return new NodeBlockFile(path, nodeHandle(handle), new NodeJournal(resolve(path)));
+      } catch (error) {
+        const isTaken = errnoOf(error) === 'EEXIST' && this.#wantedPath === undefined && count < MAX_UNDO_FILES;
+        if (!isTaken) throw ioError(path, 'create the undo file', error);
+      }
+    }
+  }
+
+  /** Removes the file if it was created, for a repair that changed nothing. */
+  async remove(): Promise<void> {
+    const path = this.#path;
+    if (path === undefined) return;
+    this.#path = undefined;
+    try {
+      await unlink(path);
+    } catch (error) {
+      throw ioError(path, 'remove', error);
+    }
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
-}
-
-/** Where a file that is to be replaced really is; only a regular file is replaced. */
-async function resolveTarget(path: string): Promise<string> {
+/** Opens an undo file for reading. @throws {@link PageStoreError} `IO` */
+export async function openNodeUndoFile(path: string): Promise<BlockFile> {
   try {
-    if (!(await stat(path)).isFile()) {
-      throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file is replaced', { file: path });
-    }
-    return await realpath(path);
+    return new NodeBlockFile(
+      path,
+      nodeHandle(await open(path, constants.O_RDONLY | O_NONBLOCK)),
+      new NodeJournal(resolve(path)),
+    );
   } catch (error) {
-    if (error instanceof PageStoreError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
-    throw ioError(path, 'create', error);
+    throw ioError(path, 'open', error);
   }
 }

@@ -1,16 +1,17 @@
-import { constants, fdatasyncSync, readSync, writeSync } from 'node:fs';
-import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, open, readlink, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 
-/** What an errno means to a person; the system's own words are terse, and in English as well. */
+/** Errno names in plain words; the system's own are terse. */
 const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   EISDIR: 'is a directory',
   ENOTDIR: 'part of the path is not a directory',
-  EEXIST: 'the file exists',
+  EEXIST: 'file already exists',
   EROFS: 'read-only file system',
   ENOSPC: 'no space left on the device',
   EDQUOT: 'disk quota exceeded',
@@ -21,12 +22,12 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long',
 };
 
-/** What a file without room for more says of those who have stored something in it. */
+/** Added to the message of a full disk for a file that may contain acknowledged nodes. */
 const NOTHING_LOST = '; nothing that was acknowledged is lost';
 
 /**
- * The error for a system call that failed: its errno in words, and the byte where that is known.
- * @param hasCommits - whether it is of a file that may have been committed to
+ * The error for a failed system call.
+ * @param hasCommits - whether the file may contain acknowledged nodes
  */
 export function ioError(
   name: string,
@@ -35,7 +36,7 @@ export function ioError(
   offset?: number,
   hasCommits: boolean = false,
 ): PageStoreError {
-  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'EIO';
+  const errno = errnoOf(cause) || 'EIO';
   const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
   const kept = hasCommits && (errno === 'ENOSPC' || errno === 'EDQUOT') ? NOTHING_LOST : '';
   const where = offset === undefined ? '' : ` at byte ${offset}`;
@@ -44,17 +45,33 @@ export function ioError(
   return new PageStoreError(code, `${call}${where}: ${what}${kept} (${errno})`, detail, cause);
 }
 
-/** The errno name of an error of the system, such as `ENOENT`; empty for any other error. */
+/** The errno name of a system error, such as `ENOENT`; empty for any other error. */
 export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
 }
 
+/** Windows does not have these flags. */
+const flags: { readonly O_NONBLOCK?: number; readonly O_NOFOLLOW?: number } = constants;
+
+/** Does not wait for the other end of a pipe. */
+export const O_NONBLOCK: number = flags.O_NONBLOCK ?? 0;
+/** Does not follow a symbolic link, which could lead to another user's file. */
+export const O_NOFOLLOW: number = flags.O_NOFOLLOW ?? 0;
+
+/** The result, or undefined where it is rejected with `ENOENT`. */
+export async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
+  return result.catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
 /**
- * The permissions of a file that is made from another one: who may not read that must not read its nodes in the new
- * one. Its owner can read and write it.
+ * The permissions for a file with data from `path`: users who may not read that file must not read the data elsewhere.
+ * The owner may always read and write it.
  * @throws {@link PageStoreError} `IO`
  */
-export async function modeLike(path: string): Promise<number> {
+export async function permissionsOf(path: string): Promise<number> {
   try {
     return ((await stat(path)).mode & 0o666) | 0o600;
   } catch (error) {
@@ -62,11 +79,77 @@ export async function modeLike(path: string): Promise<number> {
   }
 }
 
-/** Behind the path of a page file: what its writers keep beside it. The names of a lock come first, as one ends with the other. */
-const SUFFIXES = ['.lock.pid', '.lock', '.journal'] as const;
+/** Creates a file, for reading and writing. @param mode - its permissions, regardless of the umask; by default those of any new file */
+export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
+  // At no time it has more permissions than in the end.
+  const handle = await open(path, 'wx+', mode);
+  try {
+    if (mode !== undefined) await handle.chmod(mode);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    await rm(path, { force: true });
+    throw error;
+  }
+}
 
-/** As many as a system follows. */
-const MOST_LINKS = 40;
+/** A file that is written under a temporary name, and gets its final name once it is complete. Errors are those of node:fs. */
+export class NewFile {
+  /** The caller closes it. */
+  readonly handle: FileHandle;
+  readonly #target: string;
+  readonly #temporary: string;
+
+  private constructor(handle: FileHandle, target: string, temporary: string) {
+    this.handle = handle;
+    this.#target = target;
+    this.#temporary = temporary;
+  }
+
+  /**
+   * @param target - the final path, not a symbolic link
+   * @param mode - as for {@link openNew}
+   */
+  static async open(target: string, mode?: number): Promise<NewFile> {
+    const temporary = `${target}.${randomUUID()}.new`;
+    return new NewFile(await openNew(temporary, mode), target, temporary);
+  }
+
+  /** Gives the file its name. @param replace - otherwise an existing file is an `EEXIST` error */
+  async publish(replace: boolean): Promise<void> {
+    if (replace) return rename(this.#temporary, this.#target);
+    try {
+      await link(this.#temporary, this.#target);
+      await unlink(this.#temporary);
+    } catch (error) {
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error))) throw error;
+      // A file system without hard links: reserve the name first, then replace the empty file.
+      await (await open(this.#target, 'wx')).close();
+      await rename(this.#temporary, this.#target);
+    }
+  }
+
+  /** Removes the file, unless it has been published. */
+  async discard(): Promise<void> {
+    await rm(this.#temporary, { force: true });
+  }
+}
+
+/** Makes a new name in a directory durable: on most file systems the sync of the file does not cover it. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Suffixes of the files that writers keep beside a page file; a name is tested against them in this order. */
+const SIDECAR_SUFFIXES = ['.lock.pid', '.lock', '.journal'] as const;
+
+/** As many symbolic links as Linux follows. */
+const MAX_LINKS = 40;
 
 /** Device and inode of the file that a path leads to. @throws {@link PageStoreError} `IO` */
 export async function identityOf(path: string): Promise<string> {
@@ -79,107 +162,51 @@ export async function identityOf(path: string): Promise<string> {
 }
 
 /**
- * Refuses a path for something new that is one of some page files, or a name that the writers of one need beside it: one of
- * these, or one that is there. All of them also through links, and those of files that are not there yet.
- * @param what - what is to be made, for the message
+ * Refuses a path for a new file that leads to one of the page files, or to a name that their writers, or those of another
+ * existing file, need for a lock or journal. Symbolic links are followed, also for files that do not exist yet.
+ * @param what - what is to be created, for the message
  * @throws {@link PageStoreError} `FILE_EXISTS`
  */
-export async function assertOwnPlace(what: string, path: string, pageFiles: readonly string[]): Promise<void> {
-  const refuse = (why: string): PageStoreError =>
-    new PageStoreError('FILE_EXISTS', `${why}; name another place for ${what}`, { file: path });
-  const [made, place] = await Promise.all([keyOf(path), realPlace(path)]);
+export async function assertNoPathConflict(what: string, path: string, pageFiles: readonly string[]): Promise<void> {
+  const conflict = (why: string): PageStoreError =>
+    new PageStoreError('FILE_EXISTS', `${why}; choose another path for ${what}`, { file: path });
+  const sidecarOf = (owner: string): PageStoreError =>
+    conflict(`the writers of ${owner} need this name for its lock or journal`);
+  const [key, resolved] = await Promise.all([fileKey(path), resolvedPath(path)]);
   for (const pageFile of pageFiles) {
-    if ((await keyOf(pageFile)) === made)
-      throw refuse(`this is the same file as ${pageFile}, which it would overwrite`);
-    const target = await realPlace(pageFile);
-    const beside = await Promise.all(SUFFIXES.map((suffix) => keyOf(`${target}${suffix}`)));
-    if (beside.includes(made)) throw refuse(`the writers of ${pageFile} need this name for its lock or journal`);
+    if ((await fileKey(pageFile)) === key)
+      throw conflict(`this is the same file as ${pageFile}, and would overwrite it`);
+    const target = await resolvedPath(pageFile);
+    const sidecars = await Promise.all(SIDECAR_SUFFIXES.map((suffix) => fileKey(`${target}${suffix}`)));
+    if (sidecars.includes(key)) throw sidecarOf(pageFile);
   }
-  const suffix = SUFFIXES.find((each) => place.endsWith(each));
-  const stem = suffix === undefined ? undefined : place.slice(0, -suffix.length);
-  if (stem !== undefined && (await isFile(stem)))
-    throw refuse(`the writers of ${stem} need this name for its lock or journal`);
+  const suffix = SIDECAR_SUFFIXES.find((each) => resolved.endsWith(each));
+  const owner = suffix === undefined ? undefined : resolved.slice(0, -suffix.length);
+  if (owner !== undefined && (await isFile(owner))) throw sidecarOf(owner);
 }
 
-/** What two paths have in common that lead to one file; for files that are not there yet, if they would. */
-async function keyOf(path: string): Promise<string> {
-  // What is not there has no identity but its place; whoever opens it will tell what is wrong with that.
-  return identityOf(path).catch(() => realPlace(path));
+/** Equal for two paths that lead to the same file, or would if it existed. */
+async function fileKey(path: string): Promise<string> {
+  // Without an identity there is no file, or its path is wrong, which opening it will report.
+  return identityOf(path).catch(() => resolvedPath(path));
 }
 
-/** The path behind all symbolic links, also of what is not there. */
-async function realPlace(path: string): Promise<string> {
-  let place = path;
-  for (let links = 0; links < MOST_LINKS; links++) {
-    const folder = await realpath(dirname(place)).catch(() => dirname(place));
-    place = join(folder, basename(place));
-    const next = await readlink(place).catch(() => undefined);
+/** The path with all symbolic links followed; the file need not exist. */
+async function resolvedPath(path: string): Promise<string> {
+  let resolved = path;
+  for (let links = 0; links < MAX_LINKS; links++) {
+    const folder = await realpath(dirname(resolved)).catch(() => dirname(resolved));
+    resolved = join(folder, basename(resolved));
+    const next = await readlink(resolved).catch(() => undefined);
     if (next === undefined) break;
-    place = resolve(folder, next);
+    resolved = resolve(folder, next);
   }
-  return place;
+  return resolved;
 }
 
 async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (stats) => stats.isFile(),
-    () => false, // then it has no writers
+    () => false, // a file that cannot be found has no writers
   );
-}
-
-/** Makes the name of a new file durable: on most file systems the file's own sync does not cover it. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-/** What a block file needs of a `FileHandle` of node:fs; said here, so that users of the types need no others. */
-export interface Handle {
-  stat(): Promise<{ readonly size: number }>;
-  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
-  write(
-    source: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): Promise<{ readonly bytesWritten: number }>;
-  truncate(bytes: number): Promise<void>;
-  datasync(): Promise<void>;
-  close(): Promise<void>;
-  /** Some of the same, holding up the process. */
-  readonly now?: HandleNow;
-}
-
-/** Calls that are made at once, and return when they are done. */
-export interface HandleNow {
-  read(target: Uint8Array, offset: number, length: number, position: number): number;
-  write(source: Uint8Array, offset: number, length: number, position: number): number;
-  datasync(): void;
-}
-
-/** A handle that can also be used at once. */
-export function asHandle(handle: FileHandle): Handle {
-  return {
-    stat: () => handle.stat(),
-    read: (target, offset, length, position) => handle.read(target, offset, length, position),
-    write: (source, offset, length, position) => handle.write(source, offset, length, position),
-    truncate: (bytes) => handle.truncate(bytes),
-    datasync: () => handle.datasync(),
-    close: () => handle.close(),
-    now: {
-      read: (target, offset, length, position) => readSync(openFd(handle), target, offset, length, position),
-      write: (source, offset, length, position) => writeSync(openFd(handle), source, offset, length, position),
-      datasync: () => fdatasyncSync(openFd(handle)),
-    },
-  };
-}
-
-/** @throws an Error with the code EBADF once the file was closed, as asynchronous calls do: node:fs says of -1 that it is no descriptor */
-function openFd({ fd }: FileHandle): number {
-  if (fd >= 0) return fd;
-  throw Object.assign(new Error('file closed'), { code: 'EBADF' });
 }

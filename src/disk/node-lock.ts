@@ -1,75 +1,153 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, link, open, rm, stat, unlink } from 'node:fs/promises';
+import nodeModule from 'node:module';
 import { setTimeout } from 'node:timers/promises';
+import type { OptionKind } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { errnoOf, ioError } from './node-fs.ts';
+import { errnoOf, ioError, NewFile, O_NOFOLLOW, unlessMissing } from './node-fs.ts';
 import {
   assertHolderFile,
   decodeHolder,
   encodeHolder,
+  holderState,
   lockedError,
-  type LockPlace,
-  lockPlace,
+  type LockHolder,
+  type LockPaths,
+  lockPaths,
   readHolderFrom,
+  readHolderText,
   thisHolder,
-} from './node-lock-file.ts';
-import { refusePidHolder, takePidLock } from './node-pid-lock.ts';
+} from './node-lock-holder.ts';
 
-/** What is used of fs-native-extensions: a lock of an open file, which the system frees when the file is closed. */
+// One writer at a time may have a page file. It takes a native lock on FILE.lock; where there is none, it creates
+// FILE.lock.pid instead, which only one process can do. Each kind checks that no process holds the other.
+
+/** How a writer takes the lock of a page file. Readers take none. */
+export interface LockOptions {
+  /** How long to wait for another writer, in seconds, possibly fractional; `Infinity` to wait forever. Default 0: not at all. */
+  readonly lockTimeout?: number;
+  /**
+   * Whether to remove a lock left by a process of this machine that has ended; otherwise it is an error, `FILE_LOCKED`. Only
+   * needed without fs-native-extensions: the operating system releases native locks.
+   */
+  readonly breakLock?: boolean;
+  /** Stops waiting; the reason of the signal is thrown. */
+  readonly lockSignal?: AbortSignal;
+}
+
+/** The options of the writer's lock, for `checkOptions` of the functions that take them. */
+export const LOCK_OPTION_KINDS: Readonly<Record<keyof LockOptions, OptionKind>> = {
+  lockTimeout: 'seconds',
+  breakLock: 'boolean',
+  lockSignal: 'signal',
+};
+
+/** The lock of a page file. It is held until it is released, or the process ends. */
+export interface WriterLock {
+  /** @throws {@link PageStoreError} `IO` */
+  release(): Promise<void>;
+}
+
+/** Pause between two attempts, chosen at random so that waiting processes do not stay in step. */
+const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [20, 50];
+
+/**
+ * Takes the lock that excludes other writers of a page file, in this process and in others.
+ * @param file - path of the page file; it need not exist, its directory must
+ * @param load - loads native locking; if that is undefined, the lock is FILE.lock.pid
+ * @throws {@link PageStoreError} `FILE_LOCKED` if another writer still holds it after the timeout, `IO`; RangeError for a
+ * timeout that is not a number of seconds
+ */
+export async function takeWriterLock(
+  file: string,
+  options: LockOptions = {},
+  load: () => Promise<NativeLocking | undefined> = loadNativeLocking,
+): Promise<WriterLock> {
+  const { lockTimeout = 0, breakLock = false, lockSignal } = options;
+  if (!(lockTimeout >= 0))
+    throw new RangeError(`lockTimeout must be a number of seconds of at least 0, not ${String(lockTimeout)}`);
+  const deadline = performance.now() + lockTimeout * 1000;
+  const paths = await lockPaths(file);
+  const native = await load();
+  for (;;) {
+    try {
+      const release = native && (await takeNativeLock(paths, native, breakLock));
+      return { release: release ?? (await takePidLock(paths, breakLock)) };
+    } catch (error) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !isWorthWaiting(error)) throw error;
+      await pause(Math.min(left, MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS)), lockSignal);
+    }
+  }
+}
+
+/** A process that has ended never releases its lock. */
+function isWorthWaiting(error: unknown): boolean {
+  return error instanceof PageStoreError && error.code === 'FILE_LOCKED' && error.detail.holder !== 'gone';
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  try {
+    await setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/** The part of fs-native-extensions that is used: a lock on an open file, which the system releases when it is closed. */
 export interface NativeLocking {
-  /** @returns false where another open file holds it; throws an error with an errno name as its `code` */
+  /** @returns false where another open file holds the lock; throws an error with an errno name as its `code` */
   tryLock(fd: number, offset: number, length: number): boolean;
   unlock(fd: number, offset: number, length: number): void;
 }
 
-/** Loads the module; undefined where it is not installed, or has nothing for this platform. */
+/** Loads the module; undefined where it is not installed, or does not support this platform. */
 export async function loadNativeLocking(): Promise<NativeLocking | undefined> {
   try {
-    return await import('fs-native-extensions');
+    // Not by import(), which on Node 22 may yield an empty module where the package is a symbolic link, as pnpm makes it.
+    return nodeModule.createRequire(import.meta.url)('fs-native-extensions') as NativeLocking;
   } catch {
-    return undefined; // whatever keeps it from loading: the lock that needs no module takes its place
+    return undefined; // whatever the reason, FILE.lock.pid works without the module
   }
 }
 
-/** The byte that is locked. It is far behind the text, since on Windows nobody else can read a byte that is locked. */
+/** The locked byte. It is far after the text, since on Windows no other process can read a locked byte. */
 const LOCKED_BYTE = 2 ** 30;
 
-/** What a file system answers that has no such locks. */
+/** Errors of a file system without locks. */
 const NO_LOCKS: readonly string[] = ['ENOLCK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
 
-/**
- * Takes the system's lock on the sidecar.
- * @returns what gives it back; undefined where the file system has no locks
- * @throws {@link PageStoreError} `FILE_LOCKED`, `IO`
- */
-export async function takeNativeLock(
-  place: LockPlace,
+/** Takes the native lock on FILE.lock. @returns the function that releases it, undefined where the file system has no locks */
+async function takeNativeLock(
+  paths: LockPaths,
   native: NativeLocking,
   breakLock: boolean,
 ): Promise<(() => Promise<void>) | undefined> {
-  const handle = await openSidecar(place);
+  const handle = await openLockFile(paths);
   try {
-    const taken = tryLock(native, handle);
-    if (taken === false) {
-      throw lockedError(place, decodeHolder(await readHolderFrom(handle)), 'running', place.sidecar);
+    const isTaken = tryLock(native, handle);
+    if (isTaken === false) {
+      throw lockedError(paths, decodeHolder(await readHolderFrom(handle)), 'running', paths.lockFile);
     }
-    if (taken === undefined) {
+    if (isTaken === undefined) {
       await handle.close();
       return undefined;
     }
-    if (!(await isNamed(place.sidecar, handle))) {
-      // Somebody deleted the sidecar meanwhile: a lock on a file without a name excludes nobody.
+    if (!(await hasName(paths.lockFile, handle))) {
+      // The file was deleted in the meantime: a lock on a file without a name excludes no other process.
       await handle.close();
-      return await takeNativeLock(place, native, breakLock);
+      return await takeNativeLock(paths, native, breakLock);
     }
-    await sayWhoHolds(handle);
+    await writeHolder(handle);
   } catch (error) {
     await handle.close();
-    throw error instanceof PageStoreError ? error : ioError(place.sidecar, 'lock', error);
+    throw error instanceof PageStoreError ? error : ioError(paths.lockFile, 'lock', error);
   }
-  const release = (): Promise<void> => giveBack(place, native, handle);
+  const release = (): Promise<void> => releaseNativeLock(paths, native, handle);
   try {
-    await refusePidHolder(place, breakLock);
+    await assertNoPidHolder(paths, breakLock);
   } catch (error) {
     await release();
     throw error;
@@ -87,8 +165,8 @@ function tryLock(native: NativeLocking, handle: FileHandle): boolean | undefined
   }
 }
 
-/** On a full disk the lock does without: what frees space there takes the lock as well. */
-async function sayWhoHolds(handle: FileHandle): Promise<void> {
+/** On a full disk the text is left out: `free`, which makes space there, needs the lock as well. */
+async function writeHolder(handle: FileHandle): Promise<void> {
   await handle.truncate(0);
   try {
     await handle.write(encodeHolder(await thisHolder()), 0);
@@ -97,137 +175,153 @@ async function sayWhoHolds(handle: FileHandle): Promise<void> {
   }
 }
 
-async function giveBack({ sidecar }: LockPlace, native: NativeLocking, handle: FileHandle): Promise<void> {
+async function releaseNativeLock({ lockFile }: LockPaths, native: NativeLocking, handle: FileHandle): Promise<void> {
   try {
     try {
       await handle.truncate(0);
       native.unlock(handle.fd, LOCKED_BYTE, 1);
     } finally {
-      // Closing frees the lock in any case.
+      // Closing the file releases the lock in any case.
       await handle.close();
     }
   } catch (error) {
-    throw ioError(sidecar, 'unlock', error);
+    throw ioError(lockFile, 'unlock', error);
   }
 }
 
-/** Opens the sidecar. A new one may be opened by those who may open the page file. */
-async function openSidecar({ sidecar, target }: LockPlace): Promise<FileHandle> {
-  // Not through a symbolic link: somebody could have made one that leads to a file worth having.
-  const flags = constants.O_RDWR | ((constants.O_NOFOLLOW as number | undefined) ?? 0);
+/** Opens FILE.lock, or creates it with the permissions of the page file. */
+async function openLockFile({ lockFile, target }: LockPaths): Promise<FileHandle> {
+  const flags = constants.O_RDWR | O_NOFOLLOW;
   let handle: FileHandle | undefined;
   try {
-    handle = await openOrCreate(sidecar, target, flags);
-    await assertHolderFile(sidecar, handle);
+    handle = await unlessMissing(open(lockFile, flags));
+    handle ??= await createLockFile(lockFile, target, flags);
+    await assertHolderFile(lockFile, handle);
     return handle;
   } catch (error) {
     await handle?.close();
-    throw error instanceof PageStoreError ? error : ioError(sidecar, 'open the lock file', error);
+    throw error instanceof PageStoreError ? error : ioError(lockFile, 'open the lock file', error);
   }
 }
 
-async function openOrCreate(sidecar: string, target: string, flags: number): Promise<FileHandle> {
+async function createLockFile(lockFile: string, target: string, flags: number): Promise<FileHandle> {
   try {
-    return await open(sidecar, flags);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-  try {
-    const handle = await open(sidecar, flags | constants.O_CREAT | constants.O_EXCL, 0o666);
-    const mode = await modeOf(target);
-    if (mode !== undefined) await handle.chmod(mode | 0o600);
+    const handle = await open(lockFile, flags | constants.O_CREAT | constants.O_EXCL, 0o666);
+    const stats = await unlessMissing(stat(target));
+    if (stats) await handle.chmod((stats.mode & 0o666) | 0o600);
     return handle;
   } catch (error) {
-    // Another writer was faster.
-    if (errnoOf(error) === 'EEXIST') return open(sidecar, flags);
+    // Another writer has created it since.
+    if (errnoOf(error) === 'EEXIST') return open(lockFile, flags);
     throw error;
   }
 }
 
-/** Who may read and write a file; undefined where there is none yet. */
-async function modeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ mode }) => mode & 0o666,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    },
-  );
-}
-
-async function isNamed(path: string, handle: FileHandle): Promise<boolean> {
+/** Whether the open file is the one that a path leads to. */
+async function hasName(path: string, handle: FileHandle): Promise<boolean> {
   const own = await handle.stat();
-  return stat(path).then(
-    ({ dev, ino }) => dev === own.dev && ino === own.ino,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );
+  const found = await unlessMissing(stat(path));
+  return found?.dev === own.dev && found.ino === own.ino;
 }
 
-/** How a writer takes the lock of a page file. Readers take none. */
-export interface LockOptions {
-  /** How long to wait for another writer, in seconds, fractions allowed; `Infinity` is for ever. 0 by default: not at all. */
-  readonly lockTimeout?: number;
-  /**
-   * Whether to remove a lock that a writer has left behind that has ended, on this machine. Such a lock is there only
-   * where fs-native-extensions is not; the system frees its own. Without it, such a lock is `FILE_LOCKED`.
-   */
-  readonly breakLock?: boolean;
-  /** Ends the waiting; the reason of the signal is then thrown. */
-  readonly lockSignal?: AbortSignal;
+/** Takes the lock by creating FILE.lock.pid. @returns the function that releases it */
+async function takePidLock(paths: LockPaths, breakLock: boolean): Promise<() => Promise<void>> {
+  await assertNoPidHolder(paths, breakLock);
+  const text = encodeHolder(await thisHolder());
+  if (!(await publishHolder(paths.pidFile, text))) {
+    await assertNoPidHolder(paths, false);
+    // The file existed, and has been removed since: the next attempt may succeed.
+    throw lockedError(paths, undefined, 'running', paths.pidFile);
+  }
+  const release = (): Promise<void> => releasePidLock(paths.pidFile, text);
+  try {
+    await assertNoNativeHolder(paths);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return release;
 }
-
-/** The lock of a page file's one writer. It is held until it is released, or until the process ends. */
-export interface WriterLock {
-  /** @throws {@link PageStoreError} `IO` */
-  release(): Promise<void>;
-}
-
-/** Between two tries. By chance within these bounds, so that those who wait do not keep meeting. */
-const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [20, 50];
 
 /**
- * Takes the lock that keeps other writers from a page file, in this process as well as in others.
- * @param file - the page file; it need not exist, its folder must
- * @param load - loads the system's locks; what is undefined leaves the lock that is a file
- * @throws {@link PageStoreError} `FILE_LOCKED` where another writer holds it until the time is over, `IO`; RangeError
- * for a timeout that is no number of seconds
+ * Checks that no process holds FILE.lock.pid.
+ * @param breakLock - whether to remove a lock whose holder has ended
+ * @throws {@link PageStoreError} `FILE_LOCKED`, `IO`
  */
-export async function takeWriterLock(
-  file: string,
-  options: LockOptions = {},
-  load: () => Promise<NativeLocking | undefined> = loadNativeLocking,
-): Promise<WriterLock> {
-  const { lockTimeout = 0, breakLock = false, lockSignal } = options;
-  if (!(lockTimeout >= 0)) throw new RangeError(`${lockTimeout} is not a number of seconds to wait`);
-  const deadline = performance.now() + lockTimeout * 1000;
-  const place = await lockPlace(file);
-  const native = await load();
-  for (;;) {
-    try {
-      const taken = native && (await takeNativeLock(place, native, breakLock));
-      return { release: taken ?? (await takePidLock(place, breakLock)) };
-    } catch (error) {
-      const left = deadline - performance.now();
-      if (left <= 0 || !mayEnd(error)) throw error;
-      await pause(Math.min(left, LEAST_PAUSE_MS + Math.random() * (MOST_PAUSE_MS - LEAST_PAUSE_MS)), lockSignal);
-    }
+async function assertNoPidHolder(paths: LockPaths, breakLock: boolean): Promise<void> {
+  const { pidFile } = paths;
+  const text = await readHolderText(pidFile);
+  if (text === undefined) return;
+  const holder = decodeHolder(text);
+  const state = holder === undefined ? 'unknown' : await holderState(holder);
+  if (holder === undefined || state !== 'gone') throw lockedError(paths, holder, state, pidFile);
+  // Read again: a holder that has ended since has removed its lock.
+  if ((await readHolderText(pidFile)) !== text) return assertNoPidHolder(paths, breakLock);
+  if (!breakLock) throw lockedError(paths, holder, state, pidFile);
+  await breakPidLock(paths, text, holder);
+  return assertNoPidHolder(paths, false);
+}
+
+/**
+ * Removes FILE.lock.pid of a holder that has ended. Only one of several processes does it: the one that creates the guard,
+ * a hard link to the lock. A process that is late links a newer lock, sees that by its content, and leaves it.
+ * @param text - the content of the lock when its holder was found to have ended
+ * @throws {@link PageStoreError} `FILE_LOCKED` while another process does it, `IO`
+ */
+export async function breakPidLock({ file, pidFile }: LockPaths, text: string, holder: LockHolder): Promise<void> {
+  const guard = `${pidFile}.${holder.pid}-${holder.startTime?.split('@')[0] ?? 'unknown'}.gone`;
+  try {
+    await link(pidFile, guard);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    if (errnoOf(error) !== 'EEXIST') throw ioError(pidFile, 'link', error);
+    const message = `another process is removing the lock of a writer that has ended; if none is, delete ${guard}`;
+    throw new PageStoreError('FILE_LOCKED', message, { file, holder: 'unknown' });
+  }
+  try {
+    if ((await readHolderText(guard)) === text) await unlink(pidFile);
+  } catch (error) {
+    throw error instanceof PageStoreError ? error : ioError(pidFile, 'unlink', error);
+  } finally {
+    await rm(guard, { force: true });
   }
 }
 
-/** Whether waiting may help: a writer that has ended does not give its lock back. */
-function mayEnd(error: unknown): boolean {
-  return error instanceof PageStoreError && error.code === 'FILE_LOCKED' && error.detail.holder !== 'gone';
+/** A process with the native lock has written its name into FILE.lock before it checked FILE.lock.pid. */
+async function assertNoNativeHolder(paths: LockPaths): Promise<void> {
+  const holder = decodeHolder((await readHolderText(paths.lockFile)) ?? '');
+  if (holder === undefined) return;
+  const state = await holderState(holder);
+  // The system has released the lock of a process that has ended.
+  if (state !== 'gone') throw lockedError(paths, holder, state, paths.lockFile);
 }
 
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
+/** Creates a file that is complete when it appears. @returns false if it exists */
+async function publishHolder(path: string, text: string): Promise<boolean> {
+  let file: NewFile | undefined;
   try {
-    await setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal });
+    file = await NewFile.open(path);
+    try {
+      await file.handle.writeFile(text);
+    } finally {
+      await file.handle.close();
+    }
+    await file.publish(false);
+    return true;
   } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw ioError(path, 'create', error);
+  } finally {
+    await file?.discard();
+  }
+}
+
+/** Removes FILE.lock.pid, but not if it was deleted by hand and taken by another process since. */
+async function releasePidLock(path: string, text: string): Promise<void> {
+  if ((await readHolderText(path)) !== text) return;
+  try {
+    await unlessMissing(unlink(path));
+  } catch (error) {
+    throw ioError(path, 'unlink', error);
   }
 }

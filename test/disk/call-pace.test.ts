@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import { type CallKind, CallPace } from '../../src/disk/node-block-file.ts';
+import { type CallHistory, CallScheduler } from '../../src/disk/node-block-file.ts';
 
 /** Calls that take as many milliseconds as they say, and where each was made. */
 function calls(): {
   readonly made: string[];
-  readonly make: (milliseconds: number, kind?: CallKind) => Promise<number>;
+  readonly make: (milliseconds: number, kind?: CallHistory) => Promise<number>;
 } {
   let now = 0;
   const made: string[] = [];
-  const pace = new CallPace(() => now);
-  const only: CallKind = { isLong: false };
+  const pace = new CallScheduler(() => now);
+  const only: CallHistory = { isSlow: false };
   const take = (where: string, milliseconds: number): number => {
     made.push(where);
     return (now += milliseconds);
@@ -17,7 +17,7 @@ function calls(): {
   return {
     made,
     make: async (milliseconds, kind = only) =>
-      pace.make(
+      pace.run(
         kind,
         () => take('here', milliseconds),
         async () => take('elsewhere', milliseconds),
@@ -34,7 +34,7 @@ test('a call is made here until one takes long, and here again after a short one
 test('long calls of one kind say nothing of another', async () => {
   const { made, make } = calls();
   await make(30);
-  await make(0.1, { isLong: false });
+  await make(0.1, { isSlow: false });
   await make(0.1);
   expect(made).toEqual(['here', 'here', 'elsewhere']);
 });
@@ -43,14 +43,14 @@ test('the result of a call is that of who made it, and so is its error', async (
   const { make } = calls();
   expect(await make(3)).toBe(3);
   expect(await make(3)).toBe(6);
-  const pace = new CallPace();
+  const pace = new CallScheduler();
   const failing = (): never => {
     throw new Error('no space');
   };
-  await expect(pace.make({ isLong: false }, failing, async () => 1)).rejects.toThrow('no space');
+  await expect(pace.run({ isSlow: false }, failing, async () => 1)).rejects.toThrow('no space');
   await expect(
-    pace.make(
-      { isLong: true },
+    pace.run(
+      { isSlow: true },
       () => 1,
       async () => failing(),
     ),

@@ -1,16 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { allocateBlocks, freeBlock } from '../../src/disk/disk-manager.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { writeNewFile } from '../../src/disk/file-head.ts';
+import { writeNewFile } from '../../src/disk/page-file.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, headerCopyState } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { emptyPageHead } from '../../src/format/page.ts';
+import { encodeEmptyPageHeader } from '../../src/format/page-header.ts';
 import { GOLDEN_NAMES, goldenBytes } from '../support/files.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specFreeList } from '../support/spec-reader.ts';
 
-const HEAD = emptyPageHead('v1');
+const HEAD = encodeEmptyPageHeader('v1');
 
 async function newBytes(pages: number): Promise<Uint8Array> {
   const file = new MemoryBlockFile();
@@ -95,11 +94,11 @@ describe('blocks', () => {
   test('are taken from the free list, last freed first, and then by growth', async () => {
     const file = new MemoryBlockFile(await newBytes(3));
     const disk = await DiskManager.open(file, 'write');
-    await freeBlock(disk, 1, 0);
-    await freeBlock(disk, 3, 0);
+    await disk.free(1, 0);
+    await disk.free(3, 0);
     expect([...specFreeList(Buffer.from(file.bytes))]).toEqual([3, 1]);
     expect(file.bytes.subarray(fileOffset(3) + 8, fileOffset(3) + 64).every((byte) => byte === 0)).toBe(true);
-    expect(await allocateBlocks(disk, 4, HEAD)).toEqual([3, 1, 4, 5]);
+    expect(await disk.allocate(4, HEAD)).toEqual([3, 1, 4, 5]);
     expect(disk.blockCount).toBe(6);
     expect(file.bytes.length).toBe(6 * BLOCK_BYTES);
     expect(specFreeList(Buffer.from(file.bytes)).size).toBe(0);
@@ -107,10 +106,9 @@ describe('blocks', () => {
 
   test('that are free, or not there, or the header, cannot be freed', async () => {
     const disk = await opening(await newBytes(2), 'write');
-    await freeBlock(disk, 1, 0);
-    await expect(freeBlock(disk, 1, 0)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
-    for (const block of [0, 3, 99])
-      await expect(freeBlock(disk, block, 0)).rejects.toMatchObject({ code: 'BLOCK_RANGE' });
+    await disk.free(1, 0);
+    await expect(disk.free(1, 0)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
+    for (const block of [0, 3, 99]) await expect(disk.free(block, 0)).rejects.toMatchObject({ code: 'BLOCK_RANGE' });
   });
 
   test.each([
@@ -122,12 +120,12 @@ describe('blocks', () => {
     const bytes = await newBytes(3);
     const file = new MemoryBlockFile(bytes);
     const disk = await DiskManager.open(file, 'write');
-    await freeBlock(disk, 1, 0);
-    await freeBlock(disk, 2, 0);
+    await disk.free(1, 0);
+    await disk.free(2, 0);
     new DataView(file.bytes.buffer).setBigUint64(fileOffset(1), link, true);
     await disk.close();
     const again = await DiskManager.open(file, 'write');
-    await expect(freeBlock(again, 3, 0)).rejects.toMatchObject({ code });
+    await expect(again.free(3, 0)).rejects.toMatchObject({ code });
   });
 });
 
@@ -180,9 +178,9 @@ describe('closing', () => {
     await (await DiskManager.open(file, 'write')).close();
     expect(file.count('write')).toBe(0);
     const disk = await DiskManager.open(file, 'write');
-    await allocateBlocks(disk, 1, HEAD);
+    await disk.allocate(1, HEAD);
     await disk.close();
-    expect(headerCopyState(file.bytes)).toBe('sound');
+    expect(headerCopyState(file.bytes)).toBe('valid');
     expect(file.bytes.slice(12_288, 12_288 + 64)).toEqual(file.bytes.slice(0, 64));
     await expect(disk.read(1, new Uint8Array(8))).rejects.toMatchObject({ code: 'FILE_CLOSED' });
   });

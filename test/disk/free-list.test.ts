@@ -4,18 +4,18 @@ import { BlockSet } from '../../src/disk/free-list.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { stat } from '../../src/view/statistics.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 
 /** A file of empty pages, opened to write. */
-async function fileOf(pages: number): Promise<{ file: FaultInjectingBlockFile; store: PageStore }> {
-  const file = new FaultInjectingBlockFile();
+async function fileOf(pages: number): Promise<{ file: RecordingBlockFile; store: PageStore }> {
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
   if (pages > 1) await store.allocate(pages - 1, 'v1');
   return { file, store };
 }
 
 /** How often `work` reads. */
-async function readsOf(file: FaultInjectingBlockFile, work: () => Promise<unknown>): Promise<number> {
+async function readsOf(file: RecordingBlockFile, work: () => Promise<unknown>): Promise<number> {
   const before = file.count('read');
   await work();
   return file.count('read') - before;

@@ -17,7 +17,7 @@ import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { openBlockFile } from '../../src/disk/node-block-file.ts';
 import { decodeJournal, encodeJournal, JOURNAL_BYTES } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { planRepair } from '../../src/repair/repair-file.ts';
+import { repair } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { text } from '../support/nodes.ts';
@@ -170,7 +170,7 @@ describe('a journal', () => {
     for (const open of [
       async () => PageStore.open(path),
       async () => PageStore.create(path, { replace: true }),
-      async () => planRepair(copy, { change: () => undefined, left: () => undefined }),
+      async () => repair(copy, { dryRun: true }),
     ]) {
       await expect(open()).rejects.toMatchObject({ code: 'JOURNAL_MISMATCH' });
       await expect(open()).rejects.toThrow('made by a newer version');

@@ -14,7 +14,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
-import type { Handle } from '../../src/disk/node-fs.ts';
+import type { Handle } from '../../src/disk/node-block-file.ts';
 import type { BlockFile } from '../../src/disk/block-file.ts';
 import { createBlockFile } from '../../src/disk/node-create.ts';
 import { PageStoreError } from '../../src/errors.ts';

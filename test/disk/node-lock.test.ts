@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
-import type { Handle } from '../../src/disk/node-fs.ts';
+import type { Handle } from '../../src/disk/node-block-file.ts';
 import { createBlockFile } from '../../src/disk/node-create.ts';
 import { takeWriterLock } from '../../src/disk/node-lock.ts';
 import { loadNativeLocking } from '../../src/disk/node-lock.ts';

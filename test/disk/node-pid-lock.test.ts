@@ -3,9 +3,9 @@ import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { takeWriterLock, type WriterLock } from '../../src/disk/node-lock.ts';
-import { lockPlace } from '../../src/disk/node-lock-file.ts';
+import { lockPaths } from '../../src/disk/node-lock-holder.ts';
 import { loadNativeLocking } from '../../src/disk/node-lock.ts';
-import { breakPidLock } from '../../src/disk/node-pid-lock.ts';
+import { breakPidLock } from '../../src/disk/node-lock.ts';
 import { publicCopy } from '../support/cli.ts';
 import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from '../support/lock.ts';
 
@@ -125,11 +125,11 @@ describe('the lock file of a holder that has ended', () => {
     const left = textOf(`${path}.lock.pid`);
     const faster = await takeWriterLock(path, { breakLock: true }, noModule);
     const held = textOf(`${path}.lock.pid`);
-    await breakPidLock(await lockPlace(path), left, ENDED);
+    await breakPidLock(await lockPaths(path), left, ENDED);
     expect(textOf(`${path}.lock.pid`)).toBe(held);
     expect(namesBeside(path)).toEqual(['file', 'file.lock.pid']);
     await faster.release();
-    await breakPidLock(await lockPlace(path), left, ENDED);
+    await breakPidLock(await lockPaths(path), left, ENDED);
     expect(namesBeside(path)).toEqual(['file']);
   });
 

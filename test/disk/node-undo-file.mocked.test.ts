@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readdirSync, readlinkSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { syncDirectory } from '../../src/disk/node-fs.ts';
-import { NodeUndoPlace } from '../../src/disk/node-undo-file.ts';
+import { NodeUndoFile } from '../../src/disk/node-create.ts';
 import { temporaryFolder } from '../support/files.ts';
 
 vi.mock('../../src/disk/node-fs.ts', { spy: true });
@@ -24,7 +24,7 @@ test.each([0o600, 0o640, 0o666])(
   async (mode) => {
     const path = pageFile(`mode ${mode}`, mode);
     for (const name of [`${path}.undo`, `${path}.undo.1`]) {
-      const file = await new NodeUndoPlace(path).create();
+      const file = await new NodeUndoFile(path).create();
       await file.close();
       expect(statSync(name).mode & 0o777).toBe(mode);
     }
@@ -35,7 +35,7 @@ test.skipIf(!existsSync('/proc/self/fd'))(
   'an undo file whose name does not reach the device is closed, and removed',
   async () => {
     const path = pageFile('not synced', 0o600);
-    const place = new NodeUndoPlace(path);
+    const place = new NodeUndoFile(path);
     vi.mocked(syncDirectory).mockRejectedValueOnce(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
     await expect(place.create()).rejects.toMatchObject({ code: 'IO', detail: { errno: 'ENOSPC' } });
     expect(existsSync(`${path}.undo`)).toBe(true);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/committed-view.ts';
+import { decodeCommitRecords } from '../../src/disk/committed-view.ts';
 import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
@@ -31,7 +31,7 @@ async function twoPending(): Promise<Uint8Array> {
 describe('recovery', () => {
   test('takes both records in their order where neither has come home', async () => {
     const bytes = await twoPending();
-    expect(recordsIn(bytes).map(({ sequence }) => sequence)).toEqual([1n, 2n]);
+    expect(decodeCommitRecords(bytes).map(({ sequence }) => sequence)).toEqual([1n, 2n]);
     expect(FILE_HEADER.read(bytes).entryCount).toBe(0n);
     const store = await PageStore.open(new RecordingBlockFile(bytes.slice()));
     expect(Buffer.from(await store.read({ block: 1, slot: 0 })).toString()).toBe('first');
@@ -52,7 +52,7 @@ describe('recovery', () => {
   test('loses an acknowledged node if both records are written home at once and the power goes again', async () => {
     // What would be on the disk if only the file header of the second record had come home.
     const bytes = await twoPending();
-    bytes.set(recordsIn(bytes)[1]!.fileHeader, 0);
+    bytes.set(decodeCommitRecords(bytes)[1]!.fileHeader, 0);
     const contents = await contentsOf(new StateFile({ image: await imageOf(bytes), journal: undefined }), 'read');
     expect(contents.get(1)).toEqual([]);
   });
@@ -63,7 +63,7 @@ describe('recovery', () => {
     bytes.set(encodeFileHeader({ ...header, imageCheckpointLsn: 5n }));
     const file = new RecordingBlockFile(bytes.slice());
     const store = await PageStore.open(file);
-    expect(recordsIn(file.bytes)).toEqual([]);
+    expect(decodeCommitRecords(file.bytes)).toEqual([]);
     expect(FILE_HEADER.read(file.bytes).imageCheckpointLsn).toBe(5n);
     await expect(store.read({ block: 1, slot: 0 })).rejects.toMatchObject({ code: 'SLOT_RANGE' });
     expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);

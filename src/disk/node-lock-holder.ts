@@ -4,16 +4,16 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { kill, pid } from 'node:process';
 import { type ErrorDetail, PageStoreError } from '../errors.ts';
-import { errnoOf, ioError } from './node-fs.ts';
+import { errnoOf, ioError, O_NONBLOCK, unlessMissing } from './node-fs.ts';
 
-// Imported here and in no other file below cli/: a lock has to name its process and ask whether another one runs.
+// The only file below cli/ that uses node:process: a lock names its process, and asks whether another one runs.
 
-/** Who holds a lock, as one line of JSON beside the page file says it. */
+/** The process that holds a lock, as the lock file contains it: one line of JSON. */
 export interface LockHolder {
   readonly pid: number;
-  /** When the process started, as the system tells it: `ticks@boot`. Left out where it does not. */
+  /** When the process started, as `ticks@boot`; absent where the system does not provide it. */
   readonly startTime?: string;
-  /** The table that `pid` is a number of: containers of one machine have their own. */
+  /** The namespace of `pid`: containers on one machine have their own. */
   readonly pidNamespace?: string;
   readonly host: string;
   /** When it took the lock, in ISO form. */
@@ -21,10 +21,10 @@ export interface LockHolder {
   readonly program: string;
 }
 
-/** Whether a holder runs: `unknown` where that cannot be told from here, as of another machine. */
+/** Whether a holder is running; `unknown` if that cannot be determined here, as for another machine. */
 export type HolderState = NonNullable<ErrorDetail['holder']>;
 
-/** This process, as the holder of a lock from now on. */
+/** This process, as the holder of a lock that it takes now. */
 export async function thisHolder(): Promise<LockHolder> {
   const started = await processStart(pid);
   const pidNamespace = await ownPidNamespace();
@@ -40,17 +40,17 @@ export async function thisHolder(): Promise<LockHolder> {
 
 export const encodeHolder = (holder: LockHolder): string => `${JSON.stringify(holder)}\n`;
 
-/** Reads what a holder wrote; undefined for anything else, such as a line that is half written. */
+/** Decodes the text of a lock file; undefined if it is anything else, such as an incomplete line. */
 export function decodeHolder(text: string): LockHolder | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return undefined; // not JSON: what the caller is told by undefined
+    return undefined; // not JSON
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { pid, startTime, pidNamespace, host, since, program } = value as Readonly<Record<string, unknown>>;
-  // A pid of 0 or below would stand for a group of processes.
+  // A pid of 0 or below would mean a group of processes.
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1 || pid > 0x7fff_ffff) return undefined;
   if (!matches(host, /^[^\p{Cc}]{1,255}$/u) || !matches(since, /^[\dTZ:.+-]{1,40}$/)) return undefined;
   return {
@@ -70,7 +70,7 @@ export function describeHolder({ pid, host, since }: LockHolder): string {
   return `process ${pid} on host ${host}, since ${since.replace(/\.\d+Z$/, 'Z')}`;
 }
 
-/** Whether the process that wrote this still runs. */
+/** Whether the process is still running. */
 export async function holderState(holder: LockHolder): Promise<HolderState> {
   if (holder.host !== hostname()) return 'unknown';
   const boot = await bootId();
@@ -83,7 +83,7 @@ export async function holderState(holder: LockHolder): Promise<HolderState> {
   if (!exists(holder.pid)) return 'gone';
   const found = await processStart(holder.pid);
   if (found === undefined) return 'running';
-  // A zombie writes no more: it has ended, and its parent has not asked for its exit code.
+  // A zombie has ended; its parent has not asked for its exit code yet.
   if (found.ended) return 'gone';
   return holder.startTime === undefined || holder.startTime === found.time ? 'running' : 'gone';
 }
@@ -93,17 +93,17 @@ function exists(pid: number): boolean {
     kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM is of a process that is there, and another user's.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    // EPERM means a process of another user.
+    return errnoOf(error) !== 'ESRCH';
   }
 }
 
-/** When a process started: a pid is given again, and a pid with its start time is not. Linux alone tells it. */
+/** When a process started, known on Linux only: a pid is reused, a pid with its start time is not. */
 async function processStart(pid: number): Promise<{ time: string; ended: boolean } | undefined> {
   const stat = await textOrNothing(`/proc/${pid}/stat`);
   const boot = await bootId();
   if (stat === undefined || boot === undefined) return undefined;
-  // The name of the program stands in parentheses, and may contain spaces and parentheses: field 3 follows the last.
+  // The program's name is in parentheses and may itself contain spaces and parentheses; field 3 follows the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
   const ticks = fields[22 - 3];
@@ -122,87 +122,81 @@ async function textOrNothing(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined); // no /proc, or the process has ended
 }
 
-/** More than any holder writes about itself: what is longer is somebody else's file. */
-const MOST_HOLDER_BYTES = 4096;
+/** More than any lock file has: a longer one is another kind of file. */
+const MAX_HOLDER_BYTES = 4096;
 
-/** The names that the writers of a page file meet at. */
-export interface LockPlace {
+/** The files of a page file's lock. */
+export interface LockPaths {
   /** The page file, as the caller named it. */
   readonly file: string;
-  /** The page file itself, behind all symbolic links. */
+  /** The page file, with symbolic links followed. */
   readonly target: string;
-  /** The file that the system's lock is on. It stays: a lock on a name that comes and goes excludes nobody. */
-  readonly sidecar: string;
-  /** The file whose presence is the lock where there is no lock of the system. */
+  /** FILE.lock, which the native lock is on. It is never deleted: a lock on a file without a name excludes no process. */
+  readonly lockFile: string;
+  /** FILE.lock.pid, whose existence is the lock where there is no native one. */
   readonly pidFile: string;
 }
 
 /**
- * Where the writers of a file meet, whatever path each of them was given. The file need not exist; its folder must.
+ * The paths of the lock, the same for all paths that lead to the file. The file need not exist; its directory must.
  * @throws {@link PageStoreError} `IO`
  */
-export async function lockPlace(file: string): Promise<LockPlace> {
-  const target = await realpath(file).catch(async (error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw ioError(file, 'open', error);
-    const folder = await realpath(dirname(file)).catch((cause: unknown) => {
-      throw ioError(file, 'open', cause);
-    });
-    return join(folder, basename(file));
-  });
-  return { file, target, sidecar: `${target}.lock`, pidFile: `${target}.lock.pid` };
+export async function lockPaths(file: string): Promise<LockPaths> {
+  try {
+    const existing = await unlessMissing(realpath(file));
+    const target = existing ?? join(await realpath(dirname(file)), basename(file));
+    return { file, target, lockFile: `${target}.lock`, pidFile: `${target}.lock.pid` };
+  } catch (error) {
+    throw ioError(file, 'open', error);
+  }
 }
 
 /**
- * The error of a writer that has to wait.
- * @param where - what a person may delete where nobody can tell whether the holder runs
+ * The error for a lock that another process holds.
+ * @param path - the file to delete if it cannot be determined whether the holder is running
  */
 export function lockedError(
-  { file }: LockPlace,
+  { file }: LockPaths,
   holder: LockHolder | undefined,
   state: HolderState,
-  where: string,
+  path: string,
 ): PageStoreError {
-  const who = holder === undefined ? `${where} does not say who` : describeHolder(holder);
+  const who = holder === undefined ? `${path} does not say who` : describeHolder(holder);
   const messages: Readonly<Record<HolderState, string>> = {
     running: `another writer holds the lock: ${who}`,
-    gone: `a writer that has ended left its lock ${where}: ${who}`,
-    unknown: `another writer holds the lock: ${who}; whether it still runs cannot be told from here, and if it does not, delete ${where}`,
+    gone: `a writer that has ended left its lock ${path}: ${who}`,
+    unknown: `another writer holds the lock: ${who}; if it is no longer running, which cannot be checked from here, delete ${path}`,
   };
   return new PageStoreError('FILE_LOCKED', messages[state], { file, holder: state });
 }
 
-/** Reads a file that says who holds a lock; undefined where there is none. @throws {@link PageStoreError} `IO` */
+/** Reads a lock file; undefined if there is none. @throws {@link PageStoreError} `IO` */
 export async function readHolderText(path: string): Promise<string | undefined> {
-  let handle: FileHandle;
+  let handle: FileHandle | undefined;
   try {
-    handle = await open(path, constants.O_RDONLY | noWaiting);
+    handle = await unlessMissing(open(path, constants.O_RDONLY | O_NONBLOCK));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
     throw ioError(path, 'open', error);
   }
   try {
-    return await readHolderFrom(handle);
+    return handle && (await readHolderFrom(handle));
   } catch (error) {
     throw ioError(path, 'read', error);
   } finally {
-    await handle.close();
+    await handle?.close();
   }
 }
 
-/** Opening a pipe would wait for somebody at its other end. Windows has neither. */
-const noWaiting = (constants.O_NONBLOCK as number | undefined) ?? 0;
-
 export async function readHolderFrom(handle: FileHandle): Promise<string> {
-  const bytes = Buffer.alloc(MOST_HOLDER_BYTES);
+  const bytes = Buffer.alloc(MAX_HOLDER_BYTES);
   const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
   return bytes.toString('utf8', 0, bytesRead);
 }
 
-/** @throws {@link PageStoreError} `IO` where what has the name of a lock file is something else, which writing would destroy */
+/** @throws {@link PageStoreError} `IO` if the file is not a lock file, and writing to it would destroy it */
 export async function assertHolderFile(path: string, handle: FileHandle): Promise<void> {
   const stats = await handle.stat();
-  if (stats.isFile() && stats.size <= MOST_HOLDER_BYTES) return;
-  throw new PageStoreError('IO', 'this is no lock file, and a writer needs the name for one; move it away', {
-    file: path,
-  });
+  if (stats.isFile() && stats.size <= MAX_HOLDER_BYTES) return;
+  const message = 'this is not a lock file, but writers of the page file beside it need this name; move it away';
+  throw new PageStoreError('IO', message, { file: path });
 }

@@ -1,0 +1,176 @@
+import { assertWholeNumber, checkOptions } from '../arguments.ts';
+import { PageStoreError } from '../errors.ts';
+import { SECTOR_BYTES } from '../format/layout.ts';
+import type { BlockFile, Journal } from './block-file.ts';
+import { MemoryBlockFile } from './memory-block-file.ts';
+
+/** A call of a method of a {@link BlockFile} or its {@link Journal}. */
+export type BlockFileCall =
+  | { readonly kind: 'read'; readonly position: number; readonly length: number }
+  /** The bytes are those of the caller, and valid during the call only. */
+  | { readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'truncate'; readonly bytes: number }
+  | { readonly kind: 'size' | 'sync' | 'close' | 'journal read' | 'journal write' | 'journal remove' };
+
+export type BlockFileCallKind = BlockFileCall['kind'];
+
+/** How a call fails. */
+export interface Failure {
+  /** The errno name of the error, such as `ENOSPC`. */
+  readonly errno: string;
+  /**
+   * For a write, the number of its bytes that reach the file. By default about half, up to the end of a sector, as when a
+   * disk becomes full.
+   */
+  readonly writtenBytes?: number;
+}
+
+/** Which calls fail, and how. */
+export interface Fault extends Partial<Failure> {
+  /** The kinds of calls that are counted, and can fail: by default those that change the file or its journal, and `sync`. */
+  readonly on?: BlockFileCallKind | readonly BlockFileCallKind[];
+  /** Only calls for which this returns true are counted. */
+  readonly when?: (call: BlockFileCall) => boolean;
+  /** Which of the counted calls fails: 1, the default, is the next one. */
+  readonly nth?: number;
+  /** Whether all later ones fail too. */
+  readonly lasts?: boolean;
+}
+
+const CHANGES: readonly BlockFileCallKind[] = ['write', 'truncate', 'sync', 'journal write', 'journal remove'];
+
+/**
+ * A block file whose calls fail when a test wants them to, for testing programs, or your own BlockFile, against full disks
+ * and broken devices. It passes all other calls on to another block file.
+ *
+ * ```ts
+ * const file = new FaultyBlockFile();                       // in memory; or new FaultyBlockFile(yourBlockFile)
+ * const store = await create(file);
+ * file.fail({ on: 'sync', nth: 2, errno: 'EIO' });          // the second sync from now on
+ * await store.append(bytes);                                // takes one sync
+ * await assert.rejects(store.append(bytes), { code: 'IO' });
+ * file.heal();
+ * const reopened = await open(file);                        // has the first node
+ * ```
+ */
+export class FaultyBlockFile implements BlockFile {
+  /** The block file that gets all calls that do not fail. */
+  readonly file: BlockFile;
+  readonly name: string;
+  readonly journal: Journal;
+  /** Called before each call; if it returns a failure, the call fails. For faults that {@link fail} cannot describe. */
+  onCall: ((call: BlockFileCall) => Failure | undefined) | undefined;
+  readonly #counts = new Map<BlockFileCallKind, number>();
+  /** With the number of calls until each is due. */
+  #faults: { readonly fault: Fault; left: number }[] = [];
+
+  /** @param file - by default an empty file in memory */
+  constructor(file: BlockFile = new MemoryBlockFile()) {
+    this.file = file;
+    this.name = file.name;
+    this.journal = {
+      read: async () => {
+        this.#begin({ kind: 'journal read' });
+        return file.journal.read();
+      },
+      write: async (bytes) => {
+        this.#begin({ kind: 'journal write' });
+        await file.journal.write(bytes);
+      },
+      remove: async () => {
+        this.#begin({ kind: 'journal remove' });
+        await file.journal.remove();
+      },
+    };
+  }
+
+  /** Adds a fault. @throws TypeError for an unknown option; RangeError for an invalid number */
+  fail(fault: Fault = {}): void {
+    checkOptions('fail', fault, {
+      on: 'any',
+      when: 'function',
+      nth: 'count',
+      lasts: 'boolean',
+      errno: 'string',
+      writtenBytes: 'any',
+    });
+    if (fault.writtenBytes !== undefined) assertWholeNumber('fail', 'writtenBytes', fault.writtenBytes);
+    this.#faults.push({ fault, left: fault.nth ?? 1 });
+  }
+
+  /** Removes the faults that {@link fail} has added. */
+  heal(): void {
+    this.#faults = [];
+  }
+
+  /** Number of calls of a kind so far, including those that failed. */
+  count(kind: BlockFileCallKind): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  async size(): Promise<number> {
+    this.#begin({ kind: 'size' });
+    return this.file.size();
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    this.#begin({ kind: 'read', position, length: target.length });
+    return this.file.read(target, position);
+  }
+
+  async write(source: Uint8Array, position: number): Promise<void> {
+    const call: BlockFileCall = { kind: 'write', position, bytes: source };
+    const failure = this.#failureOf(call);
+    if (failure === undefined) return this.file.write(source, position);
+    const end = position + source.length / 2;
+    const { writtenBytes = end - (end % SECTOR_BYTES) - position } = failure;
+    if (writtenBytes > 0) await this.file.write(source.subarray(0, writtenBytes), position);
+    throw this.#error(call, failure);
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    this.#begin({ kind: 'truncate', bytes });
+    await this.file.truncate(bytes);
+  }
+
+  async sync(): Promise<void> {
+    this.#begin({ kind: 'sync' });
+    await this.file.sync();
+  }
+
+  async close(): Promise<void> {
+    this.#begin({ kind: 'close' });
+    await this.file.close();
+  }
+
+  #begin(call: BlockFileCall): void {
+    const failure = this.#failureOf(call);
+    if (failure) throw this.#error(call, failure);
+  }
+
+  #failureOf(call: BlockFileCall): Failure | undefined {
+    this.#counts.set(call.kind, this.count(call.kind) + 1);
+    let failure = this.onCall?.(call);
+    for (const active of this.#faults) {
+      const { on = CHANGES, when, lasts = false, nth: _, ...how } = active.fault;
+      const isCounted = typeof on === 'string' ? on === call.kind : on.includes(call.kind);
+      if (!isCounted || when?.(call) === false) continue;
+      active.left--;
+      if (active.left === 0 || (active.left < 0 && lasts)) failure ??= { errno: 'EIO', ...how };
+    }
+    return failure;
+  }
+
+  #error({ kind }: BlockFileCall, { errno }: Failure): PageStoreError {
+    return new PageStoreError('IO', `${kind}: injected fault (${errno})`, { file: this.name, errno });
+  }
+
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: FaultyBlockFile) {
+        const counts = [...this.#counts].map(([kind, count]) => `, ${count} x ${kind}`).join('');
+        return `FaultyBlockFile { '${this.name}'${counts} }`;
+      },
+    });
+  }
+}

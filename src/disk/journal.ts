@@ -1,0 +1,220 @@
+import { crc32 } from '../bytes/checksum.ts';
+import { PageStoreError } from '../errors.ts';
+import {
+  type BeforeImage,
+  decodeJournal,
+  decodePatchJournal,
+  encodeJournal,
+  encodePatchJournal,
+  isBeforeOrAfter,
+  journalKind,
+  journalState,
+  type JournalState,
+  type Patch,
+} from '../format/journal.ts';
+import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
+import type { ByteRange } from '../format/slots.ts';
+import type { BlockFile } from './block-file.ts';
+import { OverlaidFile, overlapOf } from './block-file.ts';
+
+/** New bytes for one page whose old bytes are committed: a range of the block, and its page header. */
+export interface Overwrite {
+  readonly block: number;
+  /** The 262,144 bytes of the block before. */
+  readonly image: Uint8Array;
+  /** The new bytes of `changed`. */
+  readonly bytes: Uint8Array;
+  /** Range in the block, after the page header. */
+  readonly changed: ByteRange;
+  /** The new page header, 64 bytes. */
+  readonly head: Uint8Array;
+}
+
+/** The journal that must be durable before the overwrite begins. */
+export function encodeOverwriteJournal({ block, image, changed, head }: Overwrite): Uint8Array {
+  return encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) });
+}
+
+/** Overwrites the bytes and syncs them; the journal must be durable, and is removed. @throws {@link PageStoreError} `IO` */
+export async function overwrite(file: BlockFile, { block, bytes, changed, head }: Overwrite): Promise<void> {
+  await file.write(bytes, fileOffset(block, changed.start));
+  await file.write(head, fileOffset(block));
+  await file.sync();
+  await file.journal.remove();
+}
+
+/**
+ * Writes all of these patches or none, durably: once the journal is written, the next writer that opens the file
+ * completes them. The file must contain the old or the new bytes of each patch.
+ * @param onBegin - called before the first byte of the file changes
+ * @throws {@link PageStoreError} `IO`
+ */
+export async function applyPatches(file: BlockFile, patches: readonly Patch[], onBegin?: () => void): Promise<void> {
+  try {
+    await file.journal.write(encodePatchJournal(patches));
+  } catch (error) {
+    // The file has not changed, so what was written of the journal is not needed; the first error is the one to report.
+    await file.journal.remove().catch(() => undefined);
+    throw error;
+  }
+  onBegin?.();
+  await writePatches(file, patches);
+}
+
+async function writePatches(file: BlockFile, patches: readonly Patch[]): Promise<void> {
+  for (const { position, after } of patches) await file.write(after, position);
+  await file.sync();
+  await file.journal.remove();
+}
+
+/** What a valid journal contains: the image of a block that was being updated, or the patches of a repair. */
+interface JournalContent {
+  readonly beforeImage: BeforeImage | undefined;
+  readonly patches: readonly Patch[] | undefined;
+}
+
+/** Decodes a journal. Both parts are undefined without a journal, and for one that was not written completely: then no byte of the file has been overwritten. */
+export function decodeJournalContent(bytes: Uint8Array | undefined): JournalContent {
+  return { beforeImage: bytes && decodeJournal(bytes), patches: bytes && decodePatchJournal(bytes) };
+}
+
+/** Completes or undoes what the journal of a file contains, and removes it. @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO` */
+export async function recoverJournal(file: BlockFile): Promise<void> {
+  const bytes = await file.journal.read();
+  if (bytes !== undefined) await finishJournal(file, decodeJournalContent(bytes));
+}
+
+/**
+ * Completes or undoes what a journal contains, and removes it.
+ * @throws {@link PageStoreError} `JOURNAL_MISMATCH` where another program has changed the same bytes since; `IO`
+ */
+export async function finishJournal(file: BlockFile, { beforeImage, patches }: JournalContent): Promise<void> {
+  if (patches) {
+    await assertPatchesMatch(file, patches);
+    return writePatches(file, patches);
+  }
+  if (beforeImage === undefined) {
+    const bytes = await file.journal.read();
+    if (bytes === undefined) return;
+    assertKnownJournal(file, bytes);
+    return file.journal.remove();
+  }
+  const { state, bytes } = await readJournalBlock(file, beforeImage);
+  // Written also where it looks complete: after a failed sync that may be true only of the system's cache.
+  await file.write(state === 'complete' ? bytes : beforeImage.image, fileOffset(beforeImage.block));
+  await file.sync();
+  await file.journal.remove();
+}
+
+/**
+ * The file as its journal leaves it, for reading; commit records are ignored.
+ * @throws {@link PageStoreError} `JOURNAL_MISMATCH` where another program has changed the same bytes since; `IO`
+ */
+export async function withJournal(file: BlockFile): Promise<BlockFile> {
+  const journal = await file.journal.read();
+  if (journal === undefined) return file;
+  const { beforeImage, patches } = decodeJournalContent(journal);
+  if (patches) {
+    await assertPatchesMatch(file, patches);
+    return new OverlaidFile(
+      file,
+      patches.map(({ position, after }) => ({ position, bytes: after })),
+    );
+  }
+  if (beforeImage === undefined) {
+    assertKnownJournal(file, journal);
+    return file;
+  }
+  const { state } = await readJournalBlock(file, beforeImage);
+  if (state === 'complete') return file;
+  return new OverlaidFile(file, [{ position: fileOffset(beforeImage.block), bytes: beforeImage.image }]);
+}
+
+/** Reads the block of a journal. @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO` */
+async function readJournalBlock(
+  file: BlockFile,
+  beforeImage: BeforeImage,
+): Promise<{ state: JournalState; bytes: Uint8Array }> {
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  await file.read(bytes, fileOffset(beforeImage.block));
+  const state = journalState(beforeImage, bytes);
+  if (state === 'other') throw mismatchError(file, 'update', beforeImage.block);
+  return { state, bytes };
+}
+
+async function assertPatchesMatch(file: BlockFile, patches: readonly Patch[]): Promise<void> {
+  const { mismatch } = await comparePatches(file, patches);
+  if (mismatch) throw mismatchError(file, 'repair', Math.floor(mismatch.position / BLOCK_BYTES));
+}
+
+/**
+ * Compares a file with patches.
+ * @returns the state, and if that is `other`, the first patch where the file has neither the old nor the new bytes
+ */
+export async function comparePatches(
+  file: BlockFile,
+  patches: Iterable<Patch>,
+): Promise<{ state: JournalState; mismatch?: Patch }> {
+  let [isBefore, isAfter] = [true, true];
+  for (const patch of patches) {
+    const target = new Uint8Array(patch.before.length);
+    const bytes = target.subarray(0, await file.read(target, patch.position));
+    if (!isBeforeOrAfter(patch, bytes)) return { state: 'other', mismatch: patch };
+    isBefore &&= Buffer.compare(bytes, patch.before) === 0;
+    isAfter &&= Buffer.compare(bytes, patch.after) === 0;
+  }
+  if (isAfter) return { state: 'complete' };
+  return { state: isBefore ? 'before' : 'cut off' };
+}
+
+/**
+ * Puts the new bytes of patches into `target`, except where it contains neither their old nor their new bytes.
+ * @param from - position in the file that `target` was read from
+ * @returns `target`
+ */
+export function overlayPatches(patches: Iterable<Patch> | undefined, target: Uint8Array, from: number): Uint8Array {
+  for (const { position, before, after } of patches ?? []) {
+    const overlap = overlapOf(position, before.length, from, target.length);
+    if (overlap === undefined) continue;
+    const { start, end } = overlap;
+    const part = {
+      before: before.subarray(start - position, end - position),
+      after: after.subarray(start - position, end - position),
+    };
+    const found = target.subarray(start - from, end - from);
+    if (isBeforeOrAfter(part, found)) found.set(part.after);
+  }
+  return target;
+}
+
+/** What a journal was written for: an `update`, with the image of a block, or a `repair`, with patches. */
+export type JournalPurpose = 'update' | 'repair';
+
+/** Messages for a journal that this version did not write, or cannot read. */
+export const FOREIGN_JOURNAL_MESSAGES = {
+  foreign: 'the .journal file beside it is not a journal; move it away',
+  newer:
+    'the .journal file beside it was made by a newer version of this program; open the file with that version, which completes the change',
+} as const;
+
+/** The message for a journal of a block that another program has changed since. */
+export function journalMismatchMessage(purpose: JournalPurpose, block: number): string {
+  const what =
+    purpose === 'update'
+      ? `contains block ${block} before an update, but another program has changed the block since`
+      : `belongs to a repair of block ${block}, but another program has changed the block since`;
+  return `the .journal file beside it ${what}; check the block, then move the journal away`;
+}
+
+function mismatchError(file: { readonly name: string }, purpose: JournalPurpose, block: number): PageStoreError {
+  const message = journalMismatchMessage(purpose, block);
+  return new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
+}
+
+/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` unless the bytes are a journal of this version, complete or cut off */
+export function assertKnownJournal(file: { readonly name: string }, bytes: Uint8Array): void {
+  const kind = journalKind(bytes);
+  if (kind === 'known') return;
+  const message = FOREIGN_JOURNAL_MESSAGES[kind === 'newer' ? 'newer' : 'foreign'];
+  throw new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name });
+}

@@ -1,0 +1,181 @@
+import { counted } from '../bytes/encodings.ts';
+import { PageStoreError } from '../errors.ts';
+import {
+  encodeFileHeader,
+  encodeHeaderCopy,
+  FILE_HEADER,
+  FILE_MAGIC,
+  type FileHeader,
+  fileHeaderChecksum,
+  headerCopyState,
+  newFileHeader,
+} from '../format/file-header.ts';
+import {
+  BLOCK_BYTES,
+  FILE_HEAD_BYTES,
+  FILE_HEADER_BYTES,
+  fileOffset,
+  HEADER_COPY_OFFSET,
+  PAGE_HEADER_BYTES,
+  ROOT_DESCRIPTOR_BYTES,
+  ROOT_DESCRIPTOR_OFFSET,
+} from '../format/layout.ts';
+import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems } from '../format/header-checks.ts';
+import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
+import { hex, type Problem } from '../format/problem.ts';
+import type { Access, BlockFile } from './block-file.ts';
+
+// A page file as a whole: recognizing one, what keeps it from being opened, and writing a new one.
+
+/** Most reads of bytes that another process keeps changing. */
+const MAX_READS = 20;
+
+/**
+ * Repeats a read whose result was inconsistent, perhaps because another process was writing: at most 19 times.
+ * @param read - reads once more; false if the result is inconsistent again
+ */
+export async function readAgain(read: () => Promise<boolean>): Promise<void> {
+  for (let reads = 1; reads < MAX_READS; reads++) if (await read()) return;
+}
+
+/** Blocks that are searched for a page where the file header is lost. */
+const BLOCKS_TO_TRY = 16;
+
+/**
+ * Reads the part of block 0 that has a meaning, padded with zeros if the file is shorter.
+ * @param target - at least FILE_HEAD_BYTES long; up to the whole block
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` unless something in the file identifies it as a page file, even a damaged one
+ */
+export async function readFileHead(
+  file: BlockFile,
+  target: Uint8Array = new Uint8Array(FILE_HEAD_BYTES),
+): Promise<Uint8Array> {
+  const bytes = await file.read(target, 0);
+  target.fill(0, bytes);
+  if (bytes === 0) throw new PageStoreError('NOT_A_PAGE_FILE', 'the file is empty', { file: file.name });
+  const { magic } = FILE_HEADER.read(target);
+  if (bytes < FILE_HEADER_BYTES && magic === FILE_MAGIC) {
+    const message = `not a page file: it ends inside the file header, after ${bytes} of ${FILE_HEADER_BYTES} bytes`;
+    throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: file.name, offset: bytes });
+  }
+  if (bytes < FILE_HEADER_BYTES || !(await isPageFile(file, target))) {
+    const found = hex(magic, 16);
+    const message = `not a page file: it begins with ${found}, not ${hex(FILE_MAGIC, 16)}, and no page was found after that`;
+    throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: file.name, offset: 0, found });
+  }
+  return target;
+}
+
+/** As {@link readFileHead}, until two reads agree: a writer may be changing the header. @returns FILE_HEAD_BYTES bytes */
+export async function readStableFileHead(file: BlockFile): Promise<Uint8Array> {
+  let head = await readFileHead(file);
+  await readAgain(async () => {
+    const before = head;
+    head = await readFileHead(file);
+    return Buffer.compare(before, head) === 0;
+  });
+  return head;
+}
+
+async function isPageFile(file: BlockFile, head: Uint8Array): Promise<boolean> {
+  const header = FILE_HEADER.read(head);
+  if (header.magic === FILE_MAGIC) return true;
+  // Damage to the magic usually leaves other evidence; a file of another kind has none of it.
+  if (fileHeaderChecksum({ ...header, magic: FILE_MAGIC }) === header.checksum) return true;
+  if (headerCopyState(head) === 'valid') return true;
+  const blocks = Math.min(BLOCKS_TO_TRY, Math.floor((await file.size()) / BLOCK_BYTES));
+  const magic = new Uint8Array(8);
+  for (let block = 1; block < blocks; block++) {
+    await file.read(magic, fileOffset(block));
+    if (pageFormatOf(magic) !== undefined) return true;
+  }
+  return false;
+}
+
+/** The error of opening a file that has this problem. */
+export function problemError(file: { readonly name: string }, problem: Problem): PageStoreError {
+  const { code, message, severity: _, ...detail } = problem;
+  return new PageStoreError(code, message, { file: file.name, ...detail });
+}
+
+/**
+ * Checks a file header: for reading, its magic and version only; for writing, all of it, as a writer would give the
+ * damage a valid checksum.
+ * @throws {@link PageStoreError} the code of the first problem
+ */
+export function assertUsableHeader(file: BlockFile, header: FileHeader, access: Access): void {
+  for (const problem of fileHeaderProblems(header)) {
+    const isUnreadable = problem.code === 'FILE_HEADER_MAGIC' || problem.code === 'FILE_HEADER_VERSION';
+    if (access === 'write' || isUnreadable) throw problemError(file, problem);
+  }
+}
+
+/**
+ * Checks that a file can be written: its size, the head of its free list, and that no other program has added pages that
+ * the header does not count yet.
+ * @throws {@link PageStoreError} the code of the first problem
+ */
+export async function assertWritableFile(file: BlockFile, header: FileHeader, fileBytes: number): Promise<void> {
+  for (const problem of fileSizeProblems(header, fileBytes)) {
+    if (problem.severity === 'error') throw problemError(file, problem);
+  }
+  for (const problem of freeListHeadProblems(header, header.blockCount)) throw problemError(file, problem);
+  const foreign = await foreignBlockAfter(file, header.blockCount, fileBytes);
+  if (foreign) throw problemError(file, foreign);
+}
+
+/**
+ * The problem of the first page after the last counted block that another program wrote: it may count pages by the size
+ * of the file.
+ * @param signal - ends the search: it rejects with the signal's reason
+ */
+export async function foreignBlockAfter(
+  file: BlockFile,
+  blockCount: number,
+  fileBytes: number,
+  signal?: AbortSignal,
+): Promise<Problem | undefined> {
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  for (let block = blockCount; fileOffset(block + 1) <= fileBytes; block++) {
+    signal?.throwIfAborted();
+    await file.read(head, fileOffset(block));
+    // What an interrupted batch of this program leaves there has a checksum, or is no page.
+    if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
+    const message = `block ${block} is a page of another program, after the ${counted(blockCount, 'block')} that the header counts; let that program sync the file first`;
+    const place = { block, offset: fileOffset(block), bytes: PAGE_HEADER_BYTES };
+    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', ...place, message };
+  }
+  return undefined;
+}
+
+/** Empties a file that may be replaced. @throws {@link PageStoreError} `FILE_EXISTS` if it is not empty and may not be replaced */
+export async function assertEmpty(file: BlockFile, replace: boolean): Promise<void> {
+  if ((await file.size()) === 0) return;
+  if (!replace) throw new PageStoreError('FILE_EXISTS', 'the file is not empty', { file: file.name });
+  await file.truncate(0);
+  await file.journal.remove();
+}
+
+/**
+ * Writes a new file: block 0, and a block for each head. The file header is written after everything else has been
+ * synced, so that an interrupted file is not a page file. Resolves when all of it is durable.
+ * @param file - empty
+ * @param heads - the first 64 bytes of each block after block 0
+ */
+export async function writeNewFile(file: BlockFile, heads: readonly Uint8Array[]): Promise<void> {
+  await file.truncate(fileOffset(1 + heads.length));
+  for (const [index, head] of heads.entries()) await file.write(head, fileOffset(1 + index));
+  // Written, not left as a hole: on a full disk a commit must not fail for lack of space for its record.
+  await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
+  await file.sync();
+  await file.write(encodeFileHeader(newFileHeader(1 + heads.length)), 0);
+  await writeHeaderCopy(file);
+  await file.sync();
+}
+
+/** Writes the copy of the file header and root descriptor in block 0, without a sync. */
+export async function writeHeaderCopy(file: BlockFile): Promise<void> {
+  const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
+  await file.read(start, 0);
+  await file.write(encodeHeaderCopy(start), HEADER_COPY_OFFSET);
+}
