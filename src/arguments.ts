@@ -1,11 +1,12 @@
 // Checks of what a caller passes to the public API. TypeScript checks the same, but only for callers that use it.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
-export type OptionKind = 'boolean' | 'count' | 'string' | 'function' | 'signal' | 'any';
+export type OptionKind = 'boolean' | 'count' | 'seconds' | 'string' | 'function' | 'signal' | 'any';
 
 const EXPECTED: Readonly<Record<OptionKind, string>> = {
   boolean: 'true or false',
   count: 'a whole number of at least 1',
+  seconds: 'a number of seconds of at least 0',
   string: 'a string',
   function: 'a function',
   signal: 'an AbortSignal',
@@ -37,28 +38,38 @@ export function checkOptions<Options extends object>(
 function isOfKind(value: unknown, kind: OptionKind): boolean {
   if (kind === 'any') return true;
   if (kind === 'count') return Number.isSafeInteger(value) && (value as number) >= 1;
+  if (kind === 'seconds') return typeof value === 'number' && value >= 0;
   if (kind === 'signal') return value instanceof AbortSignal;
   return typeof value === kind;
 }
 
+/** @throws TypeError unless `value` is a path or a BlockFile */
+export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
+  if (typeof value === 'string' || isBlockFile(value)) return;
+  throw new TypeError(`${call}: ${parameter} must be a path, or a BlockFile with a journal`);
+}
+
+/** @throws TypeError unless `value` is a BlockFile */
+export function assertBlockFile(call: string, parameter: string, value: unknown): void {
+  if (!isBlockFile(value)) throw new TypeError(`${call}: ${parameter} must be a BlockFile with a journal`);
+}
+
+/** @throws TypeError unless `value` is a path */
+export function assertPath(call: string, parameter: string, value: unknown): void {
+  if (typeof value !== 'string') throw new TypeError(`${call}: ${parameter} must be a path, a string`);
+}
+
 const BLOCK_FILE_METHODS = ['size', 'read', 'write', 'truncate', 'sync', 'close'] as const;
 
-/**
- * Checks a parameter that is a path or a BlockFile.
- * @throws TypeError that names the parameter
- */
-export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
-  if (typeof value === 'string') return;
-  const file = value as Partial<Record<string, unknown>> | null | undefined;
-  if (
-    typeof file === 'object' &&
-    file !== null &&
-    BLOCK_FILE_METHODS.every((name) => typeof file[name] === 'function')
-  ) {
-    const journal = file['journal'] as Partial<Record<string, unknown>> | null | undefined;
-    if (typeof journal?.['read'] === 'function') return;
-  }
-  throw new TypeError(`${call}: ${parameter} must be a path, or a BlockFile with a journal`);
+const JOURNAL_METHODS = ['read', 'write', 'remove'] as const;
+
+function isBlockFile(value: unknown): boolean {
+  return hasMethods(value, BLOCK_FILE_METHODS) && hasMethods((value as { journal?: unknown }).journal, JOURNAL_METHODS);
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 }
 
 /** @throws RangeError unless `value` is a whole number of at least `least` */

@@ -118,7 +118,7 @@ export async function* readValidPages(
 export function assertCounted(disk: DiskManager): void {
   if (disk.header.blockCount > 0) return;
   const message = 'blockCount is 0, so no block is known to be part of the file';
-  const offset = FILE_HEADER.offsetOf('blockCount');
+  const offset = FILE_HEADER.offsets.blockCount;
   throw new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, { file: disk.name, block: 0, offset });
 }
 

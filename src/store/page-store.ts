@@ -279,10 +279,12 @@ export class PageStore {
    * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
-  stage(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
-    assertRange('stage', source, start, end);
+  stage(source: Uint8Array, start: number = 0, end?: number): boolean {
+    assertNode('stage', source, 'source');
+    const last = end === undefined ? source.length : end;
+    assertRange('stage', source, start, last);
     this.#writes.assertMayStage();
-    return this.#appender.stage(source, start, end);
+    return this.#appender.stage(source, start, last);
   }
 
   /**

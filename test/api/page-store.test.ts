@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { create, formatRef, open, PageRef, PageStoreError, parseRef } from 'artrie-pages';
-import { FaultInjectingBlockFile, MemoryBlockFile } from 'artrie-pages/testing';
+import { FaultyBlockFile, MemoryBlockFile } from 'artrie-pages/testing';
 import { describe, expect, test } from 'vitest';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
 
@@ -48,7 +48,7 @@ describe('the nodes of a store', () => {
 
 describe('a store', () => {
   test('that leaves its block is closed, with its file', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new FaultyBlockFile();
     const used = await (async () => {
       await using store = await create(file);
       await store.append(text('a'));
@@ -60,11 +60,11 @@ describe('a store', () => {
   });
 
   test('whose file cannot be closed says so when it leaves its block', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new FaultyBlockFile();
     const leaving = async (): Promise<void> => {
       await using store = await create(file);
       expect(store.blockCount).toBe(2);
-      file.failOn = ({ kind }) => (kind === 'close' ? 'EIO' : undefined);
+      file.fail({ on: 'close' });
     };
     await expect(leaving()).rejects.toThrow(PageStoreError);
   });

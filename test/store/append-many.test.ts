@@ -6,7 +6,7 @@ import { joinRuns, type PageRef, type RefRun } from '../../src/store/page-ref.ts
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -80,7 +80,7 @@ async function fileOf(
 
 describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   test('syncs once for a batch, whatever its size', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     file.operations = [];
     const nodes = makeNodes(20_000, 40, 60);
@@ -90,7 +90,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 
   test('syncs once for 17 pages, the one that it began in and 16 new ones, and writes each page of them once', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     file.operations = [];
     const nodes = makeNodes(2 * 17, 250_000, 250_000);
@@ -102,7 +102,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 
   test('that fails after pages were written leaves nothing of them in the file once that is closed', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     await store.append(text('kept'));
     const given = function* (): Generator<Uint8Array> {
@@ -118,7 +118,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 
   test.each(['append', 'allocate'] as const)('that fails is gone after %s', async (call) => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     await store.makeRoom(1);
     for (const node of makeNodes(6, 250_000, 250_000)) while (!store.stage(node)) await store.makeRoom(node.length);
@@ -134,7 +134,7 @@ describe.each(FORMATS)('appendMany of bytes and lengths, %s', (pageFormat) => {
   });
 
   test('allocate makes its pages of zeros where pages of a failed batch were', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     const given = function* (): Generator<Uint8Array> {
       yield* makeNodes(5, 250_000, 250_000);
@@ -175,7 +175,7 @@ test('no bytes and no lengths are no nodes; no bytes and a length of 0 are one n
 });
 
 test('invalid lengths, and lengths whose sum is wrong, are refused before anything is written', async () => {
-  const file = new FaultInjectingBlockFile();
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
   file.operations = [];
   for (const lengths of [[1], [1, 2], [3, -1], [1.5, 0.5], [NaN], ['2'], [2 ** 32 + 2]]) {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 
 setFlagsFromString('--expose_gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -20,7 +20,7 @@ async function isCollected(memory: WeakRef<ArrayBufferLike>): Promise<boolean> {
 const node = (number: number): Buffer => Buffer.alloc(100_000, number);
 
 test('nodes that arrive while a batch is packed and committed do not change those of the batch', async () => {
-  const file = new FaultInjectingBlockFile();
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
   const refs: Promise<PageRef>[] = [];
   let late = 0;

@@ -5,14 +5,14 @@ import type { PageFormat } from '../../src/format/page-header.ts';
 import { formatRef, type RefRun } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: FaultInjectingBlockFile; store: PageStore }> {
-  const file = new FaultInjectingBlockFile();
+async function newStore(pageFormat: PageFormat = 'v1'): Promise<{ file: RecordingBlockFile; store: PageStore }> {
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file, { pageFormat, dedupe: true });
   file.operations = [];
   return { file, store };
@@ -155,7 +155,7 @@ test('stageMany of a store that dedupes stops before a node that is too large fo
 });
 
 test('a store that does not dedupe stores equal nodes each time', async () => {
-  const store = await PageStore.create(new FaultInjectingBlockFile());
+  const store = await PageStore.create(new RecordingBlockFile());
   expect(await store.appendMany([text('a'), text('a')])).toEqual([{ block: 1, slot: 0, count: 2 }]);
   expect(store.duplicateNodes).toBe(0);
 });

@@ -6,7 +6,7 @@ import { contentsIn } from '../support/crash/judge-state.ts';
 import { Oracle } from '../support/crash/oracle.ts';
 import { ScriptRunner } from '../support/crash/script.ts';
 import { makeNodes, random, text } from '../support/nodes.ts';
-import { type BlockFileOperation, FaultInjectingBlockFile } from '../../src/testing.ts';
+import { type Operation, RecordingBlockFile } from '../support/recording-block-file.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
 const ERRNOS = ['ENOSPC', 'EIO', 'EDQUOT', 'EROFS', 'EFBIG'];
@@ -18,13 +18,13 @@ const ACTIONS = 14;
  * @returns operations that changed the file
  */
 async function failAt(format: PageFormat, failing: number, lasts: boolean): Promise<number> {
-  const file = new FaultInjectingBlockFile();
+  const file = new RecordingBlockFile();
   let store = await PageStore.create(file, { pageFormat: format });
   const oracle = new Oracle();
   oracle.acknowledge((contents) => contents.set(1, []));
   let changes = 0;
   const errno = ERRNOS[failing % ERRNOS.length]!;
-  file.failOn = ({ kind }: BlockFileOperation) => {
+  file.failOn = ({ kind }: Operation) => {
     if (kind === 'read' || kind === 'close') return undefined;
     const number = changes++;
     return number === failing || (lasts && number > failing) ? errno : undefined;
@@ -62,7 +62,7 @@ describe.each(['v1', 'v2'] as const)('a %s file in which one operation fails', (
   });
 
   test('a sync, is not tried again, and nothing is written or read through that store any more', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat: format });
     await store.append(text('kept'));
     file.failOn = ({ kind }) => (kind === 'sync' ? 'EIO' : undefined);
@@ -79,7 +79,7 @@ describe.each(['v1', 'v2'] as const)('a %s file in which one operation fails', (
   });
 
   test('a header write after the sync that acknowledged the node does not revoke that', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat: format });
     file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
     const ref = await store.append(text('acknowledged'));
@@ -96,7 +96,7 @@ describe.each(['v1', 'v2'] as const)('a %s file in which one operation fails', (
   });
 
   test('a header write is reported by close, if no call came in between', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file, { pageFormat: format });
     file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
     await store.append(text('acknowledged'));
@@ -106,7 +106,7 @@ describe.each(['v1', 'v2'] as const)('a %s file in which one operation fails', (
 
 describe('concurrent calls of append', () => {
   test('share one sync', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file);
     file.operations = [];
     const refs = await Promise.all(makeNodes(100, 10, 60).map((node) => store.append(node)));
@@ -115,7 +115,7 @@ describe('concurrent calls of append', () => {
   });
 
   test('that arrive during a commit share the next one', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file);
     await store.append(text('first'));
     file.operations = [];
@@ -127,7 +127,7 @@ describe('concurrent calls of append', () => {
   });
 
   test('are answered one by one if one of them is too large for a page', async () => {
-    const store = await PageStore.create(new FaultInjectingBlockFile());
+    const store = await PageStore.create(new RecordingBlockFile());
     const answers = await Promise.allSettled(
       [text('a'), new Uint8Array(262_144), text('b')].map((node) => store.append(node)),
     );
@@ -137,7 +137,7 @@ describe('concurrent calls of append', () => {
   });
 
   test('are all refused while nodes are staged', async () => {
-    const store = await PageStore.create(new FaultInjectingBlockFile());
+    const store = await PageStore.create(new RecordingBlockFile());
     await store.makeRoom(1);
     store.stage(text('staged'));
     const answers = await Promise.allSettled([store.append(text('a')), store.append(text('b'))]);

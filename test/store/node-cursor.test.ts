@@ -4,7 +4,7 @@ import { nodesOf } from '../../src/format/page.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { GOLDEN_NAMES, goldenBytes, goldenNodes, goldenPath } from '../support/files.ts';
 import { hexOf, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 
 /** What a cursor goes over: ref and bytes. */
 async function walk(store: PageStore): Promise<string[]> {
@@ -38,7 +38,7 @@ describe('a cursor', () => {
   });
 
   test('stays at the last node of a page, and skips pages without nodes and free blocks', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file);
     await store.append(text('a'));
     await store.allocate(3, 'v2');
@@ -62,7 +62,7 @@ describe('a cursor', () => {
   test('throws the same at a damaged page as reading it', async () => {
     const bytes = new Uint8Array(goldenBytes('v1'));
     bytes[BLOCK_BYTES + 8]! ^= 1; // the version of the page, which is there
-    const store = await PageStore.open(new FaultInjectingBlockFile(bytes), { access: 'read' });
+    const store = await PageStore.open(new RecordingBlockFile(bytes), { access: 'read' });
     await expect(walk(store)).rejects.toMatchObject({ code: 'PAGE_VERSION' });
     await store.close();
   });

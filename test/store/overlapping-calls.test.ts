@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -46,7 +46,7 @@ describe.each(['v1', 'v2'] as const)('staging a node of a %s file', (pageFormat)
 
 describe('staging and committing', () => {
   test('fail on a store whose sync has failed, also with nothing staged', async () => {
-    const file = new FaultInjectingBlockFile();
+    const file = new RecordingBlockFile();
     const store = await PageStore.create(file);
     await store.makeRoom(4);
     store.stage(text('node'));

@@ -4,7 +4,7 @@ import { decodePage } from '../../src/format/page.ts';
 import { type PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -25,8 +25,8 @@ test('a reused block gets no bytes of another page, not even in the gaps of a V2
 
 const FORMATS: PageFormat[] = ['v1', 'v2'];
 
-async function newStore(pageFormat: PageFormat): Promise<{ file: FaultInjectingBlockFile; store: PageStore }> {
-  const file = new FaultInjectingBlockFile();
+async function newStore(pageFormat: PageFormat): Promise<{ file: RecordingBlockFile; store: PageStore }> {
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file, { pageFormat });
   file.operations = [];
   return { file, store };

@@ -7,14 +7,14 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { ReadOnlyFile } from '../../src/disk/block-file.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { hexOf, makeNodes, random, text } from '../support/nodes.ts';
-import { FaultInjectingBlockFile } from '../../src/testing.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { writeSparseFile } from '../support/sparse-file.ts';
 
 const folder = temporaryFolder();
 
 /** A file of some pages, and where each of its nodes is. */
-async function filled(pages: number): Promise<{ file: FaultInjectingBlockFile; nodes: Map<PageRef, Uint8Array> }> {
-  const file = new FaultInjectingBlockFile();
+async function filled(pages: number): Promise<{ file: RecordingBlockFile; nodes: Map<PageRef, Uint8Array> }> {
+  const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
   const bytes = makeNodes(20 * pages, 12_000, 12_000, 5);
   const nodes = new Map<PageRef, Uint8Array>();
@@ -27,7 +27,7 @@ async function filled(pages: number): Promise<{ file: FaultInjectingBlockFile; n
 }
 
 /** Blocks that were read whole since the last time, in order. */
-function blocksRead(file: FaultInjectingBlockFile): number[] {
+function blocksRead(file: RecordingBlockFile): number[] {
   const blocks = file.operations.flatMap((operation) =>
     operation.kind === 'read' && operation.length === BLOCK_BYTES ? [operation.position / BLOCK_BYTES] : [],
   );
