@@ -1,29 +1,29 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { BlockSet } from '../disk/free-list.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
+import { fileHeaderProblems, fileSizeProblems, headerCopyProblems } from '../format/header-checks.ts';
 import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
-import { newPage } from '../format/page.ts';
-import { fileHeaderProblems, fileSizeProblems, headerCopyProblems, type Problem } from '../format/problem.ts';
+import { newPageWriter } from '../format/page.ts';
+import { type Problem } from '../format/problem.ts';
+import { findLikelyFreeBlocks } from '../salvage/free-blocks.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
-import { BlockReader, type PageFound } from './block-reader.ts';
-import { findFreeBlocks } from './free-blocks.ts';
-import type { FoundHeader } from './header-source.ts';
+import { BlockRecovery, type PageFound } from './block-recovery.ts';
+import type { FoundHeader } from './file-header.ts';
+import { decideRoot, rootPage } from './file-header.ts';
 import { MovedNodes, placeNodes } from './placement.ts';
 import {
   type BlockKind,
   type BlockReport,
   type RecoverOptions,
-  type RecoverSink,
-  type RecoverSummary,
+  type RecoverReport,
   RecoveryTotals,
   reportOf,
   tallyProblems,
-} from './recovery-report.ts';
-import { judgeRoot, rootPage } from './root.ts';
+} from './report.ts';
 
-/** What is to be said of block 0. */
-export function headerReport(found: FoundHeader): BlockReport {
+/** The report on block 0. */
+function headerReport(found: FoundHeader): BlockReport {
   return reportOf(0, 'header', { source: found.source, problems: tallyProblems(headerProblems(found)) });
 }
 
@@ -33,7 +33,7 @@ function* headerProblems({ head, header, source, fileBytes }: FoundHeader): Gene
   yield* headerCopyProblems(head);
 }
 
-/** Blocks that the file ends before become empty pages in the new one: up to as many as the file has, or to these. */
+/** Missing blocks at the end of the file become empty pages: as many as the file has blocks, or this many. */
 const MIN_MISSING_BLOCKS = 16;
 
 /** One recovery, from the first block to the last. */
@@ -42,11 +42,10 @@ export class FileRecovery {
   readonly #fileBytes: number;
   readonly #target: BlockFile;
   readonly #builder: PageFileBuilder;
-  readonly #reader: BlockReader;
-  readonly #report: RecoverSink;
+  readonly #blocks: BlockRecovery;
   readonly #options: RecoverOptions;
   readonly #free: BlockSet;
-  /** Blocks with nodes that have no room at their refs. */
+  /** Blocks with nodes that do not fit at their refs. */
   readonly #crowded: BlockSet;
   readonly #totals = new RecoveryTotals();
   #lastFormat: PageFormat = 'v1';
@@ -57,7 +56,6 @@ export class FileRecovery {
     found: FoundHeader,
     target: BlockFile,
     builder: PageFileBuilder,
-    report: RecoverSink,
     options: RecoverOptions,
     free: BlockSet,
   ) {
@@ -65,40 +63,34 @@ export class FileRecovery {
     this.#fileBytes = found.fileBytes;
     this.#target = target;
     this.#builder = builder;
-    this.#reader = new BlockReader(found);
-    this.#report = report;
+    this.#blocks = new BlockRecovery(found);
     this.#options = options;
     this.#free = free;
     this.#rootBlock = rootPage(found)?.block;
     this.#crowded = new BlockSet(Math.ceil(found.fileBytes / BLOCK_BYTES));
   }
 
-  static async run(
-    found: FoundHeader,
-    target: BlockFile,
-    report: RecoverSink,
-    options: RecoverOptions,
-  ): Promise<RecoverSummary> {
+  static async run(found: FoundHeader, target: BlockFile, options: RecoverOptions): Promise<RecoverReport> {
     const builder = await PageFileBuilder.begin(target);
     const blocks = Math.min(countedBlocks(found), Math.ceil(found.fileBytes / BLOCK_BYTES));
-    const free = await findFreeBlocks(found.view, found.header.freeListHead, blocks, options.signal);
-    return new FileRecovery(found, target, builder, report, options, free).#run();
+    const free = await findLikelyFreeBlocks(found.view, found.header.freeListHead, blocks, options.signal);
+    return new FileRecovery(found, target, builder, options, free).#run();
   }
 
-  async #run(): Promise<RecoverSummary> {
+  async #run(): Promise<RecoverReport> {
     const { header, source, isCountProven } = this.#found;
     const started = Math.ceil(this.#fileBytes / BLOCK_BYTES);
     const counted = countedBlocks(this.#found);
-    await this.#report.block(headerReport(this.#found));
+    await this.#options.onBlock?.(headerReport(this.#found));
     for (let block = 1; block < Math.min(counted, started); block++) {
       await this.#pause(block, started);
-      // A header that may be an older one says nothing against what is behind its blocks: these say what they are.
-      const isBehind = !isCountProven && source !== 'lost' && block >= header.blockCount;
-      await this.#takeBlock(block, isBehind ? `behind the blocks that the ${source} counts` : undefined, false);
+      // Under a header that may be older, blocks after its count are still read for what they are.
+      const isUncounted = !isCountProven && source !== 'lost' && block >= header.blockCount;
+      await this.#recoverBlock(block, isUncounted ? `after the blocks that the ${source} counts` : undefined, false);
     }
     for (let block = counted; fileOffset(block + 1) <= this.#fileBytes; block++) {
       await this.#pause(block, started);
-      await this.#takeUncounted(block);
+      await this.#recoverUncounted(block);
     }
     const missing = Math.max(0, counted - Math.max(1, started));
     await this.#addMissing(Math.max(1, started), missing);
@@ -112,64 +104,64 @@ export class FileRecovery {
     await this.#options.onProgress?.(block, blocks);
   }
 
-  /** @param isDoubtful - whether nothing vouches for the block */
-  async #takeBlock(block: number, note: string | undefined, isDoubtful: boolean): Promise<void> {
+  /** @param isDoubtful - whether nothing proves that the block is part of the file */
+  async #recoverBlock(block: number, note: string | undefined, isDoubtful: boolean): Promise<void> {
     if (this.#free.has(block)) {
-      await this.#tell(block, 'free');
+      await this.#report(block, 'free');
       return;
     }
-    const found = await this.#reader.read(block, isDoubtful);
+    const found = await this.#blocks.recover(block, isDoubtful);
     if (found.kind === 'unwritten') {
       await this.#builder.skipBlock(block);
-      await this.#tell(block, 'unwritten');
+      await this.#report(block, 'unwritten');
     } else if (found.kind === 'unknown') {
-      await this.#takeNothing(block);
-      await this.#tell(block, 'unknown', { isSealed: true, lostBytes: found.lostBytes, problems: found.problems });
+      await this.#writeEmptyPage(block);
+      await this.#report(block, 'unknown', { isSealed: true, lostBytes: found.lostBytes, problems: found.problems });
     } else {
-      await this.#takePage(block, found, note);
+      await this.#recoverPage(block, found, note);
     }
   }
 
-  async #takePage(block: number, found: PageFound, note: string | undefined): Promise<void> {
-    const { fate, problems } = found;
-    const { bytes, slots } = this.#reader;
-    const { format, basis, isSound, lostBytes, flippedBit } = fate;
+  async #recoverPage(block: number, found: PageFound, note: string | undefined): Promise<void> {
+    const { recovered, problems } = found;
+    const { bytes, slots } = this.#blocks;
+    const { format, basis, isValid, lostBytes, flippedBit } = recovered;
     this.#lastFormat = format;
     let movedNodes = 0;
-    if (isSound) {
+    if (isValid) {
       await this.#builder.addBlock(bytes, slots.count, block);
     } else {
       await this.#builder.beginPage(format, block);
       const add = this.#builder.add.bind(this.#builder);
       for (const _ of placeNodes(bytes, format, slots, add)) movedNodes++;
     }
-    if (block === this.#rootBlock) this.#rootPageSlots = isSound ? slots.count : this.#builder.slotCount;
-    // A new node must not get the ref of a lost one, and how many there were is not known for sure.
-    if (!isSound) await this.#builder.endPage(true);
+    if (block === this.#rootBlock) this.#rootPageSlots = isValid ? slots.count : this.#builder.slotCount;
+    // A new node must not get the ref of a lost one, and it is not certain how many were lost.
+    if (!isValid) await this.#builder.endPage(true);
     if (movedNodes > 0) this.#crowded.add(block);
-    await this.#tell(block, 'page', {
+    await this.#report(block, 'page', {
       format,
       basis,
       slots: slots.counts(),
       runs: () => slots.runs(),
       lostBytes,
       movedNodes,
-      isSealed: !isSound,
+      isSealed: !isValid,
       problems,
       ...(flippedBit === undefined ? {} : { flippedBit }),
       ...(note === undefined ? {} : { note }),
     });
   }
 
-  /** A block behind the last one that is counted: part of the file only where another program has written it, which counts later. */
-  async #takeUncounted(block: number): Promise<void> {
+  /** A block after the last one that is counted: part of the file only if another program wrote it, which counts blocks later. */
+  async #recoverUncounted(block: number): Promise<void> {
     const head = new Uint8Array(PAGE_HEADER_BYTES);
     await this.#found.view.read(head, fileOffset(block));
     if (pageFormatOf(head) !== undefined && (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) === 0) {
-      await this.#takeBlock(block, 'of another program, behind the blocks that the file header counts', true);
+      await this.#recoverBlock(block, 'of another program, after the blocks that the file header counts', true);
       return;
     }
-    await this.#tell(block, 'uncounted');
+    await this.#report(block, 'uncounted');
   }
 
   async #addMissing(first: number, count: number): Promise<void> {
@@ -178,28 +170,28 @@ export class FileRecovery {
     this.#totals.unreservedBlocks = first + count - end;
     for (let block = first; block < end; block++) {
       this.#options.signal?.throwIfAborted();
-      await this.#takeNothing(block);
-      await this.#tell(block, 'missing', { isSealed: true });
+      await this.#writeEmptyPage(block);
+      await this.#report(block, 'missing', { isSealed: true });
     }
   }
 
-  /** An empty page that takes no node, so that none gets a ref of those that are lost. */
-  async #takeNothing(block: number): Promise<void> {
+  /** A finalized empty page, so that no node that is appended later gets the ref of a lost one. */
+  async #writeEmptyPage(block: number): Promise<void> {
     await this.#builder.beginPage(this.#lastFormat, block);
     await this.#builder.endPage(true);
   }
 
-  /** Puts the nodes that had no room at their refs into pages behind all others. */
+  /** Writes the nodes that do not fit at their refs to pages after all others. */
   async #move(firstBlock: number): Promise<void> {
-    const moved = new MovedNodes(this.#builder, firstBlock, (run) => this.#report.moved(run));
+    const moved = new MovedNodes(this.#builder, firstBlock, (run) => this.#options.onMoved?.(run));
     for (let block = 1; block < firstBlock && this.#crowded.size > 0; block++) {
       if (!this.#crowded.has(block)) continue;
       this.#options.signal?.throwIfAborted();
-      const found = await this.#reader.read(block, true);
+      const found = await this.#blocks.recover(block, true);
       if (found.kind !== 'page') continue;
-      const { bytes, slots } = this.#reader;
-      const { format } = found.fate;
-      const writer = newPage(format);
+      const { bytes, slots } = this.#blocks;
+      const { format } = found.recovered;
+      const writer = newPageWriter(format);
       for (const slot of placeNodes(bytes, format, slots, writer.add.bind(writer))) {
         await moved.add(block, slot, format, bytes, slots.nodeOffset(slot), slots.nodeBytes(slot));
       }
@@ -207,10 +199,10 @@ export class FileRecovery {
     await moved.end();
   }
 
-  async #finish(blocks: number): Promise<RecoverSummary> {
+  async #finish(blocks: number): Promise<RecoverReport> {
     const { header, source, view } = this.#found;
     const totals = this.#totals;
-    const { outcome, reason, root } = judgeRoot({
+    const { outcome, reason, root } = decideRoot({
       found: this.#found,
       isWhole: totals.isWhole,
       unverifiedNodes: totals.slots.unverified,
@@ -220,6 +212,7 @@ export class FileRecovery {
     });
     const blockCount = Math.max(blocks, this.#builder.block);
     await this.#builder.finish(blockCount, root);
+    await this.#options.onDurable?.();
     return {
       file: view.name,
       target: this.#target.name,
@@ -244,14 +237,14 @@ export class FileRecovery {
     };
   }
 
-  async #tell(block: number, kind: BlockKind, fields?: Partial<BlockReport>): Promise<void> {
+  async #report(block: number, kind: BlockKind, fields?: Partial<BlockReport>): Promise<void> {
     const report = reportOf(block, kind, fields);
     this.#totals.add(report);
-    await this.#report.block(report);
+    await this.#options.onBlock?.(report);
   }
 }
 
-/** Blocks that the file should have, block 0 counted. */
+/** How many blocks the file should have, block 0 included. */
 function countedBlocks({ source, header, isCountProven, fileBytes }: FoundHeader): number {
   const started = Math.max(1, Math.ceil(fileBytes / BLOCK_BYTES));
   const counted = Math.min(header.blockCount, MAX_BLOCKS);

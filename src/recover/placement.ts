@@ -1,9 +1,9 @@
 import { BLOCK_BYTES } from '../format/layout.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { maxNodeBytes } from '../format/page.ts';
-import type { SlotTable } from '../salvage/slot-table.ts';
+import type { SlotTable } from '../salvage/page-slots.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
-import type { MovedRun } from './recovery-report.ts';
+import type { MovedRun } from './report.ts';
 
 /**
  * Most bytes of nodes of one page that go to other pages. Slots that overlap can name the same bytes 100,000 times, and

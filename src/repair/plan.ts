@@ -1,11 +1,17 @@
 import { counted } from '../bytes/encodings.ts';
 import type { BlockFile } from '../disk/block-file.ts';
-import { type CommittedView, fitsHeaders, isHome } from '../disk/committed-view.ts';
+import { OverlaidFile } from '../disk/block-file.ts';
+import { type CommittedView, isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
 import type { BlockSet } from '../disk/free-list.ts';
-import { OverlaidFile } from '../disk/overwrite.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
-import { commitRecordProblems } from '../format/header-checks.ts';
+import {
+  commitRecordProblems,
+  fileHeaderProblems,
+  fileSizeProblems,
+  freeListHeadProblems,
+  headerCopyProblems,
+} from '../format/header-checks.ts';
 import {
   BLOCK_BYTES,
   decodeFreeLink,
@@ -16,127 +22,123 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
-import {
-  fileHeaderProblems,
-  fileSizeProblems,
-  freeListHeadProblems,
-  headerCopyProblems,
-  type Problem,
-} from '../format/problem.ts';
-import { type OtherBlocks, type RootPlace, rootPlaceOf } from '../salvage/block-kind.ts';
-import { checkFreeList, isListKnown } from '../salvage/free-list.ts';
+import { type Problem } from '../format/problem.ts';
+import type { OtherBlocks } from '../salvage/block-kind.ts';
+import { checkFreeList, isListKnown } from '../salvage/free-blocks.ts';
+import { rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
 import { BlockScan } from './block-scan.ts';
-import { Block0Plan } from './block0-plan.ts';
-import { findFile, type Found } from './found-file.ts';
-import { planFreeList } from './free-list-plan.ts';
-import type { MendedHeader } from './header-sources.ts';
-import { differingFields, PlanOutput, type PlanSink, type RepairOptions, type RepairSummary } from './repairs.ts';
+import { Block0Plan, planFreeList } from './block0-plan.ts';
+import type { FileState, RepairedHeader } from './header-repair.ts';
+import { repairFileState } from './header-repair.ts';
+import { differingFields, PlanOutput, type PlanSink, type RepairReport, type RepairScanOptions } from './repairs.ts';
 
 /**
- * Whether a page was mended for which a commit record may stand that did not: then no header may change before it is
- * judged.
- * @param mended - the file header that the repair puts in the place of the file's
+ * Whether a page was repaired whose commit record may have been invalid only for that damage. Then no header may change
+ * before the record is checked again.
+ * @param repairedHeader - the file header that the repair writes
  */
-export async function mayStandNow(
+async function mayHaveValidatedRecord(
   view: CommittedView,
   scan: BlockScan,
-  mended: MendedHeader | undefined,
+  repairedHeader: RepairedHeader | undefined,
 ): Promise<boolean> {
-  const { records, standing } = view.recovery;
-  const waiting = records.filter((record) => !standing.includes(record) && scan.mended.has(record.block));
-  if (waiting.length === 0) return false;
-  const isFinal = mended?.settles !== true && fileHeaderProblems(await view.readFileHeader()).next().done === true;
-  // A header that another source gives, or none, says nothing of which records it fits.
-  if (!isFinal) return true;
-  const file = new OverlaidFile(view, scan.mendedHeads);
-  for (const record of waiting) {
-    if ((await fitsHeaders(file, record)) && !(await isHome(file, record))) return true;
+  const { records, validRecords } = view.recovery;
+  const invalid = records.filter((record) => !validRecords.includes(record) && scan.repaired.has(record.block));
+  if (invalid.length === 0) return false;
+  const isHeaderCurrent =
+    repairedHeader?.checkpointsRecords !== true && fileHeaderProblems(await view.readFileHeader()).next().done === true;
+  // A header from another source, or a lost one, does not show which records fit it.
+  if (!isHeaderCurrent) return true;
+  const file = new OverlaidFile(view, scan.repairedHeads);
+  for (const record of invalid) {
+    if ((await recordFitsHeaders(file, record)) && !(await isCheckpointed(file, record))) return true;
   }
   return false;
 }
 
-/** What a plan came to, and what has to be written again before it is carried out. */
+/** The result of planning. */
 export interface PlanResult {
-  readonly summary: RepairSummary;
-  /** Commits whose headers the plan brings home. */
-  readonly settled: readonly CommitRecord[];
+  readonly report: RepairReport;
+  /** Commit records that the plan checkpoints: the blocks that they cover have to be written again first. */
+  readonly checkpointed: readonly CommitRecord[];
 }
 
 /**
- * Looks at a whole file and tells every change that would mend something, those of block 0 last.
- * @param file - as its journal leaves it
+ * Reads a whole file, and outputs every change that repairs something, those of block 0 last.
+ * @param file - with its journal applied
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
  */
-export async function makePlan(file: BlockFile, sink: PlanSink, options: RepairOptions): Promise<PlanResult> {
-  const output = new PlanOutput(sink);
-  const { view, found } = await findFile(file, options.signal);
-  return new Planner(file, view, output, options, found).run();
+export async function planRepair(file: BlockFile, sink: PlanSink, options: RepairScanOptions): Promise<PlanResult> {
+  const { view, state } = await repairFileState(file, options.signal);
+  return new Planner(file, view, new PlanOutput(sink), options, state).run();
 }
 
 class Planner {
   readonly #file: BlockFile;
   readonly #view: CommittedView;
   readonly #output: PlanOutput;
-  readonly #options: RepairOptions;
-  readonly #found: Found;
+  readonly #options: RepairScanOptions;
+  readonly #state: FileState;
 
-  constructor(file: BlockFile, view: CommittedView, output: PlanOutput, options: RepairOptions, found: Found) {
+  constructor(file: BlockFile, view: CommittedView, output: PlanOutput, options: RepairScanOptions, state: FileState) {
     this.#file = file;
     this.#view = view;
     this.#output = output;
     this.#options = options;
-    this.#found = found;
+    this.#state = state;
   }
 
   async run(): Promise<PlanResult> {
-    const { head, fileBytes, mended, records, whyLost, lostPages } = this.#found;
+    const { head, fileBytes, repairedHeader, repairedRecords, whyLost, lostPages } = this.#state;
     const isKnown = whyLost === undefined;
     const header = await this.#view.readFileHeader();
     const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
     const blocks = isKnown ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
-    const { pending } = this.#view.recovery;
+    const { pendingRecords } = this.#view.recovery;
     const scan = new BlockScan(this.#view, blocks, this.#output, { ...this.#options, lostPages });
-    const root = isKnown ? rootPlaceOf(header, head, wholeBlocks) : undefined;
+    const root = isKnown ? rootPlaceOf(header, rootDescriptorOf(head), wholeBlocks) : undefined;
     for (let block = 1; block < blocks; block++) {
       this.#options.signal?.throwIfAborted();
-      const isPending = pending.some((record) => record.block === block);
+      const isPending = pendingRecords.some((record) => record.block === block);
       await scan.look(block, isPending, block === root?.block);
       await this.#options.onProgress?.(block + 1, blocks);
     }
     await this.#view.refresh();
     const changed = this.#view.hasChanged;
-    if (isKnown && !changed) await scan.mendZeroed(header, blocks);
-    const again = await mayStandNow(this.#view, scan, mended);
-    // Emptied, a record would take the only header of its page with it.
-    const isHeld = again || lostPages.some((block) => !scan.mended.has(block));
-    let settled: readonly CommitRecord[] = [];
+    if (isKnown && !changed) await scan.restoreZeroed(header, blocks);
+    const again = await mayHaveValidatedRecord(this.#view, scan, repairedHeader);
+    // Emptying the records would lose the only header of such a page.
+    const keepsRecords = again || lostPages.some((block) => !scan.repaired.has(block));
+    let checkpointed: readonly CommitRecord[] = [];
     await this.#restoreHeads();
     if (!isKnown) {
       await this.#leaveHeader(whyLost);
-    } else if (!changed && !(isHeld && mended?.settles === true)) {
-      // A header that another source gives may turn out to be older than a record that stands by then.
-      const plan = new Block0Plan(this.#output, { head, header, mended, records }, pending, !isHeld);
+    } else if (!changed && !(keepsRecords && repairedHeader?.checkpointsRecords === true)) {
+      // A header from another source may turn out to be older than a record that becomes valid.
+      const block0 = { head, header, repairedHeader, repairedRecords };
+      const plan = new Block0Plan(this.#output, block0, pendingRecords, !keepsRecords);
       for (const problem of fileSizeProblems(header, fileBytes)) await this.#leave(problem);
-      if (!isHeld) await this.#planCounts(plan, scan, blocks);
+      if (!keepsRecords) await this.#planCounts(plan, scan, blocks);
       else if (!again) await this.#leaveUnknown(scan.others, checkFreeList(header, scan.others, blocks).free);
       await plan.emit(blocks, (block) => this.#readHead(block));
-      if (plan.settles) settled = pending;
+      if (plan.checkpointsRecords) checkpointed = pendingRecords;
       if (root && root.slot >= scan.rootSlots) await this.#leaveRoot(root, scan.rootSlots);
     }
     const { changes, errors: left, warnings } = this.#output;
     const { stalePages } = scan;
-    return { settled, summary: { file: this.#file.name, blocks, changes, left, warnings, stalePages, again, changed } };
+    const report = { file: this.#file.name, blocks, changes, left, warnings, stalePages, again, changed };
+    return { checkpointed, report };
   }
 
   async #planCounts(plan: Block0Plan, scan: BlockScan, blocks: number): Promise<void> {
     const { others, nodes, damagedPages } = scan;
     const { header } = plan;
-    const { fileBytes } = this.#found;
+    const { fileBytes } = this.#state;
     const free = await this.#planFreeList(plan, scan, blocks);
     await this.#leaveUnknown(others, free);
     for (const problem of entryCountProblems({ header, nodes })) {
-      const hasLostRecord = commitRecordProblems(this.#mendedHead()).next().done !== true;
+      const hasLostRecord = commitRecordProblems(this.#repairedHead()).next().done !== true;
       const why = whyNotCounted({ header, fileBytes, damagedPages, others, free, hasLostRecord });
       if (why === undefined) plan.setEntryCount(nodes);
       else await this.#output.left({ ...problem, message: `${problem.message}; it stays, since ${why}` });
@@ -152,10 +154,10 @@ class Planner {
     }
   }
 
-  /** @returns the blocks that are on the free list then */
-  async #planFreeList(plan: Block0Plan, { others, isMarked }: BlockScan, blocks: number): Promise<BlockSet> {
+  /** @returns the blocks that will be on the free list */
+  async #planFreeList(plan: Block0Plan, { others, withZerosAfterLink }: BlockScan, blocks: number): Promise<BlockSet> {
     const { header } = plan;
-    const wholeBlocks = Math.floor(this.#found.fileBytes / BLOCK_BYTES);
+    const wholeBlocks = Math.floor(this.#state.fileBytes / BLOCK_BYTES);
     if (!isListKnown(header, others, wholeBlocks)) {
       const why =
         header.blockCount > 0 && header.blockCount <= wholeBlocks
@@ -167,7 +169,7 @@ class Planner {
       }
       return list.free;
     }
-    const list = planFreeList(decodeFreeLink(header.freeListHead), others, isMarked, blocks);
+    const list = planFreeList(decodeFreeLink(header.freeListHead), others, withZerosAfterLink, blocks);
     for (const { block, next } of list.changes()) {
       if (block === 0) plan.setFirstFree(next);
       else await this.#changeLink(plan, block, next);
@@ -175,10 +177,10 @@ class Planner {
     return list.free;
   }
 
-  /** The first 12,800 bytes of block 0 with the commit records that were mended. */
-  #mendedHead(): Uint8Array {
-    const head = this.#found.head.slice();
-    for (const { position, bytes } of this.#found.records) head.set(bytes, position);
+  /** The first 12,800 bytes of block 0, with its commit records repaired. */
+  #repairedHead(): Uint8Array {
+    const head = this.#state.head.slice();
+    for (const { position, bytes } of this.#state.repairedRecords) head.set(bytes, position);
     return head;
   }
 
@@ -190,18 +192,18 @@ class Planner {
     await this.#output.change({ repair: 'free-list', offset: fileOffset(block), before, after });
   }
 
-  /** Gives pages the headers that only commit records have. */
+  /** Restores page headers that are in commit records alone. */
   async #restoreHeads(): Promise<void> {
-    for (const { record, found } of this.#found.restored) {
+    for (const { record, found } of this.#state.restoredPages) {
       for (const field of differingFields(PAGE_HEADER.fields, found, record.blockHead)) {
         await this.#output.change({ repair: 'page-record', ...field, offset: fileOffset(record.block, field.at) });
       }
     }
   }
 
-  /** The first 64 bytes of a block as they are in the file, or as they are by then. */
+  /** The first 64 bytes of a block in the file, after the changes so far. */
   async #readHead(block: number): Promise<Uint8Array> {
-    const restored = this.#found.restored.find(({ record }) => record.block === block);
+    const restored = this.#state.restoredPages.find(({ record }) => record.block === block);
     if (restored) return restored.record.blockHead.slice();
     const head = new Uint8Array(PAGE_HEADER_BYTES);
     await this.#file.read(head, fileOffset(block));
@@ -209,11 +211,11 @@ class Planner {
   }
 
   async #leaveHeader(why: string): Promise<void> {
-    const { head } = this.#found;
+    const { head } = this.#state;
     let reason = `; nothing proves what the header was: ${why}`;
     for (const problem of fileHeaderProblems(FILE_HEADER.read(head.subarray(0, FILE_HEADER_BYTES)))) {
       await this.#leave({ ...problem, message: problem.message + reason });
-      // Once is enough.
+      // Only with the first problem.
       reason = '';
     }
     for (const problem of headerCopyProblems(head)) await this.#leave(problem);
@@ -222,7 +224,7 @@ class Planner {
   async #leaveRoot({ block, slot }: RootPlace, slots: number): Promise<void> {
     const why = slots < 0 ? 'is no page' : `has ${counted(slots, 'slot')}`;
     const message = `the root record is said to be in slot ${slot} of block ${block}, which ${why}`;
-    const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf('rootRecord');
+    const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsets.rootRecord;
     await this.#leave({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
   }
 

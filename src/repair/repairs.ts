@@ -13,11 +13,11 @@ import {
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
 
-/** What is mended, and how what belongs there is known. */
+/** A kind of repair. */
 export interface Repair {
-  /** The `repair` of its changes. Never given to another one. */
+  /** The `repair` of its changes; never used again for another kind. */
   readonly id: RepairId;
-  /** What is put right, and what proves it, in one line. */
+  /** What is repaired, and what proves it, in one line. */
   readonly summary: string;
 }
 
@@ -40,88 +40,84 @@ export type RepairId =
   | 'page-record';
 
 /**
- * Every repair there is. Of the file header the first one that applies is made, of a page as well. The place in the list is
- * what undo files know a repair by, so new ones come last.
+ * Every kind of repair. Of those of the file header the first that applies is made, and of those of a page. Undo files contain
+ * the index in this list, so new kinds go last.
  */
 export const REPAIRS: readonly Repair[] = [
   { id: 'header-reserved', summary: 'a field of the file header that has to be 0 is 0 again' },
-  { id: 'header-count', summary: 'blockCount is set by the size of the file: the checksum holds with another count' },
-  { id: 'header-bit', summary: 'a bit of the file header is flipped back: then its checksum holds' },
-  { id: 'header-field', summary: 'a field of the file header is set: then its checksum holds' },
+  {
+    id: 'header-count',
+    summary: 'blockCount is set from the size of the file: the checksum matches with another count',
+  },
+  { id: 'header-bit', summary: 'a bit of the file header is flipped back: then its checksum matches' },
+  { id: 'header-field', summary: 'a field of the file header is set: then its checksum matches' },
   { id: 'header-record', summary: 'the file header is taken from the last commit record' },
   { id: 'header-copy', summary: 'the file header is taken from its copy, and its counts from the blocks' },
-  { id: 'root-descriptor', summary: 'the root descriptor is taken from the copy that was made of this file header' },
-  { id: 'page-field', summary: 'a field of a page header is set: then the checksum of the page holds' },
-  { id: 'page-bit', summary: 'a bit of a page is flipped back: then its checksum holds' },
+  { id: 'root-descriptor', summary: 'the root descriptor is taken from the copy that was made with this file header' },
+  { id: 'page-field', summary: 'a field of a page header is set: then the checksum of the page matches' },
+  { id: 'page-bit', summary: 'a bit of a page is flipped back: then its checksum matches' },
   { id: 'page-checksum', summary: 'a page that another program has appended to gets a new checksum' },
-  { id: 'commit-record', summary: 'what a commit record says is brought home, and the record is emptied' },
-  { id: 'record-bit', summary: 'a bit of a commit record is flipped back: then its checksum holds' },
+  { id: 'commit-record', summary: 'a commit record is checkpointed and emptied' },
+  { id: 'record-bit', summary: 'a bit of a commit record is flipped back: then its checksum matches' },
   { id: 'free-list', summary: 'free blocks that the free list has lost are linked to it again' },
   { id: 'entry-count', summary: 'entryCount is set to the nodes in the pages' },
-  { id: 'copy', summary: 'the copy of the file header is made anew' },
+  { id: 'copy', summary: 'the copy of the file header is written again' },
   {
     id: 'page-record',
-    summary: 'the header of a page is taken from the last commit record of it: then its checksum holds',
+    summary: 'the header of a page is taken from its last commit record: then its checksum matches',
   },
 ];
 
-/** Bytes that a repair puts in the place of others. */
+/** Bytes that a repair replaces. */
 export interface Change {
   readonly repair: RepairId;
   readonly block: number;
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** The name of the field, where it is one. */
+  /** The name of the field, if it is one. */
   readonly field?: string;
   readonly before: Uint8Array;
   /** As many bytes as `before`. */
   readonly after: Uint8Array;
 }
 
-/** An error, or a warning that repair is asked about, that a repair leaves as it is, and why where that is not plain. */
+/** An error or warning that is not repaired; the message says why where that is not obvious. */
 export interface LeftProblem extends Problem {
-  /** Whether `likelyBits` would mend it. */
+  /** Whether `likelyBits` would repair it. */
   readonly isLikely?: boolean;
 }
 
-/** Receives what a repair does, or would do, so that nothing has to be kept. */
-export interface RepairSink {
-  /** Bytes that change. In a real run, told once they have changed. */
-  change(change: Change): void | Promise<void>;
-  /** An error or a warning that stays. */
-  left(problem: LeftProblem): void | Promise<void>;
-}
-
-export interface RepairOptions {
-  /** Gives pages whose checksum is out of date a new one: nobody has checked the nodes that came since. */
+/** How a file is searched for damage. */
+export interface RepairScanOptions {
+  /** Gives pages with a stale checksum a new one, although nothing proves the nodes that were added since. Default: false. */
   readonly staleChecksums?: boolean;
   /**
-   * Flips back a bit that explains a wrong checksum also where so many bits could be it that one explains some damage of
-   * another kind by chance: for a full page, in one of 2,048.
+   * Flips back a bit that explains a wrong checksum even if it is only probably right: in a full page one bit explains one
+   * in 2,048 cases of other damage too. Default: false.
    */
   readonly likelyBits?: boolean;
-  /** Called after each block that was looked at. */
+  /** Called after each block that was checked. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
-  /** Stops between two blocks, or two journals: it rejects with the signal's reason. */
+  /** Stops between two blocks or two journals; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
-/** What a repair came to. */
-export interface RepairSummary {
+/** The result of {@link repair}. */
+export interface RepairReport {
   readonly file: string;
-  /** Blocks that were looked at, block 0 counted. */
+  /** Blocks that were checked, block 0 included. */
   readonly blocks: number;
-  /** Changes that were, or would be, made. */
+  /** Changes that were made, or in a dry run would be. */
   readonly changes: number;
-  /** Errors that stay. */
+  /** Errors that are not repaired. */
   readonly left: number;
-  /** Warnings that stay, of those that it takes a reason to leave: a count of nodes, a root descriptor. */
+  /** Warnings that are not repaired, where repair could be expected to: an entry count, a root descriptor. */
   readonly warnings: number;
-  /** Pages with a checksum that is out of date, which `staleChecksums` would give a new one. */
+  /** Pages with a stale checksum, which `staleChecksums` would renew. */
   readonly stalePages: number;
-  /** Whether more may be found when it runs again: a commit that was not brought home can be judged only then. */
+  /** Whether another run may repair more: a commit record can be checked only after this one. */
   readonly again: boolean;
-  /** Whether a writer was at work: then what needs all blocks as of one moment was left out. */
+  /** Whether a writer was active: then everything that needs all blocks at one moment was skipped. */
   readonly changed: boolean;
 }
 
@@ -130,7 +126,7 @@ export function patchOf({ repair, offset, before, after }: Omit<Change, 'block' 
   return { position: offset, kind: REPAIRS.findIndex(({ id }) => id === repair), before, after };
 }
 
-/** The change that a patch makes; undefined where its kind is of no repair that is known. */
+/** The change that a patch makes; undefined if its kind of repair is not known. */
 export function changeOf({ position, kind, before, after }: Patch): Change | undefined {
   const repair = REPAIRS[kind]?.id;
   if (repair === undefined) return undefined;
@@ -158,7 +154,7 @@ function nameAt(fields: readonly PlacedField[], at: number): string | undefined 
   return fields.find(({ offset, bytes }) => at >= offset && at < offset + bytes)?.name;
 }
 
-/** Each field of a record that differs, with where it stands. Views of the bytes. */
+/** Each field of a record that differs: its name, offset and bytes, which are views. */
 export function* differingFields(
   fields: readonly PlacedField[],
   before: Uint8Array,
@@ -170,14 +166,14 @@ export function* differingFields(
   }
 }
 
-/** Where a plan goes as it is made. */
+/** Receives a plan while it is made. */
 export interface PlanSink {
-  /** The bytes are the receiver's. */
+  /** The receiver may keep the patch. */
   patch(patch: Patch): Promise<void>;
   left(problem: LeftProblem): Promise<void>;
 }
 
-/** Counts what a plan says on its way. */
+/** Counts the changes and problems of a plan, and passes them on. */
 export class PlanOutput {
   changes = 0;
   errors = 0;

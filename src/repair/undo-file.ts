@@ -8,14 +8,14 @@ import {
   PATCH_HEADER,
   patchBytes,
   readPatch,
+  UNDO_HEADER,
   writePatch,
 } from '../format/journal.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
-import { decodeUndoHeader, encodeUndoHeader, UNDO_HEADER } from '../format/journal.ts';
 
 const BUFFER_BYTES = 65_536;
 
-/** Writes patches to an undo file, which is whole once its header is written, at the end. */
+/** Writes patches to an undo file, which is valid once its header is written, at the end. */
 export class UndoWriter {
   readonly #file: BlockFile;
   readonly #buffer: Uint8Array = new Uint8Array(BUFFER_BYTES);
@@ -40,14 +40,14 @@ export class UndoWriter {
   }
 
   /**
-   * Resolves when the undo file is on the device.
+   * Resolves when the undo file is durable.
    * @param fileBytes - size of the page file
-   * @param stateCrc - see {@link RepairedState}
+   * @param stateCrc - the checksum that identifies the repaired page file
    */
   async finish(fileBytes: number, stateCrc: number): Promise<void> {
     await this.#flush();
     const header = { fileBytes: BigInt(fileBytes), stateCrc, patchCount: this.#patchCount, bytesCrc: this.#bytesCrc };
-    await this.#file.write(encodeUndoHeader(header), 0);
+    await this.#file.write(UNDO_HEADER.encode(header), 0);
     await this.#file.sync();
   }
 
@@ -60,27 +60,27 @@ export class UndoWriter {
   }
 }
 
-/** An undo file whose checksum holds. */
+/** An undo file with a valid checksum. */
 export interface UndoFile {
-  /** Size of the page file that it was made for. */
+  /** Size of the page file that it belongs to. */
   readonly fileBytes: number;
-  /** What a {@link RepairedState} of the page file comes to. */
+  /** The checksum that identifies the repaired page file. */
   readonly stateCrc: number;
   readonly patchCount: number;
   /**
-   * The patches in their order, as many at once as a journal takes; those of block 0 with all behind them in the last
-   * lot, since header, copy and records have to change together. Valid until the next lot.
+   * The patches in order, as many at once as a journal can contain. Those of block 0 are in the last batch with all after
+   * them, since header, copy and records have to change together. A batch is valid until the next one.
    */
-  readonly lots: () => AsyncGenerator<readonly Patch[]>;
+  readonly batches: () => AsyncGenerator<readonly Patch[]>;
 }
 
 /** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`, `IO` */
 export async function openUndoFile(file: BlockFile): Promise<UndoFile> {
   const head = new Uint8Array(UNDO_HEADER.bytes);
   await file.read(head, 0);
-  const header = decodeUndoHeader(head);
+  const header = UNDO_HEADER.decode(head);
   if (header === undefined) {
-    const message = 'this is no undo file, or one that was not written to its end; then the repair has not begun';
+    const message = 'this is not an undo file, or an incomplete one; in that case the repair changed nothing';
     throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
   }
   const { stateCrc, patchCount, bytesCrc } = header;
@@ -95,10 +95,10 @@ export async function openUndoFile(file: BlockFile): Promise<UndoFile> {
     count++;
   }
   if (count !== patchCount || sum !== bytesCrc) {
-    const message = 'the undo file is damaged: its checksum does not hold, so nothing is taken back';
+    const message = 'the undo file is damaged: its checksum does not match, so nothing was undone';
     throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
   }
-  return { fileBytes, stateCrc, patchCount, lots: () => lotsOf(file, patchCount) };
+  return { fileBytes, stateCrc, patchCount, batches: () => batchesOf(file, patchCount) };
 }
 
 const scratch = new Uint8Array(PATCH_HEADER.bytes + 2 * MAX_PATCH_BYTES);
@@ -107,32 +107,33 @@ function crcOf(patch: Patch, seed: number): number {
   return crc32(scratch.subarray(0, writePatch(patch, scratch, 0)), seed);
 }
 
-/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` instead of the last lot where the file does not give as many patches as it did at first */
-async function* lotsOf(file: BlockFile, patchCount: number): AsyncGenerator<readonly Patch[]> {
+/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` instead of the last batch if the file has fewer patches than at first */
+async function* batchesOf(file: BlockFile, patchCount: number): AsyncGenerator<readonly Patch[]> {
   let count = 0;
-  let lot: Patch[] = [];
-  let lotBytes = 0;
+  let batch: Patch[] = [];
+  let batchBytes = 0;
   let isLast = false;
   for await (const patch of patchesIn(file)) {
     if (patch === undefined) break;
     count++;
-    const endsLot = lotBytes + patchBytes(patch) > MAX_JOURNAL_PATCH_BYTES || (patch.position < BLOCK_BYTES && !isLast);
-    if (endsLot && lot.length > 0) {
-      yield lot;
-      [lot, lotBytes] = [[], 0];
+    const endsBatch =
+      batchBytes + patchBytes(patch) > MAX_JOURNAL_PATCH_BYTES || (patch.position < BLOCK_BYTES && !isLast);
+    if (endsBatch && batch.length > 0) {
+      yield batch;
+      [batch, batchBytes] = [[], 0];
     }
     isLast ||= patch.position < BLOCK_BYTES;
-    lot.push({ ...patch, before: patch.before.slice(), after: patch.after.slice() });
-    lotBytes += patchBytes(patch);
+    batch.push({ ...patch, before: patch.before.slice(), after: patch.after.slice() });
+    batchBytes += patchBytes(patch);
   }
   if (count !== patchCount) {
-    const message = `the undo file has changed while it was read: ${count} of its ${patchCount} patches are left; a repair has to run again`;
+    const message = `the undo file changed while it was read: ${count} of its ${patchCount} patches are left; run the repair again`;
     throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
   }
-  if (lot.length > 0) yield lot;
+  if (batch.length > 0) yield batch;
 }
 
-/** Each patch of the file: a view, valid until the next one; undefined, once, where what follows is none. */
+/** Each patch of the file: a view, valid until the next one; undefined, once, where the file is damaged. */
 async function* patchesIn(file: BlockFile): AsyncGenerator<Patch | undefined> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   let position: number = UNDO_HEADER.bytes;

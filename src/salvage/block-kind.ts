@@ -1,49 +1,52 @@
-import { differingBits, onlyDifferingBit } from '../bytes/flipped-bit.ts';
-import { type FileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
-import { BLOCK_BYTES, decodeFreeLink, decodePointer, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
-import { firstError, formatUnderZeros, PAGE_CHECKS, PageFacts } from '../format/page-checks.ts';
-import { PAGE_HEADER, PAGE_MAGIC, PAGE_VERSION, type PageFormat } from '../format/page-header.ts';
-import { decodePage, emptyPageHead } from '../format/page.ts';
-import { hex, type Problem } from '../format/problem.ts';
-import type { DirectoryScratch } from '../format/v2-directory.ts';
+import { isZero, readBuffer } from '../bytes/buffer.ts';
+import { differingBits, onlyDifferingBit } from '../bytes/checksum.ts';
+import type { CommittedView } from '../disk/committed-view.ts';
+import { BLOCK_BYTES, decodeFreeLink, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { examinePage, formatOfZeroedPage, PAGE_CHECKS, type PageFacts } from '../format/page-checks.ts';
+import { encodeEmptyPageHeader, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
 
-/** The link of a block whose first eight bytes are no link. */
-export const NO_LINK = 0xffff_ffff;
-
-/** Stands for the link of a block that is zero throughout. */
-export const BLANK = 0xffff_fffe;
-
-/** Stands for the link of a block that is a page but for its magic. */
-export const LOST_PAGE = 0xffff_fffd;
-
-/** Stands for the link of a block that is a page but for its magic, which is zero: or a free block, where the list leads to it. */
-export const ZEROED_V1 = 0xffff_fffc;
-export const ZEROED_V2 = 0xffff_fffb;
-
-/** Stands for the link of a block that was such a page and has its magic again. */
-const MENDED = 0xffff_fffa;
+/** The link of a block whose first 8 bytes are not a link. */
+export const NO_LINK = -1;
 
 /**
- * The blocks that are no pages, with the link that each begins with: what the free list is checked against
- * without reading a block twice. Eight bytes a block.
+ * What a block is that does not begin with the magic of a page, as one number: the block id of a link below 2^24, 0 for 8
+ * zero bytes with other bytes after them, or one of these.
+ */
+const MARK = {
+  unknown: 0xffff_ffff,
+  /** Every byte is zero. */
+  unwritten: 0xffff_fffe,
+  /** A page whose magic is damaged. */
+  lostPage: 0xffff_fffd,
+  /** A page with 8 zero bytes for its magic; or a free block, if the free list leads to it. */
+  zeroedV1: 0xffff_fffc,
+  zeroedV2: 0xffff_fffb,
+  /** A zeroed page that has its magic again. */
+  repaired: 0xffff_fffa,
+} as const;
+
+/**
+ * The blocks that are not pages, with the link that each begins with. The free list is checked against it without reading
+ * a block twice. It takes 8 bytes per block.
  */
 export class OtherBlocks {
   #ids: Uint32Array = new Uint32Array(64);
-  #links: Uint32Array = new Uint32Array(64);
+  #marks: Uint32Array = new Uint32Array(64);
   #count = 0;
 
   get count(): number {
     return this.#count;
   }
 
-  /** Blocks are added in ascending order of their ids. @param link - a block id, 0 for the end, NO_LINK, or what stands for one */
-  add(id: number, link: number): void {
+  /** Adds the next block: they are in ascending order. @param mark - that of an {@link OtherBlock} */
+  add(id: number, mark: number): void {
     if (this.#count === this.#ids.length) {
       this.#ids = doubled(this.#ids);
-      this.#links = doubled(this.#links);
+      this.#marks = doubled(this.#marks);
     }
     this.#ids[this.#count] = id;
-    this.#links[this.#count] = link;
+    this.#marks[this.#count] = mark;
     this.#count++;
   }
 
@@ -51,39 +54,40 @@ export class OtherBlocks {
     return this.#ids[index] as number; // 0 <= index < count, by contract
   }
 
+  /** The block id of the link, 0 for 8 zero bytes, or NO_LINK. */
   linkAt(index: number): number {
-    const link = this.#links[index] as number; // 0 <= index < count, by contract
-    if (link === LOST_PAGE) return NO_LINK;
-    return link < MENDED || link === NO_LINK ? link : 0;
+    const mark = this.#marks[index] as number; // 0 <= index < count, by contract
+    if (mark === MARK.lostPage || mark === MARK.unknown) return NO_LINK;
+    return mark < MARK.repaired ? mark : 0;
   }
 
-  /** Whether the block is a page but for its magic. */
+  /** Whether the block is a page with a damaged magic. */
   isLostPage(index: number): boolean {
-    return this.#links[index] === LOST_PAGE;
+    return this.#marks[index] === MARK.lostPage;
   }
 
-  /** The format of the page that the block is but for 8 zero bytes at its beginning, if it is one. */
+  /** The format of a page that begins with 8 zero bytes and has no other error. */
   zeroedFormatAt(index: number): PageFormat | undefined {
-    const link = this.#links[index];
-    if (link === ZEROED_V1) return 'v1';
-    return link === ZEROED_V2 ? 'v2' : undefined;
+    const mark = this.#marks[index];
+    if (mark === MARK.zeroedV1) return 'v1';
+    return mark === MARK.zeroedV2 ? 'v2' : undefined;
   }
 
-  /** Notes that a block has the magic of a page again. */
-  setMended(index: number): void {
-    this.#links[index] = MENDED;
+  /** Notes that a zeroed page has its magic again. */
+  setRepaired(index: number): void {
+    this.#marks[index] = MARK.repaired;
   }
 
-  isMended(index: number): boolean {
-    return this.#links[index] === MENDED;
+  isRepaired(index: number): boolean {
+    return this.#marks[index] === MARK.repaired;
   }
 
   /** Whether every byte of the block is zero. */
   isBlank(index: number): boolean {
-    return this.#links[index] === BLANK;
+    return this.#marks[index] === MARK.unwritten;
   }
 
-  /** The index of a block, or -1 where it is a page or not in the file. */
+  /** The index of a block, or -1 for a page, or one that is not in the file. */
   indexOf(id: number): number {
     let low = 0;
     let high = this.#count - 1;
@@ -107,59 +111,99 @@ function doubled(array: Uint32Array): Uint32Array {
 /** A block that does not begin with the magic of a page. Valid until its bytes change. */
 export interface OtherBlock {
   readonly id: number;
-  /** Which page it is but for the magic, if it is one. */
-  readonly lostPage: LostPage | undefined;
+  /** The block as one number, for {@link OtherBlocks}. */
+  readonly mark: number;
+  /** The page that it is except for a damaged magic. */
+  readonly lostPage?: LostPage | undefined;
+  /** The format of the page that it is except for 8 zero bytes in place of the magic. */
+  readonly zeroedFormat?: PageFormat | undefined;
 }
 
 /** A page whose magic is damaged. */
 export interface LostPage {
+  /** The first 8 bytes of the block. */
   readonly found: Uint8Array;
+  /** The magic. */
   readonly expected: Uint8Array;
-  /** The bit of the block that differs, where it is one alone. */
+  /** The one bit of the block that differs; undefined where it is more than one. */
   readonly flippedBit: number | undefined;
   /** Whether nothing else is wrong with the page. */
-  readonly isSound: boolean;
+  readonly isValid: boolean;
 }
 
-/** More damaged bits than this, and only a checksum can say that a block is a page. */
+/** Reads blocks, one after the other, into memory of its own, and tells what each is. */
+export class BlockReader {
+  /** The last block, 262,144 bytes. */
+  readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
+  readonly scratch: DirectoryScratch = new DirectoryScratch();
+  /** The page in `bytes`; undefined where they do not begin with the magic of one. */
+  page: PageFacts | undefined;
+  #block = 0;
+
+  /**
+   * Reads a block; again and again while a writer changes it, unless it is a valid page or begins with a link.
+   * @param isLink - which links count for that
+   * @returns the bytes that the file has of the block; the rest is zeros
+   */
+  async read(view: CommittedView, block: number, isLink: (link: number) => boolean = isAnyLink): Promise<number> {
+    const { bytes } = this;
+    this.#block = block;
+    const presentBytes = await view.readStable(block, bytes, () => {
+      this.page = examinePage(bytes, block, this.scratch);
+      return this.page ? this.page.error === undefined : isLink(linkOf(bytes));
+    });
+    if (presentBytes < BLOCK_BYTES) {
+      // The file ends in this block, or was cut while it was read.
+      bytes.fill(0, presentBytes);
+      this.page = examinePage(bytes, block, this.scratch);
+    }
+    return presentBytes;
+  }
+
+  /** What the block is that is not a page. */
+  other(): OtherBlock {
+    return otherBlock(this.bytes, this.#block, this.scratch);
+  }
+}
+
+const isAnyLink = (link: number): boolean => link !== NO_LINK;
+
+/** Whether the bytes after the link of a block are zero, up to the end of a page header. */
+export const hasZerosAfterLink = (block: Uint8Array): boolean => isZero(block.subarray(MAGIC_BYTES, PAGE_HEADER_BYTES));
+
+/** The block id of the link that a block begins with, or NO_LINK. */
+export function linkOf(block: Uint8Array): number {
+  return decodeFreeLink(new DataView(block.buffer, block.byteOffset, MAGIC_BYTES).getBigUint64(0, true));
+}
+
+/** @param block - 262,144 bytes that do not begin with the magic of a page; unchanged when it returns */
+export function otherBlock(block: Uint8Array, id: number, scratch: DirectoryScratch): OtherBlock {
+  const link = linkOf(block);
+  if (link === NO_LINK) {
+    const lostPage = lostPageIn(block, id, scratch);
+    return { id, mark: lostPage ? MARK.lostPage : MARK.unknown, lostPage };
+  }
+  if (link > 0) return { id, mark: link };
+  if (isZero(block)) return { id, mark: MARK.unwritten };
+  const zeroedFormat = formatOfZeroedPage(block, id, scratch);
+  const mark = zeroedFormat === undefined ? 0 : zeroedFormat === 'v1' ? MARK.zeroedV1 : MARK.zeroedV2;
+  return { id, mark, zeroedFormat };
+}
+
+/** More wrong bits than this, and only a checksum can prove that a block is a page. */
 const FEW_BITS = 2;
 
-/** @param block - the 262,144 bytes of a block whose first eight are no magic; they are what they were when it returns */
-export function lookAtOther(block: Uint8Array, id: number, scratch: DirectoryScratch): OtherBlock {
-  return { id, lostPage: linkOf(block) === NO_LINK ? lostPageIn(block, id, scratch) : undefined };
-}
-
-/** The link that a block begins with, or NO_LINK. */
-export function linkOf(block: Uint8Array): number {
-  const target = decodeFreeLink(new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true));
-  return target < 0 ? NO_LINK : target;
-}
-
-const BLANK_BLOCK = Buffer.alloc(BLOCK_BYTES);
-
-/** What OtherBlocks takes for the link of a block. */
-export function markOf(block: Uint8Array, { id, lostPage }: OtherBlock, scratch: DirectoryScratch): number {
-  if (lostPage) return LOST_PAGE;
-  const link = linkOf(block);
-  if (link !== 0) return link;
-  if (BLANK_BLOCK.equals(block)) return BLANK;
-  const format = formatUnderZeros(block, id, scratch);
-  if (format === undefined) return 0;
-  return format === 'v1' ? ZEROED_V1 : ZEROED_V2;
-}
-
-/** A freed block may hold the page that it was: it begins with a link, and is not asked about here. */
+/** For a block that does not begin with a link: libdictenstein leaves the old page in a block that it frees. */
 function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): LostPage | undefined {
   const found = block.slice(0, MAGIC_BYTES);
   try {
     for (const format of ['v1', 'v2'] as const) {
       const expected = magicBytes(format);
       block.set(expected);
-      const page = decodePage(block, scratch);
-      const facts = page && new PageFacts(page, id);
+      const facts = examinePage(block, id, scratch);
       if (facts === undefined || !isPage(facts, differingBits(found, expected))) continue;
       const bit = onlyDifferingBit(found, expected);
-      return { found, expected, flippedBit: bit < 0 ? undefined : bit, isSound: firstError(facts) === undefined };
+      return { found, expected, flippedBit: bit < 0 ? undefined : bit, isValid: facts.error === undefined };
     }
   } finally {
     block.set(found);
@@ -167,7 +211,7 @@ function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): L
   return undefined;
 }
 
-/** Whether what follows the magic is that of a page. @param wrongBits - how many bits of the magic are not its */
+/** Whether the bytes after the magic are those of a page. @param wrongBits - wrong bits in the magic */
 function isPage(facts: PageFacts, wrongBits: number): boolean {
   if (facts.checksumState === 'match' || facts.checksumState === 'stale') return true;
   return wrongBits <= FEW_BITS && HEADER_CHECKS.every((check) => [...check(facts)].length === 0);
@@ -178,62 +222,5 @@ const HEADER_CHECKS = [PAGE_CHECKS.PAGE_VERSION, PAGE_CHECKS.PAGE_FLAGS, PAGE_CH
 const MAGIC_BYTES = PAGE_HEADER.bytesOf('magic');
 
 function magicBytes(format: PageFormat): Uint8Array {
-  return emptyPageHead(format).subarray(0, MAGIC_BYTES);
-}
-
-/** What is said of a block that is no page, and of which a commit record has a page header. @param head - the bytes that it begins with */
-export function lostPageProblem(block: number, head: Uint8Array): Problem {
-  const found = hex(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true), 16);
-  return {
-    code: 'BLOCK_UNKNOWN',
-    severity: 'error',
-    block,
-    offset: fileOffset(block),
-    bytes: BLOCK_BYTES,
-    found,
-    expected: 'the page header that a commit record has',
-    message: `block ${block} begins with ${found}, and a commit record says that it is a page: its header is lost`,
-  };
-}
-
-const OTHER: Readonly<Record<PageFormat, PageFormat>> = { v1: 'v2', v2: 'v1' };
-
-/**
- * The page under the magic of the other format, where it has errors under its own and is sound so: its checksum holds, or
- * it has none and there is nothing else to say against it. Version and flags tell the formats apart as well, so by chance
- * 32 bits have to agree.
- * @param scratch - may hold the directory that `facts` has
- * @returns the page with its magic put right in `facts.page.block`; undefined with nothing changed where there is none
- */
-export function underOtherMagic({ page, blockId }: PageFacts, scratch: DirectoryScratch): PageFacts | undefined {
-  const { block, format, header } = page;
-  const other = OTHER[format];
-  // A V1 directory is read where it stands, so the scratch is that of one of the two alone.
-  if (header.version !== PAGE_VERSION[other]) return undefined;
-  PAGE_HEADER.set('magic', PAGE_MAGIC[other], block);
-  const mended = decodePage(block, scratch);
-  const facts = mended && new PageFacts(mended, blockId);
-  if (facts && firstError(facts) === undefined && isVouchedFor(facts)) return facts;
-  PAGE_HEADER.set('magic', header.magic, block);
-  return undefined;
-}
-
-function isVouchedFor(facts: PageFacts): boolean {
-  return facts.hasChecksum || [...PAGE_CHECKS.NODES_WITHOUT_DIRECTORY(facts)].length === 0;
-}
-
-/** Where the root record of a trie should be. */
-export interface RootPlace {
-  readonly block: number;
-  readonly slot: number;
-}
-
-/** Where a sound root descriptor says that the root record is. @param wholeBlocks - blocks that the file has */
-export function rootPlaceOf(header: FileHeader, block0: Uint8Array, wholeBlocks: number): RootPlace | undefined {
-  const descriptor = decodePointer(header.rootPointer);
-  if (header.rootPointer === 0n || descriptor.block !== 0 || descriptor.slot !== ROOT_DESCRIPTOR_OFFSET)
-    return undefined;
-  const { rootType, rootRecord } = ROOT_DESCRIPTOR.read(block0, ROOT_DESCRIPTOR_OFFSET);
-  const { block, slot, inMemory } = decodePointer(rootRecord);
-  return rootType === 0 || inMemory || block === 0 || block >= wholeBlocks ? undefined : { block, slot };
+  return encodeEmptyPageHeader(format).subarray(0, MAGIC_BYTES);
 }

@@ -18,7 +18,7 @@ async function mixedFile(): Promise<Uint8Array> {
   await store.allocate(1, 'v2');
   await store.appendMany(makeNodes(60, 0, 9000, 3));
   for (const block of [3, 5]) await store.free(block);
-  await store.finalize([6]);
+  await store.finalize({ blocks: [6] });
   await store.close();
   return file.bytes.slice();
 }

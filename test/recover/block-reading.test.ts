@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
-import { recoverFile } from '../../src/recover/recover-file.ts';
-import type { BlockReport } from '../../src/recover/recovery-report.ts';
+import { recover } from '../../src/recover/recover.ts';
+import type { BlockReport } from '../../src/recover/report.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { compactFile } from '../../src/transfer/compact.ts';
+import { compact } from '../../src/transfer/compact.ts';
 import { text } from '../support/nodes.ts';
 
 /** Of which the second read of block 1, which is that of its nodes, has a byte that a writer beside it has not written yet. */
@@ -28,10 +28,7 @@ async function filled(): Promise<Uint8Array> {
 
 async function recovered(file: MemoryBlockFile): Promise<BlockReport[]> {
   const reports: BlockReport[] = [];
-  await recoverFile(file, new MemoryBlockFile(), {
-    block: (report) => void reports.push(report),
-    moved: () => undefined,
-  });
+  await recover(file, new MemoryBlockFile(), { onBlock: (report) => void reports.push(report) });
   return reports;
 }
 
@@ -47,5 +44,5 @@ test('recover and compact say what a block begins with that is no page', async (
   for (let at = 0; at < BLOCK_BYTES; at++) bytes[2 * BLOCK_BYTES + at] = at * 7 + 0x41;
   const [report] = (await recovered(new MemoryBlockFile(bytes))).filter(({ block }) => block === 2);
   expect(JSON.stringify(report)).toContain('0x726b645d564f4841');
-  await expect(compactFile(new MemoryBlockFile(bytes), new MemoryBlockFile())).rejects.toThrow('0x726b645d564f4841');
+  await expect(compact(new MemoryBlockFile(bytes), new MemoryBlockFile())).rejects.toThrow('0x726b645d564f4841');
 });

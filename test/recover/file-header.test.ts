@@ -4,7 +4,7 @@ import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { encodeJournal } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
-import { recoverFile } from '../../src/recover/recover-file.ts';
+import { recover } from '../../src/recover/recover.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged, fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
 import { makeNodes, text } from '../support/nodes.ts';
@@ -68,8 +68,7 @@ test('a file is known by pages alone, be they far behind, or without a magic', a
 
 test('a target that is not empty is refused', async () => {
   const target = new MemoryBlockFile(new Uint8Array(1));
-  const report = { block: () => undefined, moved: () => undefined };
-  await expect(recoverFile(new MemoryBlockFile(good), target, report)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+  await expect(recover(new MemoryBlockFile(good), target)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
 });
 
 /** A file whose last commit has reached its record, and nothing else: as a power cut may leave it. */

@@ -35,7 +35,7 @@ describe('with the header and the last commit record lost', () => {
     expect(summary.slots).toMatchObject({ sound: 20, doubtful: 0, lost: 0 });
   });
 
-  test('and no copy, a page behind the blocks that are counted is what its checksum says', async () => {
+  test('and no copy, a page after the counted blocks is recovered by its checksum', async () => {
     const bytes = damaged(await grownFile(), (copy) => {
       withoutLast(lost(copy));
       copy.fill(0, COPY, COPY + 86);
@@ -44,7 +44,7 @@ describe('with the header and the last commit record lost', () => {
     const { summary, blocks } = await recoverAll(bytes);
     expect(summary).toMatchObject({ header: 'commit record', blocks: 3, isWhole: true });
     expect(summary.slots).toMatchObject({ sound: 40, doubtful: 0 });
-    expect(blocks[2]?.note).toBe('behind the blocks that the commit record counts');
+    expect(blocks[2]?.note).toBe('after the blocks that the commit record counts');
   });
 });
 
@@ -68,13 +68,13 @@ test('a header copy with a flipped bit serves as well', async () => {
   expect((await recoverAll(bytes)).summary).toMatchObject({ header: 'header copy', isWhole: true });
 });
 
-test('where only the magic is left, that is what is said', async () => {
+test('a file of which only the magic is left has nothing to recover', async () => {
   for (const length of [8, 64, BLOCK_BYTES + 100]) {
     const bytes = new Uint8Array(length);
     bytes.set(good.subarray(0, 8));
     await expect(recoverAll(bytes)).rejects.toMatchObject({
       code: 'NOT_A_PAGE_FILE',
-      message: expect.stringMatching(/^nothing to recover: the file begins with the magic of a page file/),
+      message: expect.stringMatching(/^nothing to recover: the file header is damaged/),
     });
   }
 });

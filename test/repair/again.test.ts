@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/committed-view.ts';
+import { decodeCommitRecords } from '../../src/disk/committed-view.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged } from '../support/damage.ts';
 import { makeNodes } from '../support/nodes.ts';
-import { repaired } from '../support/repair.ts';
 import { fileWithPendingCommit } from '../support/repair-cases.ts';
 import { mends } from '../support/repair-expectations.ts';
+import { repaired } from '../support/repair.ts';
 import { specNodes } from '../support/spec-reader.ts';
 
 /** Damage to a page that leaves its header alone, and some to its header. */
@@ -21,7 +21,7 @@ describe.each(['v1', 'v2'] as const)('a %s page that the last two commits are of
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     for (const seed of [1, 2, 3]) await store.appendMany(makeNodes(5, 10, 20, seed));
-    expect(recordsIn(file.bytes).map(({ block }) => block)).toEqual([1, 1]);
+    expect(decodeCommitRecords(file.bytes).map(({ block }) => block)).toEqual([1, 1]);
     for (const isClosed of [false, true]) {
       if (isClosed) await store.close();
       const broken = damaged(file.bytes, (copy) => (copy[fileOffset(1, at)]! ^= 4));
@@ -39,7 +39,7 @@ describe('a page of a commit that only its record has', () => {
 
   beforeAll(async () => {
     ({ bytes, complete } = await fileWithPendingCommit());
-    block = recordsIn(bytes).at(-1)!.block;
+    block = decodeCommitRecords(bytes).at(-1)!.block;
   });
 
   test.each(DAMAGE)('waits for another run where a bit of %s has flipped, and the commit is kept', async (_, at) => {

@@ -6,8 +6,8 @@ import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { fileWithFreeList, smallFile } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
-import { repaired, takenBack } from '../support/repair.ts';
 import { busyFile, fileWithPendingCommit } from '../support/repair-cases.ts';
+import { repaired, takenBack } from '../support/repair.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 

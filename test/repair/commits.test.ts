@@ -1,24 +1,22 @@
 import { expect, test } from 'vitest';
-import { recordsIn } from '../../src/disk/committed-view.ts';
+import { decodeCommitRecords } from '../../src/disk/committed-view.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
-import { repairFile } from '../../src/repair/repair-file.ts';
+import { repair, type UndoPlace } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { CrashDisk, type DiskState, StateFile } from '../support/crash/crash-disk.ts';
 import { statesOf } from '../support/crash/crash-states.ts';
 import { Image } from '../support/crash/image.ts';
 import { damaged, withHeader } from '../support/damage.ts';
 import { makeNodes, random } from '../support/nodes.ts';
 import { recoverAll } from '../support/recover.ts';
-import { repaired } from '../support/repair.ts';
 import { busyFile, fileWithPendingCommit } from '../support/repair-cases.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { repaired } from '../support/repair.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 
-const QUIET = { change: () => undefined, left: () => undefined };
-
-const IN_MEMORY: Parameters<typeof repairFile>[1] = {
+const IN_MEMORY: UndoPlace = {
   create: async () => new MemoryBlockFile(),
   remove: async () => undefined,
 };
@@ -43,10 +41,7 @@ test('no power cut takes from under a repair what a writer that was killed had n
   const [seen, next] = [new Set<string>(), random(5)];
   disk.afterOperation = async () => void states.push(...statesOf(disk, seen, 'unsynced', next));
   const changes: string[] = [];
-  await repairFile(disk, IN_MEMORY, {
-    ...QUIET,
-    change: ({ repair }) => void changes.push(repair),
-  });
+  await repair(disk, { undo: IN_MEMORY, onChange: (change) => void changes.push(change.repair) });
   expect(changes).toContain('entry-count');
   expect(states.length).toBeGreaterThan(50);
   for (const state of states) {
@@ -59,13 +54,14 @@ test('no power cut takes from under a repair what a writer that was killed had n
 
 test('a commit record that a repair was to put right counts where the repair was cut off', async () => {
   const { bytes, complete } = await fileWithPendingCommit();
-  const last = recordsIn(bytes).at(-1)!.sequence % 2n === 0n ? COMMIT_RECORD_OFFSETS[0] : COMMIT_RECORD_OFFSETS[1];
+  const last =
+    decodeCommitRecords(bytes).at(-1)!.sequence % 2n === 0n ? COMMIT_RECORD_OFFSETS[0] : COMMIT_RECORD_OFFSETS[1];
   const file = damaged(bytes, (copy) => (copy[last + 40]! ^= 1));
   expect((await repaired(file)).changes.map(({ repair }) => repair)).toEqual(['record-bit']);
   const acknowledged = specNodes(complete).length;
   const cutOff = new RecordingBlockFile(file);
   cutOff.failOn = ({ kind }) => (kind === 'write' ? 'EIO' : undefined);
-  await expect(repairFile(cutOff, IN_MEMORY, QUIET)).rejects.toMatchObject({ code: 'IO' });
+  await expect(repair(cutOff, { undo: IN_MEMORY })).rejects.toMatchObject({ code: 'IO' });
   cutOff.failOn = () => undefined;
   expect(await cutOff.journal.read()).toBeDefined();
   const reader = await PageStore.open(cutOff, { access: 'read' });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { recoverJournal } from '../../src/disk/journal.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { recoverJournal } from '../../src/disk/overwrite.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
-import { planRepair, repairFile, undoRepair } from '../../src/repair/repair-file.ts';
-import type { Finding } from '../../src/verify/rule.ts';
-import type { Change, LeftProblem, RepairSink } from '../../src/repair/repairs.ts';
+import { repair, type RepairOptions, type UndoPlace, undoRepair } from '../../src/repair/repair.ts';
+import type { Change, LeftProblem } from '../../src/repair/repairs.ts';
+import type { Finding } from '../../src/verify/verify.ts';
 import { type DamagedFile, loadCorpus } from '../support/corpus.ts';
 import { hexOf } from '../support/nodes.ts';
 import { briefChange } from '../support/repair.ts';
@@ -25,12 +25,17 @@ async function fileOf(damaged: DamagedFile): Promise<MemoryBlockFile> {
   return file;
 }
 
-function told(): { changes: Change[]; left: LeftProblem[]; sink: RepairSink } {
+const placeOf = (undo: MemoryBlockFile): UndoPlace => ({
+  create: async () => undo,
+  remove: async () => undefined,
+});
+
+function told(): { changes: Change[]; left: LeftProblem[]; sink: Pick<RepairOptions, 'onChange' | 'onLeft'> } {
   const [changes, left]: [Change[], LeftProblem[]] = [[], []];
   return {
     changes,
     left,
-    sink: { change: (each) => void changes.push(each), left: (each) => void left.push(each) },
+    sink: { onChange: (each) => void changes.push(each), onLeft: (each) => void left.push(each) },
   };
 }
 
@@ -50,7 +55,7 @@ async function repairAll(file: MemoryBlockFile): Promise<LeftProblem[]> {
   for (let run = 0; run < 3; run++) {
     const { left, sink } = told();
     const undo = new MemoryBlockFile();
-    const { again } = await repairFile(file, { create: async () => undo, remove: async () => undefined }, sink);
+    const { again } = await repair(file, { undo: placeOf(undo), ...sink });
     if (!again) return left;
   }
   throw new Error('a third run still asks for another');
@@ -74,14 +79,12 @@ function expectSameNodes(before: Uint8Array, after: Uint8Array, findings: readon
 describe.each(loadCorpus())('$name', (damaged) => {
   test('is mended as far as it can be, with nothing lost on the way', async () => {
     const dry = told();
-    const planned = await orRefusal(planRepair(await fileOf(damaged), dry.sink));
+    const planned = await orRefusal(repair(await fileOf(damaged), { dryRun: true, ...dry.sink }));
     const file = await fileOf(damaged);
     // What is found is what a writer would find: a journal is completed before.
     const found = damaged.error === undefined ? (await verifyAll(file)).findings : [];
     const [real, undo] = [told(), new MemoryBlockFile()];
-    const summary = await orRefusal(
-      repairFile(file, { create: async () => undo, remove: async () => undefined }, real.sink),
-    );
+    const summary = await orRefusal(repair(file, { undo: placeOf(undo), ...real.sink }));
     expect(summary).toEqual(planned);
     if (summary === undefined) return;
     expect(real.changes.map(whole)).toEqual(dry.changes.map(whole));
@@ -95,7 +98,7 @@ describe.each(loadCorpus())('$name', (damaged) => {
     await recoverJournal(before);
     if (real.changes.length > 0) {
       const taken = new MemoryBlockFile(file.bytes.slice());
-      await undoRepair(taken, undo, { change: () => undefined });
+      await undoRepair(taken, undo);
       expect(Buffer.compare(taken.bytes, before.bytes)).toBe(0);
     }
     expectSameNodes(before.bytes, file.bytes, found);
@@ -110,7 +113,7 @@ describe.each(loadCorpus())('$name', (damaged) => {
     }
     const size = file.bytes.length;
     const again = told();
-    await repairFile(file, { create: async () => undo, remove: async () => undefined }, again.sink);
+    await repair(file, { undo: placeOf(undo), ...again.sink });
     expect(again.changes.map(briefChange)).toEqual([]);
     expect(file.bytes.length).toBe(size);
   });

@@ -4,21 +4,19 @@ import { PageStoreError } from '../../src/errors.ts';
 import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { COMMIT_RECORD_OFFSETS, fileOffset } from '../../src/format/layout.ts';
+import { repair, undoRepair, type UndoPlace } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { repairFile, undoRepair } from '../../src/repair/repair-file.ts';
-import { CrashDisk, type DiskState, StateFile } from '../support/crash/crash-disk.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
+import { CrashDisk, StateFile, type DiskState } from '../support/crash/crash-disk.ts';
 import { statesOf } from '../support/crash/crash-states.ts';
 import { Image } from '../support/crash/image.ts';
 import { damaged } from '../support/damage.ts';
 import { random } from '../support/nodes.ts';
-import { fileWithPendingCommit } from '../support/repair-cases.ts';
 import { recoverAll } from '../support/recover.ts';
+import { fileWithPendingCommit } from '../support/repair-cases.ts';
 import { repaired } from '../support/repair.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
-
-const QUIET = { change: () => undefined, left: () => undefined };
 
 /** A lost file header, two commits of which the last is only in its record, a flipped bit in a page, and a broken free list. */
 let broken: Uint8Array;
@@ -40,7 +38,7 @@ beforeAll(async () => {
   mended = result.bytes;
 });
 
-const placeOf = (undo: MemoryBlockFile): Parameters<typeof repairFile>[1] => ({
+const placeOf = (undo: MemoryBlockFile): UndoPlace => ({
   create: async () => undo,
   remove: async () => undefined,
 });
@@ -52,11 +50,11 @@ async function expectRepairable(
   isBegun: boolean,
 ): Promise<void> {
   const again = file();
-  await repairFile(again, placeOf(new MemoryBlockFile()), QUIET);
+  await repair(again, { undo: placeOf(new MemoryBlockFile()) });
   expect(Buffer.compare(await bytesOf(again), mended)).toBe(0);
   expect(await again.journal.read()).toBeUndefined();
   const back = file();
-  if (isBegun) await undoRepair(back, undo, QUIET);
+  if (isBegun) await undoRepair(back, undo);
   expect(Buffer.compare(await bytesOf(back), broken)).toBe(0);
   expect(await back.journal.read()).toBeUndefined();
 }
@@ -70,7 +68,7 @@ async function bytesOf(file: RecordingBlockFile | StateFile): Promise<Uint8Array
 describe('a repair that fails', () => {
   test('at any write, sync or step of the journal can be run again, and taken back', async () => {
     const whole = new RecordingBlockFile(broken.slice());
-    await repairFile(whole, placeOf(new MemoryBlockFile()), QUIET);
+    await repair(whole, { undo: placeOf(new MemoryBlockFile()) });
     const changing = whole.operations.filter(({ kind }) => kind !== 'read').length;
     expect(changing).toBeGreaterThan(20);
     for (let failing = 0; failing < changing; failing++) {
@@ -79,7 +77,7 @@ describe('a repair that fails', () => {
         const undo = new MemoryBlockFile();
         let count = 0;
         file.failOn = ({ kind }) => (kind !== 'read' && count++ === failing ? 'EIO' : undefined);
-        await expect(repairFile(file, placeOf(undo), QUIET)).rejects.toBeInstanceOf(PageStoreError);
+        await expect(repair(file, { undo: placeOf(undo) })).rejects.toBeInstanceOf(PageStoreError);
         file.failOn = () => undefined;
         return { file, undo };
       };
@@ -96,7 +94,7 @@ describe('a repair that fails', () => {
       undo.failOn = ({ kind }) => (kind === failing ? 'ENOSPC' : undefined);
       let removed = 0;
       const place = { create: async () => undo, remove: async () => void removed++ };
-      await expect(repairFile(file, place, QUIET)).rejects.toMatchObject({ detail: { errno: 'ENOSPC' } });
+      await expect(repair(file, { undo: place })).rejects.toMatchObject({ detail: { errno: 'ENOSPC' } });
       expect({ removed, writes: file.count('write') + file.count('journal write') }).toEqual({ removed: 1, writes: 0 });
     }
   });
@@ -105,14 +103,10 @@ describe('a repair that fails', () => {
 test('the undo file is on the device before the first byte changes, and the journal before each', async () => {
   const file = new RecordingBlockFile(broken.slice());
   const undo = new RecordingBlockFile();
-  await repairFile(
-    file,
-    { create: async () => undo, remove: async () => undefined },
-    {
-      ...QUIET,
-      change: () => expect(undo.operations.at(-1)?.kind).not.toBe('write'),
-    },
-  );
+  await repair(file, {
+    undo: { create: async () => undo, remove: async () => undefined },
+    onChange: () => expect(undo.operations.at(-1)?.kind).not.toBe('write'),
+  });
   const steps = file.operations.filter(({ kind }) => kind !== 'read').map(({ kind }) => kind);
   expect(steps.slice(steps.indexOf('journal write')).join(' ')).toMatch(
     /^(journal write( write)+ sync journal remove ?)+$/,
@@ -132,7 +126,7 @@ test('every state that a power cut may leave can be read as before or after, rep
       if (next() < 0.06) states.push({ state, isBegun: undo.bytes.length > 0 });
     }
   };
-  await repairFile(disk, placeOf(undo), QUIET);
+  await repair(disk, { undo: placeOf(undo) });
   expect(states.length).toBeGreaterThan(25);
   for (const { state, isBegun } of states) {
     const copy = (): StateFile => new StateFile({ image: state.image.copy(), journal: state.journal });
@@ -143,7 +137,7 @@ test('every state that a power cut may leave can be read as before or after, rep
 test('recover goes by the file header of a repair that was cut off, which has emptied the records already', async () => {
   const file = new RecordingBlockFile(broken.slice());
   file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
-  await expect(repairFile(file, placeOf(new MemoryBlockFile()), QUIET)).rejects.toMatchObject({ code: 'IO' });
+  await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
   file.failOn = () => undefined;
   for (const offset of COMMIT_RECORD_OFFSETS) file.bytes.fill(0, offset, offset + COMMIT_RECORD.bytes);
   const { summary, nodes } = await recoverAll(file);
@@ -158,7 +152,7 @@ test('a file with the journal of a repair reads and opens as repaired', async ()
     if (kind === 'journal write') journals++;
     return journals === 2 && kind === 'write' ? 'EIO' : undefined;
   };
-  await expect(repairFile(file, placeOf(new MemoryBlockFile()), QUIET)).rejects.toMatchObject({ code: 'IO' });
+  await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
   file.failOn = () => undefined;
   expect(FILE_HEADER.read(file.bytes).magic).not.toBe(FILE_HEADER.read(mended).magic);
   const reader = await PageStore.open(file, { access: 'read' });
@@ -181,15 +175,17 @@ test('the journal of a repair is refused where somebody else has changed the fil
     isWritten ||= kind === 'journal write';
     return isWritten && kind === 'write' ? 'EIO' : undefined;
   };
-  await expect(repairFile(file, placeOf(new MemoryBlockFile()), QUIET)).rejects.toMatchObject({ code: 'IO' });
+  await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
   file.failOn = () => undefined;
   const other = new Uint8Array([0x77]);
   await file.write(other, fileOffset(4));
-  const again = repairFile(file, placeOf(new MemoryBlockFile()), QUIET);
+  const again = repair(file, { undo: placeOf(new MemoryBlockFile()) });
   await expect(again).rejects.toMatchObject({ code: 'JOURNAL_MISMATCH', detail: { block: 4, offset: fileOffset(4) } });
-  await expect(again).rejects.toThrow('is of a repair, and another program has changed block 4 since');
+  await expect(again).rejects.toThrow(
+    'belongs to a repair of block 4, but another program has changed the block since',
+  );
   const { findings } = await verifyAll(file);
   const [mismatch] = findings.filter(({ code }) => code === 'JOURNAL_MISMATCH');
-  expect(mismatch).toMatchObject({ block: 4, message: expect.stringContaining('changed block 4 since') as unknown });
+  expect(mismatch).toMatchObject({ block: 4, message: expect.stringContaining('repair of block 4, but another program has changed') as unknown });
   await expect(PageStore.open(file)).rejects.toThrow();
 });

@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeHeaderCopy, FILE_HEADER } from '../../src/format/file-header.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
-import { encodePointer } from '../../src/format/layout.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodePointer, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
-import { briefChange, repaired } from '../support/repair.ts';
 import { busyFile } from '../support/repair-cases.ts';
 import { mends } from '../support/repair-expectations.ts';
+import { briefChange, repaired } from '../support/repair.ts';
 
 let small: Uint8Array;
 let busy: Uint8Array;
@@ -71,7 +70,7 @@ describe('a first sector that is lost', () => {
     });
     const { changes, left } = await repaired(touched);
     expect(changes).toEqual([]);
-    expect(left[0]?.message).toContain('block 1 is no page with our checksum');
+    expect(left[0]?.message).toContain('block 1 is neither a page with an up-to-date checksum nor free');
   });
 });
 

@@ -1,14 +1,13 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BlockSet } from '../../src/disk/free-list.ts';
-import { COMMIT_RECORD_OFFSETS, fileOffset } from '../../src/format/layout.ts';
-import { encodeFreeLink } from '../../src/format/layout.ts';
-import { planFreeList } from '../../src/repair/free-list-plan.ts';
+import { COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset } from '../../src/format/layout.ts';
+import { planFreeList } from '../../src/repair/block0-plan.ts';
 import { NO_LINK, OtherBlocks } from '../../src/salvage/block-kind.ts';
 import { damaged, fileWithFreeList, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
-import { repaired } from '../support/repair.ts';
 import { mends } from '../support/repair-expectations.ts';
+import { repaired } from '../support/repair.ts';
 import { specFreeList } from '../support/spec-reader.ts';
 
 /** Free list 2, 4, 3. */

@@ -1,14 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { FILE_HEADER, type FileHeader } from '../../src/format/file-header.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
-import { encodePointer } from '../../src/format/layout.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodePointer, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes, goldenNodes } from '../support/files.ts';
 import { hexOf } from '../support/nodes.ts';
-import { briefChange, repaired } from '../support/repair.ts';
 import { busyFile, fileWithPendingCommit } from '../support/repair-cases.ts';
-import { specNodes } from '../support/spec-reader.ts';
 import { mends, stays } from '../support/repair-expectations.ts';
+import { briefChange, repaired } from '../support/repair.ts';
+import { specNodes } from '../support/spec-reader.ts';
 
 let small: Uint8Array;
 let busy: Uint8Array;

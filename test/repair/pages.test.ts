@@ -6,8 +6,8 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { committedBytes, damaged, lengthened, smallFile, withHeader, withPageHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
 import { hexOf, makeNodes, random } from '../support/nodes.ts';
-import { briefChange, repaired } from '../support/repair.ts';
 import { mends, stays } from '../support/repair-expectations.ts';
+import { briefChange, repaired } from '../support/repair.ts';
 
 const FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 
@@ -64,7 +64,7 @@ describe.each(FORMATS)('a page of %s', (format) => {
   ] as const)('has its field %s as its checksum asks for', async (name, value) => {
     const original = await smallFile(format);
     const { bytes, changes } = await mends(withPageHeader(original, 1, { [name]: value }));
-    expect(changes.map(briefChange)).toEqual([`page-field 1:${PAGE_HEADER.offsetOf(name)} ${name}`]);
+    expect(changes.map(briefChange)).toEqual([`page-field 1:${PAGE_HEADER.offsets[name]} ${name}`]);
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 

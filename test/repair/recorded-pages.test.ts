@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { expectSameBytes } from '../support/files.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged } from '../support/damage.ts';
+import { expectSameBytes } from '../support/files.ts';
 import { makeNodes } from '../support/nodes.ts';
 import { recoverAll } from '../support/recover.ts';
 import { repaired, takenBack } from '../support/repair.ts';

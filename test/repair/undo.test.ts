@@ -1,23 +1,21 @@
 import { expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { fileOffset } from '../../src/format/layout.ts';
 import { UNDO_HEADER } from '../../src/format/journal.ts';
-import { repairFile, undoRepair } from '../../src/repair/repair-file.ts';
+import { fileOffset } from '../../src/format/layout.ts';
+import { repair, undoRepair } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';
+import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { damaged, smallFile } from '../support/damage.ts';
 import { repaired } from '../support/repair.ts';
-import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { verifyAll } from '../support/verify.ts';
-
-const QUIET = { change: () => undefined, left: () => undefined };
 
 test.each(['v1', 'v2'] as const)(
   'an update of a %s page that was repaired is not damaged by taking that back',
   async (format) => {
     const good = await smallFile(format);
-    const repair = await repaired(damaged(good, (copy) => (copy[fileOffset(1, 100)]! ^= 4)));
-    expect(repair.changes.map(({ repair: id, block }) => [id, block])).toEqual([['page-bit', 1]]);
-    const file = new RecordingBlockFile(repair.bytes);
+    const result = await repaired(damaged(good, (copy) => (copy[fileOffset(1, 100)]! ^= 4)));
+    expect(result.changes.map(({ repair: id, block }) => [id, block])).toEqual([['page-bit', 1]]);
+    const file = new RecordingBlockFile(result.bytes);
     const store = await PageStore.open(file);
     const last = { block: 1, slot: 19 };
     await store.update(
@@ -26,9 +24,9 @@ test.each(['v1', 'v2'] as const)(
     );
     await store.close();
     const updated = file.bytes.slice();
-    expect(Buffer.compare(updated.subarray(0, 12_800), repair.bytes.subarray(0, 12_800))).toBe(0);
-    const undo = new MemoryBlockFile(repair.undo);
-    await expect(undoRepair(file, undo, QUIET)).rejects.toMatchObject({ code: 'UNDO_MISMATCH' });
+    expect(Buffer.compare(updated.subarray(0, 12_800), result.bytes.subarray(0, 12_800))).toBe(0);
+    const undo = new MemoryBlockFile(result.undo);
+    await expect(undoRepair(file, undo)).rejects.toMatchObject({ code: 'UNDO_MISMATCH' });
     expect(Buffer.compare(file.bytes, updated)).toBe(0);
     expect((await verifyAll(updated)).findings).toEqual([]);
   },
@@ -48,14 +46,14 @@ test('an undo file that is not read twice the same ends a repair, and its taking
   const broken = damaged(await smallFile('v2'), (copy) => (copy[fileOffset(1, 100)]! ^= 4));
   const file = new RecordingBlockFile(broken.slice());
   const place = { create: async () => new FadingFile(), remove: async () => undefined };
-  await expect(repairFile(file, place, QUIET)).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
+  await expect(repair(file, { undo: place })).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
   expect([file.count('write'), file.count('journal write')]).toEqual([0, 0]);
   const { bytes, undo } = await repaired(broken);
   for (const times of [1, 2]) {
     const fading = new FadingFile(undo);
     fading.times = times;
     const whole = new RecordingBlockFile(bytes.slice());
-    await expect(undoRepair(whole, fading, QUIET)).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
+    await expect(undoRepair(whole, fading)).rejects.toMatchObject({ code: 'NOT_AN_UNDO_FILE' });
     expect(Buffer.compare(whole.bytes, bytes)).toBe(0);
   }
 });

@@ -1,9 +1,9 @@
 import type { BlockFile } from '../../src/disk/block-file.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { nodeOf } from '../../src/format/page.ts';
-import { recoverFile } from '../../src/recover/recover-file.ts';
-import type { BlockReport, MovedRun, RecoverOptions, RecoverSummary } from '../../src/recover/recovery-report.ts';
-import type { SlotRun, SlotState } from '../../src/salvage/slot-table.ts';
+import { recover } from '../../src/recover/recover.ts';
+import type { BlockReport, MovedRun, RecoverOptions, RecoverReport } from '../../src/recover/report.ts';
+import type { SlotRun, SlotState } from '../../src/salvage/page-slots.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf } from './nodes.ts';
 import { verifyAll } from './verify.ts';
@@ -16,7 +16,7 @@ export interface KeptReport extends Omit<BlockReport, 'runs'> {
 export interface Recovered {
   /** The new file. */
   readonly bytes: Uint8Array;
-  readonly summary: RecoverSummary;
+  readonly summary: RecoverReport;
   readonly blocks: readonly KeptReport[];
   readonly moved: readonly MovedRun[];
   /** The nodes of the new file, in hex, by the refs that they had in the old one; lost ones are left out. */
@@ -31,15 +31,11 @@ export async function recoverAll(source: Uint8Array | BlockFile, options?: Recov
   const target = new MemoryBlockFile();
   const blocks: KeptReport[] = [];
   const moved: MovedRun[] = [];
-  const summary = await recoverFile(
-    file,
-    target,
-    {
-      block: (report) => void blocks.push({ ...report, runs: [...report.runs()] }),
-      moved: (run) => void moved.push(run),
-    },
-    options,
-  );
+  const summary = await recover(file, target, {
+    onBlock: (report) => void blocks.push({ ...report, runs: [...report.runs()] }),
+    onMoved: (run) => void moved.push(run),
+    ...options,
+  });
   const bytes = target.bytes.slice();
   const { findings } = await verifyAll(bytes);
   const errors = findings.filter(({ severity }) => severity === 'error').map(({ message }) => message);

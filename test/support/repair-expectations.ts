@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { RepairOptions } from '../../src/repair/repairs.ts';
+import type { RepairOptions } from '../../src/repair/repair.ts';
 import { briefChange, type Repaired, repaired, takenBack } from './repair.ts';
 import { brief, verifyAll } from './verify.ts';
 

@@ -1,13 +1,13 @@
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
-import { planRepair, repairFile, undoRepair } from '../../src/repair/repair-file.ts';
-import type { Change, LeftProblem, RepairOptions, RepairSummary } from '../../src/repair/repairs.ts';
+import { repair, type RepairOptions, undoRepair } from '../../src/repair/repair.ts';
+import type { Change, LeftProblem, RepairReport } from '../../src/repair/repairs.ts';
 import { hexOf } from './nodes.ts';
 
 export interface Repaired {
   readonly bytes: Uint8Array;
   readonly changes: Change[];
   readonly left: LeftProblem[];
-  readonly summary: RepairSummary;
+  readonly summary: RepairReport;
   /** The undo file; undefined where nothing was mended. */
   readonly undo: Uint8Array | undefined;
 }
@@ -25,12 +25,12 @@ export async function repaired(bytes: Uint8Array, options?: RepairOptions): Prom
   const file = new MemoryBlockFile(bytes.slice());
   const undo = new MemoryBlockFile();
   const [changes, left]: [Change[], LeftProblem[]] = [[], []];
-  const summary = await repairFile(
-    file,
-    { create: async () => undo, remove: async () => undefined },
-    { change: (change) => void changes.push(change), left: (problem) => void left.push(problem) },
-    options,
-  );
+  const summary = await repair(file, {
+    undo: { create: async () => undo, remove: async () => undefined },
+    onChange: (change) => void changes.push(change),
+    onLeft: (problem) => void left.push(problem),
+    ...options,
+  });
   const same = JSON.stringify([changes.map(whole), left, summary]);
   if (same !== JSON.stringify([dry.changes.map(whole), dry.left, dry.summary])) {
     throw new Error('a dry run says something else than the run that follows it');
@@ -46,11 +46,12 @@ export async function planned(
 ): Promise<Pick<Repaired, 'changes' | 'left' | 'summary'>> {
   const copy = bytes.slice();
   const [changes, left]: [Change[], LeftProblem[]] = [[], []];
-  const summary = await planRepair(
-    new MemoryBlockFile(copy),
-    { change: (change) => void changes.push(change), left: (problem) => void left.push(problem) },
-    options,
-  );
+  const summary = await repair(new MemoryBlockFile(copy), {
+    dryRun: true,
+    onChange: (change) => void changes.push(change),
+    onLeft: (problem) => void left.push(problem),
+    ...options,
+  });
   if (Buffer.compare(copy, bytes) !== 0) throw new Error('a dry run has written to the file');
   return { changes, left, summary };
 }
@@ -58,6 +59,6 @@ export async function planned(
 /** The file as it was before the repair, by its undo file. */
 export async function takenBack({ bytes, undo }: Repaired): Promise<Uint8Array> {
   const file = new MemoryBlockFile(bytes.slice());
-  if (undo) await undoRepair(file, new MemoryBlockFile(undo), { change: () => undefined });
+  if (undo) await undoRepair(file, new MemoryBlockFile(undo));
   return file.bytes;
 }

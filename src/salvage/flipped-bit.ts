@@ -1,11 +1,25 @@
-import { flipBit, flippedBitOf, onlyBitOf } from '../bytes/flipped-bit.ts';
-import { readVarint } from '../bytes/varint.ts';
-import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
-import { firstError, PageFacts } from '../format/page-checks.ts';
-import { checksummedDirectory, earlierHeader, pageChecksum } from '../format/page-checksum.ts';
-import { PAGE_FLAG, PAGE_HEADER, type PageFormat, type PageHeader } from '../format/page-header.ts';
+import { crc32, flipBit, flippedBitOf, onlyBitOf, onlyDifferingBit } from '../bytes/checksum.ts';
+import { readVarint } from '../bytes/encodings.ts';
+import { FILE_HEADER, hasValidHeaderChecksum, type FileHeader } from '../format/file-header.ts';
+import { fileHeaderProblems } from '../format/header-checks.ts';
+import {
+  BLOCK_BYTES,
+  FILE_HEADER_BYTES,
+  NODE_AREA_OFFSET,
+  PAGE_HEADER_BYTES,
+  V1_SLOT_BYTES,
+} from '../format/layout.ts';
+import { PageFacts, validPage } from '../format/page-checks.ts';
+import {
+  checksummedDirectory,
+  headerAtChecksum,
+  PAGE_FLAG,
+  PAGE_HEADER,
+  pageChecksum,
+  type PageFormat,
+  type PageHeader,
+} from '../format/page-header.ts';
 import { decodePage, type Page } from '../format/page.ts';
-import type { FlippedBit } from '../format/problem.ts';
 import type { SlotDirectory } from '../format/slots.ts';
 import { V1_SLOT } from '../format/v1-page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
@@ -35,10 +49,8 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
   for (const bit of new Set(candidates(page))) {
     flipBit(block, bit);
     try {
-      const mended = isHopeless(block, format) ? undefined : decodePage(block, scratch);
-      if (mended && firstError(new PageFacts(mended, blockId)) === undefined) {
-        found.push({ bit, name: nameOf(mended, blockId, bit >> 3) });
-      }
+      const fixed = isHopeless(block, format) ? undefined : validPage(block, blockId, scratch);
+      if (fixed) found.push({ bit, name: nameOf(fixed, blockId, bit >> 3) });
     } finally {
       flipBit(block, bit);
     }
@@ -71,17 +83,17 @@ const COVERING_FIELDS: Readonly<Record<PageFormat, readonly (keyof PageHeader)[]
 
 /** Bits that may be the one; each is tried. */
 function* candidates({ format, block, header, directory }: Page): Generator<number> {
-  yield 8 * PAGE_HEADER.offsetOf('flags') + onlyBitOf(PAGE_FLAG.hasChecksum);
-  const earlier = format === 'v1' ? earlierHeader(header, directory) : undefined;
+  yield 8 * PAGE_HEADER.offsets.flags + onlyBitOf(PAGE_FLAG.hasChecksum);
+  const earlier = format === 'v1' ? headerAtChecksum(header, directory) : undefined;
   for (const covered of earlier ? [header, earlier] : [header]) {
     const bit = bitFromSums(format, block, covered);
     if (bit >= 0) yield bit;
   }
   for (const field of COVERING_FIELDS[format]) yield* bitsOf(field);
-  for (const field of CHECKSUM_FIELDS) yield* bitBetween(PAGE_HEADER.offsetOf(field), header[field], 0);
+  for (const field of CHECKSUM_FIELDS) yield* bitBetween(PAGE_HEADER.offsets[field], header[field], 0);
   if (format === 'v2') {
     const decoded = directory.end - directory.start;
-    yield* bitBetween(PAGE_HEADER.offsetOf('directoryLength'), header.directoryLength, decoded);
+    yield* bitBetween(PAGE_HEADER.offsets.directoryLength, header.directoryLength, decoded);
   } else {
     const count = header.checksumNodeCount;
     yield* bitsOf('checksumNodeCount').filter((_, bit) => (count ^ (1 << bit)) >>> 0 < header.nodeCount);
@@ -97,7 +109,7 @@ function* lastSlotBits(directory: SlotDirectory, slot: number): Generator<number
 }
 
 function bitsOf(field: keyof PageHeader): number[] {
-  const first = 8 * PAGE_HEADER.offsetOf(field);
+  const first = 8 * PAGE_HEADER.offsets[field];
   return Array.from({ length: 8 * PAGE_HEADER.bytesOf(field) }, (_, bit) => first + bit);
 }
 
@@ -114,7 +126,7 @@ function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader):
   if (freeOffset < NODE_AREA_OFFSET || freeOffset > start || start > end || end > BLOCK_BYTES) return -1;
   const difference = (pageChecksum(block, header, { start, end }) ^ header.checksum) >>> 0;
   const ofChecksum = onlyBitOf(difference);
-  if (ofChecksum >= 0) return 8 * PAGE_HEADER.offsetOf('checksum') + ofChecksum;
+  if (ofChecksum >= 0) return 8 * PAGE_HEADER.offsets.checksum + ofChecksum;
   const bit = flippedBitOf(difference, freeOffset + end - start);
   // Header and nodes are summed where they stand; the directory follows.
   return bit < 8 * freeOffset ? bit : bit + 8 * (start - freeOffset);
@@ -133,34 +145,91 @@ function nameOf({ header, directory, format }: Page, blockId: number, offset: nu
   return offset < header.freeOffset ? 'node area' : 'directory';
 }
 
-/** A page of which one bit was put back. */
-export interface MendedPage {
+/** A page whose one wrong bit was flipped back. */
+export interface RepairedPage {
+  /** The page as it is now, without an error. */
   readonly page: Page;
-  readonly flippedBit: FlippedBit;
-  /** Slots that the checksum covers, from the first on. */
-  readonly coveredSlots: number;
-  /** Whether the bit also explains what is wrong besides the checksum, which chance does not. */
-  readonly isProven: boolean;
+  /** As in {@link NamedBit}. */
+  readonly bit: number;
+  /** What the checksum covers: all nodes of the page, or fewer. */
+  readonly checksum: 'match' | 'stale';
+  /** Bytes in which the bit was looked for; of other damage, 8 in 2^32 per byte looks like one flipped bit. */
+  readonly searchedBytes: number;
+  /** Whether the bit also explains errors besides the checksum, which chance does not. */
+  readonly explainsMore: boolean;
 }
 
 /**
- * Puts the one bit of a page back that explains why its checksum does not match, if there is one. Of pages that are
- * full and in which many bits are wrong, one in 2,000 has such a bit by chance: 2^21 bits, and sums of 32 bits.
+ * Flips back the one bit that explains the errors of a page. Of full pages in which many bits are wrong, one in 2,048 has
+ * such a bit by chance: 2^21 bits, and checksums of 32 bits.
+ * @returns undefined with the block unchanged if there is no such bit, or no checksum that proves it
  */
-export function mendFlippedBit(page: Page, blockId: number, scratch: DirectoryScratch): MendedPage | undefined {
-  const { block } = page;
-  const before = new PageFacts(page, blockId);
-  const isProven = !before.isBounded || before.slots.firstOutside >= 0;
-  const named = flippedPageBit(before);
-  if (!named) return undefined;
-  flipBit(block, named.bit);
-  const mended = decodePage(block, scratch);
-  const state = mended && new PageFacts(mended, blockId).checksumState;
-  if (mended && (state === 'match' || state === 'stale')) {
-    const flippedBit = { offset: fileOffset(blockId, named.bit >> 3), bit: named.bit & 7 };
-    const coveredSlots = state === 'match' ? mended.directory.count : mended.header.checksumNodeCount;
-    return { page: mended, flippedBit, coveredSlots, isProven };
-  }
-  flipBit(block, named.bit);
+export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): RepairedPage | undefined {
+  const { page: damaged, blockId } = facts;
+  const { block, header, directory } = damaged;
+  const found = flippedPageBit(facts);
+  if (found === undefined) return undefined;
+  const { bit } = found;
+  const explainsMore = !facts.isBounded || facts.slots.firstOutside >= 0;
+  const isInHeader = bit >> 3 < PAGE_HEADER_BYTES;
+  const searchedBytes = isInHeader ? PAGE_HEADER_BYTES : header.freeOffset + directory.end - directory.start;
+  flipBit(block, bit);
+  const page = decodePage(block, scratch);
+  const checksum = page && new PageFacts(page, blockId).checksumState;
+  if (page && (checksum === 'match' || checksum === 'stale'))
+    return { page, bit, checksum, searchedBytes, explainsMore };
+  flipBit(block, bit);
   return undefined;
+}
+
+/**
+ * The one bit of a file header that, flipped back, makes it sound; undefined where there is none. Each is tried: the
+ * header is short, and its checksum no linear one.
+ * @param wholeBlocks - blocks that the file has
+ * @returns the bit's index in block 0
+ */
+export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): number | undefined {
+  const bytes = new Uint8Array(FILE_HEADER_BYTES);
+  FILE_HEADER.write(header, bytes);
+  const found: number[] = [];
+  for (let bit = 0; bit < 8 * FILE_HEADER_BYTES; bit++) {
+    flipBit(bytes, bit);
+    if (hasValidHeaderChecksum(bytes)) {
+      const mended = FILE_HEADER.read(bytes);
+      // A program that was stopped before its sync leaves a new count under an old checksum: then the count is right.
+      const isStale = mended.blockCount !== header.blockCount && header.blockCount === wholeBlocks;
+      if (!isStale && fileHeaderProblems(mended).next().done === true) found.push(bit);
+    }
+    flipBit(bytes, bit);
+  }
+  return found.length === 1 ? found[0] : undefined;
+}
+
+/**
+ * The one bit of a range whose CRC-32 stands in the four bytes behind it that, flipped back, makes the two agree.
+ * @param stored - the range and its CRC-32
+ * @returns the bit's index in `stored`; undefined where no single bit explains it
+ */
+export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
+  const length = stored.length - CRC_BYTES;
+  const sum = new DataView(stored.buffer, stored.byteOffset + length, CRC_BYTES).getUint32(0, true);
+  const difference = (crc32(stored.subarray(0, length)) ^ sum) >>> 0;
+  const ofSum = onlyBitOf(difference);
+  const bit = ofSum >= 0 ? 8 * length + ofSum : flippedBitOf(difference, length);
+  if (bit >= 0) return bit;
+  // Where there is none, all its bytes are zero.
+  const ofNone = onlyDifferingBit(stored, new Uint8Array(stored.length));
+  return ofNone >= 0 ? ofNone : undefined;
+}
+
+const CRC_BYTES = 4;
+
+/**
+ * Flips back the bit that explains a wrong CRC-32 of few bytes. Of other damage to so few, less than one in a million
+ * would look so.
+ */
+export function flipBack(stored: Uint8Array): boolean {
+  const bit = flippedBitUnderCrc(stored);
+  if (bit !== undefined) flipBit(stored, bit);
+  return bit !== undefined;
 }

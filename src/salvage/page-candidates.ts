@@ -1,19 +1,20 @@
-import { soundPageUnder } from '../format/commit-record.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_MAX_SLOTS, V1_SLOT_BYTES } from '../format/layout.ts';
-import { checksummedDirectory, pageChecksum } from '../format/page-checksum.ts';
+import { examinePage, PAGE_CHECKS, validPageWithHeader, type PageFacts } from '../format/page-checks.ts';
 import {
+  checksummedDirectory,
   encodePageHeader,
   PAGE_FLAG,
   PAGE_FORMAT_FLAGS,
   PAGE_HEADER,
   PAGE_MAGIC,
   PAGE_VERSION,
+  pageChecksum,
   type PageFormat,
   type PageHeader,
 } from '../format/page-header.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
-import type { FoundDirectory } from './lost-directory.ts';
+import type { FoundDirectory } from './page-slots.ts';
 
 /** What a page header says of the bounds of its page. */
 type Shape = Pick<PageHeader, 'nodeCount' | 'freeOffset' | 'directoryStart' | 'directoryLength'>;
@@ -25,7 +26,7 @@ type Shape = Pick<PageHeader, 'nodeCount' | 'freeOffset' | 'directoryStart' | 'd
  * @param found - the V2 directory that was found without the header
  * @returns the page, sound, with the header in its place; undefined with nothing changed where there is none
  */
-export function restoreHead(
+export function restorePageHeader(
   block: Uint8Array,
   blockId: number,
   formats: readonly PageFormat[],
@@ -38,7 +39,7 @@ export function restoreHead(
         const directory = checksummedDirectory(format, header);
         if (header.freeOffset > directory.start || directory.end > BLOCK_BYTES) continue;
         if (pageChecksum(block, header, directory) !== header.checksum) continue;
-        const page = soundPageUnder(block, blockId, encodePageHeader(header));
+        const page = validPageWithHeader(block, blockId, encodePageHeader(header));
         if (page) return page;
       }
     }
@@ -109,4 +110,66 @@ function v2Shape(block: Uint8Array, head: Uint8Array, scratch: DirectoryScratch)
   const freeOffset = directory.nodeOffset(last) + directory.nodeBytes(last);
   const directoryLength = directory.end - directory.start;
   return { nodeCount: header.nodeCount, freeOffset, directoryStart: directory.start, directoryLength };
+}
+
+const OTHER: Readonly<Record<PageFormat, PageFormat>> = { v1: 'v2', v2: 'v1' };
+
+/**
+ * A page that is damaged under its magic and valid under the magic of the other format: its checksum matches, or it has
+ * none and no other error. Version and flags differ between the formats too, so 32 bits would have to agree by chance.
+ * @param scratch - may contain the directory of `facts`
+ * @returns the page, with the right magic in `facts.page.block`; undefined with nothing changed if it is not one
+ */
+export function underOtherMagic({ page, blockId }: PageFacts, scratch: DirectoryScratch): PageFacts | undefined {
+  const { block, format, header } = page;
+  const other = OTHER[format];
+  // A V1 directory is read in place, so only one of the two uses the scratch.
+  if (header.version !== PAGE_VERSION[other]) return undefined;
+  PAGE_HEADER.set('magic', PAGE_MAGIC[other], block);
+  const facts = examinePage(block, blockId, scratch);
+  if (facts && facts.error === undefined && hasProof(facts)) return facts;
+  PAGE_HEADER.set('magic', header.magic, block);
+  return undefined;
+}
+
+function hasProof(facts: PageFacts): boolean {
+  return facts.hasChecksum || [...PAGE_CHECKS.NODES_WITHOUT_DIRECTORY(facts)].length === 0;
+}
+
+/** The most headers that {@link oneFieldHeaders} yields for a page. */
+export const MAX_ONE_FIELD_HEADERS = 16;
+
+/** Headers with one field set to what the other fields imply. Each keeps the checksum, which has to match. */
+export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): Generator<Uint8Array> {
+  const header = PAGE_HEADER.read(block);
+  const page = decodePage(block, scratch);
+  if (page === undefined) return;
+  const { format, directory } = page;
+  const ownFlags = header.flags & (PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized);
+  yield* withChecksum(header, { version: PAGE_VERSION[format] });
+  yield* withChecksum(header, { flags: ownFlags | PAGE_FORMAT_FLAGS[format] });
+  yield* withChecksum(header, { reserved: new Uint8Array(header.reserved.length) });
+  yield* withChecksum(header, { unused: 0n });
+  yield* withChecksum(header, { checksumNodeCount: header.nodeCount });
+  yield* withChecksum(header, { directoryLength: format === 'v2' ? directory.end - directory.start : 0 });
+  if (format === 'v1') yield* withChecksum(header, { directoryStart: BLOCK_BYTES - V1_SLOT_BYTES * directory.count });
+  yield* withChecksum(header, { freeOffset: endOfNodes(page) });
+  // The 64 bits of the magic prove the version even without a checksum.
+  if ((header.flags & PAGE_FLAG.hasChecksum) === 0 && header.version !== PAGE_VERSION[format]) {
+    yield encodePageHeader({ ...header, version: PAGE_VERSION[format] });
+  }
+}
+
+/** Only a header with a checksum: without one nothing proves the field. */
+function* withChecksum(header: PageHeader, change: Partial<PageHeader>): Generator<Uint8Array> {
+  const changed = { ...header, ...change };
+  if ((changed.flags & PAGE_FLAG.hasChecksum) !== 0) yield encodePageHeader(changed);
+}
+
+function endOfNodes({ directory }: Page): number {
+  let end: number = NODE_AREA_OFFSET;
+  for (let slot = 0; slot < directory.count; slot++) {
+    end = Math.max(end, directory.nodeOffset(slot) + directory.nodeBytes(slot));
+  }
+  return Math.min(end, BLOCK_BYTES);
 }

@@ -1,38 +1,40 @@
+import type { LockOptions } from '../disk/node-lock.ts';
 import type { ProblemCode } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { FlippedBit, Problem } from '../format/problem.ts';
-import { noSlots, SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/slot-table.ts';
+import type { HeaderSource } from '../salvage/header-candidates.ts';
+import { noSlots, SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 
 /**
- * What a block was. `header`: block 0. `unwritten`: allocated, and all zero. `uncounted`: behind the last block that the
- * file header counts, and no part of the file. `missing`: counted, and the file ends before it. `unknown`: neither a page
+ * What a block was. `header`: block 0. `unwritten`: allocated, and all zeros. `uncounted`: after the last block that the
+ * file header counts, and not part of the file. `missing`: counted, but after the end of the file. `unknown`: neither a page
  * nor free, or a page of which nothing is left.
  */
 export type BlockKind = 'header' | 'page' | 'free' | 'unwritten' | 'uncounted' | 'missing' | 'unknown';
 
 /**
- * Where the file header comes from. `block 0`: it stands there, sound. `derived`: from what stands there, by its
- * checksum: one field or one bit was wrong. `commit record` and `header copy`: from these in block 0. `lost`: from
- * nowhere; blocks are counted by the size of the file, and what is free is told from the blocks.
+ * Where the file header was found. `block 0`: it was valid. `derived`: in block 0 one field or one bit was wrong, which the
+ * checksum proves. `commit record`, `header copy`: in one of these. `lost`: nowhere; the blocks are counted by the size of
+ * the file, and free blocks recognized by their links.
  */
-export type HeaderSource = 'block 0' | 'derived' | 'commit record' | 'header copy' | 'lost';
+export type RecoveredHeaderSource = HeaderSource | 'lost';
 
 /**
- * How the slots of a page were found. `header`: as its header says. `flipped bit`: so, with one bit put back. `new header`
- * and `commit record`: under another header, with which the checksum fits. `directory`: without a header that can be
- * right, from the directory itself.
+ * How the slots of a page were found. `header`: by its header. `flipped bit`: by its header, with one bit flipped back. `new
+ * header`, `commit record`: by another header, with which the checksum matches. `directory`: by the directory itself, since
+ * no header can be right.
  */
 export type PageBasis = 'header' | 'flipped bit' | 'new header' | 'commit record' | 'directory';
 
-/** What was wrong with a block, each code once. */
+/** Problems of a block with the same code. */
 export interface BlockProblem {
   readonly code: ProblemCode;
-  /** Of the first one. */
+  /** The message of the first one. */
   readonly message: string;
   readonly count: number;
 }
 
-/** What became of one block. Valid until the sink has taken it. */
+/** What was recovered of one block. Valid until `onBlock` has returned, or its promise has settled. */
 export interface BlockReport {
   readonly block: number;
   readonly kind: BlockKind;
@@ -41,20 +43,20 @@ export interface BlockReport {
   /** Of a page whose slots were found. */
   readonly basis?: PageBasis;
   /** Of block 0. */
-  readonly source?: HeaderSource;
-  /** Slots that are known of, by their state. */
+  readonly source?: RecoveredHeaderSource;
+  /** Number of slots in each state. */
   readonly slots: SlotCounts;
-  /** The slots in their order, each of them in one run. */
+  /** All slots, in order, as runs. */
   readonly runs: () => Iterable<SlotRun>;
-  /** Bytes in which nodes were or may have been, and that no known slot speaks of. */
+  /** Bytes that contained nodes, or may have, and belong to no known slot. */
   readonly lostBytes: number;
-  /** Nodes that had no room at their ref, and follow behind the last block: see {@link MovedRun}. */
+  /** Nodes that did not fit at their refs and follow after the last block: see {@link MovedRun}. */
   readonly movedNodes: number;
-  /** Whether the page takes no more nodes in the new file, since a new one could get the ref of one that is lost. */
+  /** Whether the new page is finalized, since a new node could get the ref of a lost one. */
   readonly isSealed: boolean;
   readonly flippedBit?: FlippedBit;
   readonly problems: readonly BlockProblem[];
-  /** One sentence for what no problem says. */
+  /** One sentence about what no problem covers. */
   readonly note?: string;
 }
 
@@ -67,62 +69,63 @@ export interface MovedRun {
   readonly count: number;
 }
 
-/** Receives the report while the new file is written, so that nothing of it has to be kept. */
-export interface RecoverSink {
-  /** Every block, in ascending order, block 0 first. */
-  block(report: BlockReport): void | Promise<void>;
-  /** Nodes whose refs have changed, behind all blocks, in ascending order of their old refs. */
-  moved(run: MovedRun): void | Promise<void>;
-}
-
-/** What became of the root pointer. `none`: there was no trie in the file. */
+/** What happened to the root pointer. `none`: the file contained no trie. */
 export type RootOutcome = 'none' | 'kept' | 'dropped' | 'lost';
 
-export interface RecoverOptions {
-  /** Keeps the root pointer also where the trie may have holes, as long as it leads to a node. */
+/** How to recover. The lock options are for the target, if it is a path. */
+export interface RecoverOptions extends LockOptions {
+  /** Keeps the root pointer even if nodes of the trie may be missing, as long as it leads to a node. Default: false. */
   readonly keepRoot?: boolean;
+  /** Whether to replace a target that exists. Default: false. */
+  readonly replace?: boolean;
+  /** Called for every block, in ascending order, block 0 first. An error that it throws ends the recovery. */
+  readonly onBlock?: (report: BlockReport) => void | Promise<void>;
+  /** Called for nodes whose refs have changed, after all blocks, in ascending order of their old refs. */
+  readonly onMoved?: (run: MovedRun) => void | Promise<void>;
+  /** Called when the target is durable, before it appears at its path. An error that it throws discards the target. */
+  readonly onDurable?: () => void | Promise<void>;
   /** Called after each block. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
-  /** Stops between two blocks: it rejects with the signal's reason. */
+  /** Stops between two blocks; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
-/** What was there, and what came of it. */
-export interface RecoverSummary {
+/** The result of {@link recover}. */
+export interface RecoverReport {
   readonly file: string;
   readonly target: string;
   /** Size of the old file. */
   readonly bytes: number;
-  /** Blocks of the new file, block 0 counted. */
+  /** Number of blocks in the new file, block 0 included. */
   readonly blocks: number;
-  readonly header: HeaderSource;
-  /** Pages of the old file of which at least the slots are known. */
+  readonly header: RecoveredHeaderSource;
+  /** Pages of the old file whose slots, at least, were found. */
   readonly pages: number;
-  /** Those of them that were copied as they stood: nothing is wrong with them. */
+  /** Those of them without an error, which were copied. */
   readonly intactPages: number;
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
-  /** Blocks of which nothing could be taken and something may be lost: missing and unknown ones. */
+  /** Blocks of which nothing was recovered and something may be lost: missing and unknown ones. */
   readonly lostBlocks: number;
-  /** Of the missing ones, those for which the new file has no empty page: see {@link recoverFile}. */
+  /** Missing blocks for which the new file has no empty page. */
   readonly unreservedBlocks: number;
   readonly uncountedBlocks: number;
-  /** Slots by their state. */
+  /** Number of slots in each state. */
   readonly slots: SlotCounts;
-  /** Nodes in the new file that were in the old one. */
+  /** Nodes of the old file that are in the new one. */
   readonly nodes: number;
   readonly movedNodes: number;
   readonly lostBytes: number;
   readonly root: RootOutcome;
-  /** Why the root pointer was dropped. */
+  /** Why the root pointer was dropped, or why that would be safer. */
   readonly rootReason?: string;
-  /** The root pointer that was found. */
+  /** The root pointer of the old file. */
   readonly rootPointer: bigint;
-  /** Whether every node was taken and none is doubtful. */
+  /** Whether every node was recovered, is at its ref, and none is doubtful. */
   readonly isWhole: boolean;
 }
 
-/** A report of a block of which nothing more is to be said than these fields do. */
+/** A report on a block, with empty values for everything that is not in `fields`. */
 export function reportOf(block: number, kind: BlockKind, fields: Partial<BlockReport> = {}): BlockReport {
   return {
     block,
@@ -137,7 +140,7 @@ export function reportOf(block: number, kind: BlockKind, fields: Partial<BlockRe
   };
 }
 
-/** What the reports of all blocks come to. */
+/** The totals of all block reports. */
 export class RecoveryTotals {
   readonly slots: ReturnType<typeof noSlots> = noSlots();
   pages = 0;
@@ -163,20 +166,20 @@ export class RecoveryTotals {
     if (kind === 'uncounted') this.uncountedBlocks++;
   }
 
-  /** Nodes that were taken. */
+  /** Recovered nodes. */
   get nodes(): number {
     const { sound, mended, unverified, doubtful } = this.slots;
     return sound + mended + unverified + doubtful;
   }
 
-  /** Whether every node was taken, is at its ref, and has nothing against it. */
+  /** Whether every node was recovered, is at its ref, and is not doubtful. */
   get isWhole(): boolean {
     const { mended, doubtful, lost } = this.slots;
     return mended + doubtful + lost + this.movedNodes + this.lostBlocks + this.lostBytes === 0;
   }
 }
 
-/** What is wrong with a block, each code once: a page can have 100,000 slots, and the same be wrong with each. */
+/** Counts problems by code: a page can have 100,000 slots with the same problem. */
 export function tallyProblems(problems: Iterable<Problem>): BlockProblem[] {
   const byCode = new Map<ProblemCode, { message: string; count: number }>();
   for (const { code, severity, message } of problems) {

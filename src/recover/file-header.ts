@@ -1,0 +1,147 @@
+import type { BlockFile } from '../disk/block-file.ts';
+import { OverlaidFile } from '../disk/block-file.ts';
+import { CommittedView } from '../disk/committed-view.ts';
+import { overlayPatches } from '../disk/journal.ts';
+import { encodeFileHeader, type FileHeader, newFileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
+import { decodePatchJournal } from '../format/journal.ts';
+import { BLOCK_BYTES, FILE_HEAD_BYTES, FILE_HEADER_BYTES, fileOffset, MAX_BLOCKS } from '../format/layout.ts';
+import { lostRecordedPages, tookEffect } from '../salvage/commit-evidence.ts';
+import { HeaderEvidence, resolveHeader } from '../salvage/header-candidates.ts';
+import {
+  copiedRootDescriptor,
+  descriptorProblems,
+  rootDescriptorOf,
+  type RootPlace,
+  rootPlaceOf,
+} from '../salvage/root-evidence.ts';
+import type { FileRoot } from '../store/page-file-builder.ts';
+
+import type { RecoveredHeaderSource, RootOutcome } from './report.ts';
+
+/** The file header that recovery uses, and the file as seen with it. */
+export interface FoundHeader {
+  readonly source: RecoveredHeaderSource;
+  readonly header: FileHeader;
+  /** Whether the block count is that of the last commit: blocks after it were never acknowledged. */
+  readonly isCountProven: boolean;
+  readonly view: CommittedView;
+  /** Size of the file. */
+  readonly fileBytes: number;
+  /** The first 12,800 bytes of block 0, with the journal applied; zeros after the end of the file. */
+  readonly head: Uint8Array;
+  /** Blocks whose page header is in a commit record alone, where the record took effect for sure. */
+  readonly recordedPages: readonly number[];
+  /** The 18 bytes of the root descriptor that belongs to the header. */
+  readonly rootDescriptor: Uint8Array;
+}
+
+/** Finds the most likely file header. @throws {@link PageStoreError} `IO`; the reason of the signal */
+export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise<FoundHeader> {
+  const head = new Uint8Array(FILE_HEAD_BYTES);
+  head.fill(0, await file.read(head, 0));
+  const journal = await file.journal.read();
+  overlayPatches(journal && decodePatchJournal(journal), head, 0);
+  const fileBytes = await file.size();
+  const evidence = new HeaderEvidence(head, Math.floor(fileBytes / BLOCK_BYTES));
+  const found = async (
+    source: RecoveredHeaderSource,
+    bytes: Uint8Array | undefined,
+    isProven: boolean,
+  ): Promise<FoundHeader> => {
+    const view = await CommittedView.open(
+      bytes ? new OverlaidFile(file, [{ position: 0, bytes }], file.journal) : file,
+    );
+    const header = await view.readFileHeader();
+    const isCountProven = isProven && header.blockCount > 0 && header.blockCount <= MAX_BLOCKS;
+    const copied = source === 'header copy' ? evidence.copy?.rootDescriptor : undefined;
+    const rootDescriptor = copied ?? rootDescriptorOf(head).slice();
+    const recordedPages = await provenPages(view, head);
+    return { source, header, isCountProven, view, fileBytes, head, recordedPages, rootDescriptor };
+  };
+  const newest = evidence.validRecords.at(-1);
+  const best = await resolveHeader(evidence, {
+    order: evidence.isCopyNewest
+      ? ['block 0', 'derived', 'header copy', 'commit record']
+      : ['block 0', 'derived', 'commit record'],
+    assumesMagic: true,
+    signal,
+    accept: async ({ source, bytes, record, isReplaced }) => {
+      if (record === undefined)
+        return found(source, source === 'block 0' ? undefined : bytes, source !== 'header copy');
+      if (isReplaced === true) return undefined;
+      const withHeader = await found(source, bytes, record === newest && !evidence.isRecordLost);
+      // An invalid record may be invalid only for damage, and have counted more blocks; a valid one is preferred.
+      const { validRecords } = withHeader.view.recovery;
+      return validRecords.some(({ sequence }) => sequence === record.sequence) ? withHeader : undefined;
+    },
+  });
+  if (best) return best;
+  if (newest) return found('commit record', newest.fileHeader, false);
+  const blocks = Math.min(Math.max(1, Math.ceil(fileBytes / BLOCK_BYTES)), MAX_BLOCKS);
+  return found('lost', encodeFileHeader(newFileHeader(blocks)), false);
+}
+
+async function provenPages(view: CommittedView, head: Uint8Array): Promise<number[]> {
+  const proven: number[] = [];
+  for (const { record, isWhole } of await lostRecordedPages(view, head)) {
+    const restored = { position: fileOffset(record.block), bytes: record.blockHead };
+    const file = new OverlaidFile(view, [restored], view.journal);
+    if (isWhole && tookEffect(await CommittedView.open(file), record)) proven.push(record.block);
+  }
+  return proven;
+}
+
+/** What decides whether the root pointer is kept, once all blocks have been recovered. */
+export interface RootFacts {
+  readonly found: FoundHeader;
+  /** Whether every node is intact or unverified, and at its ref. */
+  readonly isWhole: boolean;
+  readonly unverifiedNodes: number;
+  /** Number of blocks in the new file. */
+  readonly blocks: number;
+  /** Slots of the page that should contain the root record; -1 if it is not a page. */
+  readonly rootPageSlots: number;
+  readonly keepRoot: boolean;
+}
+
+/** What happens to the root pointer, and the root of the new file. */
+export interface RootDecision {
+  readonly outcome: RootOutcome;
+  readonly reason?: string;
+  readonly root?: FileRoot;
+}
+
+/** The page that should contain the root record; undefined if there is no root record. */
+export const rootPage = ({ header, rootDescriptor }: FoundHeader): RootPlace | undefined =>
+  rootPlaceOf(header, rootDescriptor, Infinity);
+
+/** Keeps the root pointer if the trie is whole, or if that is asked for and the pointer leads to a node. */
+export function decideRoot(facts: RootFacts): RootDecision {
+  const { found, blocks, rootPageSlots, keepRoot } = facts;
+  const { header, rootDescriptor, source } = found;
+  if (source === 'lost') return { outcome: 'lost', reason: 'the file header is lost, and a root pointer with it' };
+  const { rootPointer, entryCount, imageCheckpointLsn } = header;
+  if (rootPointer === 0n) return { outcome: 'none' };
+  for (const { message } of descriptorProblems(header, rootDescriptor, blocks)) {
+    return { outcome: 'dropped', reason: message };
+  }
+  const page = rootPage(found);
+  if (page && page.slot >= rootPageSlots) {
+    return { outcome: 'dropped', reason: `the root record, in ${page.block}:${page.slot}, is lost` };
+  }
+  const doubt = doubtAboutTrie(facts);
+  if (doubt !== undefined && !keepRoot) return { outcome: 'dropped', reason: doubt };
+  const root = { rootPointer, rootDescriptor: ROOT_DESCRIPTOR.read(rootDescriptor), entryCount, imageCheckpointLsn };
+  return { outcome: 'kept', root, ...(doubt === undefined ? {} : { reason: doubt }) };
+}
+
+/** Why the trie may not be the one that the root pointer belongs to. */
+function doubtAboutTrie({ found, isWhole, unverifiedNodes }: RootFacts): string | undefined {
+  if (!isWhole) return 'nodes of the trie may be missing';
+  const { source, head, rootDescriptor } = found;
+  const isCopy = source === 'commit record' || source === 'header copy';
+  if (isCopy && unverifiedNodes > 0) return `another program may have changed it since the ${source} was written`;
+  const copied = copiedRootDescriptor(head, [head.subarray(0, FILE_HEADER_BYTES)]);
+  const isDifferent = copied !== undefined && Buffer.compare(copied, rootDescriptor) !== 0;
+  return isDifferent ? 'the root descriptor and its copy differ' : undefined;
+}

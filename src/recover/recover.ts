@@ -1,0 +1,110 @@
+import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
+import type { BlockFile } from '../disk/block-file.ts';
+import { withPageFile } from '../disk/node-block-file.ts';
+import { fillNewFile } from '../disk/node-create.ts';
+import { assertNoPathConflict, permissionsOf } from '../disk/node-fs.ts';
+import { LOCK_OPTION_KINDS } from '../disk/node-lock.ts';
+import { PageStoreError } from '../errors.ts';
+import { FILE_HEADER, FILE_MAGIC } from '../format/file-header.ts';
+import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { pageFormatOf } from '../format/page-header.ts';
+import { SlotTable } from '../salvage/page-slots.ts';
+import { PageRecovery } from './block-recovery.ts';
+import { findHeader, type FoundHeader } from './file-header.ts';
+import { FileRecovery } from './file-recovery.ts';
+import type { RecoverOptions, RecoverReport } from './report.ts';
+
+/**
+ * Writes every node of a damaged page file that can still be read into a new file, at its ref wherever possible. The source
+ * is only read, one block at a time, without a lock. Verify finds no error in the new file.
+ *
+ * Valid pages are copied. Of damaged pages the nodes within bounds are written to a finalized new page, with an empty node
+ * in place of each lost one; a page without any is replaced by an empty finalized one. So no node that is appended later gets
+ * the ref of a lost one. Of blocks that are counted but missing at the end of the file, that holds for as many as the file
+ * has, or 16. Nodes that do not fit at their refs are written to pages after the last block.
+ * @param source - a path, or a BlockFile, which stays open; it is read as its last commit left it
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not
+ * a page file if this throws
+ * @throws TypeError for wrong parameters
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` if nothing in the source is of a page file; `FILE_EXISTS`, `FILE_FULL`,
+ * `FILE_LOCKED`, `IO`; the reason of `signal`
+ */
+export async function recover(
+  source: string | BlockFile,
+  target: string | BlockFile,
+  options: RecoverOptions = {},
+): Promise<RecoverReport> {
+  assertPathOrBlockFile('recover', 'source', source);
+  assertPathOrBlockFile('recover', 'target', target);
+  checkOptions('recover', options, {
+    ...LOCK_OPTION_KINDS,
+    keepRoot: 'boolean',
+    replace: 'boolean',
+    onBlock: 'function',
+    onMoved: 'function',
+    onDurable: 'function',
+    onProgress: 'function',
+    signal: 'signal',
+  });
+  if (source === target && typeof source !== 'string')
+    throw new TypeError('recover: source and target must be different BlockFiles');
+  const paths = typeof source === 'string' && typeof target === 'string' ? { source, target } : undefined;
+  if (paths) await assertNoPathConflict('the new file', paths.target, [paths.source]);
+  return withPageFile(source, 'read', async (file) => {
+    const found = await findPageFile(file, options.signal);
+    const mode = paths && (await permissionsOf(paths.source));
+    const write = (into: BlockFile): Promise<RecoverReport> => FileRecovery.run(found, into, options);
+    return fillNewFile(target, options.replace ?? false, write, { ...options, mode });
+  });
+}
+
+/**
+ * Refuses a file that {@link recover} would refuse, before anything is created for it.
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`; the reason of the signal
+ */
+export async function assertRecoverable(source: BlockFile, signal?: AbortSignal): Promise<void> {
+  await findPageFile(source, signal);
+}
+
+async function findPageFile(source: BlockFile, signal: AbortSignal | undefined): Promise<FoundHeader> {
+  const found = await findHeader(source, signal);
+  if (found.source === 'lost' && !(await isPageFile(found, signal))) {
+    const rest = 'no commit record, no header copy, and no page';
+    const hasMagic = FILE_HEADER.read(found.head).magic === FILE_MAGIC;
+    const message = hasMagic
+      ? `nothing to recover: the file header is damaged, and there is ${rest}`
+      : `not a page file: there is no file header, ${rest}`;
+    throw new PageStoreError('NOT_A_PAGE_FILE', message, { file: source.name });
+  }
+  return found;
+}
+
+/** How many blocks are searched for pages without a magic, if no block has one. */
+const BLOCKS_TO_SEARCH = 64;
+
+/** Whether a file without any file header is a page file because it contains pages. */
+async function isPageFile({ view, fileBytes }: FoundHeader, signal: AbortSignal | undefined): Promise<boolean> {
+  const blocks = Math.ceil(fileBytes / BLOCK_BYTES);
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
+  for (let block = 1; block < blocks; block++) {
+    if ((block & 0xff) === 0) signal?.throwIfAborted();
+    head.fill(0, await view.read(head, fileOffset(block)));
+    if (pageFormatOf(head) !== undefined) return true;
+  }
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  const slots = new SlotTable();
+  const pages = new PageRecovery();
+  for (let block = 1; block < Math.min(blocks, BLOCKS_TO_SEARCH); block++) {
+    signal?.throwIfAborted();
+    const presentBytes = await view.read(bytes, fileOffset(block));
+    bytes.fill(0, presentBytes);
+    const page = pages.recover(
+      bytes,
+      { block, presentBytes, records: [], isLastCommitted: false, isRecorded: false },
+      slots,
+    );
+    // Any bytes can look like one empty node.
+    if (page && slots.count > 0 && slots.nodeOffset(slots.count - 1) > NODE_AREA_OFFSET) return true;
+  }
+  return false;
+}

@@ -1,0 +1,247 @@
+import type { BlockFile } from '../disk/block-file.ts';
+import { OverlaidFile, type Overlay } from '../disk/block-file.ts';
+import { CommittedView } from '../disk/committed-view.ts';
+import { foreignBlockAfter, problemError, readFileHead, readStableFileHead } from '../disk/page-file.ts';
+import {
+  encodeFileHeader,
+  FILE_HEADER,
+  FILE_VERSION,
+  fileHeaderChecksum,
+  headerCopyState,
+} from '../format/file-header.ts';
+import { fileHeaderProblems } from '../format/header-checks.ts';
+import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
+import {
+  hasOldHeader,
+  isOnFreeList,
+  lostRecordedPages,
+  type RecordedPage,
+  repairedRecords,
+  tookEffect,
+} from '../salvage/commit-evidence.ts';
+import { type HeaderCandidate, HeaderEvidence, isValidHeader, resolveHeader } from '../salvage/header-candidates.ts';
+import { findRootDescriptor, type RootDescriptorProof, type Unproven } from '../salvage/root-evidence.ts';
+import { isProven, repairBlock } from './block-scan.ts';
+import type { RepairId } from './repairs.ts';
+
+/** A file header that was repaired. */
+export interface RepairedHeader {
+  readonly repair: RepairId;
+  /** The 64 bytes. */
+  readonly bytes: Uint8Array;
+  /** Whether commit records are checkpointed and emptied with it: it differs from the header that they were checked against. */
+  readonly checkpointsRecords: boolean;
+  /** The 18 bytes of the root descriptor, if it was lost with the header. */
+  readonly rootDescriptor?: Uint8Array | undefined;
+}
+
+/** Block 0 of the file that is repaired, and what commit records say about pages. */
+export interface FileState {
+  /** The first 12,800 bytes of block 0. */
+  readonly head: Uint8Array;
+  readonly fileBytes: number;
+  readonly repairedHeader: RepairedHeader | undefined;
+  /** Commit records with a bit flipped back. */
+  readonly repairedRecords: readonly Overlay[];
+  /** Why the damaged file header cannot be repaired; undefined if it is valid or repaired. */
+  readonly whyLost: string | undefined;
+  /** Pages that get the header that a commit record contains for them. */
+  readonly restoredPages: RecordedPage[];
+  /** Blocks that are damaged, and whose page header is in a commit record. */
+  readonly lostPages: readonly number[];
+}
+
+/** A file to repair, and a view of it with file header, commit records and page headers repaired. */
+interface RepairedFile {
+  readonly view: CommittedView;
+  readonly state: FileState;
+}
+
+/**
+ * Reads block 0, and repairs everything in it that is proved.
+ * @param file - with its journal applied
+ * @param signal - stops the search for a file header: it rejects with the signal's reason
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
+ */
+export async function repairFileState(file: BlockFile, signal: AbortSignal | undefined): Promise<RepairedFile> {
+  const fileBytes = await file.size();
+  const head = await readStableFileHead(file);
+  refuseNewerVersion(file, head);
+  const records = repairedRecords(head);
+  const base = { file: new OverlaidFile(file, records), head, fileBytes, repairedRecords: records, signal };
+  const lost = await lostRecordedPages(base.file, await readFileHead(base.file));
+  let restorable: RecordedPage[] = [];
+  for (const page of lost) {
+    // A page that proves its own header is newer than any record: it may have been finalized since.
+    if (page.isWhole && !page.mayBeFreed && !(await isRepairable(base.file, page))) restorable.push(page);
+  }
+  for (;;) {
+    const repaired = await repairWithPages(base, restorable, lost);
+    const { restoredPages } = repaired.state;
+    if (restoredPages.length === restorable.length) return repaired;
+    // Pages that turned out not to be proved are seen as they are.
+    restorable = restoredPages;
+  }
+}
+
+async function isRepairable(file: BlockFile, { record: { block } }: RecordedPage): Promise<boolean> {
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  await file.read(bytes, fileOffset(block));
+  const repair = repairBlock(bytes, block, new DirectoryScratch());
+  return repair !== undefined && isProven(repair);
+}
+
+type BaseState = Pick<FileState, 'head' | 'fileBytes' | 'repairedRecords'> & {
+  readonly file: BlockFile;
+  readonly signal: AbortSignal | undefined;
+};
+
+/** @returns the file with those pages restored whose records took effect for sure, and that are not free */
+async function repairWithPages(
+  { file: base, signal, ...common }: BaseState,
+  restorable: readonly RecordedPage[],
+  lost: readonly RecordedPage[],
+): Promise<RepairedFile> {
+  const { head, fileBytes } = common;
+  const pages = restorable.map(({ record }) => ({ position: fileOffset(record.block), bytes: record.blockHead }));
+  const file = new OverlaidFile(base, pages);
+  const lostPage = lost.find((page) => !restorable.includes(page))?.record.block;
+  const source = isValidHeader(head) ? undefined : await repairHeader(file, fileBytes, lostPage, signal);
+  const repairedHeader = source && 'bytes' in source ? source : undefined;
+  const whyLost = source && 'why' in source ? source.why : undefined;
+  const header = repairedHeader ? [{ position: 0, bytes: repairedHeader.bytes }] : [];
+  const view = await CommittedView.open(new OverlaidFile(file, header));
+  const restoredPages: RecordedPage[] = [];
+  const lostPages: number[] = [];
+  for (const page of lost) {
+    const { record } = page;
+    if (page.mayBeFreed || (whyLost === undefined && (await isOnFreeList(view, record.block)))) continue;
+    if (restorable.includes(page) && whyLost === undefined && tookEffect(view, record)) restoredPages.push(page);
+    else lostPages.push(record.block);
+  }
+  return { view, state: { ...common, repairedHeader, whyLost, restoredPages, lostPages } };
+}
+
+/** A newer version of the format is not damage. */
+function refuseNewerVersion(file: BlockFile, head: Uint8Array): void {
+  const header = FILE_HEADER.read(head);
+  if (header.version <= FILE_VERSION || fileHeaderChecksum(header) !== header.checksum) return;
+  for (const problem of fileHeaderProblems(header)) throw problemError(file, problem);
+}
+
+/**
+ * Takes the first file header that is proved, by its own checksum, the last commit record, or the header copy.
+ * @param lostPage - a damaged page whose header is in a commit record alone: then no record may be emptied
+ */
+async function repairHeader(
+  file: BlockFile,
+  fileBytes: number,
+  lostPage: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<RepairedHeader | Unproven> {
+  const evidence = new HeaderEvidence(await readFileHead(file), Math.floor(fileBytes / BLOCK_BYTES));
+  const damaged = { file, evidence, signal, lostPage };
+  const why = { 'commit record': whyNoRecord(evidence), 'header copy': whyNoCopy(evidence) };
+  const repaired = await resolveHeader<RepairedHeader>(evidence, {
+    order: ['derived', 'commit record', 'header copy'],
+    signal,
+    accept: async (candidate) => {
+      const { source, part = 'field', bytes } = candidate;
+      if (source === 'derived') return { repair: `header-${part}`, bytes, checkpointsRecords: false };
+      const isRecord = source === 'commit record';
+      const result = await (isRecord ? fromRecord(damaged, candidate) : fromCopy(damaged, bytes));
+      if (result === undefined || 'bytes' in result) return result;
+      why[isRecord ? source : 'header copy'] = result.why;
+      return undefined;
+    },
+  });
+  return (
+    repaired ?? {
+      why: `no change of one field or bit makes its checksum match; commit records: ${why['commit record']}; header copy: ${why['header copy']}`,
+    }
+  );
+}
+
+interface DamagedHeader {
+  readonly file: BlockFile;
+  readonly evidence: HeaderEvidence;
+  readonly signal: AbortSignal | undefined;
+  readonly lostPage: number | undefined;
+}
+
+function whyNoRecord({ records, isRecordLost }: HeaderEvidence): string {
+  const last = records.at(-1);
+  if (last === undefined) return isRecordLost ? 'none has a valid checksum' : 'there are none';
+  if (!isValidHeader(last.fileHeader)) return 'the last contains an invalid file header';
+  return `the last is not valid: block ${last.block}, or one that it adds, is not as it describes`;
+}
+
+function whyNoCopy({ head, copy }: HeaderEvidence): string {
+  if (copy === undefined) return headerCopyState(head) === 'damaged' ? 'it is damaged' : 'there is none';
+  return 'it is of an invalid file header';
+}
+
+/**
+ * Takes the header of the last commit record, since no commit is newer, or the one that the record replaces. It counts
+ * only if the block of the record is as that commit left it, or found it; with a record before it that is not
+ * checkpointed, both take effect when the file is opened.
+ */
+async function fromRecord(
+  damaged: DamagedHeader,
+  { record, bytes, isReplaced }: HeaderCandidate,
+): Promise<RepairedHeader | Unproven | undefined> {
+  const { file, evidence, lostPage } = damaged;
+  if (record === undefined || record !== evidence.records.at(-1)) return undefined;
+  if (lostPage !== undefined) return { why: keepsRecord(lostPage) };
+  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
+  const isValid = view.recovery.validRecords.at(-1)?.sequence === record.sequence;
+  // An invalid record still proves which header it was to replace, as long as its block is unchanged.
+  if (!isValid && (isReplaced !== true || !(await hasOldHeader(file, record)))) return undefined;
+  const root = await newestRoot(damaged, view);
+  return 'why' in root ? root : { repair: 'header-record', bytes, checkpointsRecords: true, ...root };
+}
+
+/** The root descriptor of the header that commit records lead to, if no program has changed the file after that header. */
+async function newestRoot(
+  { evidence, signal }: DamagedHeader,
+  view: CommittedView,
+): Promise<RootDescriptorProof | Unproven> {
+  const { head, wholeBlocks, isRecordLost } = evidence;
+  const { blockCount } = await view.readFileHeader();
+  if (blockCount > wholeBlocks) return { why: `the last counts ${blockCount} blocks, the file has ${wholeBlocks}` };
+  // A record that is lost may have been the newest, and have added the blocks after the count.
+  if (isRecordLost && blockCount !== wholeBlocks) {
+    return { why: 'one is damaged, and may have added the blocks after those that the other one counts' };
+  }
+  const foreign = await foreignBlockAfter(view, blockCount, fileOffset(wholeBlocks), signal);
+  if (foreign) return { why: `the last does not count block ${foreign.block ?? 0}, a page of another program` };
+  return findRootDescriptor(head, view);
+}
+
+/**
+ * Takes the header copy, which may be older: the block count comes from the size of the file, and free list and entry
+ * count are derived again. Not if a commit is not checkpointed yet, since it would be lost.
+ */
+async function fromCopy(
+  { file, evidence, lostPage }: DamagedHeader,
+  copy: Uint8Array,
+): Promise<RepairedHeader | Unproven> {
+  const { head, wholeBlocks, records } = evidence;
+  const header = FILE_HEADER.read(copy);
+  if (header.blockCount > wholeBlocks) {
+    return { why: `it counts ${header.blockCount} blocks, the file has ${wholeBlocks}` };
+  }
+  if (lostPage !== undefined) return { why: keepsRecord(lostPage) };
+  for (const record of records) {
+    if (await hasOldHeader(file, record))
+      return { why: `a commit to block ${record.block} is newer and not checkpointed` };
+  }
+  const bytes = encodeFileHeader({ ...header, blockCount: wholeBlocks });
+  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
+  const root = await findRootDescriptor(head, view);
+  return 'why' in root ? root : { repair: 'header-copy', bytes, checkpointsRecords: true, ...root };
+}
+
+const keepsRecord = (block: number): string =>
+  `block ${block} is damaged, and the commit record that contains its page header would be lost`;

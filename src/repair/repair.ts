@@ -1,0 +1,271 @@
+import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
+import { crc32 } from '../bytes/checksum.ts';
+import type { BlockFile } from '../disk/block-file.ts';
+import { rewriteCoveredBlocks } from '../disk/commit-log.ts';
+import { applyPatches, comparePatches, recoverJournal, withJournal } from '../disk/journal.ts';
+import { withPageFile } from '../disk/node-block-file.ts';
+import { NodeUndoFile, openNodeUndoFile } from '../disk/node-create.ts';
+import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
+import { PageStoreError } from '../errors.ts';
+import type { Patch } from '../format/journal.ts';
+import { BLOCK_BYTES, FILE_HEAD_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { planRepair } from './plan.ts';
+import { type Change, changeOf, type LeftProblem, type RepairReport, type RepairScanOptions } from './repairs.ts';
+import { openUndoFile, UndoWriter } from './undo-file.ts';
+
+/** Where a repair keeps the bytes that it overwrites. */
+export interface UndoPlace {
+  /** Creates the undo file. Called once, if there is something to repair; the repair closes it. */
+  create(): Promise<BlockFile>;
+  /** Removes it again, since nothing was overwritten. */
+  remove(): Promise<void>;
+}
+
+/** How to repair. The lock options are for a file that is given as a path. */
+export interface RepairOptions extends RepairScanOptions, LockOptions {
+  /** Reports all changes and makes none. Default: false. */
+  readonly dryRun?: boolean;
+  /**
+   * Where the overwritten bytes are kept: the path of a new file, or an UndoPlace, which a BlockFile needs. Default: the
+   * path of the page file with `.undo` after it, or `.undo.1` and so on if that exists.
+   */
+  readonly undo?: string | UndoPlace;
+  /** Called for each change, once it is made; in a dry run for each that would be made. */
+  readonly onChange?: (change: Change) => void | Promise<void>;
+  /** Called for each error, and for some warnings, that is not repaired. */
+  readonly onLeft?: (problem: LeftProblem) => void | Promise<void>;
+}
+
+/**
+ * Repairs what can be derived without guessing. The bytes to be overwritten are first written to an undo file, which is
+ * kept; then they are overwritten through the journal, as many at once as it can contain. After a crash the next writer
+ * that opens the file completes what is in the journal, and another repair does the rest.
+ * @param file - a path, or a BlockFile opened for writing, which stays open
+ * @returns once the changed bytes have been read again
+ * @throws TypeError for wrong parameters
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION`, `JOURNAL_MISMATCH`, `FILE_LOCKED`, `FILE_EXISTS` for
+ * the undo file, `IO`; the reason of `signal`
+ */
+export async function repair(file: string | BlockFile, options: RepairOptions = {}): Promise<RepairReport> {
+  assertPathOrBlockFile('repair', 'file', file);
+  checkOptions('repair', options, {
+    ...LOCK_OPTION_KINDS,
+    dryRun: 'boolean',
+    undo: 'any',
+    staleChecksums: 'boolean',
+    likelyBits: 'boolean',
+    onChange: 'function',
+    onLeft: 'function',
+    onProgress: 'function',
+    signal: 'signal',
+  });
+  const { dryRun = false, undo } = options;
+  if (dryRun) return withPageFile(file, 'read', (opened) => dryRepair(opened, options));
+  const place = undoPlaceOf(file, undo);
+  return withPageFile(file, 'write', (opened) => repairFile(opened, place, options), options);
+}
+
+function undoPlaceOf(file: string | BlockFile, undo: string | UndoPlace | undefined): UndoPlace {
+  if (typeof file === 'string' && (undo === undefined || typeof undo === 'string')) return new NodeUndoFile(file, undo);
+  const isPlace = typeof undo === 'object' && typeof undo.create === 'function' && typeof undo.remove === 'function';
+  if (isPlace) return undo;
+  throw new TypeError('repair: options.undo must be a path or an UndoPlace; to repair a BlockFile, an UndoPlace');
+}
+
+async function dryRepair(file: BlockFile, options: RepairOptions): Promise<RepairReport> {
+  const patch = async (each: Patch): Promise<void> => options.onChange?.(knownChange(each));
+  const left = async (problem: LeftProblem): Promise<void> => options.onLeft?.(problem);
+  return (await planRepair(await withJournal(file), { patch, left }, options)).report;
+}
+
+async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOptions): Promise<RepairReport> {
+  await recoverJournal(file);
+  let undo: BlockFile | undefined;
+  let writer: UndoWriter | undefined;
+  let hasBegun = false;
+  try {
+    const state = await RepairedState.read(file);
+    const patch = async (each: Patch): Promise<void> => {
+      await state.add(each);
+      writer ??= new UndoWriter((undo = await place.create()));
+      await writer.add(each);
+    };
+    const left = async (problem: LeftProblem): Promise<void> => options.onLeft?.(problem);
+    const { report, checkpointed } = await planRepair(file, { patch, left }, options);
+    if (undo === undefined || writer === undefined) return report;
+    await writer.finish(await file.size(), state.finish());
+    options.signal?.throwIfAborted();
+    // The repair empties these records, and the blocks that they cover may be in the memory of the system alone.
+    for (const record of checkpointed) await rewriteCoveredBlocks(file, record);
+    // A durable journal is applied again after a crash, so everything else of the file must be durable before it.
+    await file.sync();
+    for await (const batch of (await openUndoFile(undo)).batches()) {
+      options.signal?.throwIfAborted();
+      await applyBatch(file, batch, options.onChange, () => (hasBegun = true));
+    }
+    return report;
+  } finally {
+    await undo?.close();
+    if (!hasBegun) await place.remove();
+  }
+}
+
+/** How to undo a repair. The lock options are for a page file that is given as a path. */
+export interface UndoOptions extends LockOptions {
+  /** Called for each change, once it is made: `before` are the repaired bytes, `after` the old ones. */
+  readonly onChange?: (change: Change) => void | Promise<void>;
+  /** Stops between two journals; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+}
+
+/** The result of {@link undoRepair}. */
+export interface UndoReport {
+  readonly file: string;
+  /** Changes that were undone. */
+  readonly changes: number;
+  /** Changes whose old bytes were in the file already. */
+  readonly unchanged: number;
+}
+
+/**
+ * Undoes a repair. At each change the file must have the new bytes, or the old ones if the repair or an earlier undo was
+ * interrupted; otherwise nothing is written.
+ * @param file - a path, or a BlockFile opened for writing, which stays open
+ * @param undo - the undo file of the repair: a path, or a BlockFile, which stays open
+ * @throws TypeError for wrong parameters
+ * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`; `UNDO_MISMATCH` if the page file has changed since; `JOURNAL_MISMATCH`,
+ * `FILE_LOCKED`, `IO`; the reason of `signal`
+ */
+export async function undoRepair(
+  file: string | BlockFile,
+  undo: string | BlockFile,
+  options: UndoOptions = {},
+): Promise<UndoReport> {
+  assertPathOrBlockFile('undoRepair', 'file', file);
+  assertPathOrBlockFile('undoRepair', 'undo', undo);
+  checkOptions('undoRepair', options, { ...LOCK_OPTION_KINDS, onChange: 'function', signal: 'signal' });
+  const undoFile = typeof undo === 'string' ? await openNodeUndoFile(undo) : undo;
+  try {
+    return await withPageFile(file, 'write', (opened) => undoFrom(opened, undoFile, options), options);
+  } finally {
+    if (typeof undo === 'string') await undoFile.close();
+  }
+}
+
+async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: UndoOptions): Promise<UndoReport> {
+  const { batches, fileBytes, stateCrc, patchCount } = await openUndoFile(undo);
+  await recoverJournal(file);
+  const size = await file.size();
+  if (size !== fileBytes) {
+    throw mismatchError(file, undo, `has ${size} bytes, and had ${fileBytes} when it was repaired`);
+  }
+  const state = await RepairedState.read(file);
+  for await (const batch of batches()) {
+    signal?.throwIfAborted();
+    for (const patch of batch) {
+      knownChange(patch);
+      await state.add(patch);
+    }
+    const { mismatch } = await comparePatches(file, batch);
+    if (mismatch) throw mismatchError(file, undo, `has changed at byte ${mismatch.position} since it was repaired`);
+  }
+  if (state.finish() !== stateCrc) throw mismatchError(file, undo, 'has been written to since it was repaired');
+  let changes = 0;
+  for await (const batch of batches()) {
+    signal?.throwIfAborted();
+    changes += await applyBatch(file, batch.map(reversed), onChange);
+  }
+  return { file: file.name, changes, unchanged: patchCount - changes };
+}
+
+/**
+ * A checksum that identifies a repaired file by what every writer changes: the head of block 0 with each commit, a page
+ * header with each update. It is computed as if all patches were applied, so it is the same before, during and after that.
+ */
+class RepairedState {
+  readonly #file: BlockFile;
+  readonly #head: Uint8Array = new Uint8Array(FILE_HEAD_BYTES);
+  readonly #blockHead: Uint8Array = new Uint8Array(PAGE_HEADER_BYTES);
+  #block = 0;
+  #crc = 0;
+
+  private constructor(file: BlockFile) {
+    this.#file = file;
+  }
+
+  static async read(file: BlockFile): Promise<RepairedState> {
+    const state = new RepairedState(file);
+    await file.read(state.#head, 0);
+    return state;
+  }
+
+  /** @param patch - the next one; those of a block follow each other */
+  async add({ position, after }: Patch): Promise<void> {
+    const block = Math.floor(position / BLOCK_BYTES);
+    if (block === 0) return copyInto(this.#head, position, after);
+    if (block !== this.#block) {
+      this.#endBlock();
+      this.#block = block;
+      this.#blockHead.fill(0, await this.#file.read(this.#blockHead, fileOffset(block)));
+    }
+    copyInto(this.#blockHead, position - fileOffset(block), after);
+  }
+
+  /**
+   * @returns the CRC-32 of the first 64 bytes of each block after block 0 that has patches, in the order of these, and then
+   * of the first 12,800 bytes of the file
+   */
+  finish(): number {
+    this.#endBlock();
+    return crc32(this.#head, this.#crc);
+  }
+
+  #endBlock(): void {
+    if (this.#block !== 0) this.#crc = crc32(this.#blockHead, this.#crc);
+    this.#block = 0;
+  }
+}
+
+function copyInto(target: Uint8Array, offset: number, bytes: Uint8Array): void {
+  if (offset < target.length) target.set(bytes.subarray(0, target.length - offset), offset);
+}
+
+function mismatchError(file: BlockFile, undo: BlockFile, found: string): PageStoreError {
+  const message = `the file ${found}, so ${undo.name} does not fit it; nothing was written`;
+  return new PageStoreError('UNDO_MISMATCH', message, { file: file.name });
+}
+
+const reversed = ({ before, after, ...rest }: Patch): Patch => ({ ...rest, before: after, after: before });
+
+/** Applies patches together, except those that the file has already, and reads them again. @returns how many it applied */
+async function applyBatch(
+  file: BlockFile,
+  batch: readonly Patch[],
+  onChange: RepairOptions['onChange'],
+  onBegin?: () => void,
+): Promise<number> {
+  const missing: Patch[] = [];
+  for (const patch of batch) if (!(await isApplied(file, patch))) missing.push(patch);
+  if (missing.length === 0) return 0;
+  await applyPatches(file, missing, onBegin);
+  for (const patch of missing) {
+    if (!(await isApplied(file, patch))) {
+      const { position: offset } = patch;
+      throw new PageStoreError('IO', `byte ${offset} does not read as it was written`, { file: file.name, offset });
+    }
+    await onChange?.(knownChange(patch));
+  }
+  return missing.length;
+}
+
+async function isApplied(file: BlockFile, { position, after }: Patch): Promise<boolean> {
+  const stored = new Uint8Array(after.length);
+  const bytes = await file.read(stored, position);
+  return Buffer.compare(stored.subarray(0, bytes), after) === 0;
+}
+
+function knownChange(patch: Patch): Change {
+  const change = changeOf(patch);
+  if (change !== undefined) return change;
+  throw new PageStoreError('NOT_AN_UNDO_FILE', `repair ${patch.kind} is of a newer version of this program`);
+}

@@ -1,0 +1,118 @@
+import { crc32 } from '../bytes/checksum.ts';
+import type { BlockFile, Overlay } from '../disk/block-file.ts';
+import { type CommittedView, decodeCommitRecords, hasLostRecord, isOldOrNew } from '../disk/committed-view.ts';
+import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
+import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { validPage, validPageWithHeader } from '../format/page-checks.ts';
+import { mayHaveUncountedNodes } from '../format/page.ts';
+import { hex, type Problem } from '../format/problem.ts';
+import { flipBack } from './flipped-bit.ts';
+
+/** A page that a commit record speaks of, and of which the block has neither the header that the record puts there nor the one before. */
+export interface RecordedPage {
+  readonly record: CommitRecord;
+  /** The 64 bytes that the block begins with. */
+  readonly found: Uint8Array;
+  /** Whether the page is whole under the header that the record has: then all that it takes is that header. */
+  readonly isWhole: boolean;
+  /** Whether another program may have freed it: that writes a link over the first eight bytes, and leaves the others. */
+  readonly mayBeFreed: boolean;
+}
+
+/**
+ * The pages whose headers are in commit records alone. At most two blocks are read.
+ * @param head - the first 12,800 bytes of block 0
+ */
+export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Promise<RecordedPage[]> {
+  const lost: RecordedPage[] = [];
+  const isAnyLost = hasLostRecord(head);
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  for (const record of lastOfEach(decodeCommitRecords(head))) {
+    const { block, blockHead, oldPageHeaderCrc } = record;
+    bytes.fill(0, await file.read(bytes, fileOffset(block)));
+    const found = bytes.slice(0, PAGE_HEADER_BYTES);
+    if (isOldOrNew(found, oldPageHeaderCrc, blockHead)) continue;
+    // Another program has gone on with it.
+    if (validPage(bytes, block)) continue;
+    const page = validPageWithHeader(bytes, block, blockHead);
+    const link = decodeFreeLink(new DataView(found.buffer).getBigUint64(0, true));
+    const unlinked = found.slice();
+    unlinked.set(blockHead.subarray(0, LINK_BYTES));
+    const mayBeFreed =
+      link >= 0 &&
+      (Buffer.compare(unlinked, blockHead) === 0 || validPageWithHeader(bytes, block, unlinked) !== undefined);
+    lost.push({ record, found, mayBeFreed, isWhole: page !== undefined && !isAnyLost && !mayHaveUncountedNodes(page) });
+  }
+  return lost;
+}
+
+/** The last record of each block, where that makes it a page. */
+function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
+  return records.filter(
+    ({ block, kind }, index) =>
+      block !== 0 &&
+      kind === COMMIT_KIND.pageHeader &&
+      !records.slice(index + 1).some((later) => later.block === block),
+  );
+}
+
+const LINK_BYTES = 8;
+
+/** Whether the free list of a file leads to a block. */
+export async function isOnFreeList(view: CommittedView, block: number): Promise<boolean> {
+  const { freeListHead, blockCount } = await view.readFileHeader();
+  // The count may be damaged, so the set starts small and grows with what the file has.
+  const walk = new FreeListWalk(freeListHead, blockCount, new BlockSet(0));
+  await walk.followIn(view);
+  return walk.blocks.has(block);
+}
+
+/** Whether a record took effect for sure: it is valid, or a valid one follows that was made after it. */
+export function tookEffect({ recovery }: CommittedView, record: CommitRecord): boolean {
+  const { validRecords, records } = recovery;
+  const isValid = (each: CommitRecord): boolean => validRecords.some(({ sequence }) => sequence === each.sequence);
+  const next = records.find(({ sequence }) => sequence === record.sequence + 1n);
+  return isValid(record) || (next !== undefined && isValid(next));
+}
+
+/** Whether a block still begins with the bytes that a record replaces. */
+export async function hasOldHeader(
+  file: BlockFile,
+  { block, oldPageHeaderCrc, blockHead }: CommitRecord,
+): Promise<boolean> {
+  if (block === 0) return false;
+  const stored = new Uint8Array(PAGE_HEADER_BYTES);
+  await file.read(stored, fileOffset(block));
+  return crc32(stored) === oldPageHeaderCrc && Buffer.compare(stored, blockHead) !== 0;
+}
+
+/** The commit records in which one bit is wrong, with that bit flipped back. @param head - the first 12,800 bytes of block 0 */
+export function repairedRecords(head: Uint8Array): Overlay[] {
+  const repaired: Overlay[] = [];
+  for (const position of COMMIT_RECORD_OFFSETS) {
+    const bytes = head.slice(position, position + COMMIT_RECORD.bytes);
+    if (isRecordOrNone(bytes) || !flipBack(bytes) || !isRecordOrNone(bytes)) continue;
+    repaired.push({ position, bytes });
+  }
+  return repaired;
+}
+
+function isRecordOrNone(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0) || decodeCommitRecord(bytes) !== undefined;
+}
+
+/** What is said of a block that is no page, and of which a commit record has a page header. @param head - the bytes that it begins with */
+export function lostPageProblem(block: number, head: Uint8Array): Problem {
+  const found = hex(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true), 16);
+  return {
+    code: 'BLOCK_UNKNOWN',
+    severity: 'error',
+    block,
+    offset: fileOffset(block),
+    bytes: BLOCK_BYTES,
+    found,
+    expected: 'the page header that a commit record has',
+    message: `block ${block} begins with ${found}, and a commit record says that it is a page: its header is lost`,
+  };
+}

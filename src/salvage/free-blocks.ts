@@ -1,0 +1,142 @@
+import type { CommittedView } from '../disk/committed-view.ts';
+import { type BlockSet, type FreeListBreak, FreeListWalk, readFreeLink } from '../disk/free-list.ts';
+import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { fileHeaderFieldRange } from '../format/header-checks.ts';
+import { decodeFreeLink, fileOffset } from '../format/layout.ts';
+import { type Problem } from '../format/problem.ts';
+import type { OtherBlocks } from './block-kind.ts';
+
+/** What the free list says of the blocks that are no pages. */
+export interface FreeList {
+  /** The blocks that it leads to, as far as it can be followed. */
+  readonly free: BlockSet;
+  /** What ends it before its end. */
+  readonly problems: readonly Problem[];
+  /** Whether it can be followed to its end. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Follows the free list through the blocks that are not pages, without reading any. It ends at the first thing that is
+ * wrong with the list, since nothing after that is known.
+ * @param blocks - blocks that were read
+ */
+export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: number): FreeList {
+  const walk = new FreeListWalk(header.freeListHead, blocks);
+  while (walk.block !== 0) {
+    const index = others.indexOf(walk.block);
+    if (index < 0) walk.reject();
+    else walk.follow(others.linkAt(index));
+  }
+  // A head that is not a link or leads out of the file is reported with the file header.
+  const { reason, from } = walk.break ?? {};
+  const isHead = from === 0 && (reason === 'no link' || reason === 'out of range');
+  const problems = walk.break && !isHead ? [breakProblem(walk.break, blocks)] : [];
+  return { free: walk.blocks, problems, isWhole: walk.break === undefined };
+}
+
+function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Problem {
+  const place =
+    from === 0 ? fileHeaderFieldRange('freeListHead') : { block: from, offset: fileOffset(from), bytes: LINK_BYTES };
+  const leads = from === 0 ? 'the free list leads' : `the link in free block ${from} leads`;
+  const problem = (
+    code: 'FREE_LIST_LINK' | 'FREE_LIST_CYCLE',
+    found: string,
+    expected: string,
+    message: string,
+  ): Problem => ({
+    code,
+    severity: 'error',
+    ...place,
+    found,
+    expected,
+    message,
+  });
+  const block = `block ${to}`;
+  if (reason === 'not free')
+    return problem('FREE_LIST_LINK', block, 'a free block', `${leads} to ${block}, which is a page`);
+  if (reason === 'cycle') {
+    const message = `the free list has a cycle: ${leads} to ${block}, which is already on the list`;
+    return problem('FREE_LIST_CYCLE', block, 'a block not yet on the list', message);
+  }
+  const expected = `0, or a block id below ${blocks} shifted left by 40`;
+  if (reason === 'out of range')
+    return problem('FREE_LIST_LINK', block, expected, `${leads} to ${block}, which is not in the file`);
+  return problem(
+    'FREE_LIST_LINK',
+    'bytes that are no link',
+    expected,
+    `${leads} nowhere: the first 8 bytes of block ${from} are not a link`,
+  );
+}
+
+/**
+ * Whether the free list can be made anew: not where the file has been cut, which may have the rest of it; nor where a link
+ * leads to a block behind those that the header counts, for then the count may be what is wrong.
+ * @param wholeBlocks - blocks that the file has
+ */
+export function isListKnown(
+  { blockCount, freeListHead }: FileHeader,
+  others: OtherBlocks,
+  wholeBlocks: number,
+): boolean {
+  if (blockCount === 0 || blockCount > wholeBlocks) return false;
+  const isBehind = (link: number): boolean => link >= blockCount && link < wholeBlocks;
+  if (isBehind(decodeFreeLink(freeListHead))) return false;
+  for (let index = 0; index < others.count; index++) if (isBehind(others.linkAt(index))) return false;
+  return true;
+}
+
+const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');
+
+/**
+ * Whether a block is a page that lost its magic to 8 zero bytes. Nobody can say so of a file with a root pointer, nor where
+ * the free list cannot be followed: another program frees a block by those bytes alone, and may take it again and never
+ * write to it.
+ * @param header - a sound one
+ * @param index - of the block in `others`
+ */
+export function isZeroedPage(
+  { rootPointer }: FileHeader,
+  others: OtherBlocks,
+  { free, isWhole }: Pick<FreeList, 'free' | 'isWhole'>,
+  index: number,
+): boolean {
+  if (rootPointer !== 0n || !isWhole || others.zeroedFormatAt(index) === undefined) return false;
+  return !free.has(others.idAt(index));
+}
+
+/**
+ * The blocks that are free by the list or, if that is damaged, likely free by themselves: a block that begins with a link to
+ * another block, since no page does; and the block that such a link leads to, if it begins with a link too, or with the 0
+ * at the end of the list.
+ * @param head - the first link, as the file header contains it
+ * @param blocks - blocks that the file has
+ */
+export async function findLikelyFreeBlocks(
+  view: CommittedView,
+  head: bigint,
+  blocks: number,
+  signal?: AbortSignal,
+): Promise<BlockSet> {
+  const walk = new FreeListWalk(head, blocks);
+  await walk.followIn(view, signal);
+  const free = walk.blocks;
+  const { reason, from } = walk.break ?? {};
+  // A block without a valid link may not be free.
+  if (from !== undefined && reason !== 'cycle') free.delete(from);
+  const bytes = new Uint8Array(LINK_BYTES);
+  /** As {@link readFreeLink}; a link out of the file is not one either. */
+  const linkIn = async (block: number): Promise<number> => {
+    const link = await readFreeLink(view, block, bytes);
+    return link < blocks ? link : -1;
+  };
+  for (let block = 1; block < blocks; block++) {
+    if ((block & 0xff) === 0) signal?.throwIfAborted();
+    const next = await linkIn(block);
+    if (next <= 0) continue;
+    free.add(block);
+    if ((await linkIn(next)) >= 0) free.add(next);
+  }
+  return free;
+}

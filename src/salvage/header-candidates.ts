@@ -1,0 +1,322 @@
+import { setImmediate } from 'node:timers/promises';
+import { crc32, flipBit, fnv1a64Into, Hash64, updateFnv1a64 } from '../bytes/checksum.ts';
+import { decodeCommitRecords, hasLostRecord } from '../disk/committed-view.ts';
+import type { CommitRecord } from '../format/commit-record.ts';
+import {
+  encodeFileHeader,
+  FILE_HEADER,
+  FILE_MAGIC,
+  FILE_VERSION,
+  type FileHeader,
+  fileHeaderChecksum,
+  HEADER_COPY,
+  headerCopyState,
+} from '../format/file-header.ts';
+import { fileHeaderProblems } from '../format/header-checks.ts';
+import {
+  encodeFreeLink,
+  FILE_HEADER_BYTES,
+  HEADER_COPY_OFFSET,
+  MAX_BLOCKS,
+  ROOT_DESCRIPTOR_BYTES,
+} from '../format/layout.ts';
+import { flipBack, flippedHeaderBit } from './flipped-bit.ts';
+
+export const isValidHeader = (bytes: Uint8Array): boolean =>
+  fileHeaderProblems(FILE_HEADER.read(bytes)).next().done === true;
+/** Where a file header can come from: block 0 itself, block 0 with one thing repaired, a commit record, the copy. */
+export type HeaderSource = 'block 0' | 'derived' | 'commit record' | 'header copy';
+
+/** A valid file header that may be the one of the file. */
+export interface HeaderCandidate {
+  readonly source: HeaderSource;
+  /** The 64 bytes. */
+  readonly bytes: Uint8Array;
+  /** Of a derived header: what was wrong in block 0. Its checksum proves it with 64 bits. */
+  readonly part?: DerivedHeader['part'];
+  /** Of a commit record: the record. */
+  readonly record?: CommitRecord;
+  /** Whether the record replaces this header, instead of containing it. */
+  readonly isReplaced?: boolean;
+}
+
+/** What block 0 says about the file header. */
+export class HeaderEvidence {
+  /** The first 12,800 bytes of block 0. */
+  readonly head: Uint8Array;
+  /** Whole blocks in the file, block 0 included. */
+  readonly wholeBlocks: number;
+  /** The commit records with a valid checksum, in ascending order of sequence number. */
+  readonly records: readonly CommitRecord[];
+  /** Whether a commit record is damaged or gone, which may have been the newest. */
+  readonly isRecordLost: boolean;
+  readonly copy: CopiedHeader | undefined;
+
+  /** @param usesCopy - whether the header copy counts; also with one flipped bit */
+  constructor(head: Uint8Array, wholeBlocks: number, usesCopy = true) {
+    this.head = head;
+    this.wholeBlocks = wholeBlocks;
+    this.records = decodeCommitRecords(head);
+    this.isRecordLost = hasLostRecord(head);
+    this.copy = usesCopy ? copiedHeader(head) : undefined;
+  }
+
+  /** The records with a valid file header. */
+  get validRecords(): CommitRecord[] {
+    return this.records.filter(({ fileHeader }) => isValidHeader(fileHeader));
+  }
+
+  /**
+   * Whether the header copy is valid and newer than every commit record. A record contains the checksum of the header
+   * that it replaces; and a file never has fewer blocks than before, nor loses its trie.
+   */
+  get isCopyNewest(): boolean {
+    const copy = this.copy?.fileHeader;
+    if (copy === undefined || !isValidHeader(copy)) return false;
+    const records = this.validRecords;
+    const newest = records.at(-1);
+    if (newest === undefined) return true;
+    const sum = crc32(copy);
+    const isOlder = records.some(
+      ({ fileHeader, oldFileHeaderCrc }) => oldFileHeaderCrc === sum || Buffer.compare(fileHeader, copy) === 0,
+    );
+    if (isOlder) return false;
+    const [recorded, copied] = [FILE_HEADER.read(newest.fileHeader), FILE_HEADER.read(copy)];
+    if (copied.blockCount !== recorded.blockCount) return copied.blockCount > recorded.blockCount;
+    if ((copied.rootPointer === 0n) !== (recorded.rootPointer === 0n)) return recorded.rootPointer === 0n;
+    return copied.imageCheckpointLsn > recorded.imageCheckpointLsn;
+  }
+
+  /** The candidates of one source. Those of commit records begin with the newest record, and with the headers that it replaces. */
+  async *from(source: HeaderSource, assumesMagic: boolean, signal?: AbortSignal): AsyncGenerator<HeaderCandidate> {
+    const bytes = this.head.slice(0, FILE_HEADER_BYTES);
+    const copy = this.copy?.fileHeader;
+    if (source === 'block 0') {
+      if (isValidHeader(bytes)) yield { source, bytes };
+    } else if (source === 'derived') {
+      if (assumesMagic) FILE_HEADER.set('magic', FILE_MAGIC, bytes);
+      const known = [...this.records.map(({ fileHeader }) => fileHeader), ...(copy ? [copy] : [])];
+      const derived = await headerByChecksum(bytes, this.wholeBlocks, known.filter(isValidHeader), signal);
+      if (derived) yield { source, ...derived };
+    } else if (source === 'header copy') {
+      if (copy && isValidHeader(copy)) yield { source, bytes: copy };
+    } else {
+      for (const record of this.validRecords.toReversed()) {
+        const older = this.records.slice(0, this.records.indexOf(record));
+        for (const state of [...older.map(({ fileHeader }) => fileHeader), ...(copy ? [copy] : [])]) {
+          const isReplaced = isValidHeader(state) && crc32(state) === record.oldFileHeaderCrc;
+          if (isReplaced) yield { source, bytes: state, record, isReplaced };
+        }
+        yield { source, bytes: record.fileHeader, record };
+      }
+    }
+  }
+}
+
+/** Which candidate is taken. */
+export interface HeaderPolicy<T> {
+  /** The sources in order of preference. */
+  readonly order: readonly HeaderSource[];
+  /** Whether a wrong magic of block 0 is repaired along with one other thing. */
+  readonly assumesMagic?: boolean;
+  /** Stops the search for a derived header, which takes seconds in a file of millions of blocks. */
+  readonly signal?: AbortSignal | undefined;
+  /** Takes a candidate, or rejects it by returning undefined. */
+  accept(candidate: HeaderCandidate): Promise<T | undefined>;
+}
+
+/** What the policy makes of the first candidate that it accepts; undefined if it accepts none. */
+export async function resolveHeader<T>(evidence: HeaderEvidence, policy: HeaderPolicy<T>): Promise<T | undefined> {
+  for (const source of policy.order) {
+    for await (const candidate of evidence.from(source, policy.assumesMagic === true, policy.signal)) {
+      const accepted = await policy.accept(candidate);
+      if (accepted !== undefined) return accepted;
+    }
+  }
+  return undefined;
+}
+
+/** What the copy in block 0 was made of. */
+export interface CopiedHeader {
+  /** 64 bytes. */
+  readonly fileHeader: Uint8Array;
+  /** 18 bytes. */
+  readonly rootDescriptor: Uint8Array;
+}
+
+/** What the header copy says, where its checksum holds, or holds with one bit flipped back. @param head - the first 12,800 bytes of block 0 */
+export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
+  const stored = repairedCopy(head);
+  if (stored === undefined || stored.every((byte) => byte === 0)) return undefined;
+  return {
+    fileHeader: stored.subarray(0, FILE_HEADER_BYTES),
+    rootDescriptor: stored.subarray(FILE_HEADER_BYTES, FILE_HEADER_BYTES + ROOT_DESCRIPTOR_BYTES),
+  };
+}
+
+/** The bytes of the header copy, one bit flipped back where that is it; all zero where there is none; undefined where they are damaged. */
+export function repairedCopy(head: Uint8Array): Uint8Array | undefined {
+  const stored = head.slice(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
+  return headerCopyState(head) !== 'damaged' || flipBack(stored) ? stored : undefined;
+}
+
+/** A file header that was put right by its checksum, and what was wrong in it. */
+export interface DerivedHeader {
+  readonly part: 'reserved' | 'count' | 'bit' | 'field';
+  /** The 64 bytes. */
+  readonly bytes: Uint8Array;
+}
+
+const COUNT_OFFSET = FILE_HEADER.offsets.blockCount;
+const PADDING_OFFSET = FILE_HEADER.offsets.padding;
+const FREE_LIST_OFFSET = FILE_HEADER.offsets.freeListHead;
+const CHECKSUM_OFFSET = FILE_HEADER.offsets.checksum;
+const LSN_OFFSET = FILE_HEADER.offsets.imageCheckpointLsn;
+
+/**
+ * Puts a damaged file header right where its own checksum proves what it was: 64 bits of FNV-1a, which none of the few
+ * headers that are tried has by chance.
+ * @param damaged - the 64 bytes
+ * @param wholeBlocks - blocks that the file has
+ * @param known - other states of this header: of commit records, and of the copy
+ * @param signal - stops the search, which in a file of millions of blocks takes seconds: it rejects with the signal's reason
+ */
+export async function headerByChecksum(
+  damaged: Uint8Array,
+  wholeBlocks: number,
+  known: readonly Uint8Array[],
+  signal?: AbortSignal,
+): Promise<DerivedHeader | undefined> {
+  const bytes = withoutReserved(damaged);
+  if (isValidHeader(bytes)) return { part: 'reserved', bytes };
+  // Before single bits: a count that went from 2 to 3 without its checksum is a block more, and no flipped bit.
+  return (
+    (await byCount(bytes, wholeBlocks, signal)) ??
+    byBit(bytes, wholeBlocks) ??
+    byField(bytes, known) ??
+    byFreeList(bytes, wholeBlocks, signal)
+  );
+}
+
+/** What the checksum leaves out: padding, and in version 1 the field of version 2. */
+function withoutReserved(bytes: Uint8Array): Uint8Array {
+  const copy = bytes.slice();
+  FILE_HEADER.set('padding', 0, copy);
+  if (FILE_HEADER.read(copy).version === 1) FILE_HEADER.set('imageCheckpointLsn', 0n, copy);
+  return copy;
+}
+
+/**
+ * libdictenstein counts a new block at once, and makes the checksum at its next sync. So a checksum that holds with a
+ * lower count is of the header before the file grew.
+ */
+async function byCount(
+  bytes: Uint8Array,
+  wholeBlocks: number,
+  signal: AbortSignal | undefined,
+): Promise<DerivedHeader | undefined> {
+  const header = FILE_HEADER.read(bytes);
+  const counts = { offset: COUNT_OFFSET, factor: 1, first: 1, most: Math.min(wholeBlocks, MAX_BLOCKS) };
+  const proven = await findNumber(bytes, counts, signal);
+  if (proven === undefined) return undefined;
+  const before = bytes.slice();
+  FILE_HEADER.set('blockCount', proven, before);
+  if (!isValidHeader(before)) return undefined;
+  const hasGrown = header.blockCount > proven && header.blockCount === wholeBlocks;
+  const blockCount = hasGrown ? wholeBlocks : proven;
+  return { part: 'count', bytes: encodeFileHeader({ ...header, blockCount }) };
+}
+
+/** How many headers are tried between two looks at the signal. */
+const SLICE = 65_536;
+
+/**
+ * The number, from `first` to `most`, that makes the checksum hold where `number * factor` stands in the four bytes at
+ * `offset`. What comes before them is hashed once.
+ * @param offset - in the 64 bytes; its four bytes are covered by the checksum
+ */
+async function findNumber(
+  bytes: Uint8Array,
+  { offset, factor, first, most }: { offset: number; factor: number; first: number; most: number },
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const { version, checksum } = FILE_HEADER.read(bytes);
+  const wantedHigh = Number(BigInt.asIntN(32, checksum >> 32n));
+  const wantedLow = Number(BigInt.asIntN(32, checksum));
+  const start = new Hash64();
+  fnv1a64Into(bytes, 0, Math.min(offset, PADDING_OFFSET), start);
+  if (offset > FREE_LIST_OFFSET) updateFnv1a64(bytes, FREE_LIST_OFFSET, offset, start);
+  const { high, low } = start;
+  // What the checksum covers from the number on, without the padding.
+  const parts = [bytes.subarray(Math.max(offset + 4, FREE_LIST_OFFSET), CHECKSUM_OFFSET)];
+  if (version >= 2) parts.push(bytes.subarray(LSN_OFFSET));
+  const rest = Uint8Array.from(Buffer.concat([new Uint8Array(4), ...parts]));
+  const place = new DataView(rest.buffer);
+  for (let number = first; number <= most; number++) {
+    if (number % SLICE === 0) {
+      // A signal is heard only where the process has time for other things.
+      await setImmediate();
+      signal?.throwIfAborted();
+    }
+    place.setUint32(0, number * factor, true);
+    start.high = high;
+    start.low = low;
+    updateFnv1a64(rest, 0, rest.length, start);
+    if (start.low === wantedLow && start.high === wantedHigh) return number;
+  }
+  return undefined;
+}
+
+function byBit(bytes: Uint8Array, wholeBlocks: number): DerivedHeader | undefined {
+  const bit = flippedHeaderBit(FILE_HEADER.read(bytes), wholeBlocks);
+  if (bit === undefined) return undefined;
+  const copy = bytes.slice();
+  flipBit(copy, bit);
+  return { part: 'bit', bytes: copy };
+}
+
+/** The values that a field may have had: what the format allows, and what other states of the header have. */
+function* candidates(known: readonly FileHeader[]): Generator<Partial<FileHeader>> {
+  yield { magic: FILE_MAGIC };
+  for (let version = 1; version <= FILE_VERSION; version++) yield { version };
+  yield { flags: 0 };
+  yield { rootPointer: 0n };
+  yield { entryCount: 0n };
+  yield { imageCheckpointLsn: 0n };
+  for (const { rootPointer, blockCount, entryCount, imageCheckpointLsn, freeListHead } of known) {
+    yield { rootPointer };
+    yield { blockCount };
+    yield { entryCount };
+    yield { imageCheckpointLsn };
+    yield { freeListHead };
+  }
+}
+
+function byField(bytes: Uint8Array, known: readonly Uint8Array[]): DerivedHeader | undefined {
+  const header = FILE_HEADER.read(bytes);
+  const states = known.map((state) => FILE_HEADER.read(state));
+  for (const field of candidates(states)) {
+    const mended = { ...header, ...field };
+    if (fileHeaderChecksum(mended) !== header.checksum) continue;
+    const copy = new Uint8Array(FILE_HEADER_BYTES);
+    FILE_HEADER.write(mended, copy);
+    if (isValidHeader(copy)) return { part: 'field', bytes: copy };
+  }
+  return undefined;
+}
+
+/** A free list that begins at another block, or has none. */
+async function byFreeList(
+  bytes: Uint8Array,
+  wholeBlocks: number,
+  signal: AbortSignal | undefined,
+): Promise<DerivedHeader | undefined> {
+  const copy = bytes.slice();
+  FILE_HEADER.set('freeListHead', 0n, copy);
+  // A link is the block times 2^40.
+  const links = { offset: FREE_LIST_OFFSET + 4, factor: 256, first: 0, most: Math.min(wholeBlocks, MAX_BLOCKS) - 1 };
+  const block = await findNumber(copy, links, signal);
+  if (block === undefined) return undefined;
+  FILE_HEADER.set('freeListHead', encodeFreeLink(block), copy);
+  return isValidHeader(copy) ? { part: 'field', bytes: copy } : undefined;
+}
