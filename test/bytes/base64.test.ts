@@ -4,7 +4,7 @@ import { decodeBase64 } from '../../src/bytes/encodings.ts';
 
 const RULE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** What it makes of a text: the bytes, or -1. */
+/** The decoded bytes of a text, or -1. */
 function decoded(text: Uint8Array): Buffer | -1 {
   const target = new Uint8Array(text.length);
   const bytes = decodeBase64(text, 0, text.length, target, 0);
@@ -14,7 +14,7 @@ function decoded(text: Uint8Array): Buffer | -1 {
 const expected = (text: string): Buffer | -1 => (RULE.test(text) ? Buffer.from(text, 'base64') : -1);
 
 describe('decodeBase64', () => {
-  test('any bytes come back, at any place and in place', () => {
+  test('decodes what Buffer encoded, to any offset and in place', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(9), fc.nat(9), (bytes, before, by) => {
         const base64 = Buffer.from(bytes).toString('base64');
@@ -45,7 +45,7 @@ describe('decodeBase64', () => {
     },
   );
 
-  test('arbitrary bytes, and texts that are nearly base64, are taken or refused as the rule says', () => {
+  test('accepts and refuses arbitrary bytes and near-base64 texts like a strict rule', () => {
     const nearly = fc.string({ unit: fc.constantFrom(...'AZaz09+/=-_\n @[`{:'.split('')), maxLength: 16 });
     const padded = fc.string({ unit: fc.constantFrom(...'AQz9/='.split('')), minLength: 4, maxLength: 4 });
     const text = fc.oneof(
@@ -61,19 +61,19 @@ describe('decodeBase64', () => {
     );
   });
 
-  test('bits that no byte takes may have any value', () => {
+  test('ignores unused bits of the last character', () => {
     expect(decoded(Buffer.from('QR=='))).toEqual(Buffer.from('A'));
     expect(decoded(Buffer.from('Zm//QUJ='))).toEqual(Buffer.from([0x66, 0x6f, 0xff, 0x41, 0x42]));
   });
 
-  test('no text is no bytes, and a length that is no multiple of four is refused', () => {
+  test('decodes an empty text to no bytes, and refuses a length that is not a multiple of four', () => {
     expect(decoded(Buffer.from(''))).toEqual(Buffer.from(''));
     for (let length = 1; length < 30; length++) {
       if (length % 4 !== 0) expect(decoded(Buffer.alloc(length, 'A'))).toBe(-1);
     }
   });
 
-  test('a range outside its source, and bytes without room, are a RangeError that changes nothing', () => {
+  test('throws a RangeError and changes nothing if the range or the target is too short', () => {
     const text = Buffer.from('AAAABBA=');
     const target = new Uint8Array(5).fill(0xee);
     for (const [start, end, offset] of [

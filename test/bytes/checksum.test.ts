@@ -6,12 +6,12 @@ import { combineCrc32, crc32, fnv1a64 } from '../../src/bytes/checksum.ts';
 import { text } from '../support/nodes.ts';
 
 describe('crc32', () => {
-  test('gives the check value of the CRC catalogue', () => {
+  test('computes the check value of the CRC catalogue', () => {
     expect(crc32(text('123456789'))).toBe(0xcbf43926);
     expect(crc32(new Uint8Array(0))).toBe(0);
   });
 
-  test('is the same by crc-32 and by zlib, on both sides of the length where one takes over from the other', () => {
+  test('is the same in JavaScript and in zlib, below and above the length from which zlib is used', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.uint8Array({ maxLength: 600 }), (first, second) => {
         const whole = Buffer.concat([first, second]);
@@ -23,14 +23,14 @@ describe('crc32', () => {
     );
   });
 
-  test('is the same by both on a whole page', () => {
+  test('is the same in both for a whole page', () => {
     const page = Uint8Array.from({ length: 262_144 }, (_, index) => (index * 2_654_435_761) >>> 13);
     expect(crc32(page)).toBe(CRC32.buf(page) >>> 0);
   });
 });
 
 describe('combineCrc32', () => {
-  test('gives the sum of two ranges from the sum of each', () => {
+  test('combines the checksums of two ranges', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.uint8Array({ maxLength: 600 }), (first, second) => {
         const expected = zlibCrc32(Buffer.concat([first, second]));
@@ -39,7 +39,7 @@ describe('combineCrc32', () => {
     );
   });
 
-  test.each([0, 1, 262_143, 262_144, 2 ** 24 + 7])('holds for a second range of %d bytes', (length) => {
+  test.each([0, 1, 262_143, 262_144, 2 ** 24 + 7])('combines with a second range of %d bytes', (length) => {
     const [first, second] = [text('first'), Buffer.alloc(length, 'second')];
     const expected = zlibCrc32(second, zlibCrc32(first));
     expect(combineCrc32(zlibCrc32(first), zlibCrc32(second), length)).toBe(expected);
@@ -55,7 +55,7 @@ describe('fnv1a64', () => {
     expect(fnv1a64(text(input))).toBe(hash);
   });
 
-  test('in two halves is the same as by the definition on bigints', () => {
+  test('equals the definition on bigints', () => {
     const byDefinition = (bytes: Uint8Array): bigint => {
       let hash = 0xcbf29ce484222325n;
       for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);

@@ -4,7 +4,7 @@ import { Copier } from '../../src/bytes/buffer.ts';
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-test('copies any range of any of a few sources to any place, and touches nothing beside it', () => {
+test('a copier copies any range of several sources to any offset, and changes no other byte', () => {
   const copyOf = fc.record({
     source: fc.nat(2),
     start: fc.nat(1500),
@@ -31,7 +31,7 @@ test('copies any range of any of a few sources to any place, and touches nothing
   );
 });
 
-test('a source that has grown is copied from as it is now', () => {
+test('a copier reads the present content of a source that has grown', () => {
   const memory = new SharedArrayBuffer(64, { maxByteLength: 256 });
   const source = new Uint8Array(memory);
   const target = new Uint8Array(64);

@@ -37,7 +37,7 @@ test('any u64 is written in decimal', () => {
   );
 });
 
-test.each([-1, 0.5, NaN, Infinity, 2 ** 53, -1n, 2n ** 64n, '7', undefined])('%s is no u64', (value) => {
+test.each([-1, 0.5, NaN, Infinity, 2 ** 53, -1n, 2n ** 64n, '7', undefined])('%s is not a u64', (value) => {
   const target = new Uint8Array(U64_DIGITS);
   expect(() => writeDecimalU64(value as number, target)).toThrow(RangeError);
   expect(target).toEqual(new Uint8Array(U64_DIGITS));

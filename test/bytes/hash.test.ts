@@ -15,7 +15,7 @@ describe('fnv1a64Into', () => {
     expect(into.value).toBe(hash);
   });
 
-  test('takes a range, forgets what was there before, and leaves signed halves of the bigint', () => {
+  test('hashes a range, replaces the previous hash, and returns signed halves of the bigint', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(80), fc.nat(80), (bytes, a, b) => {
         const [start, end] = [Math.min(a, b, bytes.length), Math.min(Math.max(a, b), bytes.length)];
@@ -36,7 +36,7 @@ describe('fnv1a64Into', () => {
 });
 
 describe('fxHash64', () => {
-  // By hand: the factor itself, twice, and 256 times less once.
+  // Computed by hand.
   test.each([
     [[], 0n],
     [[0, 0], 0n],
@@ -47,7 +47,7 @@ describe('fxHash64', () => {
     expect(fxHash64(Uint8Array.from(bytes))).toBe(hash);
   });
 
-  test('in two halves is the same as by the definition on bigints', () => {
+  test('equals the definition on bigints', () => {
     const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
     const byDefinition = (bytes: Uint8Array): bigint =>
       bytes.reduce((hash, byte) => u64((u64((hash << 5n) | (hash >> 59n)) ^ BigInt(byte)) * 0x517cc1b727220a95n), 0n);

@@ -4,7 +4,7 @@ import { decodeHex } from '../../src/bytes/encodings.ts';
 
 const RULE = /^(?:[0-9a-fA-F]{2})*$/;
 
-/** What it makes of a text: the bytes, or -1. */
+/** The decoded bytes of a text, or -1. */
 function decoded(text: Uint8Array): Buffer | -1 {
   const target = new Uint8Array(text.length);
   const bytes = decodeHex(text, 0, text.length, target, 0);
@@ -14,7 +14,7 @@ function decoded(text: Uint8Array): Buffer | -1 {
 const expected = (text: string): Buffer | -1 => (RULE.test(text) ? Buffer.from(text, 'hex') : -1);
 
 describe('decodeHex', () => {
-  test('any bytes, written in either case, come back, at any place and in place', () => {
+  test('decodes digits of either case, to any offset and in place', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.boolean(), fc.nat(9), fc.nat(9), (bytes, upper, before, by) => {
         const hex = Buffer.from(bytes).toString('hex');
@@ -32,7 +32,7 @@ describe('decodeHex', () => {
     );
   });
 
-  test('each of the 256 bytes is taken or refused at each place as the rule says', () => {
+  test('accepts or refuses each of the 256 bytes at each position like a strict rule', () => {
     for (let place = 0; place < 20; place++) {
       for (let byte = 0; byte < 256; byte++) {
         const text = Buffer.from('0123456789abcdefABCD');
@@ -42,7 +42,7 @@ describe('decodeHex', () => {
     }
   });
 
-  test('arbitrary bytes, and texts that are nearly hex, are taken or refused as the rule says', () => {
+  test('accepts and refuses arbitrary bytes and near-hex texts like a strict rule', () => {
     const nearly = fc.string({ unit: fc.constantFrom(...'0189afAFgG/:@`\n '.split('')), maxLength: 24 });
     const text = fc.oneof(
       fc.uint8Array({ maxLength: 12 }),
@@ -56,12 +56,12 @@ describe('decodeHex', () => {
     );
   });
 
-  test('no text is no bytes, and an odd digit is refused at any length', () => {
+  test('decodes an empty text to no bytes, and refuses an odd number of digits', () => {
     expect(decoded(Buffer.from(''))).toEqual(Buffer.from(''));
     for (let length = 1; length < 30; length += 2) expect(decoded(Buffer.alloc(length, '1'))).toBe(-1);
   });
 
-  test('a range outside its source, and bytes without room, are a RangeError that changes nothing', () => {
+  test('throws a RangeError and changes nothing if the range or the target is too short', () => {
     const text = Buffer.from('00112233');
     const target = new Uint8Array(4).fill(0xee);
     for (const [start, end, offset] of [

@@ -13,14 +13,14 @@ describe.each([
   ['own', (bytes: Uint8Array) => bytes],
   ['shared', shared],
 ])('in %s memory', (_, make) => {
-  test.each(around)('a range of %d bytes is copied, and nothing beside it', (length) => {
+  test.each(around)('a range of %d bytes is copied, and no other byte changes', (length) => {
     const source = make(Uint8Array.from({ length: length + 7 }, (_, at) => at + 1));
     const target = make(new Uint8Array(length + 9));
     copyRange(source, 3, 3 + length, target, 5);
     expect([...target]).toEqual([0, 0, 0, 0, 0, ...source.subarray(3, 3 + length), 0, 0, 0, 0]);
   });
 
-  test.each(around)('ranges of %d bytes are equal until one byte differs', (length) => {
+  test.each(around)('ranges of %d bytes are equal unless a byte differs', (length) => {
     const a = make(Uint8Array.from({ length: length + 7 }, (_, at) => at));
     const b = make(Uint8Array.from({ length: length + 7 }, (_, at) => at - 2));
     expect(equalRange(a, 2, b, 4, length)).toBe(true);
@@ -35,7 +35,7 @@ describe.each([
   });
 });
 
-test('the order of byte strings is that of Buffer.compare', () => {
+test('byte strings compare as in Buffer.compare', () => {
   const bytes = fc.array(fc.constantFrom(0, 1, 127, 128, 255), { maxLength: 6 }).map((each) => Uint8Array.from(each));
   fc.assert(
     fc.property(bytes, bytes, (a, b) => {
@@ -44,7 +44,7 @@ test('the order of byte strings is that of Buffer.compare', () => {
   );
 });
 
-test('what is no range within bytes is refused', () => {
+test('a range that is not within the bytes is refused', () => {
   const bytes = new Uint8Array(4);
   for (const [start, end] of [
     [-1, 2],

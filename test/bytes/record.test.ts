@@ -18,7 +18,7 @@ const EXAMPLE = defineRecord<Example>({
 });
 
 describe('record', () => {
-  test('lays fields out one after the other without padding', () => {
+  test('places fields one after the other without padding', () => {
     expect(EXAMPLE.fields.map(({ name, offset, bytes }) => [name, offset, bytes])).toEqual([
       ['a', 0, 1],
       ['b', 1, 2],
@@ -40,14 +40,14 @@ describe('record', () => {
     expect(EXAMPLE.read(bytes, 1)).toEqual(record);
   });
 
-  test('a byte string that was read does not change with the bytes it came from', () => {
+  test('copies byte arrays when it reads them', () => {
     const bytes = new Uint8Array(18);
     const { e } = EXAMPLE.read(bytes);
     bytes.fill(9);
     expect([...e]).toEqual([0, 0, 0]);
   });
 
-  test('never reaches behind the bytes that it was given, though the buffer goes on', () => {
+  test('never reads or writes past the given bytes, even if their buffer is longer', () => {
     const view = new Uint8Array(new ArrayBuffer(100), 0, 17);
     expect(() => EXAMPLE.read(view)).toThrow(RangeError);
     expect(() => EXAMPLE.read(view, 50)).toThrow(RangeError);

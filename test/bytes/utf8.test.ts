@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { utf8Bytes, writeUtf8 } from '../../src/bytes/encodings.ts';
 
-test('any well-formed text is counted and written as by TextEncoder', () => {
+test('any well-formed text has the size and the bytes of TextEncoder', () => {
   const point = fc.oneof(fc.nat(0x7ff), fc.nat(0xd7ff), fc.integer({ min: 0xe000, max: 0x10ffff }));
   const anyText = fc.array(point, { maxLength: 20 }).map((points) => String.fromCodePoint(...points));
   fc.assert(

@@ -8,7 +8,7 @@ const encode = (value: number): number[] => {
 };
 
 describe('varint', () => {
-  // Written out by hand from the rule: 0..247 is one byte, else 247 + n and n bytes, least significant first.
+  // Written by hand from the rule: 0 to 247 is one byte, else 247 + n and n bytes, least significant first.
   test.each([
     [0, [0]],
     [247, [247]],
@@ -26,7 +26,7 @@ describe('varint', () => {
     expect(readVarint(Uint8Array.from(bytes), 0)).toBe(value);
   });
 
-  test('reads back whatever it wrote, at any offset', () => {
+  test('reads back what it wrote, at any offset', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.nat(20), (value, offset) => {
         const bytes = new Uint8Array(40);
@@ -39,12 +39,12 @@ describe('varint', () => {
     );
   });
 
-  test('a value of eight bytes is read as a number that no block has room for', () => {
+  test('reads a value of eight bytes as a number larger than any block', () => {
     const bytes = Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 255, 255]);
     expect(readVarint(bytes, 0)).toBe(2 ** 64);
   });
 
-  test('bytes that end inside a varint give -1, as do no bytes at all', () => {
+  test('returns -1 if the bytes end within a varint, or if there are none', () => {
     expect(readVarint(Uint8Array.from([250, 1, 2]), 0)).toBe(-1);
     expect(readVarint(new Uint8Array(0), 0)).toBe(-1);
   });

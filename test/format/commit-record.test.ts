@@ -15,7 +15,7 @@ const FIELDS = {
 };
 
 describe('commit record', () => {
-  test('is 172 bytes, laid out as the format says', () => {
+  test('has 172 bytes with the documented layout', () => {
     const bytes = Buffer.from(encodeCommitRecord(FIELDS, FIELDS.sequence));
     expect(bytes.length).toBe(172);
     expect(bytes.toString('latin1', 0, 4)).toBe('APCR');
@@ -36,7 +36,7 @@ describe('commit record', () => {
     expect(decodeCommitRecord(block, 900)).toBeUndefined();
   });
 
-  test('with any flipped bit is no record', () => {
+  test('is not decoded with any bit flipped', () => {
     const bytes = encodeCommitRecord(FIELDS, FIELDS.sequence);
     for (let bit = 0; bit < 8 * COMMIT_RECORD.bytes; bit++) {
       bytes[bit >> 3]! ^= 1 << (bit & 7);

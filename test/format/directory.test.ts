@@ -29,11 +29,11 @@ const varint = fc.oneof(
 
 const scratch = new DirectoryScratch();
 
-test('a V2 directory is what its varints say, whatever their sizes, up to the end of the block', () => {
+test('a V2 directory decodes varints of all sizes, up to the end of the block', () => {
   fc.assert(
     fc.property(fc.array(varint, { maxLength: 60 }), fc.nat(70), fc.nat(12), (varints, nodeCount, cutBytes) => {
       const stream = varints.flat();
-      // The block cuts the last of them off, or ends with them.
+      // The last pair is cut off by the end of the block, or ends with it.
       const start = BLOCK_BYTES - Math.max(0, stream.length - cutBytes);
       const block = new Uint8Array(BLOCK_BYTES);
       block.set(stream.slice(0, BLOCK_BYTES - start), start);
@@ -47,7 +47,7 @@ test('a V2 directory is what its varints say, whatever their sizes, up to the en
   );
 });
 
-test('a scan says which node is outside and whether all are in order, as each slot by itself does', () => {
+test('a scan finds the first node outside and whether all are in order, like a check of each slot', () => {
   const slots = fc.array(fc.tuple(fc.nat(3000), fc.nat(300)), { maxLength: 40 });
   const inOrder = fc.array(fc.tuple(fc.nat(2), fc.nat(400)), { maxLength: 40 }).map((steps) => {
     let end = NODE_AREA_OFFSET;
@@ -117,7 +117,7 @@ function slotsIn(block: Uint8Array, start: number, nodeCount: number): { slots: 
 
 const clamped = (value: bigint): number => Math.min(Number(value), U32_MAX);
 
-/** Holds the scan of a directory against its slots, for several ends of the node area. */
+/** Compares the scan of a directory with a check of its slots, for several ends of the node area. */
 function expectScan(directory: SlotDirectory, slots: readonly Slot[]): void {
   const ends = slots.flatMap(({ offset, bytes }) => [offset + bytes - 1, offset + bytes]);
   for (const freeOffset of [NODE_AREA_OFFSET, 1500, BLOCK_BYTES, ...ends.slice(-4)]) {

@@ -32,7 +32,7 @@ describe('file header', () => {
     expect(fileHeaderChecksum({ ...header, blockCount: 1 })).toBe(header.checksum);
   });
 
-  test('the checksum of version 1 leaves the last field out, that of version 2 has it', () => {
+  test('the checksum covers the last field in version 2 but not in version 1', () => {
     const header = { ...newFileHeader(7), version: 1, entryCount: 123n, imageCheckpointLsn: 99n };
     const bytes = Buffer.from(encodeFileHeader(header));
     expect(fileHeaderChecksum(header)).toBe(specHeaderChecksum(bytes));
@@ -42,7 +42,7 @@ describe('file header', () => {
     expect(fileHeaderChecksum({ ...version2, imageCheckpointLsn: 0n })).not.toBe(fileHeaderChecksum(version2));
   });
 
-  test('a root descriptor is 18 bytes, and reads back', () => {
+  test('a root descriptor has 18 bytes and is read back', () => {
     const root = { rootType: 2, isFinal: 1, termCount: 7, arenaCount: 3, rootRecord: encodePointer(1, 2, 48) };
     const bytes = new Uint8Array(18);
     ROOT_DESCRIPTOR.write(root, bytes);
@@ -72,7 +72,7 @@ describe('header copy', () => {
 });
 
 describe('pointers', () => {
-  test('come apart into 23 bits of block, 22 of slot and 18 of node type', () => {
+  test('have 23 bits of block, 22 of slot and 18 of node type', () => {
     const pointer = (5n << 40n) | (17n << 18n) | 48n;
     expect(decodePointer(pointer)).toEqual({ inMemory: false, block: 5, slot: 17, nodeType: 48 });
     expect(encodePointer(5, 17, 48)).toBe(pointer);
@@ -85,7 +85,7 @@ describe('pointers', () => {
     expect(() => encodePointer(2 ** 23, 0, 0)).toThrow(RangeError);
   });
 
-  test('a link of the free list is a block id shifted by 40, and anything in its low bits makes it none', () => {
+  test('a link of the free list is a block id shifted by 40; with any low bit set it is not a link', () => {
     expect(encodeFreeLink(3)).toBe(0x30000000000n);
     expect(decodeFreeLink(0x30000000000n)).toBe(3);
     expect(decodeFreeLink(0n)).toBe(0);

@@ -14,7 +14,7 @@ const FORMATS: PageFormat[] = ['v1', 'v2'];
 
 const blank = (): Uint8Array => new Uint8Array(BLOCK_BYTES);
 
-/** Commits what a writer holds to `file`, a block as the device has it, and checks that no committed byte changes. */
+/** Commits the content of a writer to `file`, the block on the device, and checks that no committed byte changes. */
 function commit(writer: PageWriter, file: Uint8Array, outlook: PageOutlook = 'open'): number {
   const before = decodePage(file.slice())!;
   const plan = writer.plan(outlook);
@@ -24,7 +24,7 @@ function commit(writer: PageWriter, file: Uint8Array, outlook: PageOutlook = 'op
     file.set(writer.block.subarray(start, end), start);
     bytes += end - start;
   }
-  // The old header still stands: what it covers must be as it was.
+  // The file still has the old header, and what it covers must be unchanged.
   const old = decodePage(file)!;
   expect([...pageProblems(old, 1)]).toEqual([]);
   expect(old.directory.count).toBe(before.directory.count);
@@ -47,14 +47,14 @@ function nodesIn(file: Uint8Array): string[] {
 }
 
 describe.each(FORMATS)('a %s page', (format) => {
-  test('that is empty has no problems, and begins as the Rust code would have it', () => {
+  test('that is empty has no problems and begins as in libdictenstein', () => {
     const file = blank();
     file.set(encodeEmptyPageHeader(format));
     expect([...pageProblems(decodePage(file)!, 1)]).toEqual([]);
     expect(Buffer.from(file).toString('latin1', 0, 8)).toBe(format === 'v1' ? 'BYTARANA' : 'BYTARAV2');
   });
 
-  test('gives back whatever was added to it, and no commit changes a committed byte', () => {
+  test('returns what was added to it, and no commit changes a committed byte', () => {
     const node = fc.oneof(
       { weight: 6, arbitrary: fc.integer({ min: 0, max: 300 }) },
       { weight: 1, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
@@ -81,7 +81,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     );
   });
 
-  test('holds the longest node that it says it holds, and not a byte more', () => {
+  test('holds a node of maxNodeBytes, and none that is one byte longer', () => {
     const most = maxNodeBytes(format);
     expect(newFilePage(format).writer.fits(most + 1)).toBe(false);
     const { writer, file } = newFilePage(format);
@@ -91,8 +91,8 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(nodeOf(decodePage(file)!, 0)).toEqual(node);
   });
 
-  test('full of 4-byte nodes has all of them back', () => {
-    // The Rust page forgets the directory of the nodes before the one at hand, and loses every slot here.
+  test('returns all nodes when it is full of 4-byte nodes', () => {
+    // libdictenstein does not count the directory of earlier nodes and loses every slot here.
     const { writer, file } = newFilePage(format);
     const node = new Uint8Array(4);
     let count = 0;
@@ -114,7 +114,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     }
   });
 
-  test('takes empty nodes until only their slots fill it', () => {
+  test('accepts empty nodes until their slots fill it', () => {
     const { writer, file } = newFilePage(format);
     while (writer.add(new Uint8Array(0), 0, 0));
     commit(writer, file, 'full');
@@ -122,7 +122,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(decodePage(file)!.directory.count).toBe(format === 'v1' ? (BLOCK_BYTES - 128) / 8 : (BLOCK_BYTES - 64) / 2);
   });
 
-  test('filled one node a commit holds nearly as much as one packed at once, whatever the nodes', () => {
+  test('filled with one node per commit holds nearly as much as one packed at once', () => {
     for (const [shortest, longest] of [
       [6, 600],
       [6, 24],
@@ -149,14 +149,14 @@ describe.each(FORMATS)('a %s page', (format) => {
         single.committed();
       }
       expect(oneByOne / atOnce).toBeGreaterThanOrEqual(0.97);
-      // A directory that moves is written once more; that must stay rare.
+      // Moving a directory writes all of it again, which must stay rare.
       expect(bytes).toBeLessThan(payload + 3 * (BLOCK_BYTES - payload));
     }
   });
 });
 
 describe('a V2 page', () => {
-  test('written whole has its directory straight after its nodes, one that is open has it apart', () => {
+  test('written at once has its directory directly after its nodes; an open one has it apart', () => {
     const add = (writer: PageWriter): void =>
       void makeNodes(200, 20, 60).map((node) => writer.add(node, 0, node.length));
     const full = newFilePage('v2');
@@ -171,7 +171,7 @@ describe('a V2 page', () => {
     expect(nodesIn(full.file)).toEqual(nodesIn(open.file));
   });
 
-  test('a commit of one node writes that node and its pair, and nothing else, while the directory stays', () => {
+  test('writes only the node and its pair in a commit of one node, while the directory stays', () => {
     const { writer, file } = newFilePage('v2');
     for (const node of makeNodes(1000, 43, 43)) writer.add(node, 0, node.length);
     commit(writer, file);
@@ -180,7 +180,7 @@ describe('a V2 page', () => {
     expect(commit(writer, file)).toBe(64 + 43 + 4);
   });
 
-  test('sealed has its directory straight after its nodes', () => {
+  test('that is finalized has its directory directly after its nodes', () => {
     const { writer, file } = newFilePage('v2');
     for (const node of makeNodes(100, 5, 50)) writer.add(node, 0, node.length);
     commit(writer, file);

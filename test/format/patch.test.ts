@@ -5,7 +5,7 @@ import { JOURNAL_BYTES, journalKind } from '../../src/format/journal.ts';
 import { decodePatchJournal, encodePatchJournal, isBeforeOrAfter, MAX_PATCH_BYTES } from '../../src/format/journal.ts';
 import { UNDO_HEADER } from '../../src/format/journal.ts';
 
-/** A journal by hand, as docs/format.md has it: one patch of two bytes at byte 262,144. */
+/** A journal written by hand according to docs/format.md: one patch of two bytes at byte 262,144. */
 function journalByHand(): Buffer {
   const patch = Buffer.alloc(16);
   patch.writeBigUInt64LE(262_144n, 0);
@@ -24,7 +24,7 @@ function journalByHand(): Buffer {
 const PATCH = { position: 262_144, kind: 5, before: new Uint8Array([1, 2]), after: new Uint8Array([3, 4]) };
 
 describe('a journal of patches', () => {
-  test('is read and written as the format says', () => {
+  test('is read and written in the documented format', () => {
     const journal = journalByHand();
     const [patch] = decodePatchJournal(journal) ?? [];
     expect(patch && { ...patch, before: [...patch.before], after: [...patch.after] }).toEqual({
@@ -35,7 +35,7 @@ describe('a journal of patches', () => {
     expect(Buffer.from(encodePatchJournal([PATCH])).equals(journal)).toBe(true);
   });
 
-  test('is none where any bit is another, or any byte is missing', () => {
+  test('is not decoded if any bit is flipped or any byte is missing', () => {
     const journal = journalByHand();
     for (let bit = 0; bit < 8 * journal.length; bit++) {
       const spoilt = Buffer.from(journal);
@@ -48,14 +48,14 @@ describe('a journal of patches', () => {
     expect(decodePatchJournal(Buffer.concat([journal, Buffer.alloc(1)]))).toBeUndefined();
   });
 
-  test('takes no more than a journal has room for', () => {
+  test('refuses more patches than fit in a journal', () => {
     const [before, after] = [new Uint8Array(MAX_PATCH_BYTES), new Uint8Array(MAX_PATCH_BYTES)];
     const patches = Array.from({ length: 300 }, (_, at) => ({ position: 512 * at, kind: 0, before, after }));
     expect(() => encodePatchJournal(patches)).toThrow(RangeError);
     expect(encodePatchJournal(patches.slice(0, 250)).length).toBeLessThanOrEqual(JOURNAL_BYTES);
   });
 
-  test('gives back whatever patches it was given', () => {
+  test('returns the patches that were encoded', () => {
     const some = fc.uint8Array({ minLength: 1, maxLength: 40 });
     const patch = fc.tuple(fc.nat(), fc.nat({ max: 65_535 }), some).map(([position, kind, before]) => {
       return { position, kind, before, after: before.map((byte) => byte ^ 0x55) };
@@ -72,7 +72,7 @@ describe('a journal of patches', () => {
   });
 });
 
-test.each(['APJL', 'APJP'])('what begins with %s is a journal, of a known version or a newer one', (magic) => {
+test.each(['APJL', 'APJP'])('a file that begins with %s is a journal, of a known version or a newer one', (magic) => {
   const begin = (version: number): Buffer => Buffer.concat([Buffer.from(magic), Buffer.from([version, 0, 0, 0, 9])]);
   expect(journalKind(begin(1))).toBe('known');
   for (const version of [0, 2, 3, 255]) expect(journalKind(begin(version))).toBe('newer');
@@ -83,7 +83,7 @@ test.each(['APJL', 'APJP'])('what begins with %s is a journal, of a known versio
   expect(journalKind(Buffer.concat([Buffer.alloc(511), begin(2)]))).toBe('none');
 });
 
-test('a patch knows its old bytes, its new ones and a mixture of them from any others', () => {
+test('a patch recognizes its old bytes, its new ones and a mixture of them', () => {
   for (const [now, known] of [
     [[1, 2], true],
     [[3, 4], true],
@@ -95,7 +95,7 @@ test('a patch knows its old bytes, its new ones and a mixture of them from any o
   }
 });
 
-test('the header of an undo file is none where any bit is another', () => {
+test('the header of an undo file is not decoded with any bit flipped', () => {
   const header = UNDO_HEADER.encode({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
   expect(UNDO_HEADER.decode(header)).toMatchObject({ fileBytes: 524_288n, stateCrc: 1, patchCount: 2, bytesCrc: 3 });
   for (let bit = 0; bit < 8 * header.length; bit++) {
