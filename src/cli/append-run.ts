@@ -1,39 +1,34 @@
+import { writeDecimal } from '../bytes/encodings.ts';
 import { jsonLine } from '../report/reporter.ts';
 import type { RefRun } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
-import type { Context } from './context.ts';
+import type { CommandRun, Progress } from './command.ts';
 import { decodeFrame, type Encoding, Framer, type Framing } from './framing.ts';
-import { type Input, InputReader, InputWindow, LONGEST_WAIT_MS, MAX_FRAME_BYTES } from './input.ts';
-import type { CommonOptions } from './options.ts';
-import type { Progress } from './progress.ts';
+import type { Input } from './context.ts';
+import { InputReader, InputWindow, LONGEST_WAIT_MS, MAX_FRAME_BYTES } from './input.ts';
 
 const REF_BUFFER_BYTES = 32_768;
 
-/** A block id has at most eight digits, a slot six; and there are a colon and a line end. */
+/** A block id has at most 8 digits, a slot 6; a colon and a line feed. */
 const MAX_REF_LINE_BYTES = 16;
 
-interface AppendRunOptions extends CommonOptions {
-  readonly batch?: number;
-}
-
-/** One run of `append`: stages nodes, commits them in batches, and prints the refs of what is durable. */
+/** One run of `append`: stages nodes, commits them in batches, and prints the refs of the durable ones. */
 export class AppendRun {
-  readonly #context: Context;
+  readonly #run: CommandRun;
   readonly #store: PageStore;
-  readonly #options: AppendRunOptions;
   readonly #batchNodes: number;
   readonly #refs = Buffer.allocUnsafe(REF_BUFFER_BYTES);
   #usedBytes = 0;
   #nodeBytes = 0;
-  #acknowledgedNodes = 0;
+  #durableNodes = 0;
   /** Since when nodes may have been waiting to become durable. */
   #waitingSince: number | undefined;
 
-  constructor(context: Context, store: PageStore, options: AppendRunOptions) {
-    this.#context = context;
+  /** @param batchNodes - commit after this many nodes; by default only the size of a batch counts */
+  constructor(run: CommandRun, store: PageStore, batchNodes: number = Infinity) {
+    this.#run = run;
     this.#store = store;
-    this.#options = options;
-    this.#batchNodes = options.batch ?? Infinity;
+    this.#batchNodes = batchNodes;
   }
 
   get hasStaged(): boolean {
@@ -41,9 +36,9 @@ export class AppendRun {
   }
 
   /**
-   * Whether nodes have waited so long that they are to be committed, for input that comes steadily and slowly. To be asked
-   * with each piece of input.
-   * @param hasMore - whether there are nodes that have yet to be staged
+   * Whether nodes have waited so long that they should be committed: for input that comes slowly without a pause. To be
+   * called with each piece of input.
+   * @param hasMore - whether there are nodes that have not been staged yet
    */
   isDue(hasMore: boolean): boolean {
     if (!this.hasStaged && !hasMore) this.#waitingSince = undefined;
@@ -51,22 +46,21 @@ export class AppendRun {
     return this.#waitingSince !== undefined && performance.now() - this.#waitingSince >= LONGEST_WAIT_MS;
   }
 
-  /** Nodes that are durable. */
-  get acknowledgedNodes(): number {
-    return this.#acknowledgedNodes;
+  get durableNodes(): number {
+    return this.#durableNodes;
   }
 
-  /** Bytes of the nodes that were taken. */
+  /** Bytes of all nodes that were staged. */
   get nodeBytes(): number {
     return this.#nodeBytes;
   }
 
-  /** Whether nobody reads the refs any more: then there is no telling what is durable, and the run ends. */
+  /** Whether the reader of the refs has gone: it would not learn what is durable, so the run ends. */
   get isOver(): boolean {
-    return this.#context.stdout.closed;
+    return this.#run.stdout.closed;
   }
 
-  /** Stages a node, if that takes no input or output. @returns false where it does: then {@link add} is to be called */
+  /** Stages a node if that takes no input or output. @returns false if {@link add} has to be called instead */
   tryAdd(source: Uint8Array, start: number, end: number): boolean {
     if (this.#store.stagedNodes >= this.#batchNodes || !this.#store.stage(source, start, end)) return false;
     this.#nodeBytes += end - start;
@@ -74,8 +68,8 @@ export class AppendRun {
   }
 
   /**
-   * Stages nodes that stand end to end in `source` from `start` on, if that takes no input or output.
-   * @returns how many: the next one, where some are left, is one for {@link add}
+   * Stages contiguous nodes in `source` from `start` on, as long as that takes no input or output.
+   * @returns how many were staged; {@link add} has to be called for the next one
    */
   tryAddMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number): number {
     const to = Math.min(lengths.length, from + this.#batchNodes - this.#store.stagedNodes);
@@ -84,40 +78,41 @@ export class AppendRun {
     return staged;
   }
 
-  /** Stages a node in the room that is made for it, and prints the refs of what has to be committed before. */
+  /** Makes room for a node and stages it. Prints the refs of nodes that have to be committed for that. */
   async add(source: Uint8Array, start: number, end: number): Promise<void> {
     if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
     while (!this.tryAdd(source, start, end)) {
-      await this.#acknowledge(await this.#store.makeRoom(end - start));
-      this.#context.signal.throwIfAborted();
+      await this.#printDurable(await this.#store.makeRoom(end - start));
+      this.#run.signal.throwIfAborted();
       if (this.isOver) return;
     }
   }
 
-  /** Makes what is staged durable, and prints where it is. */
+  /** Makes the staged nodes durable, and prints their refs. */
   async commit(): Promise<void> {
-    if (this.hasStaged) await this.#acknowledge(await this.#store.commit());
+    if (this.hasStaged) await this.#printDurable(await this.#store.commit());
   }
 
-  async #acknowledge(runs: readonly RefRun[]): Promise<void> {
+  async #printDurable(runs: readonly RefRun[]): Promise<void> {
     if (runs.length === 0) return;
     this.#waitingSince = undefined;
     for (const run of runs) {
-      this.#acknowledgedNodes += run.count;
-      if (this.#options.quiet !== true || this.#options.json === true) await this.#print(run);
+      this.#durableNodes += run.count;
+      if (this.#run.isJson) await this.#printJson(run);
+      else if (!this.#run.isQuiet) await this.#printText(run);
     }
     await this.#flushRefs();
-    await this.#context.stdout.flush();
+    await this.#run.stdout.flush();
   }
 
-  async #print({ block, slot, count }: RefRun): Promise<void> {
-    if (this.#options.json === true) {
-      for (let each = slot; each < slot + count; each++) {
-        await this.#context.stdout.write(jsonLine('node', { ref: `${block}:${each}` }));
-      }
-      return;
+  async #printJson({ block, slot, count }: RefRun): Promise<void> {
+    for (let each = slot; each < slot + count; each++) {
+      await this.#run.stdout.write(jsonLine('node', { ref: `${block}:${each}` }));
     }
-    // Digits straight into bytes: a string for each ref is garbage faster than it is collected.
+  }
+
+  /** Writes digits straight into the buffer: strings would be garbage faster than it is collected. */
+  async #printText({ block, slot, count }: RefRun): Promise<void> {
     for (let each = slot; each < slot + count; each++) {
       if (this.#usedBytes + MAX_REF_LINE_BYTES > this.#refs.length) await this.#flushRefs();
       const colon = writeDecimal(block, this.#refs, this.#usedBytes);
@@ -131,20 +126,8 @@ export class AppendRun {
   async #flushRefs(): Promise<void> {
     const bytes = this.#refs.subarray(0, this.#usedBytes);
     this.#usedBytes = 0;
-    await this.#context.stdout.write(bytes);
+    await this.#run.stdout.write(bytes);
   }
-}
-
-/** Writes a number in decimal. @returns the offset behind it */
-function writeDecimal(value: number, target: Uint8Array, offset: number): number {
-  let digits = 1;
-  for (let limit = 10; value >= limit; limit *= 10) digits++;
-  let rest = value;
-  for (let at = offset + digits - 1; at >= offset; at--) {
-    target[at] = 0x30 + (rest % 10);
-    rest = Math.floor(rest / 10);
-  }
-  return offset + digits;
 }
 
 interface FrameOptions {
@@ -152,21 +135,21 @@ interface FrameOptions {
   readonly encoding: Encoding;
 }
 
-/** Room for a decoded node, for as long as no frame is longer. */
+/** Space for a decoded node, until a longer frame comes. */
 const DECODED_BYTES = 4096;
 
-/** Stages the frames of an input, and commits where it pauses. */
+/** Stages the frames of an input, and commits when the input pauses. */
 export async function appendFrames(
-  context: Context,
   run: AppendRun,
   input: Input,
-  options: FrameOptions,
+  { framing, encoding }: FrameOptions,
+  signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
   const window = new InputWindow();
-  const framer = new Framer(options.framing, window, MAX_FRAME_BYTES);
-  const reader = new InputReader(input.source, window, context.signal);
-  let decoded = new Uint8Array(options.encoding === 'raw' ? 0 : DECODED_BYTES);
+  const framer = new Framer(framing, window, MAX_FRAME_BYTES);
+  const reader = new InputReader(input.source, window, signal);
+  let decoded = new Uint8Array(encoding === 'raw' ? 0 : DECODED_BYTES);
   let inputBytes = 0;
   for (;;) {
     const event = await reader.nextEvent(run.hasStaged);
@@ -177,9 +160,9 @@ export async function appendFrames(
     if (event.kind === 'end') framer.finish();
     while (framer.next()) {
       const { source, start, end } = framer;
-      if (options.encoding !== 'raw') {
+      if (encoding !== 'raw') {
         if (end - start > decoded.length) decoded = new Uint8Array(MAX_FRAME_BYTES);
-        const bytes = decodeFrame(source, start, end, options.encoding, decoded, 0);
+        const bytes = decodeFrame(source, start, end, encoding, decoded, 0);
         if (!run.tryAdd(decoded, 0, bytes)) await run.add(decoded, 0, bytes);
       } else if (!run.tryAdd(source, start, end)) {
         await run.add(source, start, end);
@@ -188,7 +171,7 @@ export async function appendFrames(
     }
     if (event.kind === 'end') return;
     if (run.isDue(false)) await run.commit();
-    inputBytes += event.kind === 'bytes' ? event.bytes : 0;
+    inputBytes += event.bytes;
     await progress.update(inputBytes, input.totalBytes);
   }
 }

@@ -1,21 +1,39 @@
-import type { ByteSource } from './byte-source.ts';
+import type { Writable } from 'node:stream';
+import { PageStoreError } from '../errors.ts';
 
-/** Where a command writes to. Small writes are gathered; what is written to a closed pipe is dropped. */
+/** A stream of bytes that is read into memory of the caller. */
+export interface ByteSource {
+  /**
+   * Reads the next bytes, as many as there are.
+   * @param target - at least one byte; the caller must not use it until the promise resolves
+   * @returns how many bytes were read into the start of `target`; 0 at the end of the stream
+   */
+  read(target: Uint8Array): Promise<number>;
+}
+
+/** A stream of bytes, and its size if known. */
+export interface Input {
+  readonly source: ByteSource;
+  readonly totalBytes: number | undefined;
+  /** Stops reading. Standard input stays open. */
+  close(): Promise<void>;
+}
+
+/** Where a command writes to. Writes are buffered; after the reader of a pipe has gone, they are dropped. */
 export interface Output {
   readonly isTerminal: boolean;
-  /** Set once the reader at the other end has gone: whoever produces output may stop. */
+  /** Whether the reader of a pipe has gone: a command may stop producing output then. */
   readonly closed: boolean;
-  /** Takes text or bytes; bytes may be changed again once it resolves. */
+  /** Writes text or bytes. The bytes may be changed again once the promise resolves. */
   write(data: string | Uint8Array): Promise<void>;
-  /** Resolves when everything written so far has been handed to the system. */
+  /** Resolves when everything written so far has been handed to the operating system. */
   flush(): Promise<void>;
 }
 
-/** The world as a command sees it: passed in, so that a test can hold every part of it. */
+/** All that a command uses of its process, so that a test can replace every part of it. */
 export interface Context {
-  readonly stdin: ByteSource;
-  /** How many bytes standard input has, where that is known. */
-  readonly stdinBytes: number | undefined;
+  /** Opens standard input. A command that does not read it must not touch it. */
+  readonly openStdin: () => Promise<Input>;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Aborted by SIGINT and SIGTERM; its reason is an {@link Interrupted}. */
@@ -23,10 +41,69 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Why a command stopped before its end: somebody asked for it. */
+/** The reason why an interrupted command stopped. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** Runs the body of a command. What it returns is the exit code, 0 where it returns nothing. */
-export type Runner = (body: (context: Context) => Promise<number | void>) => Promise<void>;
+const BUFFER_BYTES = 65_536;
+
+/** An {@link Output} with a buffer in front of a file or stream. */
+export abstract class BufferedOutput implements Output {
+  abstract readonly isTerminal: boolean;
+  abstract readonly closed: boolean;
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #usedBytes = 0;
+
+  /** Writes all of `bytes`, which stay unchanged until the promise resolves. */
+  protected abstract send(bytes: Uint8Array): Promise<void>;
+
+  async write(data: string | Uint8Array): Promise<void> {
+    const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
+    if (bytes > BUFFER_BYTES - this.#usedBytes) await this.flush();
+    if (bytes > BUFFER_BYTES) return this.send(typeof data === 'string' ? Buffer.from(data) : data);
+    if (typeof data === 'string') this.#buffer.write(data, this.#usedBytes);
+    else this.#buffer.set(data, this.#usedBytes);
+    this.#usedBytes += bytes;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#usedBytes === 0) return;
+    const bytes = this.#buffer.subarray(0, this.#usedBytes);
+    this.#usedBytes = 0;
+    await this.send(bytes);
+  }
+}
+
+/** Standard output or standard error of the process. */
+export class StreamOutput extends BufferedOutput {
+  readonly isTerminal: boolean;
+  readonly #stream: Writable;
+  readonly #name: string;
+  #closed = false;
+
+  constructor(stream: Writable & { isTTY?: boolean }, name: string) {
+    super();
+    this.#stream = stream;
+    this.#name = name;
+    this.isTerminal = stream.isTTY === true;
+    // Each write gets its own error; an 'error' event without a listener would end the process as well.
+    stream.on('error', () => undefined);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  protected async send(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) return;
+    const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
+      this.#stream.write(bytes, resolve);
+    });
+    if (!error) return;
+    this.#closed = true;
+    if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') return;
+    const errno = error.code ?? 'EIO';
+    throw new PageStoreError('IO', `write failed (${errno})`, { file: this.#name, errno }, error);
+  }
+}

@@ -1,11 +1,12 @@
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine, shellPath } from '../bytes/quoting.ts';
 import { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError } from '../errors.ts';
+import type { Problem } from '../format/problem.ts';
 import { type Context, Interrupted } from './context.ts';
 
-/** Exit codes, fixed for scripts. See docs/cli.md. */
+/** Exit codes, fixed for scripts; see docs/cli.md. */
 export const EXIT = { done: 0, findings: 1, usage: 2, io: 3, locked: 4, damaged: 5, interrupted: 130 } as const;
 
-/** What the shell is told of a request that could not be carried out. */
+/** Exit codes of requests that could not be carried out. */
 const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   NOT_A_PAGE_FILE: EXIT.io,
   FILE_EXISTS: EXIT.io,
@@ -36,15 +37,15 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   UNDO_MISMATCH: EXIT.io,
 };
 
-/** The exit code of an error: every code that is not of a request is of a damaged file. */
+/** The exit code of an error. Codes that are not of an operation are of a damaged file. */
 export function exitCodeOf(code: ErrorCode): number {
   return code in EXIT_BY_OPERATION ? EXIT_BY_OPERATION[code as OperationCode] : EXIT.damaged;
 }
 
-/** A command line that cannot be carried out as it is written. */
+/** A command line with wrong arguments or options. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
-  /** The command line that says how to write it. */
+  /** The command line that shows the usage. */
   readonly help: string;
 
   constructor(message: string, command: string | undefined) {
@@ -53,8 +54,8 @@ export class UsageError extends Error {
   }
 }
 
-/** Tells what went wrong, in one line, and gives the exit code. */
-export async function explain(error: unknown, { stderr, env }: Context): Promise<number> {
+/** Prints an error as one line, and returns the exit code. */
+export async function reportError(error: unknown, { stderr, env }: Context): Promise<number> {
   if (error instanceof Interrupted) return EXIT.interrupted;
   const [line, exit] = lineAndExit(error);
   await stderr.write(`artrie-pages: ${oneLine(line)}\n`);
@@ -67,20 +68,48 @@ function lineAndExit(error: unknown): [string, number] {
   if (error instanceof PageStoreError) return [storeErrorLine(error), exitCodeOf(error.code)];
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError) return [`${message}; see ${error.help}`, EXIT.usage];
-  return [`this is a fault of artrie-pages itself: ${message}`, EXIT.io];
+  return [`internal error: ${message}`, EXIT.io];
 }
 
 /** What is wrong, where, and what to do next. */
 function storeErrorLine({ code, message, detail }: PageStoreError): string {
   const { file, offset } = detail;
   const place = offset === undefined || message.includes(` byte ${offset}`) ? '' : ` (byte ${offset})`;
-  const damaged = exitCodeOf(code) === EXIT.damaged && file !== undefined;
-  const advice = damaged ? `; artrie-pages verify ${file} says more` : lockAdvice(detail);
+  const isDamaged = exitCodeOf(code) === EXIT.damaged && file !== undefined;
+  const advice = isDamaged ? `; for details: artrie-pages verify ${shellPath(file)}` : lockAdvice(detail);
   return `${file === undefined ? '' : `${file}: `}${message}${place}${advice}`;
 }
 
 function lockAdvice({ holder }: ErrorDetail): string {
   if (holder === 'running') return '; wait for it with --lock-timeout SECONDS';
-  // Of a holder of which nothing is known, the message says itself what a person has to look at.
+  // For an unknown holder, the message itself says what to check.
   return holder === 'gone' ? '; remove it with --break-lock' : '';
+}
+
+/** Adds to the error for a file that exists that --force replaces it. Other errors are returned unchanged. */
+export function withForceAdvice(error: unknown): unknown {
+  if (!(error instanceof PageStoreError) || error.detail.errno !== 'EEXIST') return error;
+  return new PageStoreError(error.code, 'file already exists; use --force to replace it', error.detail, error);
+}
+
+/**
+ * Adds the command that salvages a damaged file to an error. Other errors are returned unchanged.
+ * @param outcome - what the failed command did
+ */
+export function withRecoverAdvice(error: unknown, file: string, outcome: string): unknown {
+  if (!(error instanceof PageStoreError) || exitCodeOf(error.code) !== EXIT.damaged) return error;
+  const { message, detail } = error;
+  const place = detail.offset === undefined ? '' : `, at byte ${detail.offset}`;
+  const advice = `${outcome}; to salvage what can be read: artrie-pages recover ${shellPath(file)} TARGET`;
+  return new PageStoreError(error.code, `${message}${place}; ${advice}`, { ...detail, file }, error);
+}
+
+/** The note for a page that is skipped because its header was overwritten with zeros. */
+export function lostPageNote(file: string, { message }: Problem): string {
+  return `${file}: ${message}; its nodes are skipped; to repair it: artrie-pages repair --dry-run ${shellPath(file)}`;
+}
+
+/** The note for a V2 page that was never finalized, so that its nodes cannot be told apart. */
+export function noDirectoryNote(file: string, block: number): string {
+  return `${file}: block ${block} was never finalized: it has node bytes but no directory, so its nodes are skipped`;
 }

@@ -2,27 +2,28 @@ import { decodeBase64, decodeHex } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 import type { Output } from './context.ts';
 
-/** How a stream is cut into nodes, and how nodes are put into one. */
+/** How a stream is split into nodes, and how nodes are joined to one. */
 export type Framing = 'lines' | 'nul' | 'u32' | 'whole';
 export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 
 const LENGTH_BYTES = 4;
 
-/** Of a frame so many bytes are searched for its end one by one. */
+/** So many bytes of a frame are searched for its end in a loop: for short frames, a call of indexOf takes longer. */
 const LOOPED_BYTES = 64;
 
-/** The bytes that frames are found in: `block[start, end)`. `filledBytes` is `block[0, end)`. */
+/** The bytes that are searched for frames: `block[start, end)`. */
 export interface FrameBytes {
   readonly block: Uint8Array;
+  /** `block[0, end)`. */
   readonly filledBytes: Buffer;
-  /** Behind the last frame that was found. */
+  /** After the last frame that was found. */
   start: number;
   readonly end: number;
 }
 
 /**
- * Cuts the input into frames without an object for each, and without copying them: after `next()` returned true, the
- * frame is `source[start, end)`, valid until more is read.
+ * Splits input into frames without copying them, and without an allocation per frame: after `next()` has returned true,
+ * the frame is `source[start, end)`, valid until more is read.
  */
 export class Framer {
   start = 0;
@@ -30,10 +31,10 @@ export class Framer {
 
   readonly #framing: Framing;
   readonly #bytes: FrameBytes;
-  /** Longer frames are refused before they fill the memory. */
+  /** Longer frames are refused, so that they do not fill the memory. */
   readonly #maxBytes: number;
   readonly #delimiter: number;
-  /** Bytes of the frame at hand that are known to hold no delimiter. */
+  /** Bytes of the current frame that contain no delimiter. */
   #searchedBytes = 0;
   #ended = false;
 
@@ -48,14 +49,14 @@ export class Framer {
     return this.#bytes.block;
   }
 
-  /** Says that the stream has ended: what is left is the last frame. */
+  /** Marks the end of the stream: the rest is the last frame. */
   finish(): void {
     this.#ended = true;
   }
 
   /**
    * Finds the next frame.
-   * @returns false where more of the stream is needed
+   * @returns false if more of the stream is needed
    * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `INVALID_FRAMING`
    */
   next(): boolean {
@@ -67,7 +68,6 @@ export class Framer {
     const { block, filledBytes, start, end } = this.#bytes;
     const delimiter = this.#delimiter;
     let found = start + this.#searchedBytes;
-    // Most frames are short: a call to search for their end costs more than a loop.
     const looped = Math.min(found + LOOPED_BYTES, end);
     while (found < looped && block[found] !== delimiter) found++;
     if (found >= looped) found = looped < end ? filledBytes.indexOf(delimiter, looped) : -1;
@@ -99,7 +99,7 @@ export class Framer {
     const { start, end } = this.#bytes;
     this.#assertLength(end - start);
     if (!this.#ended) return false;
-    this.#ended = false; // one frame, and no other
+    this.#ended = false; // there is only one frame
     return this.#take(start, end, end);
   }
 
@@ -113,16 +113,19 @@ export class Framer {
 
   #assertLength(bytes: number): void {
     if (bytes <= this.#maxBytes) return;
-    const message = `a node longer than ${this.#maxBytes} bytes of input fits no page; is --framing ${this.#framing} what the input has?`;
+    const message = `a node of more than ${this.#maxBytes} input bytes fits no page; is --framing ${this.#framing} right?`;
     throw new PageStoreError('NODE_TOO_LARGE', message, { expected: `at most ${this.#maxBytes} bytes` });
   }
 
   #cut(what: string): PageStoreError {
-    return new PageStoreError('INVALID_FRAMING', `the input ends after ${what}; is it cut, or not --framing u32?`);
+    return new PageStoreError(
+      'INVALID_FRAMING',
+      `the input ends after ${what}; is it truncated, or not --framing u32?`,
+    );
   }
 }
 
-/** The bytes that stand before and behind a node of so many bytes. */
+/** The bytes before and after a node of `nodeBytes` bytes. */
 export function frameOf(
   framing: Framing,
   nodeBytes: number,
@@ -139,18 +142,18 @@ const BARE = { before: Buffer.alloc(0), after: Buffer.alloc(0) };
 const LINE = { before: BARE.before, after: Buffer.from('\n') };
 const NUL = { before: BARE.before, after: Buffer.from('\0') };
 
-/** How the bytes of a node are written as text. */
+/** How the bytes of a node are encoded as text. */
 export type Encoding = 'raw' | TextEncoding;
 export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
 
-/** An encoding in which not every byte may stand. */
+/** An encoding that only uses some characters. */
 export type TextEncoding = 'hex' | 'base64';
 
 const DECODERS = { hex: decodeHex, base64: decodeBase64 } as const;
 
 const SHOWN_CHARACTERS = 40;
 
-/** The bytes that a text stands for. @throws {@link PageStoreError} `INVALID_ENCODING` */
+/** Decodes a command line argument. @throws {@link PageStoreError} `INVALID_ENCODING` */
 export function decodeText(text: string, encoding: Encoding): Uint8Array {
   const bytes = Buffer.from(text, 'utf8');
   if (encoding === 'raw') return bytes;
@@ -160,8 +163,8 @@ export function decodeText(text: string, encoding: Encoding): Uint8Array {
 }
 
 /**
- * Decodes the frame `source[start, end)` into `target` from `offset` on, without an object for it. The target has room
- * for as many bytes as the frame has, and is not the source.
+ * Decodes the frame `source[start, end)` into `target` at `offset`, without an allocation.
+ * @param target - another array, with space for as many bytes as the frame has
  * @returns how many bytes were written
  * @throws {@link PageStoreError} `INVALID_ENCODING`
  */
@@ -175,21 +178,22 @@ export function decodeFrame(
 ): number {
   const bytes = DECODERS[encoding](source, start, end, target, offset);
   if (bytes >= 0) return bytes;
-  // One more than is shown says that there is more.
+  // One character more than is shown, which becomes an ellipsis.
   const shownEnd = Math.min(end, start + SHOWN_CHARACTERS + 1);
   throw invalid(Buffer.from(source.subarray(start, shownEnd)).toString('latin1'), encoding);
 }
 
 function invalid(text: string, encoding: TextEncoding): PageStoreError {
   const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
-  const rule = encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
+  const rule =
+    encoding === 'hex' ? 'two digits per byte, 0-9 and a-f' : 'four characters per three bytes, padded with =';
   return new PageStoreError('INVALID_ENCODING', `'${shown}' is not ${encoding}: ${rule}`, {
     found: shown,
     expected: rule,
   });
 }
 
-/** The text that stands for bytes; `raw` bytes stay bytes. */
+/** Encodes the bytes of a node; `raw` returns them unchanged. */
 export function encodeBytes(bytes: Uint8Array, encoding: Encoding): string | Uint8Array {
   if (encoding === 'raw') return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding);
@@ -197,7 +201,7 @@ export function encodeBytes(bytes: Uint8Array, encoding: Encoding): string | Uin
 
 const BUFFER_BYTES = 65_536;
 
-/** Writes nodes with their framing, gathered so that a small one costs no promise. */
+/** Writes framed nodes to an output, buffered so that a small node costs no promise. */
 export class NodeWriter {
   readonly #output: Output;
   readonly #encoding: Encoding;
@@ -211,7 +215,7 @@ export class NodeWriter {
     this.#framing = framing;
   }
 
-  /** @returns false, with nothing written, where the buffer has to be written out first: see {@link write} */
+  /** @returns false, and writes nothing, if the buffer has no space: call {@link write} instead */
   tryWrite(node: Uint8Array): boolean {
     const data = encodeBytes(node, this.#encoding);
     const { before, after } = frameOf(this.#framing, data.length);

@@ -1,38 +1,33 @@
-import { constants, open as openWithCallback, readSync } from 'node:fs';
+import { constants, fstatSync, open as openWithCallback, read, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { Socket, SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
 import { promisify } from 'node:util';
-import { type CallKind, CallPace } from '../disk/node-block-file.ts';
+import { type CallHistory, CallScheduler } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
-import { type ByteSource, PipeSource } from './byte-source.ts';
-import type { Context } from './context.ts';
+import type { ByteSource, Context, Input } from './context.ts';
 
-/** After so long without input, what has come so far is made durable. */
+/** After a pause of this length in the input, what has come so far is made durable. */
 export const PAUSE_MS = 50;
 
-/** Input that neither pauses nor fills a batch is made durable after so long all the same. */
+/** Input that neither pauses nor fills a batch is made durable after this time. */
 export const LONGEST_WAIT_MS = 1000;
 
-/** Longest frame: no page holds as much, and hex takes two characters for a byte. */
+/** The longest frame. No page holds a longer node, and hex takes two characters for a byte. */
 export const MAX_FRAME_BYTES: number = 2 * 262_144;
 
+/** As much as a pipe holds. */
+const CHUNK_BYTES = 65_536;
+
 const openDescriptor = promisify(openWithCallback);
+const readDescriptor = promisify(read);
+const nothingToClose = async (): Promise<void> => undefined;
 
-/** A stream of bytes, and how many there will be where that is known. */
-export interface Input {
-  readonly source: ByteSource;
-  readonly totalBytes: number | undefined;
-  /** Ends the reading; standard input stays open. */
-  close(): Promise<void>;
-}
-
-/** Standard input, or the file at `path`. */
+/** Opens the file at `path`, or standard input for `-` or without a path. */
 export async function openInput(context: Context, path: string | undefined): Promise<Input> {
-  if (path === undefined || path === '-') {
-    return { source: context.stdin, totalBytes: context.stdinBytes, close: async () => undefined };
-  }
+  if (path === undefined || path === '-') return context.openStdin();
   try {
     const stats = await stat(path);
-    if (stats.isFIFO()) return { source: fifoAt(path), totalBytes: undefined, close: async () => undefined };
+    if (stats.isFIFO()) return { source: fifoAt(path), totalBytes: undefined, close: nothingToClose };
     const source = new FileSource(path, stats.isFile());
     return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
   } catch (error) {
@@ -40,7 +35,33 @@ export async function openInput(context: Context, path: string | undefined): Pro
   }
 }
 
-/** A pipe with a name. Opened so that it does not wait for the other end to be opened: reading it does. */
+/** Standard input of the process. */
+export function standardInput(): Input {
+  let stats: Stats | undefined;
+  try {
+    stats = fstatSync(0);
+  } catch {
+    // It is closed; reading it fails.
+  }
+  let source: ByteSource | undefined;
+  return {
+    // Opened by the first read: a command that fails before must not touch standard input.
+    source: { read: (target) => (source ??= standardInputSource(stats)).read(target) },
+    totalBytes: stats?.isFile() === true ? stats.size : undefined,
+    close: nothingToClose,
+  };
+}
+
+function standardInputSource(stats: Stats | undefined): ByteSource {
+  if (stats?.isDirectory() === true)
+    throw new PageStoreError('IO', 'standard input is a directory (EISDIR)', { errno: 'EISDIR' });
+  if (stats?.isFile() === true)
+    return { read: async (target) => (await readDescriptor(0, target, 0, target.length, null)).bytesRead };
+  if (stats?.isFIFO() === true || stats?.isSocket() === true) return new PipeSource(async () => 0);
+  return new ChunkSource(process.stdin as AsyncIterable<Uint8Array>);
+}
+
+/** A named pipe, opened without waiting for its writer: the first read waits. */
 function fifoAt(path: string): ByteSource {
   return new PipeSource(async () => {
     try {
@@ -53,13 +74,13 @@ function fifoAt(path: string): ByteSource {
 
 class FileSource implements ByteSource {
   readonly #path: string;
+  readonly #isRegular: boolean;
+  readonly #pace = new CallScheduler();
+  readonly #reads: CallHistory = { isSlow: false };
   #handle: FileHandle | undefined;
   #isReading = false;
-  readonly #isRegular: boolean;
-  readonly #pace = new CallPace();
-  readonly #reads: CallKind = { isLong: false };
 
-  /** @param isRegular - whether it is a regular file: anything else may keep a read waiting */
+  /** @param isRegular - whether it is a regular file; a read of anything else may wait, so it must not be synchronous */
   constructor(path: string, isRegular: boolean) {
     this.#path = path;
     this.#isRegular = isRegular;
@@ -69,9 +90,10 @@ class FileSource implements ByteSource {
     try {
       this.#isReading = true;
       const handle = (this.#handle ??= await open(this.#path, 'r'));
-      const elsewhere = async (): Promise<number> => (await handle.read(target, 0, target.length, null)).bytesRead;
-      if (!this.#isRegular) return await elsewhere();
-      return await this.#pace.make(this.#reads, () => readSync(handle.fd, target, 0, target.length, null), elsewhere);
+      const asynchronously = async (): Promise<number> => (await handle.read(target, 0, target.length, null)).bytesRead;
+      if (!this.#isRegular) return await asynchronously();
+      const synchronously = (): number => readSync(handle.fd, target, 0, target.length, null);
+      return await this.#pace.run(this.#reads, synchronously, asynchronously);
     } catch (error) {
       throw inputError(this.#path, error);
     } finally {
@@ -79,7 +101,7 @@ class FileSource implements ByteSource {
     }
   }
 
-  /** Closing would wait for a read under way, which of a terminal may never end; the end of the process will not. */
+  /** Does not wait for a pending read: on a terminal it may never end. */
   async close(): Promise<void> {
     if (!this.#isReading) await this.#handle?.close();
   }
@@ -91,45 +113,131 @@ function inputError(path: string, error: unknown): unknown {
   return new PageStoreError('IO', `cannot read the input: ${error.message}`, { file: path, errno }, error);
 }
 
-/** What `nextEvent` came back with: more input, the end of it, or a pause in it. */
-export type InputEvent = { readonly kind: 'bytes'; readonly bytes: number } | { readonly kind: 'end' | 'pause' };
+/** A stream of chunks. Each chunk is valid until the next one is requested. */
+export class ChunkSource implements ByteSource {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #offset = 0;
 
-/** Where input is read to. */
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  async read(target: Uint8Array): Promise<number> {
+    while (this.#offset === this.#chunk.length) {
+      const next = await this.#chunks.next();
+      if (next.done === true) return 0;
+      this.#chunk = next.value;
+      this.#offset = 0;
+    }
+    const bytes = Math.min(target.length, this.#chunk.length - this.#offset);
+    target.set(this.#chunk.subarray(this.#offset, this.#offset + bytes));
+    this.#offset += bytes;
+    return bytes;
+  }
+}
+
+/**
+ * A pipe. It is not a stream of Node, which allocates 64 KiB per chunk, faster than they are collected. Nor is it a
+ * descriptor that is read: a waiting read cannot be interrupted, and keeps the process from ending.
+ */
+class PipeSource implements ByteSource {
+  readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  readonly #open: () => Promise<number>;
+  #socket: Socket | undefined;
+  /** The part of the buffer that has not been read: `[offset, end)`. */
+  #offset = 0;
+  #end = 0;
+  #hasEnded = false;
+  #error: Error | undefined;
+  #wake: () => void = () => undefined;
+
+  /** @param openPipe - opens the descriptor; called by the first read */
+  constructor(openPipe: () => Promise<number>) {
+    this.#open = openPipe;
+  }
+
+  async read(target: Uint8Array): Promise<number> {
+    this.#socket ??= await this.#connect(await this.#open());
+    while (this.#offset === this.#end) {
+      if (this.#error) throw this.#error;
+      if (this.#hasEnded) return 0;
+      this.#socket.resume();
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    const bytes = Math.min(target.length, this.#end - this.#offset);
+    target.set(this.#buffer.subarray(this.#offset, this.#offset + bytes));
+    this.#offset += bytes;
+    return bytes;
+  }
+
+  async #connect(descriptor: number): Promise<Socket> {
+    const { Socket } = await import('node:net');
+    // `onread` is documented for connections; the constructor takes it too.
+    const options: SocketConstructorOpts & Pick<TcpSocketConnectOpts, 'onread'> = {
+      fd: descriptor,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: this.#buffer,
+        callback: (bytes) => {
+          this.#offset = 0;
+          this.#end = bytes;
+          this.#wake();
+          return false; // pauses the socket until all of the buffer has been read
+        },
+      },
+    };
+    const socket = new Socket(options);
+    socket.on('error', (error) => (this.#error = error));
+    socket.on('close', () => {
+      this.#hasEnded = true;
+      this.#wake();
+    });
+    return socket;
+  }
+}
+
+/** The result of {@link InputReader.nextEvent}: more input, its end, or a pause. */
+export type InputEvent =
+  { readonly kind: 'bytes'; readonly bytes: number } | { readonly kind: 'end' } | { readonly kind: 'pause' };
+
+/** Memory that input is read into. */
 export interface InputTarget {
-  /** Room for the next bytes. */
+  /** Space for the next bytes. */
   target(): Uint8Array;
-  /** Says how many bytes that room was given. */
+  /** Called with the number of bytes that were read into that space. */
   filled(bytes: number): void;
 }
 
 /**
- * Reads a stream piece by piece, and notices when it pauses. One timer and one listener serve for all pieces: made anew for
- * each, they would be most of the garbage of a long input.
+ * Reads an input and notices pauses. One timer and one listener serve all reads: new ones for each read would be most of
+ * the garbage of a long input.
  */
 export class InputReader {
   readonly #source: ByteSource;
-  readonly #to: InputTarget;
+  readonly #target: InputTarget;
   readonly #signal: AbortSignal;
   #isReading = false;
-  /** What a read came back with, and nobody has taken. */
+  /** The result of a read that no event has reported yet. */
   #bytes: number | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #pause: NodeJS.Timeout | undefined;
+  #pauseTimer: NodeJS.Timeout | undefined;
   #mayPause = false;
-  #resolve: (event: InputEvent) => void = nobodyWaits;
-  #reject: (error: unknown) => void = nobodyWaits;
+  #resolve: (event: InputEvent) => void = notWaiting;
+  #reject: (error: unknown) => void = notWaiting;
 
-  constructor(source: ByteSource, to: InputTarget, signal: AbortSignal) {
+  constructor(source: ByteSource, target: InputTarget, signal: AbortSignal) {
     this.#source = source;
-    this.#to = to;
+    this.#target = target;
     this.#signal = signal;
     signal.addEventListener('abort', () => this.#reject(signal.reason));
   }
 
   /**
    * Waits for more input.
-   * @param mayPause - whether the answer is a pause after {@link PAUSE_MS} without any; else it waits on
-   * @throws the signal's reason, once it is aborted
+   * @param mayPause - whether to resolve with a pause after {@link PAUSE_MS} without input
+   * @throws the reason of the signal, once it is aborted
    */
   async nextEvent(mayPause: boolean): Promise<InputEvent> {
     this.#signal.throwIfAborted();
@@ -138,100 +246,97 @@ export class InputReader {
       this.#resolve = resolve;
       this.#reject = reject;
       this.#mayPause = mayPause;
-      if (this.#bytes !== undefined || this.#failure !== undefined) this.#answer();
-      else if (mayPause) this.#awaitPause();
+      if (this.#bytes !== undefined || this.#failure !== undefined) this.#report();
+      else if (mayPause) this.#startPause();
     });
   }
 
-  /** Never rejects: whoever waits next is told. */
+  /** Never rejects: the next event reports the error. */
   async #read(): Promise<void> {
     this.#isReading = true;
     try {
-      this.#bytes = await this.#source.read(this.#to.target());
+      this.#bytes = await this.#source.read(this.#target.target());
     } catch (error) {
       this.#failure = { error };
     }
     this.#isReading = false;
-    this.#answer();
+    this.#report();
   }
 
-  /** Tells who waits what has come; it stays where nobody does. */
-  #answer(): void {
-    if (this.#resolve === nobodyWaits) return;
+  /** Reports the result of a read if a call is waiting; otherwise it is kept for the next call. */
+  #report(): void {
+    if (this.#resolve === notWaiting) return;
     const [resolve, reject, bytes] = [this.#resolve, this.#reject, this.#bytes];
-    this.#forgetWaiting();
+    this.#endWait();
     if (this.#failure !== undefined) return reject(this.#failure.error);
     this.#bytes = undefined;
     if (bytes === undefined || bytes === 0) return resolve({ kind: 'end' });
-    this.#to.filled(bytes);
+    this.#target.filled(bytes);
     resolve({ kind: 'bytes', bytes });
   }
 
-  #awaitPause(): void {
-    if (this.#pause) this.#pause.refresh();
-    else this.#pause = setTimeout(() => this.#tellPause(), PAUSE_MS);
+  #startPause(): void {
+    if (this.#pauseTimer) this.#pauseTimer.refresh();
+    else this.#pauseTimer = setTimeout(() => this.#reportPause(), PAUSE_MS);
   }
 
-  /** The timer of a wait that is over runs on; the next wait sets it back. */
-  #tellPause(): void {
-    if (!this.#mayPause || this.#resolve === nobodyWaits) return;
+  /** The timer keeps running after a wait has ended; the next wait restarts it. */
+  #reportPause(): void {
+    if (!this.#mayPause || this.#resolve === notWaiting) return;
     const resolve = this.#resolve;
-    this.#forgetWaiting();
+    this.#endWait();
     resolve({ kind: 'pause' });
   }
 
-  #forgetWaiting(): void {
-    this.#resolve = this.#reject = nobodyWaits;
+  #endWait(): void {
+    this.#resolve = this.#reject = notWaiting;
     this.#mayPause = false;
   }
 }
 
-const nobodyWaits = (): void => undefined;
+const notWaiting = (): void => undefined;
 
-/** Most that is read at once: it is still in the processor's cache when it is packed. */
-const READ_BYTES = 262_144;
+/** The most that is read at once: it is still in the processor's cache when it is packed. */
+const MAX_READ_BYTES = 262_144;
 
-/** Less room than this is not worth a call to the system. */
-const LEAST_READ_BYTES = 65_536;
+/** Less space than this is not worth a system call. */
+const MIN_READ_BYTES = 65_536;
 
-/** Holds the longest frame, twice what a page does, and a read behind it. */
-const WINDOW_BYTES = 3 * READ_BYTES;
+/** Holds the longest frame, and a read after it. */
+const WINDOW_BYTES = 3 * MAX_READ_BYTES;
 
 /**
- * The input between the system and the pages: it is read into one block and packed from there, so a frame stands in one
- * piece however the reads cut it. `block[start, end)` is what has not been taken yet. A read begins where the frame before
- * was cut, at the beginning of the block, so of most input only the first part of it is ever touched.
+ * The input between the system and the pages. It is read into one block and packed from there, so that every frame is
+ * contiguous, however the reads split it. `block[start, end)` has not been taken yet. A read starts where the previous
+ * frame was cut, at the start of the block, so most inputs only touch the first part of the block.
  */
-export class InputWindow {
+export class InputWindow implements InputTarget {
   readonly block: Uint8Array = new Uint8Array(WINDOW_BYTES);
-  /** What the block holds so far, for searches that must not go beyond it. */
+  /** The filled part of the block, for searches that must not go past it. */
   filledBytes: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
 
-  /** Where the next bytes of the input are to go; what was taken is gone then. @throws RangeError where no room is left */
+  /** Space for the next bytes of the input. Discards what was taken. @throws RangeError if there is no space */
   target(): Uint8Array {
-    // A frame longer than a read is moved once: from then on it is at the beginning.
+    // A frame longer than a read is moved once; afterwards it is at the start.
     this.block.copyWithin(0, this.start, this.end);
     this.end -= this.start;
     this.start = 0;
     this.filled(0);
-    if (this.block.length - this.end < LEAST_READ_BYTES) throw new RangeError('a frame is longer than the window');
-    return this.block.subarray(this.end, Math.min(this.end + READ_BYTES, this.block.length));
+    if (this.block.length - this.end < MIN_READ_BYTES) throw new RangeError('a frame is longer than the window');
+    return this.block.subarray(this.end, Math.min(this.end + MAX_READ_BYTES, this.block.length));
   }
 
-  /** Says how many bytes the target was given. */
   filled(bytes: number): void {
     this.end += bytes;
     this.filledBytes = Buffer.from(this.block.buffer, 0, this.end);
   }
 }
 
-const CHUNK_BYTES = 65_536;
-
 /**
- * The pieces of an input, each valid until the next is asked for.
- * @throws the signal's reason once it is aborted, also while it waits
+ * The chunks of an input, each valid until the next one is requested.
+ * @throws the reason of the signal once it is aborted, also during a read
  */
 export async function* inputChunks(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK_BYTES);

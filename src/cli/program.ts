@@ -1,12 +1,10 @@
-import { Command, CommanderError } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
-import type { Context } from './context.ts';
-import { EXIT } from './errors.ts';
-import { UsageError } from './errors.ts';
-import type { Runner } from './context.ts';
+import type { AddCommand } from './command.ts';
+import { type Context, Interrupted, StreamOutput } from './context.ts';
+import { EXIT, reportError, UsageError } from './errors.ts';
 
-/** Each command with its code, which is loaded when it is needed: starting the tool is to cost little. */
-const COMMANDS: Readonly<Record<string, () => Promise<(program: Command, run: Runner) => void>>> = {
+/** The commands in the order of the help. Each is loaded when it is needed, so that the program starts fast. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   create: async () => (await import('./commands/create.ts')).addCreate,
   allocate: async () => (await import('./commands/allocate.ts')).addAllocate,
   append: async () => (await import('./commands/append.ts')).addAppend,
@@ -26,17 +24,55 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command, run: Ru
 };
 
 /**
- * Runs a command line that commander takes apart.
+ * Runs one command line.
+ * @param args - the arguments after the name of the program
  * @returns the exit code
- * @throws UsageError, and whatever the command throws
  */
-export async function runProgram(args: readonly string[], context: Context): Promise<number> {
-  let exit: number = EXIT.done;
-  const run: Runner = async (body) => {
-    exit = (await body(context)) ?? EXIT.done;
-  };
+export async function main(args: readonly string[], context: Context): Promise<number> {
+  let exit: number;
+  try {
+    exit = await runCommandLine(args, context);
+    await context.stdout.flush();
+  } catch (error) {
+    exit = await reportError(error, context);
+  }
+  // An error here cannot be reported anywhere.
+  for (const output of [context.stdout, context.stderr]) await output.flush().catch(() => undefined);
+  return exit;
+}
+
+/** @throws UsageError, and all that the command throws */
+async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
+  const [name = ''] = args;
+  if (args.length === 1 && (name === '--version' || name === '-V')) {
+    await context.stdout.write(`${pkg.version}\n`);
+    return EXIT.done;
+  }
+  const [{ Command, CommanderError }, { CommandRun }, { addCommonOptions }] = await Promise.all([
+    import('commander'),
+    import('./command.ts'),
+    import('./options.ts'),
+  ]);
   const texts = { out: '', err: '' };
-  const program = await buildProgram(run, texts, args);
+  const program = new Command('artrie-pages')
+    .description('Create, fill, inspect, check, repair and salvage PART page files.')
+    .version(pkg.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => (texts.out += text),
+      writeErr: (text) => (texts.err += text),
+    })
+    .showSuggestionAfterError(false);
+  let exit: number = EXIT.done;
+  // Without a known command, all are needed for the help, or for the error.
+  for (const each of Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS)) {
+    const add = await COMMANDS[each]?.();
+    const command = program.command(each);
+    add?.(command, async (options, body) => {
+      exit = (await body(new CommandRun(each, context, options))) ?? EXIT.done;
+    });
+    addCommonOptions(command);
+  }
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -53,23 +89,32 @@ export async function runProgram(args: readonly string[], context: Context): Pro
   return exit;
 }
 
-async function buildProgram(
-  run: Runner,
-  texts: { out: string; err: string },
-  args: readonly string[],
-): Promise<Command> {
-  const program = new Command('artrie-pages')
-    .description('Create, fill, inspect, verify and recover PART page files.')
-    .version(pkg.version)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => (texts.out += text),
-      writeErr: (text) => (texts.err += text),
-    })
-    .showSuggestionAfterError(false);
-  const [name = ''] = args;
-  // The other commands matter only to help, and to the error for a command that is none.
-  const load = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
-  for (const add of load) (await add?.())?.(program, run);
-  return program;
+/** A signal that follows another so soon is the same one: npx and timeout send on what the terminal has sent already. */
+const SAME_SIGNAL_MS = 500;
+
+/** Runs the command line of this process, and ends the process. */
+export async function runProcess(): Promise<never> {
+  const interruption = new AbortController();
+  let interruptedAt = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (interruption.signal.aborted) {
+        // The second signal does not wait for the current commit; acknowledged nodes are durable anyway.
+        if (performance.now() - interruptedAt > SAME_SIGNAL_MS) process.exit(EXIT.interrupted);
+        return;
+      }
+      interruptedAt = performance.now();
+      interruption.abort(new Interrupted(signal));
+    });
+  }
+  const context: Context = {
+    openStdin: async () => (await import('./input.ts')).standardInput(),
+    stdout: new StreamOutput(process.stdout, 'standard output'),
+    stderr: new StreamOutput(process.stderr, 'standard error'),
+    signal: interruption.signal,
+    env: process.env,
+  };
+  const exit = await main(process.argv.slice(2), context);
+  // A pending read of standard input would keep the process alive.
+  process.exit(exit);
 }

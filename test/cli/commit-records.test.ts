@@ -40,7 +40,7 @@ test('the next writer finishes the commit, and goes on behind it', async () => {
   const path = await pendingFile('finished');
   expect(await output(['append', path, 'third'])).toBe('1:2\n');
   expect(await output(['read', path, '--all'])).toBe('first\nsecond\nthird\n');
-  expect(await output(['dump', path])).toMatch(/commit record +1 +block 1; home/);
+  expect(await output(['dump', path])).toMatch(/commit record +1 +block 1; checkpointed/);
   expect((await runInProcess(['verify', path])).exit).toBe(0);
 });
 

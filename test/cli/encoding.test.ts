@@ -41,7 +41,7 @@ describe.each(['hex', 'base64'] as const)('%s', (encoding) => {
         const text = `${'A'.repeat(length)}${bad}`;
         const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
         const rule =
-          encoding === 'hex' ? 'two digits a byte, 0-9 and a-f' : 'four characters for three bytes, padded with =';
+          encoding === 'hex' ? 'two digits per byte, 0-9 and a-f' : 'four characters per three bytes, padded with =';
         const refusal = {
           code: 'INVALID_ENCODING',
           message: `'${shown}' is not ${encoding}: ${rule}`,

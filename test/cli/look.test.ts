@@ -65,7 +65,7 @@ describe('dump', () => {
         '    40  entryCount                               5  terms of the trie; without a root pointer, nodes in all pages, or 0 for not counted',
         '    48  checksum                0x81ac893b5512eb73  FNV-1a, 64 bit, of the fields above but the padding, and in version 2 of the one below',
         '    56  imageCheckpointLsn                       0  belongs to the trie, since version 2; 0 in version 1',
-        ' 12288  header copy                         absent  for the day the first sector is lost',
+        ' 12288  header copy                         absent  backup of the file header and root descriptor',
         '',
         '   block  kind        state        nodes  node bytes  directory      free    fill  checksum  problem',
         '       1  V1 page     open             5          39         40   262,001    0.1%  absent',

@@ -17,7 +17,7 @@ test.each([['export'], ['read', '--all']])(
     writeFileSync(path, bytes);
     const told = await runInProcess([...args, path]);
     expect(told.exit).toBe(0);
-    expect(told.stderr).toContain('block 1 begins with 8 zero bytes in the place of 0x3256415241545942');
+    expect(told.stderr).toContain('block 1 begins with 8 zero bytes instead of the page magic 0x3256415241545942');
     expect(told.stderr).toContain('artrie-pages repair --dry-run');
     expect((await runInProcess([...args, path, '--quiet'])).stderr).toBe('');
   },

@@ -60,7 +60,7 @@ describe('a name that is taken', () => {
       const { exit, stderr } = await runInProcess([name, ...args]);
       expect({ exit, stderr }).toEqual({
         exit: 3,
-        stderr: expect.stringContaining('(EEXIST); --force takes its place\n'),
+        stderr: `artrie-pages: ${b}: file already exists; use --force to replace it\n`,
       });
       expectOneError(stderr);
       expect(readFileSync(b, 'utf8')).toBe('mine');

@@ -52,7 +52,7 @@ describe.each(MAKERS)('%s', (_, args) => {
       const before = contents(folder);
       const made = name.startsWith('a link') ? link : join(folder, name);
       const { exit, stderr } = await runInProcess(args(folder, made));
-      expect({ exit, stderr }).toEqual({ exit: 3, stderr: expect.stringContaining('name another place for the') });
+      expect({ exit, stderr }).toEqual({ exit: 3, stderr: expect.stringContaining('choose another path for the') });
       expectOneError(stderr);
       expect(contents(folder)).toEqual(before);
     },
@@ -70,7 +70,7 @@ test('a map is made neither as the journal of the new file, nor as a lock file u
   for (const command of ['compact', 'recover']) {
     for (const map of [`${target}.journal`, `${target}.lock`, hard]) {
       const { exit, stderr } = await runInProcess([command, source, target, '--map', map, '--force']);
-      expect({ exit, stderr }).toEqual({ exit: 3, stderr: expect.stringContaining('name another place for the map') });
+      expect({ exit, stderr }).toEqual({ exit: 3, stderr: expect.stringContaining('choose another path for the map') });
     }
   }
 });

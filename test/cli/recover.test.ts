@@ -34,14 +34,14 @@ describe('recover', () => {
       report
         .replaceAll(source, 'SOURCE')
         .replaceAll(target, 'TARGET')
-        .replace(/checksum is 0x.*/, 'checksum ...'),
+        .replace(/stored checksum 0x.*/, 'stored checksum ...'),
     ).toBe(
       [
-        'block 1: V1 page, damaged; sealed; 40 doubtful',
-        '  PAGE_CHECKSUM: page 1: checksum ...',
+        'block 1: V1 page, damaged; new checksum; 40 doubtful',
+        '  PAGE_CHECKSUM: page 1: stored checksum ...',
         '  slots 0 to 39: doubtful',
-        'SOURCE: 0 of 1 page as they were',
-        'TARGET: 40 nodes taken (40 doubtful)',
+        'SOURCE: 0 of 1 page intact',
+        'TARGET: 40 nodes recovered (40 doubtful)',
         '',
       ].join('\n'),
     );
@@ -103,7 +103,7 @@ describe('recover', () => {
     for (const same of [source, hard, symbolic, `${source}.journal`]) {
       const { exit, stderr } = await runInProcess(['recover', source, same, '--force']);
       expect({ same, exit }).toEqual({ same, exit: 3 });
-      expect(stderr).toContain('name another place for the new file');
+      expect(stderr).toContain('choose another path for the new file');
     }
     for (const map of [source, target, hard]) {
       expect((await runInProcess(['recover', source, target, '--force', '--map', map])).exit).toBe(3);

@@ -77,7 +77,7 @@ describe('repair', () => {
     expect(stdout.toString()).toContain(`${path}: ok; 2 blocks, 2 changes made\n`);
     expect({ exit, stderr }).toEqual({
       exit: 0,
-      stderr: `artrie-pages: ${path}: artrie-pages repair ${path} --undo ${path}.undo takes it back\n`,
+      stderr: `artrie-pages: ${path}: to undo: artrie-pages repair ${path} --undo ${path}.undo\n`,
     });
     expect(readFileSync(path).equals(original)).toBe(true);
     expect((await runInProcess(['verify', path])).exit).toBe(0);
@@ -94,13 +94,13 @@ describe('repair', () => {
       [
         'page-bit at block 1, byte 262214: 2b -> 29',
         'header-bit at block 0, byte 40 (entryCount): 1400000000000000 -> 1500000000000000',
-        `${path}: 2 changes taken back`,
+        `${path}: 2 changes undone`,
         '',
       ].join('\n'),
     );
     expect(readFileSync(path).equals(broken)).toBe(true);
     const twice = await runInProcess(['repair', path, '--undo', `${path}.undo`]);
-    expect(twice.stdout.toString()).toBe(`${path}: 0 changes taken back, 2 had not been made\n`);
+    expect(twice.stdout.toString()).toBe(`${path}: 0 changes undone, 2 had not been made\n`);
   });
 
   test('never writes over an undo file', async () => {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { ChunkSource } from '../../src/cli/byte-source.ts';
 import type { Context, Output } from '../../src/cli/context.ts';
-import { main } from '../../src/cli/process.ts';
+import { ChunkSource } from '../../src/cli/input.ts';
+import { main } from '../../src/cli/program.ts';
 import { temporaryFolder } from './files.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -131,8 +131,11 @@ export async function runInProcess(args: readonly string[], options: InProcessOp
   const stdout = new MemoryOutput();
   const stderr = new MemoryOutput();
   const context: Context = {
-    stdin: new ChunkSource(Readable.from(stdin)),
-    stdinBytes: undefined,
+    openStdin: async () => ({
+      source: new ChunkSource(Readable.from(stdin)),
+      totalBytes: undefined,
+      close: async () => undefined,
+    }),
     stdout,
     stderr,
     signal,

@@ -1,90 +1,102 @@
-import { oneLine, shellPath } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
-import { differenceText } from '../../report/transfer.ts';
+import { oneLine, shellPath } from '../../bytes/quoting.ts';
 import { jsonLine } from '../../report/reporter.ts';
 import { plural } from '../../report/text.ts';
-import { diffFiles, type DiffSummary } from '../../transfer/diff.ts';
+import { differenceText } from '../../report/results.ts';
+import { diff, type DiffReport } from '../../transfer/diff.ts';
 import type { Difference } from '../../transfer/difference.ts';
-import type { Context } from '../context.ts';
+import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { type CommonOptions, styleFor, withCommonOptions } from '../options.ts';
-import { Printer } from '../output.ts';
-import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../context.ts';
+import type { CommonOptions } from '../options.ts';
 
-interface DiffOptions extends CommonOptions {
+interface DiffCommandOptions extends CommonOptions {
   readonly nodes?: boolean;
   readonly brief?: boolean;
 }
 
-/** Lines are gathered: to wait for each would take longer than to make it. */
-const GATHERED_CHARACTERS = 16_384;
-
-export function addDiff(program: Command, run: Runner): void {
-  withCommonOptions(program.command('diff'))
-    .description('tell in what two files differ, by page and slot')
-    .argument('<a>')
-    .argument('<b>')
-    .option('--nodes', 'compare the sequences of their nodes, wherever those are')
-    .option('--brief', 'say only whether they differ')
-    .action((a: string, b: string, options: DiffOptions) => run((context) => diff(context, { a, b }, options)));
+export function addDiff(command: Command, start: StartCommand): void {
+  command
+    .description('show the differences between two files, by page and slot')
+    .argument('<a>', 'a page file')
+    .argument('<b>', 'the page file to compare it with')
+    .option('--nodes', 'compare the sequences of nodes, wherever they are')
+    .option('--brief', 'print only whether the files differ')
+    .action((a: string, b: string, options: DiffCommandOptions) =>
+      start(options, (run) => diffFiles(run, { a, b }, options)),
+    );
 }
 
-interface Names {
-  readonly a: string;
-  readonly b: string;
-}
-
-async function diff(context: Context, names: Names, options: DiffOptions): Promise<number> {
-  const { json = false, brief = false, nodes = false, quiet = false } = options;
-  const { stdout } = context;
-  const style = styleFor(context, options);
-  const shown = { a: oneLine(names.a), b: oneLine(names.b) };
-  let gathered = '';
-  const flush = async (): Promise<void> => {
-    const lines = gathered;
-    gathered = '';
-    await stdout.write(lines);
-  };
-  const readerGone = new AbortController();
-  const report = (difference: Difference): void | Promise<void> => {
-    if (stdout.closed) readerGone.abort();
-    if (stdout.closed || (brief && difference.type !== 'damaged')) return undefined;
-    const { type, ...fields } = difference;
-    gathered += json ? jsonLine(type, fields) : `${differenceText(difference, shown, style)}\n`;
-    return gathered.length < GATHERED_CHARACTERS ? undefined : flush();
-  };
-  const progress = new Progress(context, `${names.a} ${names.b}`, blocksText, quiet || stdout.isTerminal);
-  let summary: DiffSummary;
+async function diffFiles(
+  run: CommandRun,
+  { a, b }: { readonly a: string; readonly b: string },
+  { brief = false, nodes = false }: DiffCommandOptions,
+): Promise<number> {
+  const compare = nodes ? 'nodes' : 'places';
+  const lines = new DifferenceLines(run, { a: oneLine(a), b: oneLine(b) }, brief);
+  let report: DiffReport;
   try {
-    summary = await progress.during(() =>
-      diffFiles(names.a, names.b, report, {
-        compare: nodes ? 'nodes' : 'places',
+    report = await run.withProgress({ what: `${a} ${b}`, unit: blocksText, hasRows: true }, (progress) =>
+      diff(a, b, {
+        compare,
         stopAtFirst: brief,
-        onProgress: (done, total) => progress.update(done, total),
-        signal: AbortSignal.any([context.signal, readerGone.signal]),
+        onDifference: lines.add,
+        onProgress: progress.update,
+        signal: AbortSignal.any([run.signal, lines.readerGone]),
       }),
     );
   } catch (error) {
-    // There is a difference, and nobody left to be told of the others.
-    if (readerGone.signal.aborted && !context.signal.aborted) return EXIT.findings;
+    // There is a difference, and the reader has gone.
+    if (lines.readerGone.aborted && !run.signal.aborted) return EXIT.findings;
     throw error;
   } finally {
-    await flush();
+    await lines.flush();
   }
-  const { same, differences, changed } = summary;
-  const damaged = differences.damaged > 0;
-  const printer = new Printer(context, options);
-  if (brief && !same && !damaged) await printer.text([`${shown.a} and ${shown.b} differ\n`]);
-  await printer.summary('diff', names.a, { other: names.b, compare: nodes ? 'nodes' : 'places', ...summary });
-  if (changed && !quiet) await note(context, 'a writer was at work: what was compared is of no single moment');
-  if (!damaged) return same ? EXIT.done : EXIT.findings;
-  const verify = `artrie-pages verify ${shellPath(names.a)} ${shellPath(names.b)}`;
-  const rest = summary.sequencesCompared ? '' : ', nor the sequences of nodes from the first on';
-  await note(context, `${plural(differences.damaged, 'damaged place')} not compared${rest}; ${verify} says more`);
+  const { same, differences, changed, sequencesCompared } = report;
+  const isDamaged = differences.damaged > 0;
+  if (brief && !same && !isDamaged) await run.text([`${oneLine(a)} and ${oneLine(b)} differ\n`]);
+  await run.summary(a, { other: b, compare, ...report });
+  if (changed) await run.note('a writer was active: the result is not of a single moment');
+  if (!isDamaged) return same ? EXIT.done : EXIT.findings;
+  const rest = sequencesCompared ? '' : ', and no nodes after the first';
+  const advice = `for details: artrie-pages verify ${shellPath(a)} ${shellPath(b)}`;
+  await run.warn(`${plural(differences.damaged, 'damaged place')} not compared${rest}; ${advice}`);
   return EXIT.damaged;
 }
 
-async function note({ stderr }: Context, text: string): Promise<void> {
-  await stderr.write(`artrie-pages: ${oneLine(text)}\n`);
+/** Waiting for each line to be written would take longer than finding the difference. */
+const BUFFERED_CHARACTERS = 16_384;
+
+/** Prints differences as they are found. */
+class DifferenceLines {
+  readonly #run: CommandRun;
+  readonly #names: { readonly a: string; readonly b: string };
+  readonly #isBrief: boolean;
+  readonly #readerGone = new AbortController();
+  #buffered = '';
+
+  constructor(run: CommandRun, names: { readonly a: string; readonly b: string }, isBrief: boolean) {
+    this.#run = run;
+    this.#names = names;
+    this.#isBrief = isBrief;
+  }
+
+  /** Aborted when the reader of the output has gone. */
+  get readerGone(): AbortSignal {
+    return this.#readerGone.signal;
+  }
+
+  readonly add = (difference: Difference): void | Promise<void> => {
+    const { isJson, stdout, style } = this.#run;
+    if (stdout.closed) this.#readerGone.abort();
+    if (stdout.closed || (this.#isBrief && difference.type !== 'damaged')) return undefined;
+    const { type, ...fields } = difference;
+    this.#buffered += isJson ? jsonLine(type, fields) : `${differenceText(difference, this.#names, style)}\n`;
+    return this.#buffered.length < BUFFERED_CHARACTERS ? undefined : this.flush();
+  };
+
+  async flush(): Promise<void> {
+    const lines = this.#buffered;
+    this.#buffered = '';
+    await this.#run.stdout.write(lines);
+  }
 }

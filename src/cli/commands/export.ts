@@ -1,70 +1,44 @@
-import { oneLine } from '../../bytes/quoting.ts';
 import { type Command, Option } from 'commander';
-import { PageStoreError } from '../../errors.ts';
-import type { ExportEncoding } from '../../transfer/export.ts';
-import { type ExportedPage, exportNodes } from '../../transfer/export.ts';
-import type { Problem } from '../../format/problem.ts';
-import { noteLostPage } from '../options.ts';
-import type { Context } from '../context.ts';
-import { EXIT, exitCodeOf } from '../errors.ts';
-import { type CommonOptions, withCommonOptions } from '../options.ts';
-import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../context.ts';
+import { type ExportEncoding, exportNodes } from '../../transfer/export.ts';
+import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
+import { lostPageNote, noDirectoryNote, withRecoverAdvice } from '../errors.ts';
+import type { CommonOptions } from '../options.ts';
 
-interface ExportOptions extends CommonOptions {
+interface ExportCommandOptions extends CommonOptions {
   readonly encoding?: ExportEncoding;
 }
 
-export function addExport(program: Command, run: Runner): void {
-  withCommonOptions(program.command('export'))
-    .description('print the whole file as JSON Lines, a node a line, from which import makes it again')
-    .argument('<file>')
+export function addExport(command: Command, start: StartCommand): void {
+  command
+    .description('print the whole file as JSON Lines, which import turns into the same file again')
+    .argument('<file>', 'the page file')
     .addOption(
-      new Option(
-        '--encoding <encoding>',
-        'write all nodes so (default: as text where that is possible, else base64)',
-      ).choices(['hex', 'base64'] satisfies ExportEncoding[]),
+      new Option('--encoding <encoding>', 'encoding of all nodes (default: text where possible, else base64)').choices([
+        'hex',
+        'base64',
+      ] satisfies ExportEncoding[]),
     )
-    .action((file: string, options: ExportOptions) => run((context) => exportFile(context, file, options)));
+    .action((file: string, options: ExportCommandOptions) => start(options, (run) => exportFile(run, file, options)));
 }
 
-async function exportFile(context: Context, file: string, options: ExportOptions): Promise<void> {
-  const { stdout, signal } = context;
-  const { encoding, quiet = false } = options;
-  const progress = new Progress(context, file, blocksText, quiet || stdout.isTerminal);
-  const onPage = async (page: ExportedPage): Promise<void> => {
-    signal.throwIfAborted();
-    if (!quiet) await noteOrphans(context, file, page);
-    await progress.update(page.block, page.blocks);
-  };
-  const onLostPage = async (problem: Problem): Promise<void> => {
-    if (!quiet) await noteLostPage(context, file, problem);
-  };
-  const hooks = { onPage, onLostPage };
-  await progress.during(async () => {
+async function exportFile(run: CommandRun, file: string, { encoding }: ExportCommandOptions): Promise<void> {
+  await run.withProgress({ what: file, unit: blocksText, hasRows: true }, async (progress) => {
+    const exported = exportNodes(file, {
+      ...(encoding === undefined ? {} : { encoding }),
+      onPage: async ({ block, blocks, orphanedBytes }) => {
+        if (orphanedBytes > 0) await run.note(noDirectoryNote(file, block));
+        await progress.update(block, blocks);
+      },
+      onLostPage: (problem) => run.note(lostPageNote(file, problem)),
+      signal: run.signal,
+    });
     try {
-      for await (const lines of exportNodes(file, encoding === undefined ? hooks : { ...hooks, encoding })) {
-        await stdout.write(lines);
-        if (stdout.closed) break;
+      for await (const lines of exported) {
+        await run.stdout.write(lines);
+        if (run.stdout.closed) break;
       }
     } catch (error) {
-      throw withAdvice(error, file);
+      throw withRecoverAdvice(error, file, 'the export is incomplete');
     }
   });
-}
-
-async function noteOrphans({ stderr }: Context, file: string, { block, orphanedBytes }: ExportedPage): Promise<void> {
-  if (orphanedBytes === 0) return;
-  const note =
-    'node bytes without a directory: where each node begins is not known (never finalized), and none is exported';
-  await stderr.write(`artrie-pages: ${oneLine(file)}: block ${block} has ${note}\n`);
-}
-
-/** Says how the rest of a damaged file is had. */
-function withAdvice(error: unknown, file: string): unknown {
-  if (!(error instanceof PageStoreError) || exitCodeOf(error.code) !== EXIT.damaged) return error;
-  const { offset } = error.detail;
-  const place = offset === undefined ? '' : `, at byte ${offset}`;
-  const message = `${error.message}${place}: the export ends there; artrie-pages recover ${file} NEW takes all that is sound`;
-  return new PageStoreError(error.code, message, error.detail, error);
 }

@@ -1,34 +1,27 @@
-import { oneLine } from '../../bytes/quoting.ts';
 import type { Command } from 'commander';
-import { statisticsTable } from '../../view/statistics.ts';
+import { shellPath } from '../../bytes/quoting.ts';
 import { plural } from '../../report/text.ts';
-import { collectStatistics } from '../../view/statistics.ts';
-import type { Context } from '../context.ts';
+import { stat, statisticsTable } from '../../view/statistics.ts';
+import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { type CommonOptions, withCommonOptions } from '../options.ts';
-import { blocksText, Progress } from '../progress.ts';
-import type { Runner } from '../context.ts';
-import { Printer } from '../output.ts';
-import { withStore } from '../options.ts';
+import type { CommonOptions } from '../options.ts';
 
-export function addStat(program: Command, run: Runner): void {
-  withCommonOptions(program.command('stat'))
-    .description('counts, space by kind, and how long nodes are')
-    .argument('<file>')
-    .action((file: string, options: CommonOptions) => run((context) => stat(context, file, options)));
+export function addStat(command: Command, start: StartCommand): void {
+  command
+    .description('print counts, space by kind, and node lengths')
+    .argument('<file>', 'the page file')
+    .action((file: string, options: CommonOptions) => start(options, (run) => printStatistics(run, file)));
 }
 
-async function stat(context: Context, file: string, options: CommonOptions): Promise<number> {
-  return withStore(file, { access: 'read' }, async (store) => {
-    const progress = new Progress(context, file, blocksText, options.quiet === true);
-    const onBlock = (done: number, total: number): Promise<void> => progress.update(done, total);
-    const statistics = await progress.during(() => collectStatistics(store.disk, context.signal, onBlock));
-    const printer = new Printer(context, options);
-    await printer.text(statisticsTable(statistics));
-    await printer.summary('stat', file, statistics);
-    if (statistics.damagedPages === 0) return EXIT.done;
-    const message = `${plural(statistics.damagedPages, 'damaged page')} left out of the counts; see artrie-pages verify ${file}`;
-    await context.stderr.write(`artrie-pages: ${oneLine(`${file}: ${message}`)}\n`);
-    return EXIT.damaged;
-  });
+async function printStatistics(run: CommandRun, file: string): Promise<number> {
+  const statistics = await run.withProgress({ what: file, unit: blocksText }, ({ update }) =>
+    stat(file, { onProgress: update, signal: run.signal }),
+  );
+  await run.text(statisticsTable(statistics));
+  await run.summary(file, statistics);
+  const { damagedPages } = statistics;
+  if (damagedPages === 0) return EXIT.done;
+  const advice = `for details: artrie-pages verify ${shellPath(file)}`;
+  await run.warn(`${file}: ${plural(damagedPages, 'damaged page')} left out of the counts; ${advice}`);
+  return EXIT.damaged;
 }

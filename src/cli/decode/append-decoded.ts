@@ -2,10 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { ConcurrentArena } from '../../arena/concurrent-arena.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { AppendRun } from '../append-run.ts';
-import { type Context, Interrupted } from '../context.ts';
+import type { Progress } from '../command.ts';
+import { type Input, Interrupted } from '../context.ts';
 import type { TextEncoding } from '../framing.ts';
-import { type Input, type InputEvent, InputReader, type InputTarget, PAUSE_MS } from '../input.ts';
-import type { Progress } from '../progress.ts';
+import { type InputEvent, InputReader, type InputTarget, PAUSE_MS } from '../input.ts';
 import {
   type DecodedNodes,
   type DecoderSetup,
@@ -17,43 +17,42 @@ import {
   SLOT_BYTES,
 } from './segment.ts';
 
-/** Segments that a thread may have: one to decode, and one so that it need not wait for the next. */
-const TURNS = 2;
+/** Segments per thread: one to decode, and one so that the thread need not wait for the next. */
+const ROUNDS = 2;
 
-/** What a segment needs at most is in one block: its text at length, and four bytes a node. */
+/** One block holds all that a segment needs: its text decoded, and four bytes per node. */
 const SHARD_BLOCKS = 1;
 
 /**
- * Takes the nodes of a segment, whose bytes stand one behind the other. Both arrays are valid until it resolves.
- * @returns whether it takes more
+ * Takes the nodes of a segment, which are contiguous in `bytes`. Both arrays are valid until the promise resolves.
+ * @returns whether to continue
  */
-export type NodeSink = (bytes: Uint8Array, lengths: Uint32Array) => Promise<boolean>;
+type NodeSink = (bytes: Uint8Array, lengths: Uint32Array) => Promise<boolean>;
 
 /**
- * Decodes segments in threads, and gives their nodes to a sink in the order of the input.
+ * Decodes segments in threads, and passes their nodes to a sink in the order of the input.
  *
- * Segments come in rounds, of one for each thread. Rounds have their memory in turn: slots for the input, and an arena
- * of a shard for each thread. A round begins only once the sink has taken all of the round but one before, which had
- * the same memory. So nothing is overwritten that somebody still reads, and memory is bounded.
+ * Segments come in rounds of one per thread. The rounds take turns in using two sets of memory: slots for the input, and
+ * an arena with a shard per thread. A round starts once the sink has taken the last round with the same memory. So nothing
+ * is overwritten while it is in use, and memory is bounded.
  */
-export class DecodePipeline {
+class DecodePipeline {
   readonly #jobs: number;
   readonly #framing: ManyFraming;
   readonly #encoding: TextEncoding;
   readonly #sink: NodeSink;
   readonly #signal: AbortSignal;
   readonly #arenas: readonly ConcurrentArena[];
-  /** Made when they are first needed: little input needs few of them. */
+  /** Threads and slots are created when they are first used: a short input needs few. */
   readonly #threads: Worker[] = [];
   readonly #slots: Uint8Array<SharedArrayBuffer>[] = [];
   readonly #answers: (DecodedNodes | undefined)[] = [];
-  /** Segments that were handed over, and of these the ones that the sink has taken. */
-  #handed = 0;
-  #taken = 0;
+  #submittedSegments = 0;
+  #takenSegments = 0;
   #failure: Error | undefined;
   #isOver = false;
-  #closed = false;
-  #wake: () => void = nobodyWaits;
+  #isClosed = false;
+  #wake: () => void = () => undefined;
   readonly #interrupt = (): void => this.#fail(this.#signal.reason as Error);
 
   /** @param signal - ends all waiting, with its reason */
@@ -63,43 +62,46 @@ export class DecodePipeline {
     this.#encoding = encoding;
     this.#sink = sink;
     this.#signal = signal;
-    this.#arenas = Array.from({ length: TURNS }, () => new ConcurrentArena(jobs, { maxBlocks: SHARD_BLOCKS }));
+    this.#arenas = Array.from({ length: ROUNDS }, () => new ConcurrentArena(jobs, { maxBlocks: SHARD_BLOCKS }));
     if (signal.aborted) this.#interrupt();
     signal.addEventListener('abort', this.#interrupt);
   }
 
   /** Whether there are segments that the sink has not taken. */
   get isBusy(): boolean {
-    return this.#taken < this.#handed;
+    return this.#takenSegments < this.#submittedSegments;
   }
 
-  /** Whether the sink takes no more: then nothing is decoded any more, and nothing refused. */
+  /** Whether the sink takes no more. Then nothing is decoded or refused any more. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Where the next segment is to be put: {@link SLOT_BYTES}, which nobody else looks at before `submit`. */
+  /** Memory for the next segment, {@link SLOT_BYTES} long; not used by the pipeline before {@link submit}. */
   get slot(): Uint8Array {
-    return this.#slotOf(this.#handed);
+    return this.#slotOf(this.#submittedSegments);
   }
 
   /**
-   * Hands the first `bytes` of {@link slot} over, and waits until there is another slot.
-   * @throws {@link PageStoreError} of the first frame that is refused, once the sink has taken all nodes before it;
-   * what the sink throws; the reason of the signal; an error where a thread has ended
+   * Submits the first `bytes` of {@link slot}, and waits until there is another slot.
+   * @throws {@link PageStoreError} for the first invalid frame, once the sink has taken all nodes before it; what the
+   * sink throws; the reason of the signal; an error if a thread has ended
    */
   async submit(bytes: number): Promise<void> {
-    const segment = this.#handed;
-    this.#answers[this.#placeOf(segment)] = undefined;
+    const segment = this.#submittedSegments;
+    this.#answers[this.#indexOf(segment)] = undefined;
     const input = this.#slotOf(segment).buffer;
     this.#threadOf(segment).postMessage({ segment, turn: this.#turnOf(segment), input, bytes } satisfies SegmentTask);
-    this.#handed++;
-    await (this.#handed % this.#jobs === 0 ? this.#beginRound() : this.#takeUntil(TURNS * this.#jobs - 1));
+    this.#submittedSegments++;
+    if (this.#submittedSegments % this.#jobs !== 0) return this.#takeUntil(ROUNDS * this.#jobs - 1);
+    await this.#takeUntil((ROUNDS - 1) * this.#jobs);
+    // The last round with this arena has been taken: its threads have answered, and do not allocate in it.
+    if (!this.#isOver) this.#arenaOf(this.#submittedSegments).reset();
   }
 
-  /** Gives the sink what is decoded by now. @throws as {@link submit} */
+  /** Passes what has been decoded so far to the sink. @throws as {@link submit} */
   async takeDecoded(): Promise<void> {
-    while (!this.#isOver && this.isBusy && this.#answers[this.#placeOf(this.#taken)] !== undefined) {
+    while (!this.#isOver && this.isBusy && this.#answers[this.#indexOf(this.#takenSegments)] !== undefined) {
       await this.#takeOldest();
     }
   }
@@ -109,81 +111,76 @@ export class DecodePipeline {
     await this.#takeUntil(0);
   }
 
-  /** Ends the threads, whatever they are at. */
+  /** Terminates the threads. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#signal.removeEventListener('abort', this.#interrupt);
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 
-  async #beginRound(): Promise<void> {
-    await this.#takeUntil((TURNS - 1) * this.#jobs);
-    // Its last round has been taken, so every thread has answered, and none allocates in it.
-    if (!this.#isOver) this.#arenaOf(this.#handed).reset();
-  }
-
-  /** Waits until the sink has taken all segments but so many. */
+  /** Waits until at most so many segments are left that the sink has not taken. */
   async #takeUntil(segments: number): Promise<void> {
-    while (!this.#isOver && this.#handed - this.#taken > segments) await this.#takeOldest();
+    while (!this.#isOver && this.#submittedSegments - this.#takenSegments > segments) await this.#takeOldest();
   }
 
   async #takeOldest(): Promise<void> {
-    const nodes = await this.#answerTo(this.#taken);
-    const { shard, bytesOffset, bytes, nodeCount, refusal } = nodes;
+    const segment = this.#takenSegments;
+    const { shard, bytesOffset, bytes, lengthsOffset, nodeCount, refusal } = await this.#answerTo(segment);
     if (nodeCount > 0) {
-      const arena = this.#arenaOf(this.#taken);
-      const lengths = lengthsOf(arena.view(shard, nodes.lengthsOffset, 4 * nodeCount));
+      const arena = this.#arenaOf(segment);
+      const lengths = lengthsOf(arena.view(shard, lengthsOffset, 4 * nodeCount));
       this.#isOver = !(await this.#sink(arena.view(shard, bytesOffset, bytes), lengths));
       if (this.#isOver) return;
     }
     if (refusal !== undefined) throw new PageStoreError(refusal.code, refusal.message, refusal.detail);
-    this.#taken++;
+    this.#takenSegments++;
   }
 
   async #answerTo(segment: number): Promise<DecodedNodes> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const nodes = this.#answers[this.#placeOf(segment)];
+      const nodes = this.#answers[this.#indexOf(segment)];
       if (nodes !== undefined) return nodes;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
-  #placeOf(segment: number): number {
-    return segment % (TURNS * this.#jobs);
+  /** The index of the slot and the answer of a segment. */
+  #indexOf(segment: number): number {
+    return segment % (ROUNDS * this.#jobs);
   }
 
   #turnOf(segment: number): number {
-    return Math.floor(segment / this.#jobs) % TURNS;
+    return Math.floor(segment / this.#jobs) % ROUNDS;
   }
 
   #slotOf(segment: number): Uint8Array<SharedArrayBuffer> {
-    return (this.#slots[this.#placeOf(segment)] ??= new Uint8Array(new SharedArrayBuffer(SLOT_BYTES)));
+    return (this.#slots[this.#indexOf(segment)] ??= new Uint8Array(new SharedArrayBuffer(SLOT_BYTES)));
   }
 
   #arenaOf(segment: number): ConcurrentArena {
-    return this.#arenas[this.#turnOf(segment)] as ConcurrentArena; // one for each turn
+    return this.#arenas[this.#turnOf(segment)] as ConcurrentArena; // one per turn
   }
 
   #threadOf(segment: number): Worker {
-    return (this.#threads[segment % this.#jobs] ??= this.#start());
+    return (this.#threads[segment % this.#jobs] ??= this.#startThread());
   }
 
-  #start(): Worker {
+  #startThread(): Worker {
     const workerData: DecoderSetup = {
       framing: this.#framing,
       encoding: this.#encoding,
       arenas: this.#arenas.map(({ descriptor }) => descriptor),
     };
-    // The bundle of the command line has both files in one folder; arguments of node are for the main thread.
+    // The bundle has both files in one folder; the options of node are for the main thread.
     const thread = new Worker(new URL('./decode-worker.js', import.meta.url), { workerData, execArgv: [] });
     thread.on('message', ({ segment, nodes }: SegmentAnswer) => {
-      this.#answers[this.#placeOf(segment)] = nodes;
+      this.#answers[this.#indexOf(segment)] = nodes;
       this.#wake();
     });
     thread.on('error', (error) => this.#fail(error));
     thread.on('exit', (code) => {
-      if (!this.#closed) this.#fail(new Error(`a thread that decodes has ended with exit code ${code}`));
+      if (!this.#isClosed) this.#fail(new Error(`a decoding thread has ended with exit code ${code}`));
     });
     return thread;
   }
@@ -194,135 +191,118 @@ export class DecodePipeline {
   }
 }
 
-const nobodyWaits = (): void => undefined;
-
-/** Brings a stream to the threads that decode it. */
-export class SegmentFeed {
+/** Splits a stream into segments and submits them to a pipeline. */
+class SegmentFeed {
   readonly #pipeline: DecodePipeline;
   readonly #cutter: SegmentCutter;
-  /** Whether anything has come that may have made a frame whole. */
-  #hasNew = false;
+  /** Whether there has been input since the last flush, which may have completed a frame. */
+  #hasNewInput = false;
 
   constructor(pipeline: DecodePipeline, framing: ManyFraming) {
     this.#pipeline = pipeline;
     this.#cutter = new SegmentCutter(framing, pipeline.slot);
   }
 
-  /** Whether something has come that {@link flush} would stage. */
+  /** Whether {@link flush} may have something to stage. */
   get hasUnstaged(): boolean {
-    return this.#hasNew || this.#pipeline.isBusy;
+    return this.#hasNewInput || this.#pipeline.isBusy;
   }
 
-  /** Copies all of a chunk, which may take until there is room for it. @throws as {@link DecodePipeline.submit} */
+  /** Copies a chunk; waits for space if necessary. @throws as {@link DecodePipeline.submit} */
   async push(chunk: Uint8Array): Promise<void> {
-    this.#hasNew = true;
-    for (let at = 0; at < chunk.length && !this.#pipeline.isOver;) {
-      at = this.#cutter.push(chunk, at);
+    this.#hasNewInput = true;
+    for (let offset = 0; offset < chunk.length && !this.#pipeline.isOver;) {
+      offset = this.#cutter.push(chunk, offset);
       if (this.#cutter.isTooLong) return this.end();
-      if (this.#cutter.isFull) await this.#handOver();
+      if (this.#cutter.isFull) await this.#submit();
     }
   }
 
-  /** Stages what has been decoded by now. @throws as {@link DecodePipeline.submit} */
-  async takeDecoded(): Promise<void> {
-    await this.#pipeline.takeDecoded();
-  }
-
-  /** Stages all frames that are whole. @throws as {@link DecodePipeline.submit} */
+  /** Stages all complete frames. @throws as {@link DecodePipeline.submit} */
   async flush(): Promise<void> {
-    this.#hasNew = false;
-    if (this.#cutter.wholeBytes > 0) await this.#handOver();
+    this.#hasNewInput = false;
+    if (this.#cutter.wholeBytes > 0) await this.#submit();
     await this.#pipeline.drain();
   }
 
-  /** Stages everything: the stream has ended, or cannot go on. @throws as {@link DecodePipeline.submit} */
+  /** Stages everything: the stream has ended, or cannot be split further. @throws as {@link DecodePipeline.submit} */
   async end(): Promise<void> {
     if (this.#cutter.usedBytes > 0) await this.#pipeline.submit(this.#cutter.usedBytes);
     await this.#pipeline.drain();
-    // Never silently: what comes behind it would be cut in the wrong places.
+    // The rest of the input would be split in the wrong places.
     if (this.#cutter.isTooLong && !this.#pipeline.isOver) throw new Error('a frame that is too long was not refused');
   }
 
-  async #handOver(): Promise<void> {
+  async #submit(): Promise<void> {
     const bytes = this.#cutter.wholeBytes;
     await this.#pipeline.submit(bytes);
     if (!this.#pipeline.isOver) this.#cutter.next(this.#pipeline.slot, bytes);
   }
 }
 
-/** Read at once: as a pipe holds. */
-const CHUNK_BYTES = 65_536;
-
-export interface DecodingOptions {
+interface DecodingOptions {
   readonly framing: ManyFraming;
   readonly encoding: TextEncoding;
-  /** Threads that decode. */
+  /** Number of threads that decode. */
   readonly jobs: number;
 }
 
-/** Stages the nodes of an input of hex or base64, which threads decode. But for the time it takes, it is as if there were none. */
+/** Stages the nodes of a hex or base64 input, decoded in threads; the result is the same as without threads. */
 export async function appendDecoded(
-  context: Context,
   run: AppendRun,
   input: Input,
   { framing, encoding, jobs }: DecodingOptions,
+  signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
   const sink = (bytes: Uint8Array, lengths: Uint32Array): Promise<boolean> => stageAll(run, bytes, lengths);
-  const pipeline = new DecodePipeline(jobs, framing, encoding, sink, context.signal);
+  const pipeline = new DecodePipeline(jobs, framing, encoding, sink, signal);
+  const feed = new SegmentFeed(pipeline, framing);
+  const chunk = new InputChunk();
+  const reader = new InputReader(input.source, chunk, signal);
+  let inputBytes = 0;
   try {
-    await feedAll(context, run, input, new SegmentFeed(pipeline, framing), progress);
+    let next = readAhead(reader);
+    while (!run.isOver) {
+      const event = await eventOf(next, feed, run.hasStaged || feed.hasUnstaged);
+      if (event.kind === 'pause') {
+        await feed.flush();
+        await run.commit();
+        continue;
+      }
+      if (event.kind === 'end') return await feed.end();
+      await feed.push(chunk.bytes);
+      inputBytes += event.bytes;
+      // The chunk has been copied, so the next one can be read while nodes are staged.
+      next = readAhead(reader);
+      await pipeline.takeDecoded();
+      if (run.isDue(feed.hasUnstaged)) {
+        await feed.flush();
+        await run.commit();
+      }
+      await progress.update(inputBytes, input.totalBytes);
+    }
   } finally {
     await pipeline.close();
   }
 }
 
-async function feedAll(
-  context: Context,
-  run: AppendRun,
-  input: Input,
-  feed: SegmentFeed,
-  progress: Progress,
-): Promise<void> {
-  const chunk = new InputChunk();
-  const reader = new InputReader(input.source, chunk, context.signal);
-  let inputBytes = 0;
-  let next = readAhead(reader);
-  while (!run.isOver) {
-    const event = await eventOf(next, feed, run.hasStaged || feed.hasUnstaged);
-    if (event === 'pause') {
-      await feed.flush();
-      await run.commit();
-      continue;
-    }
-    if (event.kind !== 'bytes') return feed.end();
-    await feed.push(chunk.bytes);
-    inputBytes += event.bytes;
-    // The chunk has been copied, so the next one may be read while nodes are staged.
-    next = readAhead(reader);
-    await feed.takeDecoded();
-    if (run.isDue(feed.hasUnstaged)) {
-      await feed.flush();
-      await run.commit();
-    }
-    await progress.update(inputBytes, input.totalBytes);
-  }
-}
-
-/** Begins to read. What comes may be an error that nobody waits for yet, or ever. */
+/** Starts to read. An error is kept until the event is awaited, if it ever is. */
 function readAhead(reader: InputReader): Promise<InputEvent> {
   const next = reader.nextEvent(false);
   next.catch(() => undefined);
   return next;
 }
 
-/** Waits for what is read. @param mayPause - whether the answer is a pause after so long without input */
-async function eventOf(next: Promise<InputEvent>, feed: SegmentFeed, mayPause: boolean): Promise<InputEvent | 'pause'> {
+/** Waits for an event. @param mayPause - whether to return a pause after {@link PAUSE_MS} without input */
+async function eventOf(next: Promise<InputEvent>, feed: SegmentFeed, mayPause: boolean): Promise<InputEvent> {
   let timer: NodeJS.Timeout | undefined;
   try {
     if (!mayPause) return await next;
-    // Once it has paused there is nothing more to stage: a chunk that is long in coming is waited for twice at most.
-    const pause = new Promise<'pause'>((resolve) => (timer = setTimeout(resolve, PAUSE_MS, 'pause')));
+    // After a pause there is nothing left to stage, so one event is awaited twice at most.
+    const pause = new Promise<InputEvent>((resolve) => {
+      timer = setTimeout(resolve, PAUSE_MS, { kind: 'pause' });
+    });
     return await Promise.race([next, pause]);
   } catch (error) {
     // What came before the input failed is staged, as it is without threads.
@@ -347,13 +327,16 @@ async function stageAll(run: AppendRun, bytes: Uint8Array, lengths: Uint32Array)
   return !run.isOver;
 }
 
-/** What was read last, until it is in a segment. */
+/** Read at once: as much as a pipe holds. */
+const CHUNK_BYTES = 65_536;
+
+/** The last chunk that was read, until it has been copied to a segment. */
 class InputChunk implements InputTarget {
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
-  #bytes = 0;
+  #usedBytes = 0;
 
   get bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#bytes);
+    return this.#buffer.subarray(0, this.#usedBytes);
   }
 
   target(): Uint8Array {
@@ -361,6 +344,6 @@ class InputChunk implements InputTarget {
   }
 
   filled(bytes: number): void {
-    this.#bytes = bytes;
+    this.#usedBytes = bytes;
   }
 }

@@ -4,30 +4,30 @@ import { type ErrorCode, type ErrorDetail, PageStoreError } from '../../errors.t
 import { decodeFrame, Framer, type Framing, type TextEncoding } from '../framing.ts';
 import { MAX_FRAME_BYTES } from '../input.ts';
 
-/** Framings of which a stream has many frames. */
+/** Framings that split a stream into many frames. */
 export type ManyFraming = Exclude<Framing, 'whole'>;
 
-/** Input is handed over when so much has come: the message and the answer cost little beside decoding it. */
+/** Size of a segment: with this much input, messages between threads cost little compared to decoding. */
 export const SEGMENT_BYTES = 262_144;
 
-/** Room for a segment of one frame: its length or delimiter, and a byte by which it is too long. */
+/** Space for a segment of one frame, its length or delimiter, and one byte by which it is too long. */
 export const SLOT_BYTES: number = MAX_FRAME_BYTES + 8;
 
-/** What a decoding thread is told when it starts. */
+/** What a decoding thread gets when it starts. */
 export interface DecoderSetup {
   readonly framing: ManyFraming;
   readonly encoding: TextEncoding;
-  /** Each has a shard for it, where it puts what it decodes, in turn. */
+  /** Used in turn; each has a shard for this thread, for the decoded bytes. */
   readonly arenas: readonly ConcurrentArenaDescriptor[];
 }
 
-/** Frames to decode, in the order of the input. */
+/** A segment to decode. */
 export interface SegmentTask {
-  /** The place in the input: 0 for the first one. */
+  /** Number of the segment in the input, from 0. */
   readonly segment: number;
-  /** Which of the arenas it is decoded into. */
+  /** Index of the arena that it is decoded into. */
   readonly turn: number;
-  /** The frames are its first `bytes`; not changed before the answer has come. */
+  /** The frames are its first `bytes`; not changed before the answer. */
   readonly input: SharedArrayBuffer;
   readonly bytes: number;
 }
@@ -37,27 +37,27 @@ export interface SegmentAnswer {
   readonly nodes: DecodedNodes;
 }
 
-/** The nodes of a segment. */
+/** The nodes of a segment, in a shard of an arena. */
 export interface DecodedNodes {
   readonly shard: number;
-  /** In the shard: the bytes of all nodes, one behind the other. */
+  /** Offset in the shard of the bytes of all nodes, without gaps. */
   readonly bytesOffset: number;
   readonly bytes: number;
-  /** In the shard, a multiple of 4: the length of each node, as u32 in the byte order of the machine. */
+  /** Offset in the shard, a multiple of 4, of the length of each node: u32 in the byte order of the machine. */
   readonly lengthsOffset: number;
   readonly nodeCount: number;
-  /** What is wrong with the frame behind these nodes; those after it were not looked at. */
+  /** Why the next frame is invalid; the frames after it were not decoded. */
   readonly refusal: Refusal | undefined;
 }
 
-/** A PageStoreError as it goes from one thread to another, which keeps no class. */
+/** The fields of a PageStoreError: its class does not survive a message to another thread. */
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;
   readonly detail: ErrorDetail;
 }
 
-/** Lengths that stand in a shard, valid for as long as they do. */
+/** A view of lengths in a shard. */
 export function lengthsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length / 4);
 }
@@ -65,17 +65,16 @@ export function lengthsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Arr
 const LENGTH_BYTES = 4;
 
 /**
- * Cuts a stream into segments of whole frames. It looks for the last delimiter of a segment and not for each, and it
- * refuses nothing: the last segment of a stream may end in a frame that is cut or too long, and whoever takes the
- * segment apart finds what is wrong with it.
+ * Splits a stream into segments of whole frames. It only searches for the last delimiter of a segment. It refuses nothing:
+ * the last segment of a stream may end with a frame that is truncated or too long, which the decoder reports.
  */
 export class SegmentCutter {
   readonly #framing: ManyFraming;
   readonly #delimiter: number;
-  /** Where the segment is gathered, {@link SLOT_BYTES} long. */
+  /** Memory of the current segment, {@link SLOT_BYTES} long. */
   #slot: Buffer;
   #used = 0;
-  /** Behind the last frame that is known to be whole; of lines and nul it is looked for when it is asked for. */
+  /** After the last frame that is known to be whole; for lines and nul, searched for when needed. */
   #wholeEnd = 0;
   #isFull = false;
   #isTooLong = false;
@@ -86,29 +85,29 @@ export class SegmentCutter {
     this.#slot = bufferOf(slot);
   }
 
-  /** Whether the segment is to be handed over before more is pushed. */
+  /** Whether the segment has to be submitted before more is pushed. */
   get isFull(): boolean {
     return this.#isFull;
   }
 
-  /** Whether it ends in a frame that is longer than any may be: it is the last one of this stream. */
+  /** Whether the segment ends with a frame that is too long; then it is the last one. */
   get isTooLong(): boolean {
     return this.#isTooLong;
   }
 
-  /** Bytes that were gathered, with those of a frame that is not whole. */
+  /** Bytes in the segment, including those of an incomplete frame. */
   get usedBytes(): number {
     return this.#used;
   }
 
-  /** Bytes of the whole frames. */
+  /** Bytes of the complete frames. */
   get wholeBytes(): number {
     if (this.#framing !== 'u32' && this.#wholeEnd === 0 && this.#used > 0)
       return this.#slot.lastIndexOf(this.#delimiter, this.#used - 1) + 1;
     return this.#wholeEnd;
   }
 
-  /** Takes bytes of `chunk` from `from` on, until there are no more or the segment is full. @returns the offset behind them */
+  /** Takes bytes of `chunk` from `from` on, until the segment is full. @returns the offset after them */
   push(chunk: Uint8Array, from: number): number {
     if (this.#used < SEGMENT_BYTES) {
       const to = this.#take(chunk, from, SEGMENT_BYTES - this.#used);
@@ -120,7 +119,7 @@ export class SegmentCutter {
     return this.#framing === 'u32' ? this.#endLengthPrefixed(chunk, from) : this.#endDelimited(chunk, from);
   }
 
-  /** Begins the next segment in another slot, with what comes behind the first `bytes` of this one. */
+  /** Starts the next segment in another slot, with what follows the first `bytes` of this one. */
   next(slot: Uint8Array, bytes: number): void {
     const following = bufferOf(slot);
     this.#slot.copy(following, 0, bytes, this.#used);
@@ -131,7 +130,7 @@ export class SegmentCutter {
     if (this.#framing === 'u32') this.#walk();
   }
 
-  /** Goes on with the one frame of a segment, up to its delimiter. */
+  /** Continues the only frame of a segment up to its delimiter. */
   #endDelimited(chunk: Uint8Array, from: number): number {
     const found = chunk.indexOf(this.#delimiter, from);
     const frameBytes = this.#used + (found < 0 ? chunk.length : found) - from;
@@ -150,7 +149,7 @@ export class SegmentCutter {
     return to;
   }
 
-  /** Goes from length to length, over the frames that are whole. */
+  /** Moves from length to length, over the complete frames. */
   #walk(): void {
     while (this.#used - this.#wholeEnd >= LENGTH_BYTES) {
       const end = this.#frameEnd();
@@ -160,7 +159,7 @@ export class SegmentCutter {
     }
   }
 
-  /** Where the frame ends that begins behind the whole ones. */
+  /** The end of the first frame that may be incomplete. */
   #frameEnd(): number {
     return this.#wholeEnd + LENGTH_BYTES + this.#slot.readUInt32LE(this.#wholeEnd);
   }
@@ -180,11 +179,11 @@ function bufferOf(slot: Uint8Array): Buffer {
 
 const FIRST_LENGTHS = 16_384;
 
-/** Takes segments apart and decodes their frames, without an object for a frame. */
+/** Splits segments into frames and decodes them, without an allocation per frame. */
 export class SegmentDecoder {
   readonly #framing: ManyFraming;
   readonly #encoding: TextEncoding;
-  /** Lengths of the nodes of this segment: how many there are is known at its end. */
+  /** Lengths of the nodes of the current segment, whose number is not known in advance. */
   #lengths = new Uint32Array(FIRST_LENGTHS);
 
   constructor(framing: ManyFraming, encoding: TextEncoding) {
@@ -192,9 +191,9 @@ export class SegmentDecoder {
     this.#encoding = encoding;
   }
 
-  /** Decodes the frames of `segment` into `shard`, up to the first one that is refused. */
+  /** Decodes the frames of `segment` into `shard`, up to the first invalid one. */
   decode(segment: Uint8Array, shard: ArenaShard): DecodedNodes {
-    // No node is longer than its text.
+    // A node is never longer than its text.
     const bytesOffset = shard.allocate(segment.length);
     const target = shard.blockOf(bytesOffset);
     const start = bytesOffset % ARENA_BLOCK_BYTES;
@@ -230,7 +229,7 @@ export class SegmentDecoder {
   }
 }
 
-/** @throws what is no refusal of a frame */
+/** @throws every other error */
 function refusalOf(error: unknown): Refusal {
   if (!(error instanceof PageStoreError)) throw error;
   return { code: error.code, message: error.message, detail: error.detail };

@@ -1,0 +1,202 @@
+import type { Command } from 'commander';
+import { oneLine } from '../bytes/quoting.ts';
+import { PageStoreError } from '../errors.ts';
+import { COLOR, jsonLine, PLAIN, SCHEMA_VERSION, type Style } from '../report/reporter.ts';
+import { plural } from '../report/text.ts';
+import { open, type OpenOptions, type PageStore } from '../store/page-store.ts';
+import type { Context, Output } from './context.ts';
+import type { CommonOptions } from './options.ts';
+
+/** Adds the arguments and options of a command to commander, and the action that starts it. */
+export type AddCommand = (command: Command, start: StartCommand) => void;
+
+/** Runs a command. The exit code is what `body` returns, or 0. */
+export type StartCommand = (options: CommonOptions, body: (run: CommandRun) => Promise<number | void>) => Promise<void>;
+
+/** One run of a command: prints results as text or as JSON Lines, and notes and progress on standard error. */
+export class CommandRun {
+  readonly context: Context;
+  readonly stdout: Output;
+  readonly signal: AbortSignal;
+  readonly isJson: boolean;
+  /** Whether progress and notes are left out. */
+  readonly isQuiet: boolean;
+  /** Colours for text on standard output. */
+  readonly style: Style;
+  readonly #command: string;
+
+  constructor(command: string, context: Context, { json = false, quiet = false, color }: CommonOptions) {
+    const { stdout, env, signal } = context;
+    this.context = context;
+    this.stdout = stdout;
+    this.signal = signal;
+    this.isJson = json;
+    this.isQuiet = quiet;
+    this.style = stdout.isTerminal && color && (env['NO_COLOR'] ?? '') === '' ? COLOR : PLAIN;
+    this.#command = command;
+  }
+
+  /** Prints one result: a line of text, or with --json the fields as a JSON line. */
+  async row(text: string, type: string, fields: () => object): Promise<void> {
+    if (this.isJson) await this.json(type, fields);
+    else await this.stdout.write(`${text}\n`);
+  }
+
+  /** Prints lines of text, which end with a line feed; nothing with --json. */
+  async text(lines: Iterable<string>): Promise<void> {
+    if (!this.isJson) await this.lines(lines);
+  }
+
+  /** Prints a JSON line; nothing without --json. */
+  async json(type: string, fields: () => object): Promise<void> {
+    if (this.isJson && !this.stdout.closed) await this.stdout.write(jsonLine(type, fields()));
+  }
+
+  /** Prints lines until the reader has gone. */
+  async lines(lines: Iterable<string>): Promise<void> {
+    for (const line of lines) {
+      if (this.stdout.closed) return;
+      await this.stdout.write(line);
+    }
+  }
+
+  /** Prints the last JSON line; nothing without --json. */
+  async summary(file: string, fields: object): Promise<void> {
+    if (!this.isJson) return;
+    await this.stdout.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: this.#command, file, ...fields }));
+  }
+
+  /** Prints a note on standard error, unless --quiet is given. */
+  async note(text: string): Promise<void> {
+    if (!this.isQuiet) await this.warn(text);
+  }
+
+  /** Prints a line on standard error, with --quiet too. */
+  async warn(text: string): Promise<void> {
+    await this.context.stderr.write(`artrie-pages: ${oneLine(text)}\n`);
+  }
+
+  /** Shows progress during `work`, and removes it afterwards. */
+  async withProgress<T>(options: ProgressOptions, work: (progress: Progress) => Promise<T>): Promise<T> {
+    const isSilent = this.isQuiet || (options.hasRows === true && this.stdout.isTerminal);
+    const progress = new Progress(this.context.stderr, options, isSilent);
+    try {
+      return await work(progress);
+    } finally {
+      await progress.clear();
+    }
+  }
+}
+
+export interface ProgressOptions {
+  /** Names the work, or returns the name of its current part. */
+  readonly what: string | (() => string);
+  /** Formats an amount of what is counted. */
+  readonly unit: (amount: number) => string;
+  /** Whether the command prints rows meanwhile: if they go to a terminal, no progress is shown. */
+  readonly hasRows?: boolean;
+}
+
+const FIRST_AFTER_MS = 1000;
+const BAR_CHARACTERS = 24;
+
+/** Shows on standard error how far work has got: a bar on a terminal, else a line every few seconds. */
+export class Progress {
+  readonly #stderr: Output;
+  readonly #what: () => string;
+  readonly #unit: (amount: number) => string;
+  readonly #isSilent: boolean;
+  readonly #startMs = performance.now();
+  readonly #intervalMs: number;
+  #nextMs = this.#startMs + FIRST_AFTER_MS;
+  #isShown = false;
+
+  constructor(stderr: Output, { what, unit }: ProgressOptions, isSilent: boolean) {
+    this.#stderr = stderr;
+    this.#what = typeof what === 'string' ? () => what : what;
+    this.#unit = unit;
+    this.#isSilent = isSilent;
+    this.#intervalMs = stderr.isTerminal ? 100 : 5000;
+  }
+
+  /** To be called often; does nothing until the next update is due. */
+  readonly update = async (done: number, total: number | undefined): Promise<void> => {
+    if (this.#isSilent) return;
+    const now = performance.now();
+    if (now < this.#nextMs) return;
+    this.#nextMs = now + this.#intervalMs;
+    const line = `${oneLine(this.#what())}: ${this.#text(done, total, (now - this.#startMs) / 1000)}`;
+    const { isTerminal } = this.#stderr;
+    await this.#stderr.write(isTerminal ? `\r\u001b[K${line}` : `${line}\n`);
+    await this.#stderr.flush();
+    this.#isShown = isTerminal;
+  };
+
+  /** Removes the bar until the next update, so that other output starts on a line of its own. */
+  async clear(): Promise<void> {
+    if (!this.#isShown) return;
+    await this.#stderr.write('\r\u001b[K');
+    await this.#stderr.flush();
+    this.#isShown = false;
+  }
+
+  #text(done: number, total: number | undefined, seconds: number): string {
+    const rate = `${this.#unit(done / seconds)}/s`;
+    if (total === undefined || total === 0) return `${this.#unit(done)}, ${rate}`;
+    const share = Math.min(1, done / total);
+    const left = share === 0 ? '' : `, ${Math.ceil((seconds * (1 - share)) / share)} s left`;
+    const bar = '#'.repeat(Math.round(share * BAR_CHARACTERS)).padEnd(BAR_CHARACTERS, '.');
+    const shown = this.#stderr.isTerminal ? `[${bar}] ` : '';
+    return `${shown}${Math.floor(100 * share)}% of ${this.#unit(total)}, ${rate}${left}`;
+  }
+}
+
+/** An amount of bytes, such as `1.5 MiB`. */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let amount = bytes;
+  let unit = 0;
+  while (amount >= 1024 && unit < units.length - 1) {
+    amount /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
+/** An amount of blocks, such as `3 blocks`. */
+export function blocksText(blocks: number): string {
+  return plural(Math.round(blocks), 'block');
+}
+
+/** Opens something for as long as `work` takes. If both `work` and closing fail, the error of `work` is thrown. */
+export async function withOpen<File extends { close(): Promise<void> }, T>(
+  opening: Promise<File>,
+  work: (file: File) => Promise<T>,
+): Promise<T> {
+  const file = await opening;
+  let result: T;
+  try {
+    result = await work(file);
+  } catch (error) {
+    await file.close().catch(() => undefined); // likely fails for the same reason
+    throw error;
+  }
+  await file.close();
+  return result;
+}
+
+/** Opens a store for as long as `work` takes. Errors of `work` that name no file get the path. */
+export async function withStore<T>(
+  path: string,
+  options: OpenOptions,
+  work: (store: PageStore) => Promise<T>,
+): Promise<T> {
+  return withOpen(open(path, options), async (store) => {
+    try {
+      return await work(store);
+    } catch (error) {
+      if (!(error instanceof PageStoreError) || error.detail.file !== undefined) throw error;
+      throw new PageStoreError(error.code, error.message, { ...error.detail, file: path }, error.cause);
+    }
+  });
+}
