@@ -120,7 +120,7 @@ export function fillOf({ usedBytes, pages }: FileCounts): number {
 export function* compactText({ before, after, duplicateNodes }: CompactReport): Generator<string> {
   yield row('', 'before', 'after');
   for (const [name, textOf] of ROWS) yield row(name, textOf(before), textOf(after));
-  if (duplicateNodes > 0) yield `${plural(duplicateNodes, 'node')} left out as duplicates\n`;
+  if (duplicateNodes > 0) yield `${plural(duplicateNodes, 'duplicate node')} left out\n`;
 }
 
 function row(name: string, before: string, after: string): string {
