@@ -9,14 +9,14 @@ import type { Commit } from './commit-log.ts';
 import { readFileHead } from './page-file.ts';
 import { problemError } from './page-file.ts';
 
-/** A page file as it is, for those who look into damage: nothing is refused but what is no page file at all. */
+/** A page file as it is, for inspection: it is refused only if it is not a page file at all. */
 export class RawBlocks {
   readonly file: BlockFile;
   /** Size of the file. */
   readonly fileBytes: number;
-  /** The bytes of block 0, zeros where the file ends before. */
+  /** Block 0; zeros after the end of the file. */
   readonly block0: Uint8Array;
-  /** The file header, right or wrong. */
+  /** The file header as it is, valid or not. */
   readonly header: FileHeader;
 
   private constructor(file: BlockFile, fileBytes: number, block0: Uint8Array) {
@@ -32,17 +32,17 @@ export class RawBlocks {
     return new RawBlocks(file, await file.size(), block0);
   }
 
-  /** Blocks that are there whole, block 0 counted, whatever the header says. */
+  /** Whole blocks in the file, block 0 included, whatever the header counts. */
   get wholeBlocks(): number {
     return Math.floor(this.fileBytes / BLOCK_BYTES);
   }
 
-  /** Blocks of which there is at least a byte. */
+  /** Blocks of which the file has at least one byte. */
   get startedBlocks(): number {
     return Math.ceil(this.fileBytes / BLOCK_BYTES);
   }
 
-  /** Fills `target` (262,144 bytes) with a block, and with zeros what the file does not have of it. @returns the bytes that it has */
+  /** Reads a block into `target` (262,144 bytes), with zeros after the end of the file. @returns the bytes that the file has of it */
   async read(block: number, target: Uint8Array): Promise<number> {
     const bytes = await this.file.read(target, fileOffset(block));
     target.fill(0, bytes);
@@ -57,12 +57,12 @@ export class RawBlocks {
   }
 }
 
-/** A set of block ids: a bit for each block of the file. */
+/** A set of block ids, with one bit per block. */
 export class BlockSet {
   #bits: Uint8Array;
   #size = 0;
 
-  /** @param blocks - how many there is room for; more is made where ids are beyond */
+  /** @param blocks - initial capacity; it grows for higher ids */
   constructor(blocks: number) {
     this.#bits = new Uint8Array(Math.ceil(blocks / 8));
   }
@@ -75,7 +75,7 @@ export class BlockSet {
     return ((this.#bits[block >> 3] ?? 0) & (1 << (block & 7))) !== 0;
   }
 
-  /** @returns false where the block was in the set already */
+  /** @returns false if the block was in the set already */
   add(block: number): boolean {
     if (this.has(block)) return false;
     if (block >> 3 >= this.#bits.length) this.#grow(block);

@@ -33,7 +33,7 @@ interface SyncHandle {
   datasync(): void;
 }
 
-/** A handle of node:fs, with synchronous variants. */
+/** A handle of node:fs, with synchronous variants. @internal */
 export function nodeHandle(handle: FileHandle): Handle {
   return {
     stat: () => handle.stat(),

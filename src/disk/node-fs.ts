@@ -79,7 +79,7 @@ export async function permissionsOf(path: string): Promise<number> {
   }
 }
 
-/** Creates a file, for reading and writing. @param mode - its permissions, regardless of the umask; by default those of any new file */
+/** Creates a file, for reading and writing. @param mode - its permissions, regardless of the umask; by default those of any new file @internal */
 export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
   // At no time it has more permissions than in the end.
   const handle = await open(path, 'wx+', mode);
@@ -93,7 +93,7 @@ export async function openNew(path: string, mode: number | undefined): Promise<F
   }
 }
 
-/** A file that is written under a temporary name, and gets its final name once it is complete. Errors are those of node:fs. */
+/** A file that is written under a temporary name, and gets its final name once it is complete. Errors are those of node:fs. @internal */
 export class NewFile {
   /** The caller closes it. */
   readonly handle: FileHandle;

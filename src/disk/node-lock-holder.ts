@@ -187,13 +187,14 @@ export async function readHolderText(path: string): Promise<string | undefined> 
   }
 }
 
+/** @internal */
 export async function readHolderFrom(handle: FileHandle): Promise<string> {
   const bytes = Buffer.alloc(MAX_HOLDER_BYTES);
   const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
   return bytes.toString('utf8', 0, bytesRead);
 }
 
-/** @throws {@link PageStoreError} `IO` if the file is not a lock file, and writing to it would destroy it */
+/** @throws {@link PageStoreError} `IO` if the file is not a lock file, and writing to it would destroy it @internal */
 export async function assertHolderFile(path: string, handle: FileHandle): Promise<void> {
   const stats = await handle.stat();
   if (stats.isFile() && stats.size <= MAX_HOLDER_BYTES) return;
