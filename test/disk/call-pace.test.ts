@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type CallHistory, CallScheduler } from '../../src/disk/node-block-file.ts';
 
-/** Calls that take as many milliseconds as they say, and where each was made. */
+/** Calls that take a given number of milliseconds, and the variant of each that was made. */
 function calls(): {
   readonly made: string[];
   readonly make: (milliseconds: number, kind?: CallHistory) => Promise<number>;
@@ -25,13 +25,13 @@ function calls(): {
   };
 }
 
-test('a call is made here until one takes long, and here again after a short one', async () => {
+test('a call is made synchronously until one is slow, and again after a fast one', async () => {
   const { made, make } = calls();
   for (const milliseconds of [0.1, 1, 1.1, 5, 0.9, 0.2]) await make(milliseconds);
   expect(made).toEqual(['here', 'here', 'here', 'elsewhere', 'elsewhere', 'here']);
 });
 
-test('long calls of one kind say nothing of another', async () => {
+test('slow calls of one kind do not affect another kind', async () => {
   const { made, make } = calls();
   await make(30);
   await make(0.1, { isSlow: false });
@@ -39,7 +39,7 @@ test('long calls of one kind say nothing of another', async () => {
   expect(made).toEqual(['here', 'here', 'elsewhere']);
 });
 
-test('the result of a call is that of who made it, and so is its error', async () => {
+test('the result and the error of a call are those of the variant that was made', async () => {
   const { make } = calls();
   expect(await make(3)).toBe(3);
   expect(await make(3)).toBe(6);
@@ -57,7 +57,7 @@ test('the result of a call is that of who made it, and so is its error', async (
   ).rejects.toThrow('no space');
 });
 
-test('calls that are made here one after the other let timers and input have their turn', async () => {
+test('timers and input get their turn between many synchronous calls', async () => {
   const { make } = calls();
   let turns = 0;
   const turn = (): void => {

@@ -20,7 +20,7 @@ async function newBytes(pages: number): Promise<Uint8Array> {
   return file.bytes.slice();
 }
 
-/** The bytes of a file of three blocks whose header was changed, with a checksum that fits or not. */
+/** The bytes of a file of three blocks with a changed header, with or without a matching checksum. */
 async function withHeader(change: Partial<FileHeader>, checksum = true): Promise<Uint8Array> {
   const bytes = await newBytes(2);
   const header = { ...FILE_HEADER.read(bytes), ...change };
@@ -33,7 +33,7 @@ const opening = (bytes: Uint8Array, access: 'read' | 'write'): Promise<DiskManag
   DiskManager.open(new MemoryBlockFile(bytes), access);
 
 describe('opening', () => {
-  test.each(GOLDEN_NAMES)('%s, written by the Rust code, works for a reader', async (name) => {
+  test.each(GOLDEN_NAMES)('%s, written by the Rust code, can be opened for reading', async (name) => {
     const bytes = goldenBytes(name);
     expect((await opening(bytes, 'read')).blockCount).toBe(bytes.length / BLOCK_BYTES);
   });
@@ -48,14 +48,17 @@ describe('opening', () => {
     ['no block at all', { blockCount: 0 }, 'BLOCK_COUNT_BEYOND_FILE', false],
     ['a free list outside the file', { freeListHead: 77n << 40n }, 'FREE_LIST_LINK', false],
     ['a free list that is no link', { freeListHead: 5n }, 'FREE_LIST_LINK', false],
-  ])('a file with %s is refused to a writer with a code of its own', async (_, change, code, toReaders) => {
-    const bytes = await withHeader(change);
-    await expect(opening(bytes, 'write')).rejects.toMatchObject({ code });
-    if (toReaders) await expect(opening(bytes, 'read')).rejects.toMatchObject({ code });
-    else await opening(bytes, 'read');
-  });
+  ])(
+    'a file with %s cannot be opened for writing: it has an error code of its own',
+    async (_, change, code, toReaders) => {
+      const bytes = await withHeader(change);
+      await expect(opening(bytes, 'write')).rejects.toMatchObject({ code });
+      if (toReaders) await expect(opening(bytes, 'read')).rejects.toMatchObject({ code });
+      else await opening(bytes, 'read');
+    },
+  );
 
-  test('a stale header is refused to a writer and not to a reader, and nothing is written', async () => {
+  test('a file with a stale header can be opened for reading only, and nothing is written', async () => {
     const bytes = goldenBytes('stale-header');
     const file = new RecordingBlockFile(bytes);
     await expect(DiskManager.open(file, 'write')).rejects.toMatchObject({ code: 'FILE_HEADER_CHECKSUM' });
@@ -63,7 +66,7 @@ describe('opening', () => {
     expect((await opening(bytes, 'read')).blockCount).toBe(2);
   });
 
-  test('a file cut in a block is refused to a writer, and a reader has the blocks before the cut', async () => {
+  test('a file cut inside a block can be opened for reading only, and has the blocks before the cut', async () => {
     const bytes = (await newBytes(2)).slice(0, 2.5 * BLOCK_BYTES);
     await expect(opening(bytes, 'write')).rejects.toMatchObject({ code: 'FILE_SIZE' });
     const disk = await opening(bytes, 'read');
@@ -72,11 +75,11 @@ describe('opening', () => {
     await expect(disk.read(3, new Uint8Array(BLOCK_BYTES))).rejects.toMatchObject({ code: 'BLOCK_RANGE' });
   });
 
-  test.each([0, 1, 63])('%d bytes are no page file', async (length) => {
+  test.each([0, 1, 63])('%d bytes are not a page file', async (length) => {
     await expect(opening(new Uint8Array(length).fill(1), 'read')).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
   });
 
-  test('what a cut-off batch left behind the last block is cut off, and a page of another program is not', async () => {
+  test('what an interrupted batch left after the last block is cut off, but not a page of another program', async () => {
     const bytes = new Uint8Array(3.5 * BLOCK_BYTES);
     bytes.set(await newBytes(2));
     const file = new MemoryBlockFile(bytes.slice());
@@ -104,7 +107,7 @@ describe('blocks', () => {
     expect(specFreeList(Buffer.from(file.bytes)).size).toBe(0);
   });
 
-  test('that are free, or not there, or the header, cannot be freed', async () => {
+  test('that are free, missing, or the header cannot be freed', async () => {
     const disk = await opening(await newBytes(2), 'write');
     await disk.free(1, 0);
     await expect(disk.free(1, 0)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
@@ -116,7 +119,7 @@ describe('blocks', () => {
     ['is no link', 12345n, 'FREE_LIST_LINK'],
     ['leads back to its own block', 1n << 40n, 'FREE_LIST_LINK'],
     ['closes a circle', 2n << 40n, 'FREE_LIST_CYCLE'],
-  ])('whose link %s are told apart, and never followed without end', async (_, link, code) => {
+  ])('whose link %s are an error of their own, and are not followed forever', async (_, link, code) => {
     const bytes = await newBytes(3);
     const file = new MemoryBlockFile(bytes);
     const disk = await DiskManager.open(file, 'write');
@@ -130,7 +133,7 @@ describe('blocks', () => {
 });
 
 describe('a commit', () => {
-  test('writes a record behind what was written, syncs once, and only then writes the headers home', async () => {
+  test('writes its record after the blocks, syncs once, and only then checkpoints the headers', async () => {
     const file = new RecordingBlockFile(await newBytes(1));
     const disk = await DiskManager.open(file, 'write');
     file.operations = [];
@@ -150,7 +153,7 @@ describe('a commit', () => {
     ]);
   });
 
-  test('whose sync fails takes its record back and kills the handle: nothing is tried again', async () => {
+  test('whose sync fails removes its record and makes the handle unusable: nothing is tried again', async () => {
     const file = new RecordingBlockFile(await newBytes(1));
     const disk = await DiskManager.open(file, 'write');
     file.operations = [];
@@ -173,7 +176,7 @@ describe('a commit', () => {
 });
 
 describe('closing', () => {
-  test('renews the header copy after a commit, and writes nothing without one', async () => {
+  test('updates the header copy after a commit, and writes nothing without one', async () => {
     const file = new RecordingBlockFile(await newBytes(1));
     await (await DiskManager.open(file, 'write')).close();
     expect(file.count('write')).toBe(0);

@@ -6,7 +6,7 @@ import { stat } from '../../src/view/statistics.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 
-/** A file of empty pages, opened to write. */
+/** A file of empty pages, opened for writing. */
 async function fileOf(pages: number): Promise<{ file: RecordingBlockFile; store: PageStore }> {
   const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
@@ -14,7 +14,7 @@ async function fileOf(pages: number): Promise<{ file: RecordingBlockFile; store:
   return { file, store };
 }
 
-/** How often `work` reads. */
+/** Number of reads of `work`. */
 async function readsOf(file: RecordingBlockFile, work: () => Promise<unknown>): Promise<number> {
   const before = file.count('read');
   await work();
@@ -26,7 +26,7 @@ async function freeFrom(store: PageStore, first: number, count: number): Promise
 }
 
 describe('the reads', () => {
-  test('of freeing many blocks are so many for each block, however many are free', async () => {
+  test('of freeing a block do not depend on the number of free blocks', async () => {
     const { file, store } = await fileOf(61);
     await freeFrom(store, 1, 20);
     const few = await readsOf(file, () => freeFrom(store, 21, 20));
@@ -50,12 +50,12 @@ describe('the reads', () => {
     await store.close();
     const opening = await readsOf(file, () => PageStore.open(file, { access: 'read' }));
     const reads = (await readsOf(file, () => work(file))) - opening;
-    // Each block, and the link of each free one; the list ends in a block that begins with zeros.
+    // Each block, and the link of each free one.
     expect(reads).toBe(61 + 60);
   });
 });
 
-test('blocks freed and taken again, those added meanwhile as well, are told apart by who frees them', async () => {
+test('a writer knows which blocks are free after freeing, allocating and adding some', async () => {
   const { store } = await fileOf(4);
   await store.free(3);
   await store.free(2);
@@ -70,7 +70,7 @@ test('blocks freed and taken again, those added meanwhile as well, are told apar
   expect({ error, size: blocks.size, isFree: blocks.has(42) }).toEqual({ error: undefined, size: 1, isFree: true });
 });
 
-test('a reader that has read the list sees what a writer frees and takes since', async () => {
+test('a reader that has read the list sees what a writer frees and allocates later', async () => {
   const { file, store } = await fileOf(6);
   await store.appendMany(makeNodes(3, 5, 9));
   await store.free(2);
@@ -87,7 +87,7 @@ test('a reader that has read the list sees what a writer frees and takes since',
   await expect(reader.readPage(2)).rejects.toMatchObject({ code: 'BLOCK_FREE' });
 });
 
-test('a set of blocks grows with the ids in it, and forgets those that are taken out', () => {
+test('a set of blocks grows with its ids, and forgets those that are deleted', () => {
   const set = new BlockSet(3);
   expect([set.add(100), set.add(100), set.add(0)]).toEqual([true, false, true]);
   set.delete(100);

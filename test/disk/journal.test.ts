@@ -56,7 +56,7 @@ describe('a journal', () => {
     ],
     ['the node is half new', (bytes: Buffer) => bytes.set(text('aft'), fileOffset(1, 64)), 'before'],
     ['nothing has changed yet', () => undefined, 'before'],
-  ])('gives readers and the next writer the block as it was, where %s', async (name, spoil, expected) => {
+  ])('gives readers and the next writer the old block if %s', async (name, spoil, expected) => {
     const { path, before, journal } = await updatedFile(name);
     spoil(before);
     writeFileSync(path, before);
@@ -71,7 +71,7 @@ describe('a journal', () => {
     expect(brief((await verifyAll(new Uint8Array(readFileSync(path)))).findings)).toEqual([]);
   });
 
-  test('of an update that was complete is removed, and the new node stays', async () => {
+  test('of a complete update is removed, and the new node stays', async () => {
     const { path, journal } = await updatedFile('complete');
     writeFileSync(`${path}.journal`, journal);
     const store = await PageStore.open(path);
@@ -86,7 +86,7 @@ describe('a journal', () => {
     ['too long', (journal: Uint8Array) => Buffer.concat([journal, Buffer.alloc(1)])],
     ['damaged in its image', (journal: Uint8Array) => journal.map((byte, at) => (at === 5000 ? byte ^ 1 : byte))],
     ['damaged in its header', (journal: Uint8Array) => journal.map((byte, at) => (at === 12 ? byte ^ 1 : byte))],
-  ])('that is %s is discarded by a writer and passed over by a reader', async (name, spoil) => {
+  ])('that is %s is deleted by a writer and ignored by a reader', async (name, spoil) => {
     const { path, journal } = await updatedFile(`spoilt ${name}`);
     expect(decodeJournal(journal)).toBeDefined();
     writeFileSync(`${path}.journal`, spoil(journal));
@@ -98,7 +98,7 @@ describe('a journal', () => {
     expect(existsSync(`${path}.journal`)).toBe(false);
   });
 
-  test('of a block that has changed since keeps writers out, with a way on, and readers not', async () => {
+  test('of a block that has changed since stops writers, with advice, but not readers', async () => {
     const { path, before, journal } = await updatedFile('other');
     const changed = Buffer.from(before);
     changed.set(text('OTHER'), fileOffset(1, 70));
@@ -113,7 +113,7 @@ describe('a journal', () => {
     await reader.close();
   });
 
-  test('is not written through a symbolic link, and can be read by those who can read the file', async () => {
+  test('is not written through a symbolic link, and has the permissions of the page file', async () => {
     const { path } = await updatedFile('mode');
     chmodSync(path, 0o640);
     let mode = 0;
@@ -139,7 +139,7 @@ describe('a journal', () => {
     ['words', (path: string) => writeFileSync(path, 'my diary'), 'JOURNAL_MISMATCH'],
     ['a folder', (path: string) => mkdirSync(path), 'IO'],
     ['a pipe', (path: string) => execFileSync('bash', ['-c', 'mkfifo "$0"', path]), 'IO'],
-  ])('that is none, but %s, is left alone, and told by its name', async (name, make, code) => {
+  ])('that is not one, but %s, is left alone, and the error names it', async (name, make, code) => {
     const { path } = await updatedFile(`no journal ${name}`);
     make(`${path}.journal`);
     await expect(PageStore.open(path)).rejects.toMatchObject({ code });
@@ -157,7 +157,7 @@ describe('a journal', () => {
   test.each([
     ['a block', JOURNAL_BYTES, 'APJL', 28],
     ['patches', 36, 'APJP', 16],
-  ])('of %s and of a newer version is left alone, and the file with it', async (name, bytes, magic, checksumAt) => {
+  ])('of %s from a newer version is left alone, and so is the file', async (name, bytes, magic, checksumAt) => {
     const { path } = await updatedFile(`newer journal ${name}`);
     const journal = Buffer.alloc(bytes, 7);
     journal.write(magic);
@@ -203,7 +203,7 @@ describe('a journal', () => {
   });
 });
 
-test('an update keeps the block in the journal before it changes a byte, and the journal until that is synced', async () => {
+test('an update writes the journal before it changes a byte, and keeps it until the change is synced', async () => {
   const file = new RecordingBlockFile();
   const store = await PageStore.create(file);
   await store.append(text('before'));

@@ -25,7 +25,7 @@ import { text } from '../support/nodes.ts';
 
 const folder = temporaryFolder();
 
-/** A handle that reads and writes three bytes at a time, as a system is free to do. */
+/** A handle that reads and writes three bytes at a time, as systems may. */
 function shortHandle(handle: Awaited<ReturnType<typeof open>>): Handle {
   return {
     stat: () => handle.stat(),
@@ -38,7 +38,7 @@ function shortHandle(handle: Awaited<ReturnType<typeof open>>): Handle {
 }
 
 describe('a block file over a file handle', () => {
-  test('reads and writes the whole, though the system does it in small pieces', async () => {
+  test('reads and writes everything, even if the system does so in small parts', async () => {
     const file = new NodeBlockFile('short', shortHandle(await open(join(folder, 'short'), 'w+')), new MemoryJournal());
     const bytes = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
     await file.write(bytes, 5);
@@ -49,7 +49,7 @@ describe('a block file over a file handle', () => {
     await file.close();
   });
 
-  test('a system that takes no byte and gives no error is an error, not a loop without end', async () => {
+  test('reports an error if the system accepts no byte and reports none, and does not loop forever', async () => {
     const handle = await open(join(folder, 'stuck'), 'w+');
     const stuck = { ...shortHandle(handle), write: async () => ({ bytesWritten: 0 }) };
     const file = new NodeBlockFile('stuck', stuck, new MemoryJournal());
@@ -87,7 +87,7 @@ describe('a block file over a file handle', () => {
     await expect(openBlockFile(join(folder, name), 'read')).rejects.toMatchObject({ code, detail: { errno } });
   });
 
-  test('a directory and a pipe are no page files, and opening them does not wait for anything', async () => {
+  test('a directory and a pipe are not page files, and opening them does not wait', async () => {
     await expect(openBlockFile(folder, 'read')).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
     await expect(openBlockFile('/dev/null', 'read')).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
   });
@@ -97,14 +97,14 @@ describe('creating a file', () => {
   const fill = (bytes: string) => async (file: { write(source: Uint8Array, position: number): Promise<void> }) =>
     file.write(text(bytes), 0);
 
-  test('refuses one that exists, and leaves it alone', async () => {
+  test('refuses an existing one and does not change it', async () => {
     const path = join(folder, 'exists');
     writeFileSync(path, 'old');
     await expect(createBlockFile(path, false, fill('new'))).rejects.toMatchObject({ code: 'FILE_EXISTS' });
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
-  test('that fails half way leaves the lock file behind, and the file that it was to replace', async () => {
+  test('that fails leaves only the lock file, and the file that it would have replaced', async () => {
     const below = join(folder, 'failing');
     mkdirSync(below);
     const path = join(below, 'file');
@@ -118,7 +118,7 @@ describe('creating a file', () => {
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
-  test('in the place of another follows a symbolic link to it', async () => {
+  test('that replaces another follows a symbolic link to it', async () => {
     const [path, link] = [join(folder, 'target'), join(folder, 'link')];
     writeFileSync(path, 'old');
     symlinkSync(path, link);
@@ -126,7 +126,7 @@ describe('creating a file', () => {
     expect(readFileSync(path, 'utf8')).toBe('new');
   });
 
-  test('in a folder that is not there is an error of the system', async () => {
+  test('in a directory that does not exist is a system error', async () => {
     const path = join(folder, 'no-folder', 'file');
     await expect(createBlockFile(path, false, fill('x'))).rejects.toMatchObject({ detail: { errno: 'ENOENT' } });
     expect(existsSync(path)).toBe(false);
@@ -145,7 +145,7 @@ describe('a full disk', () => {
       (error: unknown) => (error as Error).message,
     );
 
-  test('takes nothing from a file that has commits, and is no matter of commits elsewhere', async () => {
+  test('is reported with the note that nothing is lost, for files with commits only', async () => {
     const journal = new MemoryJournal();
     const made = new NodeBlockFile('made', handle, journal);
     expect(await message(made)).toBe('write at byte 0: no space left on the device (ENOSPC)');
@@ -155,7 +155,7 @@ describe('a full disk', () => {
     );
   });
 
-  test('can meet commits in a file that was opened to write, and in a new one once it has its name', async () => {
+  test('may affect commits of a file that was opened for writing, and of a new one once it has its name', async () => {
     const path = join(folder, 'full-disk');
     const states: boolean[] = [];
     const noted = (file: BlockFile): void => void states.push((file as NodeBlockFile).hasCommits);

@@ -16,10 +16,10 @@ import { text } from '../support/nodes.ts';
 const { newFile, newPageFile, namesBeside } = lockFolder();
 
 describe.each([
-  ['the lock of the system', loadNativeLocking],
-  ['the lock that is a file', noModule],
+  ['the native lock', loadNativeLocking],
+  ['the lock file with a process id', noModule],
 ])('%s', (_, load) => {
-  test('keeps a second writer of the same process out, who is told who has it, until it is given back', async () => {
+  test('excludes a second writer of the same process, and names its holder, until it is released', async () => {
     const path = newFile();
     const before = Date.now();
     const first = await takeWriterLock(path, {}, load);
@@ -44,7 +44,7 @@ describe.each([
     await lock.release();
   });
 
-  test('is one lock for all paths that lead to a file that is not there yet', async () => {
+  test('is one lock for all paths that lead to a file that does not exist yet', async () => {
     const path = `${newFile()}-new`;
     symlinkSync(join(path, '..'), join(path, '..', 'folder'));
     const lock = await takeWriterLock(path, {}, load);
@@ -53,7 +53,7 @@ describe.each([
     await lock.release();
   });
 
-  test('is had by who waits for it, once it is given back', async () => {
+  test('is taken by a waiting writer once it is released', async () => {
     const path = newFile();
     const first = await takeWriterLock(path, {}, load);
     let released = false;
@@ -67,7 +67,7 @@ describe.each([
     await (await second).release();
   });
 
-  test('is waited for as long as told, and no longer', async () => {
+  test('is waited for until the timeout, and no longer', async () => {
     const path = newFile();
     const lock = await takeWriterLock(path, {}, load);
     const start = performance.now();
@@ -78,7 +78,7 @@ describe.each([
     await lock.release();
   });
 
-  test('is not waited for when the signal is aborted, and is free for others then', async () => {
+  test('is not waited for after the signal is aborted, and others can take it', async () => {
     const path = newFile();
     const lock = await takeWriterLock(path, {}, load);
     const abort = new AbortController();
@@ -90,7 +90,7 @@ describe.each([
     await (await takeWriterLock(path, {}, load)).release();
   });
 
-  test('is not waited for a time that is none', async () => {
+  test('refuses a timeout that is not a number of seconds', async () => {
     const path = newFile();
     for (const lockTimeout of [-1, NaN]) {
       await expect(takeWriterLock(path, { lockTimeout }, load)).rejects.toThrow(RangeError);
@@ -98,14 +98,14 @@ describe.each([
     expect(namesBeside(path)).toEqual(['file']);
   });
 
-  test('that cannot be made is an error that names the lock file', async () => {
+  test('that cannot be created is an error that names the lock file', async () => {
     const path = newFile();
     const name = load === noModule ? `${path}.lock.pid` : `${path}.lock`;
     mkdirSync(name);
     await expect(takeWriterLock(path, {}, load)).rejects.toMatchObject({ code: 'IO', detail: { file: name } });
   });
 
-  test('of a holder that runs is not broken', async () => {
+  test('of a running holder is not broken', async () => {
     const path = newFile();
     const holder = await takeWriterLock(path, {}, load);
     await expect(takeWriterLock(path, { breakLock: true }, load)).rejects.toMatchObject({ code: 'FILE_LOCKED' });
@@ -114,7 +114,7 @@ describe.each([
 });
 
 describe('files', () => {
-  test('that are read take no lock, leave no lock file, and do not wait for a writer', async () => {
+  test('opened for reading take no lock, leave no lock file, and do not wait for a writer', async () => {
     const path = newFile();
     await (await openBlockFile(path, 'read')).close();
     expect(namesBeside(path)).toEqual(['file']);
@@ -129,7 +129,7 @@ describe('files', () => {
     await (await openBlockFile(path, 'write')).close();
   });
 
-  test('give their lock back when closing them fails, and only once', async () => {
+  test('release their lock when closing them fails, and only once', async () => {
     let released = 0;
     const handle = { close: () => Promise.reject(new Error('no')) } as unknown as Handle;
     const file = new NodeBlockFile('file', handle, new MemoryJournal(), {
@@ -141,7 +141,7 @@ describe('files', () => {
     expect(released).toBe(1);
   });
 
-  test('that are waited for and replaced meanwhile are opened as they are then', async () => {
+  test('replaced while a writer waits for the lock are opened as they are afterwards', async () => {
     const path = newFile();
     let opening: Promise<Awaited<ReturnType<typeof openBlockFile>>> | undefined;
     const created = await createBlockFile(path, true, async (file) => {
@@ -157,7 +157,7 @@ describe('files', () => {
     await opened?.close();
   });
 
-  test('that are created keep the lock until they are closed', async () => {
+  test('being created keep the lock until they are closed', async () => {
     const path = newFile();
     const created = await createBlockFile(`${path}-new`, false, async () => undefined);
     await expect(openBlockFile(`${path}-new`, 'write')).rejects.toMatchObject({ code: 'FILE_LOCKED' });
@@ -165,7 +165,7 @@ describe('files', () => {
     await (await openBlockFile(`${path}-new`, 'write')).close();
   });
 
-  test('that a writer has are not replaced', async () => {
+  test('opened by a writer cannot be replaced', async () => {
     const path = newFile();
     const writer = await openBlockFile(path, 'write');
     const replacing = createBlockFile(path, true, (file) => file.write(text('new'), 0));
@@ -175,7 +175,7 @@ describe('files', () => {
     expect(namesBeside(path)).toEqual(['file', 'file.lock']);
   });
 
-  test('that are refused before they are locked get no lock file', async () => {
+  test('refused before they are locked get no lock file', async () => {
     const path = newFile();
     const fill = async (): Promise<void> => undefined;
     await expect(createBlockFile(path, false, fill)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
@@ -185,7 +185,7 @@ describe('files', () => {
     expect(namesBeside(path)).toEqual(['file']);
   });
 
-  test('that are no sound page file to a writer do not stay locked', async () => {
+  test('refused to a writer do not stay locked', async () => {
     const path = await newPageFile();
     truncateSync(path, 393_216);
     await expect(PageStore.open(path)).rejects.toMatchObject({ code: 'FILE_SIZE' });

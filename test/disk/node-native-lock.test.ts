@@ -8,8 +8,8 @@ import { killHoldersAfterEach, lockFolder, noModule, startHolder, textOf } from 
 killHoldersAfterEach();
 const { newFile, newPageFile, namesBeside } = lockFolder();
 
-describe('the lock of the system', () => {
-  test('leaves its file behind, empty, and the next writer uses the same one', async () => {
+describe('the native lock', () => {
+  test('leaves an empty file, which the next writer uses', async () => {
     const path = newFile();
     await (await takeWriterLock(path)).release();
     const first = statSync(`${path}.lock`);
@@ -19,7 +19,7 @@ describe('the lock of the system', () => {
     expect(namesBeside(path)).toEqual(['file', 'file.lock']);
   });
 
-  test('is free at once when its holder is killed', async () => {
+  test('is released at once when its holder is killed', async () => {
     const path = await newPageFile();
     const holder = await startHolder(path);
     await expect(takeWriterLock(path)).rejects.toThrow(`process ${holder.pid} on host`);
@@ -29,7 +29,7 @@ describe('the lock of the system', () => {
     await (await takeWriterLock(path)).release();
   });
 
-  test('stays with a holder that is stopped', async () => {
+  test('is kept by a stopped holder', async () => {
     const path = await newPageFile();
     const holder = await startHolder(path);
     holder.kill('SIGSTOP');
@@ -47,7 +47,7 @@ describe('the lock of the system', () => {
     ['JSON of another kind', '[1]'],
     ['a pid that is none', JSON.stringify({ pid: -1, host: 'name', since: '2026-01-01T00:00:00Z' })],
     ['more lines than one', JSON.stringify({ pid: 1, host: 'a\nb', since: '2026-01-01T00:00:00Z' })],
-  ])('does its work where its file holds %s', async (_, content) => {
+  ])('works with a file that contains %s', async (_, content) => {
     const path = newFile();
     writeFileSync(`${path}.lock`, content);
     const lock = await takeWriterLock(path);
@@ -56,7 +56,7 @@ describe('the lock of the system', () => {
     await lock.release();
   });
 
-  test('does not write to a file of another kind that has its name', async () => {
+  test('does not write to another kind of file with its name', async () => {
     const path = newFile();
     writeFileSync(`${path}.lock`, 'x'.repeat(5000));
     const expected = { code: 'IO', detail: { file: `${path}.lock` } };
@@ -64,21 +64,21 @@ describe('the lock of the system', () => {
     expect(textOf(`${path}.lock`)).toBe('x'.repeat(5000));
   });
 
-  test('does not follow a symbolic link that has its name', async () => {
+  test('does not follow a symbolic link with its name', async () => {
     const path = newFile();
     symlinkSync(path, `${path}.lock`);
     await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'IO', detail: { errno: 'ELOOP' } });
     expect(textOf(path)).toBe('content');
   });
 
-  test.each([0o600, 0o660, 0o666])('can be taken by all who may write the file, of mode %o', async (mode) => {
+  test.each([0o600, 0o660, 0o666])('can be taken by all users who may write the file: mode %o', async (mode) => {
     const path = newFile();
     chmodSync(path, mode);
     await (await takeWriterLock(path)).release();
     expect(statSync(`${path}.lock`).mode & 0o777).toBe(mode);
   });
 
-  test('is on the file that has the name, where somebody deletes it just then', async () => {
+  test('is on the file that has the name, even if another process deletes it just then', async () => {
     const path = newFile();
     const native = await loadNativeLocking();
     expect(native).toBeDefined();
@@ -95,7 +95,7 @@ describe('the lock of the system', () => {
     await lock.release();
   });
 
-  test('gives way to the lock that is a file where the file system has none', async () => {
+  test('is replaced by the lock file with a process id where the file system has no locks', async () => {
     const path = newFile();
     const fail = (): never => {
       throw Object.assign(new Error('no locks available'), { code: 'ENOLCK' });
@@ -106,7 +106,7 @@ describe('the lock of the system', () => {
     expect(existsSync(`${path}.lock.pid`)).toBe(false);
   });
 
-  test('that cannot be had for another reason is an error that names its file', async () => {
+  test('that fails for another reason is an error that names its file', async () => {
     const path = newFile();
     const fail = (): never => {
       throw Object.assign(new Error('bad descriptor'), { code: 'EIO' });
@@ -118,7 +118,7 @@ describe('the lock of the system', () => {
 });
 
 describe('writers with and without fs-native-extensions', () => {
-  test('one with it keeps one without it out', async () => {
+  test('one with it excludes one without it', async () => {
     const path = newFile();
     const lock = await takeWriterLock(path);
     const taking = takeWriterLock(path, { breakLock: true }, noModule);
@@ -128,7 +128,7 @@ describe('writers with and without fs-native-extensions', () => {
     await (await takeWriterLock(path, {}, noModule)).release();
   });
 
-  test('one without it keeps one with it out, who leaves no word of itself', async () => {
+  test('one without it excludes one with it, which leaves no text', async () => {
     const path = newFile();
     const lock = await takeWriterLock(path, {}, noModule);
     await expect(takeWriterLock(path)).rejects.toMatchObject({ code: 'FILE_LOCKED', detail: { holder: 'running' } });
@@ -137,7 +137,7 @@ describe('writers with and without fs-native-extensions', () => {
     await (await takeWriterLock(path)).release();
   });
 
-  test('what one with it left when it was killed keeps nobody out', async () => {
+  test('what a killed one with it left excludes no other', async () => {
     const path = await newPageFile();
     const holder = await startHolder(path);
     holder.kill('SIGKILL');
@@ -146,14 +146,14 @@ describe('writers with and without fs-native-extensions', () => {
     await (await takeWriterLock(path, {}, noModule)).release();
   });
 
-  test('what one with it wrote on another host keeps one without it out', async () => {
+  test('what one with it wrote on another host excludes one without it', async () => {
     const path = newFile();
     writeFileSync(`${path}.lock`, JSON.stringify({ pid: 1, host: 'elsewhere', since: '2026-01-02T03:04:05Z' }));
     await expect(takeWriterLock(path, {}, noModule)).rejects.toThrow(`delete ${path}.lock`);
     expect(namesBeside(path)).toEqual(['file', 'file.lock']);
   });
 
-  test('never have it at once, and each has it in the end', async () => {
+  test('never have it at the same time, and each gets it in the end', async () => {
     const path = newFile();
     let inside = 0;
     const one = async (index: number): Promise<void> => {

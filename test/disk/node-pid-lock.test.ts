@@ -16,10 +16,10 @@ const bin = publicCopy();
 
 const BOOT = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const since = '2026-01-02T03:04:05.678Z';
-/** This process, as it started never. */
+/** This process, with another start time. */
 const ENDED = { pid: process.pid, startTime: `1@${BOOT}`, host: hostname(), since, program: 'test' };
 
-/** Lets a process that holds the lock end without giving it back. @returns the file */
+/** Lets a process end without releasing its lock. @returns the file */
 async function leftLock(): Promise<{ path: string; pid: number }> {
   const path = await newPageFile();
   const holder = await startHolder(path, bin);
@@ -34,8 +34,8 @@ function forged(holder: object): string {
   return path;
 }
 
-describe('the lock that is a file', () => {
-  test('is there while it is held, and gone afterwards', async () => {
+describe('the lock file with a process id', () => {
+  test('exists while it is held, and not afterwards', async () => {
     const path = newFile();
     const lock = await takeWriterLock(path, {}, noModule);
     expect(namesBeside(path)).toEqual(['file', 'file.lock.pid']);
@@ -43,7 +43,7 @@ describe('the lock that is a file', () => {
     expect(namesBeside(path)).toEqual(['file']);
   });
 
-  test('is whole whenever it is there', async () => {
+  test('is complete whenever it exists', async () => {
     const path = newFile();
     const seen = new Set<string>();
     const writing = (async () => {
@@ -61,7 +61,7 @@ describe('the lock that is a file', () => {
     for (const content of seen) expect(JSON.parse(content)).toMatchObject({ pid: process.pid, host: hostname() });
   });
 
-  test('that somebody else took after it was deleted by hand is not given back with it', async () => {
+  test('that another writer took after it was deleted by hand is not removed with the first', async () => {
     const path = newFile();
     const first = await takeWriterLock(path, {}, noModule);
     unlinkSync(`${path}.lock.pid`);
@@ -75,7 +75,7 @@ describe('the lock that is a file', () => {
 });
 
 describe('the lock file of a holder that has ended', () => {
-  test('stays, is told at once with who left it, and goes when somebody says so', async () => {
+  test('stays, is reported at once with its holder, and is removed on request', async () => {
     const { path, pid } = await leftLock();
     const left = textOf(`${path}.lock.pid`);
     for (const load of [noModule, loadNativeLocking]) {
@@ -95,24 +95,24 @@ describe('the lock file of a holder that has ended', () => {
     expect(namesBeside(path)).toEqual(['file', 'file.part', 'file.part.lock']);
   });
 
-  test('is removed by a writer with the lock of the system, too', async () => {
+  test('is also removed by a writer with the native lock', async () => {
     const { path } = await leftLock();
     await (await takeWriterLock(path, { breakLock: true })).release();
     expect(namesBeside(path)).toEqual(['file', 'file.part', 'file.part.lock']);
   });
 
-  test('is known by the time its process started, though another has the number now', async () => {
+  test('is recognized by the start time of its process, although another has its id now', async () => {
     const path = forged(ENDED);
     await expect(takeWriterLock(path, {}, noModule)).rejects.toMatchObject({ detail: { holder: 'gone' } });
     await (await takeWriterLock(path, { breakLock: true }, noModule)).release();
   });
 
-  test('is known by the boot since which its process cannot have run', async () => {
+  test('is recognized by a reboot since its process started', async () => {
     const path = forged({ ...ENDED, startTime: '1@another-boot', pidNamespace: 'pid:[1]' });
     await (await takeWriterLock(path, { breakLock: true }, noModule)).release();
   });
 
-  test('is not removed while another process is at it, and that is told', async () => {
+  test('is not removed while another process removes it, which the error says', async () => {
     const path = forged(ENDED);
     const guard = `${path}.lock.pid.${process.pid}-1.gone`;
     writeFileSync(guard, 'x');
@@ -120,7 +120,7 @@ describe('the lock file of a holder that has ended', () => {
     expect(namesBeside(path)).toEqual(['file', 'file.lock.pid', `file.lock.pid.${process.pid}-1.gone`]);
   });
 
-  test('is left alone by who comes late, when another writer has the lock already', async () => {
+  test('is left alone by a late process if another writer has the lock already', async () => {
     const path = forged(ENDED);
     const left = textOf(`${path}.lock.pid`);
     const faster = await takeWriterLock(path, { breakLock: true }, noModule);
@@ -133,11 +133,11 @@ describe('the lock file of a holder that has ended', () => {
     expect(namesBeside(path)).toEqual(['file']);
   });
 
-  test('is removed once where many try, and one of them has the lock', async () => {
+  test('is removed once if many try, and one of them gets the lock', async () => {
     for (let round = 0; round < 40; round++) {
       const path = forged(ENDED);
       const loads = Array.from({ length: 8 }, (_, index) => async () => {
-        // Some come while others are at it already.
+        // Some start while others have already begun.
         await setTimeout(Math.random() * 4);
         return round % 2 > 0 && index % 2 > 0 ? loadNativeLocking() : undefined;
       });
@@ -145,7 +145,7 @@ describe('the lock file of a holder that has ended', () => {
       const had = results.filter(
         (result): result is PromiseFulfilledResult<WriterLock> => result.status === 'fulfilled',
       );
-      // Of two kinds at once, both may give way to each other; never may two have it.
+      // With both kinds, each may yield to the other; two must never have the lock.
       expect(had.length).toBeLessThanOrEqual(1);
       if (round % 2 === 0) expect(had.length).toBe(1);
       for (const result of results) {
@@ -157,8 +157,8 @@ describe('the lock file of a holder that has ended', () => {
   });
 });
 
-describe('a lock file whose holder may run is not removed', () => {
-  test('that of a process that is stopped', async () => {
+describe('a lock file whose holder may be running is not removed', () => {
+  test('that of a stopped process', async () => {
     const path = await newPageFile();
     const holder = await startHolder(path, bin);
     holder.kill('SIGSTOP');
@@ -179,8 +179,8 @@ describe('a lock file whose holder may run is not removed', () => {
       'process \\d+ on host elsewhere, since 2026-01-02T03:04:05Z;',
     ],
     ['that of another container', { ...ENDED, pidNamespace: 'pid:[1]' }, 'process \\d+ on host'],
-    ['that of nobody knows whom', {}, 'does not say who'],
-  ])('%s, and what to delete by hand is told', async (_, holder, who) => {
+    ['that of an unknown holder', {}, 'does not say who'],
+  ])('%s, and the error says what to delete by hand', async (_, holder, who) => {
     const path = forged(holder);
     const before = textOf(`${path}.lock.pid`);
     expect(before).not.toContain(namespace);
@@ -192,7 +192,7 @@ describe('a lock file whose holder may run is not removed', () => {
     expect(textOf(`${path}.lock.pid`)).toBe(before);
   });
 
-  test('that of a process of which the system tells no start', async () => {
+  test('that of a process whose start time is unknown', async () => {
     const path = forged({ ...ENDED, startTime: undefined });
     const taking = takeWriterLock(path, { breakLock: true }, noModule);
     await expect(taking).rejects.toMatchObject({ detail: { holder: 'running' } });

@@ -19,20 +19,17 @@ function pageFile(name: string, mode: number): string {
   return path;
 }
 
-test.each([0o600, 0o640, 0o666])(
-  'an undo file can be read by those who can read the page file: mode %o',
-  async (mode) => {
-    const path = pageFile(`mode ${mode}`, mode);
-    for (const name of [`${path}.undo`, `${path}.undo.1`]) {
-      const file = await new NodeUndoFile(path).create();
-      await file.close();
-      expect(statSync(name).mode & 0o777).toBe(mode);
-    }
-  },
-);
+test.each([0o600, 0o640, 0o666])('an undo file has the permissions of the page file: mode %o', async (mode) => {
+  const path = pageFile(`mode ${mode}`, mode);
+  for (const name of [`${path}.undo`, `${path}.undo.1`]) {
+    const file = await new NodeUndoFile(path).create();
+    await file.close();
+    expect(statSync(name).mode & 0o777).toBe(mode);
+  }
+});
 
 test.skipIf(!existsSync('/proc/self/fd'))(
-  'an undo file whose name does not reach the device is closed, and removed',
+  'an undo file whose name cannot be made durable is closed and removed',
   async () => {
     const path = pageFile('not synced', 0o600);
     const place = new NodeUndoFile(path);
@@ -45,13 +42,13 @@ test.skipIf(!existsSync('/proc/self/fd'))(
   },
 );
 
-/** The paths of the files that this process has open. */
+/** Paths of the open files of this process. */
 function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       return [readlinkSync(`/proc/self/fd/${fd}`)];
     } catch {
-      // The listing's own handle is closed by now.
+      // The handle of the listing itself is closed by now.
       return [];
     }
   });

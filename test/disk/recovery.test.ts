@@ -9,14 +9,14 @@ import { text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
-/** A disk on which two nodes were appended, and the power went after the second one's sync: neither header came home. */
+/** A disk after two appends and a power failure after the second sync: neither record is checkpointed. */
 async function twoPending(): Promise<Uint8Array> {
   const disk = new CrashDisk();
   const store = await PageStore.create(disk);
   await store.append(text('first'));
   let state: DiskState | undefined;
   disk.afterOperation = async () => {
-    // Behind the second record: of all that is pending, the headers of the first commit are lost.
+    // After the write of the second record, all pending writes except those of headers reach the disk.
     const writes = disk.pending.flatMap((step) => (step.kind === 'write' ? [step.pieces] : []));
     if (state || !writes.some(([piece]) => piece?.position === 4096)) return;
     const lost = new Set(
@@ -29,7 +29,7 @@ async function twoPending(): Promise<Uint8Array> {
 }
 
 describe('recovery', () => {
-  test('takes both records in their order where neither has come home', async () => {
+  test('applies both records in order if neither is checkpointed', async () => {
     const bytes = await twoPending();
     expect(decodeCommitRecords(bytes).map(({ sequence }) => sequence)).toEqual([1n, 2n]);
     expect(FILE_HEADER.read(bytes).entryCount).toBe(0n);
@@ -38,26 +38,26 @@ describe('recovery', () => {
     expect(Buffer.from(await store.read({ block: 1, slot: 1 })).toString()).toBe('second');
   });
 
-  test('syncs before it writes a header, and between two records: or the first would be void after another crash', async () => {
+  test('syncs before it writes a header, and between two records: the first would be invalid after another crash', async () => {
     const file = new RecordingBlockFile((await twoPending()).slice());
     await PageStore.open(file);
     const steps = file.operations
       .filter(({ kind }) => kind !== 'read')
       .map((step) => (step.kind === 'write' ? step.position : step.kind));
     const page = fileOffset(1);
-    // First what the records cover, and the records: a sync that failed may have left them in memory alone.
+    // First the covered blocks, and the records: after a failed sync they may be in the system's cache alone.
     expect(steps).toEqual([page, 8192, page, 4096, 'sync', page, 0, 'sync', page, 0, 'sync', 4096, 8192, 'sync']);
   });
 
-  test('loses an acknowledged node if both records are written home at once and the power goes again', async () => {
-    // What would be on the disk if only the file header of the second record had come home.
+  test('would lose an acknowledged node if both records were checkpointed at once and power failed again', async () => {
+    // The disk if only the file header of the second record had been written.
     const bytes = await twoPending();
     bytes.set(decodeCommitRecords(bytes)[1]!.fileHeader, 0);
     const contents = await contentsOf(new StateFile({ image: await imageOf(bytes), journal: undefined }), 'read');
     expect(contents.get(1)).toEqual([]);
   });
 
-  test('leaves a file alone that another program has changed since, and zeroes the record that is void', async () => {
+  test('does not change a file that another program has changed since, but erases the invalid record', async () => {
     const bytes = await twoPending();
     const header = FILE_HEADER.read(bytes);
     bytes.set(encodeFileHeader({ ...header, imageCheckpointLsn: 5n }));
@@ -69,7 +69,7 @@ describe('recovery', () => {
     expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
   });
 
-  test('writes nothing to a file whose header it has to refuse', async () => {
+  test('writes nothing to a file with an invalid header', async () => {
     const bytes = await twoPending();
     bytes[24]! ^= 1;
     const file = new RecordingBlockFile(bytes);
