@@ -6,16 +6,16 @@ import type { PageFileBuilder } from '../store/page-file-builder.ts';
 import type { MovedRun } from './report.ts';
 
 /**
- * Most bytes of nodes of one page that go to other pages. Slots that overlap can name the same bytes 100,000 times, and
- * what one page gives must not fill a disk.
+ * At most so many bytes of nodes of one page are moved to other pages. Overlapping slots can contain the same bytes 100,000
+ * times, and one page must not fill a disk.
  */
 const MAX_MOVED_BYTES = BLOCK_BYTES;
 
 /**
- * Puts the nodes of a page into a new one, each in its slot; an empty node takes the place of one that is lost or has no
- * room. Those beyond all bounds become lost.
- * @param add - adds `bytes[start, end)`, or returns false where it has no room
- * @returns the slots of the nodes that had no room, in ascending order
+ * Adds the nodes of a page to a new one, each in its slot, with an empty node in place of one that is lost or does not fit.
+ * Nodes that are too long to be moved become lost.
+ * @param add - adds `bytes[start, end)`, or returns false if it does not fit
+ * @returns the slots of the nodes that did not fit, in ascending order
  */
 export function* placeNodes(
   bytes: Uint8Array,
@@ -42,22 +42,22 @@ export function* placeNodes(
   }
 }
 
-/** Writes nodes that have lost their refs into pages behind all others, and tells which went where. */
+/** Writes nodes that cannot keep their refs to pages after all others, and reports their new refs. */
 export class MovedNodes {
   readonly #builder: PageFileBuilder;
-  readonly #tell: (run: MovedRun) => void | Promise<void>;
+  readonly #onMoved: (run: MovedRun) => void | Promise<void>;
   #firstBlock: number;
   #format: PageFormat | undefined;
   #run: { block: number; slot: number; newBlock: number; newSlot: number; count: number } | undefined;
 
-  /** @param firstBlock - where the first of these pages goes */
-  constructor(builder: PageFileBuilder, firstBlock: number, tell: (run: MovedRun) => void | Promise<void>) {
+  /** @param firstBlock - the block of the first of these pages */
+  constructor(builder: PageFileBuilder, firstBlock: number, onMoved: (run: MovedRun) => void | Promise<void>) {
     this.#builder = builder;
     this.#firstBlock = firstBlock;
-    this.#tell = tell;
+    this.#onMoved = onMoved;
   }
 
-  /** Adds the node `bytes[start, start + nodeBytes)`, which an empty page of this format holds. */
+  /** Adds the node `bytes[start, start + nodeBytes)`, which fits in an empty page of this format. */
   async add(
     block: number,
     slot: number,
@@ -89,7 +89,7 @@ export class MovedNodes {
   }
 
   async #endRun(): Promise<void> {
-    if (this.#run) await this.#tell(this.#run);
+    if (this.#run) await this.#onMoved(this.#run);
     this.#run = undefined;
   }
 

@@ -137,11 +137,11 @@ class Planner {
     const { fileBytes } = this.#state;
     const free = await this.#planFreeList(plan, scan, blocks);
     await this.#leaveUnknown(others, free);
-    for (const problem of entryCountProblems({ header, nodes })) {
+    for (const problem of entryCountProblems(header, nodes)) {
       const hasLostRecord = commitRecordProblems(this.#repairedHead()).next().done !== true;
       const why = whyNotCounted({ header, fileBytes, damagedPages, others, free, hasLostRecord });
       if (why === undefined) plan.setEntryCount(nodes);
-      else await this.#output.left({ ...problem, message: `${problem.message}; it stays, since ${why}` });
+      else await this.#output.left({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
     }
   }
 
@@ -165,7 +165,7 @@ class Planner {
           : 'the file is not whole';
       const list = checkFreeList(header, others, blocks);
       for (const problem of [...freeListHeadProblems(header, blocks), ...list.problems]) {
-        await this.#leave({ ...problem, message: `${problem.message}; it stays, since ${why}` });
+        await this.#leave({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
       }
       return list.free;
     }
@@ -222,8 +222,8 @@ class Planner {
   }
 
   async #leaveRoot({ block, slot }: RootPlace, slots: number): Promise<void> {
-    const why = slots < 0 ? 'is no page' : `has ${counted(slots, 'slot')}`;
-    const message = `the root record is said to be in slot ${slot} of block ${block}, which ${why}`;
+    const why = slots < 0 ? 'is not a page' : `has ${counted(slots, 'slot')}`;
+    const message = `the root descriptor places the root record in slot ${slot} of block ${block}, which ${why}`;
     const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsets.rootRecord;
     await this.#leave({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
   }

@@ -131,7 +131,7 @@ export interface LostPage {
   readonly isValid: boolean;
 }
 
-/** Reads blocks, one after the other, into memory of its own, and tells what each is. */
+/** Reads blocks, one after the other, into memory of its own, and finds out what each is. */
 export class BlockReader {
   /** The last block, 262,144 bytes. */
   readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
@@ -141,7 +141,7 @@ export class BlockReader {
   #block = 0;
 
   /**
-   * Reads a block; again and again while a writer changes it, unless it is a valid page or begins with a link.
+   * Reads a block, and again while a writer changes it, until it is a valid page or begins with a link.
    * @param isLink - which links count for that
    * @returns the bytes that the file has of the block; the rest is zeros
    */

@@ -9,14 +9,14 @@ import { mayHaveUncountedNodes } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import { flipBack } from './flipped-bit.ts';
 
-/** A page that a commit record speaks of, and of which the block has neither the header that the record puts there nor the one before. */
+/** A page of which the block has neither the header in its commit record nor the one that this replaces. */
 export interface RecordedPage {
   readonly record: CommitRecord;
   /** The 64 bytes that the block begins with. */
   readonly found: Uint8Array;
-  /** Whether the page is whole under the header that the record has: then all that it takes is that header. */
+  /** Whether the page is valid with the header in the record, so that only the header is lost. */
   readonly isWhole: boolean;
-  /** Whether another program may have freed it: that writes a link over the first eight bytes, and leaves the others. */
+  /** Whether another program may have freed it: that overwrites the first 8 bytes with a link, and no others. */
   readonly mayBeFreed: boolean;
 }
 
@@ -47,7 +47,7 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
   return lost;
 }
 
-/** The last record of each block, where that makes it a page. */
+/** The last record of each block, if it contains a page header. */
 function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
   return records.filter(
     ({ block, kind }, index) =>
@@ -102,7 +102,7 @@ function isRecordOrNone(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0) || decodeCommitRecord(bytes) !== undefined;
 }
 
-/** What is said of a block that is no page, and of which a commit record has a page header. @param head - the bytes that it begins with */
+/** The problem of a block that is not a page although a commit record contains its page header. @param head - its first 64 bytes */
 export function lostPageProblem(block: number, head: Uint8Array): Problem {
   const found = hex(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true), 16);
   return {
@@ -113,6 +113,6 @@ export function lostPageProblem(block: number, head: Uint8Array): Problem {
     bytes: BLOCK_BYTES,
     found,
     expected: 'the page header that a commit record has',
-    message: `block ${block} begins with ${found}, and a commit record says that it is a page: its header is lost`,
+    message: `block ${block} begins with ${found}, but a commit record contains a page header for it: the header is lost`,
   };
 }

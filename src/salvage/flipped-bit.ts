@@ -24,24 +24,25 @@ import type { SlotDirectory } from '../format/slots.ts';
 import { V1_SLOT } from '../format/v1-page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 
-/** One bit of a block, and what it is a part of. */
+/** One bit of a block, and what contains it. */
 export interface NamedBit {
-  /** 8 times the byte's offset in the block, plus 0 for the bit of value 1 to 7 for that of value 128. */
+  /** 8 times the byte offset in the block, plus 0 for the lowest bit to 7 for the highest. */
   readonly bit: number;
   /** A field of the page header, a node, or a slot. */
   readonly name: string;
 }
 
 /**
- * The one bit of a page with an error that, flipped back, makes it sound, by its checksum and by all else; undefined
- * where there is none, or more than one. Which bit it is follows from the two sums; but for those that say what the
- * checksum covers, each of which is tried. Of pages that many bits are wrong in, one in 2,000 has such a bit by chance.
+ * Finds the one bit that makes a damaged page valid when it is flipped back, by its checksum and in everything else. The
+ * stored and the computed checksum tell which bit it is; those that say what the checksum covers are each tried. Of pages
+ * in which many bits are wrong, one in 2,048 has such a bit by chance.
  *
- * While it runs, single bits of the block are changed; when it returns they are what they were.
+ * Single bits of the block are changed while it runs, and restored when it returns.
+ * @returns undefined if there is no such bit, or more than one
  */
 export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefined {
   const { format, block, header } = page;
-  // Nothing was ever taken a checksum of, so nothing can be told.
+  // The page never had a checksum, so nothing can be proved.
   if (!new PageFacts(page, blockId).hasChecksum && !CHECKSUM_FIELDS.some((field) => header[field] !== 0))
     return undefined;
   const scratch = new DirectoryScratch();
@@ -49,7 +50,7 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
   for (const bit of new Set(candidates(page))) {
     flipBit(block, bit);
     try {
-      const fixed = isHopeless(block, format) ? undefined : validPage(block, blockId, scratch);
+      const fixed = isInvalidAtOnce(block, format) ? undefined : validPage(block, blockId, scratch);
       if (fixed) found.push({ bit, name: nameOf(fixed, blockId, bit >> 3) });
     } finally {
       flipBit(block, bit);
@@ -59,14 +60,14 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
 }
 
 /**
- * Whether a V2 page cannot be sound, as its header and first slot show: to decode a directory of 100,000 slots
- * that are none, for each bit that is tried, would take long.
+ * Whether header and first slot show that a V2 page is not valid: decoding 100,000 wrong slots for each bit that is tried
+ * would take long.
  */
-function isHopeless(block: Uint8Array, format: PageFormat): boolean {
+function isInvalidAtOnce(block: Uint8Array, format: PageFormat): boolean {
   if (format === 'v1') return false;
   const { flags, nodeCount, freeOffset, directoryStart, directoryLength } = PAGE_HEADER.read(block);
   if ((flags & PAGE_FLAG.hasChecksum) === 0 || nodeCount === 0) return false;
-  // An offset and a length take a byte each at the least.
+  // A slot takes 2 bytes at least.
   if (freeOffset > directoryStart || 2 * nodeCount > directoryLength) return true;
   if (directoryStart + directoryLength > BLOCK_BYTES) return true;
   const firstOffset = readVarint(block, directoryStart, BLOCK_BYTES);
@@ -75,13 +76,13 @@ function isHopeless(block: Uint8Array, format: PageFormat): boolean {
 
 const CHECKSUM_FIELDS = ['checksum', 'directoryLength', 'checksumNodeCount'] as const;
 
-/** Fields that say where the bytes are that a checksum covers. */
+/** Fields that determine which bytes the checksum covers. */
 const COVERING_FIELDS: Readonly<Record<PageFormat, readonly (keyof PageHeader)[]>> = {
   v1: ['nodeCount', 'freeOffset', 'directoryStart'],
   v2: ['freeOffset', 'directoryStart'],
 };
 
-/** Bits that may be the one; each is tried. */
+/** The bits to try. */
 function* candidates({ format, block, header, directory }: Page): Generator<number> {
   yield 8 * PAGE_HEADER.offsets.flags + onlyBitOf(PAGE_FLAG.hasChecksum);
   const earlier = format === 'v1' ? headerAtChecksum(header, directory) : undefined;
@@ -101,7 +102,7 @@ function* candidates({ format, block, header, directory }: Page): Generator<numb
   }
 }
 
-/** The last slot that an older checksum covers says where the nodes end that it covers: there the next node begins. */
+/** The last slot that an older checksum covers determines where its nodes end; the next node begins there. */
 function* lastSlotBits(directory: SlotDirectory, slot: number): Generator<number> {
   const [offset, bytes, next] = [directory.nodeOffset(slot), directory.nodeBytes(slot), directory.nodeOffset(slot + 1)];
   yield* bitBetween(directory.entryOffset(slot), offset, next - bytes);
@@ -113,13 +114,13 @@ function bitsOf(field: keyof PageHeader): number[] {
   return Array.from({ length: 8 * PAGE_HEADER.bytesOf(field) }, (_, bit) => first + bit);
 }
 
-/** The bit that makes one number of another, if one does. @param offset - of the number in the block */
+/** The bit in which two numbers differ, if it is one. @param offset - of the number in the block */
 function* bitBetween(offset: number, found: number, expected: number): Generator<number> {
   const bit = onlyBitOf(found ^ expected);
   if (bit >= 0) yield 8 * offset + bit;
 }
 
-/** The bit that explains the difference of the sums, where it does not change what the checksum covers; or -1. */
+/** The bit that explains the difference of the checksums, if it does not change what they cover; or -1. */
 function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader): number {
   const { freeOffset } = header;
   const { start, end } = checksummedDirectory(format, header);
@@ -128,7 +129,7 @@ function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader):
   const ofChecksum = onlyBitOf(difference);
   if (ofChecksum >= 0) return 8 * PAGE_HEADER.offsets.checksum + ofChecksum;
   const bit = flippedBitOf(difference, freeOffset + end - start);
-  // Header and nodes are summed where they stand; the directory follows.
+  // The checksum covers header and nodes in place, then the directory.
   return bit < 8 * freeOffset ? bit : bit + 8 * (start - freeOffset);
 }
 
@@ -145,7 +146,7 @@ function nameOf({ header, directory, format }: Page, blockId: number, offset: nu
   return offset < header.freeOffset ? 'node area' : 'directory';
 }
 
-/** A page whose one wrong bit was flipped back. */
+/** A page with its one wrong bit flipped back. */
 export interface RepairedPage {
   /** The page as it is now, without an error. */
   readonly page: Page;
@@ -183,10 +184,10 @@ export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): Repa
 }
 
 /**
- * The one bit of a file header that, flipped back, makes it sound; undefined where there is none. Each is tried: the
- * header is short, and its checksum no linear one.
- * @param wholeBlocks - blocks that the file has
- * @returns the bit's index in block 0
+ * Finds the one bit that makes a file header valid when it is flipped back. Each is tried, since the checksum of the header
+ * is not linear, and the header is short.
+ * @param wholeBlocks - whole blocks in the file
+ * @returns the index of the bit in block 0; undefined if there is none, or more than one
  */
 export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): number | undefined {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
@@ -195,10 +196,10 @@ export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): numbe
   for (let bit = 0; bit < 8 * FILE_HEADER_BYTES; bit++) {
     flipBit(bytes, bit);
     if (hasValidHeaderChecksum(bytes)) {
-      const mended = FILE_HEADER.read(bytes);
-      // A program that was stopped before its sync leaves a new count under an old checksum: then the count is right.
-      const isStale = mended.blockCount !== header.blockCount && header.blockCount === wholeBlocks;
-      if (!isStale && fileHeaderProblems(mended).next().done === true) found.push(bit);
+      const flipped = FILE_HEADER.read(bytes);
+      // A program that was stopped before its sync leaves a new count with an old checksum: then the count is right.
+      const isStale = flipped.blockCount !== header.blockCount && header.blockCount === wholeBlocks;
+      if (!isStale && fileHeaderProblems(flipped).next().done === true) found.push(bit);
     }
     flipBit(bytes, bit);
   }
@@ -206,9 +207,9 @@ export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): numbe
 }
 
 /**
- * The one bit of a range whose CRC-32 stands in the four bytes behind it that, flipped back, makes the two agree.
- * @param stored - the range and its CRC-32
- * @returns the bit's index in `stored`; undefined where no single bit explains it
+ * Finds the one bit that makes a range match its CRC-32 when it is flipped back.
+ * @param stored - the range and, after it, its CRC-32
+ * @returns the index of the bit in `stored`; undefined if there is none
  */
 export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
   const length = stored.length - CRC_BYTES;
@@ -217,7 +218,7 @@ export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
   const ofSum = onlyBitOf(difference);
   const bit = ofSum >= 0 ? 8 * length + ofSum : flippedBitOf(difference, length);
   if (bit >= 0) return bit;
-  // Where there is none, all its bytes are zero.
+  // A record that is absent is all zeros.
   const ofNone = onlyDifferingBit(stored, new Uint8Array(stored.length));
   return ofNone >= 0 ? ofNone : undefined;
 }
@@ -225,8 +226,9 @@ export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
 const CRC_BYTES = 4;
 
 /**
- * Flips back the bit that explains a wrong CRC-32 of few bytes. Of other damage to so few, less than one in a million
- * would look so.
+ * Flips back the bit that explains a wrong CRC-32. In ranges this short, less than one case of other damage in a million
+ * looks like a flipped bit.
+ * @returns false with nothing changed if there is no such bit
  */
 export function flipBack(stored: Uint8Array): boolean {
   const bit = flippedBitUnderCrc(stored);

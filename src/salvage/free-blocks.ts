@@ -6,11 +6,11 @@ import { decodeFreeLink, fileOffset } from '../format/layout.ts';
 import { type Problem } from '../format/problem.ts';
 import type { OtherBlocks } from './block-kind.ts';
 
-/** What the free list says of the blocks that are no pages. */
+/** The free list, followed through the blocks that are not pages. */
 export interface FreeList {
-  /** The blocks that it leads to, as far as it can be followed. */
+  /** The blocks on it, as far as it can be followed. */
   readonly free: BlockSet;
-  /** What ends it before its end. */
+  /** What breaks it before its end. */
   readonly problems: readonly Problem[];
   /** Whether it can be followed to its end. */
   readonly isWhole: boolean;
@@ -71,8 +71,8 @@ function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Prob
 }
 
 /**
- * Whether the free list can be made anew: not where the file has been cut, which may have the rest of it; nor where a link
- * leads to a block behind those that the header counts, for then the count may be what is wrong.
+ * Whether the free list can be rebuilt: not if the file was cut, which may have removed a part of the list; nor if a link
+ * leads to a block after those that the header counts, since then the count may be wrong.
  * @param wholeBlocks - blocks that the file has
  */
 export function isListKnown(
@@ -81,19 +81,19 @@ export function isListKnown(
   wholeBlocks: number,
 ): boolean {
   if (blockCount === 0 || blockCount > wholeBlocks) return false;
-  const isBehind = (link: number): boolean => link >= blockCount && link < wholeBlocks;
-  if (isBehind(decodeFreeLink(freeListHead))) return false;
-  for (let index = 0; index < others.count; index++) if (isBehind(others.linkAt(index))) return false;
+  const isUncounted = (link: number): boolean => link >= blockCount && link < wholeBlocks;
+  if (isUncounted(decodeFreeLink(freeListHead))) return false;
+  for (let index = 0; index < others.count; index++) if (isUncounted(others.linkAt(index))) return false;
   return true;
 }
 
 const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');
 
 /**
- * Whether a block is a page that lost its magic to 8 zero bytes. Nobody can say so of a file with a root pointer, nor where
- * the free list cannot be followed: another program frees a block by those bytes alone, and may take it again and never
- * write to it.
- * @param header - a sound one
+ * Whether a block is a page that lost its magic to 8 zero bytes. That cannot be known in a file with a root pointer or a
+ * broken free list: another program frees a block by overwriting those bytes alone, and may then allocate it without
+ * writing to it.
+ * @param header - a valid one
  * @param index - of the block in `others`
  */
 export function isZeroedPage(

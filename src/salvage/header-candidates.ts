@@ -40,7 +40,7 @@ export interface HeaderCandidate {
   readonly isReplaced?: boolean;
 }
 
-/** What block 0 says about the file header. */
+/** Everything in block 0 that tells about the file header. */
 export class HeaderEvidence {
   /** The first 12,800 bytes of block 0. */
   readonly head: Uint8Array;
@@ -136,7 +136,7 @@ export async function resolveHeader<T>(evidence: HeaderEvidence, policy: HeaderP
   return undefined;
 }
 
-/** What the copy in block 0 was made of. */
+/** The content of the header copy in block 0. */
 export interface CopiedHeader {
   /** 64 bytes. */
   readonly fileHeader: Uint8Array;
@@ -144,7 +144,7 @@ export interface CopiedHeader {
   readonly rootDescriptor: Uint8Array;
 }
 
-/** What the header copy says, where its checksum holds, or holds with one bit flipped back. @param head - the first 12,800 bytes of block 0 */
+/** The header copy, if its checksum matches, as it is or with one bit flipped back. @param head - the first 12,800 bytes of block 0 */
 export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
   const stored = repairedCopy(head);
   if (stored === undefined || stored.every((byte) => byte === 0)) return undefined;
@@ -154,13 +154,13 @@ export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
   };
 }
 
-/** The bytes of the header copy, one bit flipped back where that is it; all zero where there is none; undefined where they are damaged. */
+/** The bytes of the header copy, with a flipped bit repaired: all zeros if there is no copy, undefined if it is damaged. */
 export function repairedCopy(head: Uint8Array): Uint8Array | undefined {
   const stored = head.slice(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
   return headerCopyState(head) !== 'damaged' || flipBack(stored) ? stored : undefined;
 }
 
-/** A file header that was put right by its checksum, and what was wrong in it. */
+/** A file header that was repaired by its checksum, and what was wrong in it. */
 export interface DerivedHeader {
   readonly part: 'reserved' | 'count' | 'bit' | 'field';
   /** The 64 bytes. */
@@ -174,12 +174,12 @@ const CHECKSUM_OFFSET = FILE_HEADER.offsets.checksum;
 const LSN_OFFSET = FILE_HEADER.offsets.imageCheckpointLsn;
 
 /**
- * Puts a damaged file header right where its own checksum proves what it was: 64 bits of FNV-1a, which none of the few
- * headers that are tried has by chance.
+ * Repairs a damaged file header where its checksum proves what it was: a wrong one of the few headers that are tried does
+ * not match 64 bits of FNV-1a by chance.
  * @param damaged - the 64 bytes
- * @param wholeBlocks - blocks that the file has
- * @param known - other states of this header: of commit records, and of the copy
- * @param signal - stops the search, which in a file of millions of blocks takes seconds: it rejects with the signal's reason
+ * @param wholeBlocks - whole blocks in the file
+ * @param known - other states of this header: those of commit records and of the copy
+ * @param signal - stops the search, which takes seconds in a file of millions of blocks
  */
 export async function headerByChecksum(
   damaged: Uint8Array,
@@ -189,7 +189,7 @@ export async function headerByChecksum(
 ): Promise<DerivedHeader | undefined> {
   const bytes = withoutReserved(damaged);
   if (isValidHeader(bytes)) return { part: 'reserved', bytes };
-  // Before single bits: a count that went from 2 to 3 without its checksum is a block more, and no flipped bit.
+  // Counts before single bits: a count that went from 2 to 3 without its checksum is a new block, not a flipped bit.
   return (
     (await byCount(bytes, wholeBlocks, signal)) ??
     byBit(bytes, wholeBlocks) ??
@@ -198,7 +198,7 @@ export async function headerByChecksum(
   );
 }
 
-/** What the checksum leaves out: padding, and in version 1 the field of version 2. */
+/** Zeroes the fields that the checksum does not cover: padding, and in version 1 the field of version 2. */
 function withoutReserved(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
   FILE_HEADER.set('padding', 0, copy);
@@ -207,8 +207,8 @@ function withoutReserved(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * libdictenstein counts a new block at once, and makes the checksum at its next sync. So a checksum that holds with a
- * lower count is of the header before the file grew.
+ * libdictenstein counts a new block at once, and computes the checksum at its next sync. So a checksum that matches with a
+ * lower count is that of the header before the file grew.
  */
 async function byCount(
   bytes: Uint8Array,
@@ -227,13 +227,13 @@ async function byCount(
   return { part: 'count', bytes: encodeFileHeader({ ...header, blockCount }) };
 }
 
-/** How many headers are tried between two looks at the signal. */
+/** How many headers are tried between two checks of the signal. */
 const SLICE = 65_536;
 
 /**
- * The number, from `first` to `most`, that makes the checksum hold where `number * factor` stands in the four bytes at
- * `offset`. What comes before them is hashed once.
- * @param offset - in the 64 bytes; its four bytes are covered by the checksum
+ * Finds the number from `first` to `most` with which the checksum matches, when the 4 bytes at `offset` are `number *
+ * factor`. The bytes before them are hashed once.
+ * @param offset - in the 64 bytes; the checksum covers the 4 bytes
  */
 async function findNumber(
   bytes: Uint8Array,
@@ -247,14 +247,14 @@ async function findNumber(
   fnv1a64Into(bytes, 0, Math.min(offset, PADDING_OFFSET), start);
   if (offset > FREE_LIST_OFFSET) updateFnv1a64(bytes, FREE_LIST_OFFSET, offset, start);
   const { high, low } = start;
-  // What the checksum covers from the number on, without the padding.
+  // The bytes that the checksum covers after the number, without the padding.
   const parts = [bytes.subarray(Math.max(offset + 4, FREE_LIST_OFFSET), CHECKSUM_OFFSET)];
   if (version >= 2) parts.push(bytes.subarray(LSN_OFFSET));
   const rest = Uint8Array.from(Buffer.concat([new Uint8Array(4), ...parts]));
   const place = new DataView(rest.buffer);
   for (let number = first; number <= most; number++) {
     if (number % SLICE === 0) {
-      // A signal is heard only where the process has time for other things.
+      // A signal is delivered only between two tasks of the event loop.
       await setImmediate();
       signal?.throwIfAborted();
     }
@@ -275,7 +275,7 @@ function byBit(bytes: Uint8Array, wholeBlocks: number): DerivedHeader | undefine
   return { part: 'bit', bytes: copy };
 }
 
-/** The values that a field may have had: what the format allows, and what other states of the header have. */
+/** The values that a field may have had: those that the format allows, and those of other states of the header. */
 function* candidates(known: readonly FileHeader[]): Generator<Partial<FileHeader>> {
   yield { magic: FILE_MAGIC };
   for (let version = 1; version <= FILE_VERSION; version++) yield { version };
@@ -296,16 +296,16 @@ function byField(bytes: Uint8Array, known: readonly Uint8Array[]): DerivedHeader
   const header = FILE_HEADER.read(bytes);
   const states = known.map((state) => FILE_HEADER.read(state));
   for (const field of candidates(states)) {
-    const mended = { ...header, ...field };
-    if (fileHeaderChecksum(mended) !== header.checksum) continue;
+    const candidate = { ...header, ...field };
+    if (fileHeaderChecksum(candidate) !== header.checksum) continue;
     const copy = new Uint8Array(FILE_HEADER_BYTES);
-    FILE_HEADER.write(mended, copy);
+    FILE_HEADER.write(candidate, copy);
     if (isValidHeader(copy)) return { part: 'field', bytes: copy };
   }
   return undefined;
 }
 
-/** A free list that begins at another block, or has none. */
+/** The header with another first free block, or none. */
 async function byFreeList(
   bytes: Uint8Array,
   wholeBlocks: number,

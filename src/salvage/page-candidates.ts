@@ -16,15 +16,14 @@ import { decodePage, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import type { FoundDirectory } from './page-slots.ts';
 
-/** What a page header says of the bounds of its page. */
+/** The bounds of a page in its header. */
 type Shape = Pick<PageHeader, 'nodeCount' | 'freeOffset' | 'directoryStart' | 'directoryLength'>;
 
 /**
- * Looks for the header that the checksum in a page was taken with: most fields follow from others, so where some are
- * right, or the directory is, all can be. Some 50 headers are tried, and each can be wrong only where 32 bits of checksum
- * agree by chance.
+ * Finds the header that the checksum of a page was computed with. Most fields follow from others, so a few right fields, or
+ * the directory, are enough. Some 50 headers are tried, and a wrong one matches only if 32 bits of checksum agree by chance.
  * @param found - the V2 directory that was found without the header
- * @returns the page, sound, with the header in its place; undefined with nothing changed where there is none
+ * @returns the valid page, with the header written to `block`; undefined with nothing changed if there is none
  */
 export function restorePageHeader(
   block: Uint8Array,
@@ -47,7 +46,7 @@ export function restorePageHeader(
   return undefined;
 }
 
-/** The headers of one shape that a writer can have written: sealed or not, and with zeros in reserved places or with what stands there. */
+/** The headers of one shape that a writer can have written: finalized or not, with zeros or the present bytes in reserved fields. */
 function* headersOf(format: PageFormat, fields: PageHeader, shape: Shape): Generator<PageHeader> {
   const flags = PAGE_FORMAT_FLAGS[format] | PAGE_FLAG.hasChecksum;
   const common = { magic: PAGE_MAGIC[format], version: PAGE_VERSION[format], checksum: fields.checksum };
@@ -98,7 +97,7 @@ function* v2Shapes(block: Uint8Array, fields: PageHeader, found: FoundDirectory 
   }
 }
 
-/** The shape of a V2 page whose directory can be read to its last slot. */
+/** The shape of a V2 page whose directory is complete. */
 function v2Shape(block: Uint8Array, head: Uint8Array, scratch: DirectoryScratch): Shape | undefined {
   const before = block.slice(0, PAGE_HEADER_BYTES);
   block.set(head);

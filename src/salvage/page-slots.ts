@@ -6,27 +6,27 @@ import type { SlotDirectory } from '../format/slots.ts';
 import { DirectoryScratch, V2Directory } from '../format/v2-directory.ts';
 
 /**
- * What became of a slot. `sound`: a checksum vouches for the node. `mended`: it does once one bit is put back, which
- * other damage passes for once in 2,000 times. `unverified`: nothing is wrong with its page, which has no checksum.
- * `doubtful`: its bounds hold, or were found again, and nothing vouches for its bytes. `lost`: no node could be taken.
+ * The state of a slot in a damaged file. `sound`: a checksum proves the node. `mended`: it does with one bit flipped back,
+ * which other damage looks like once in 2,048 cases. `unverified`: its page has no error, but no checksum. `doubtful`: the
+ * node is within bounds, or was found again, but nothing proves its bytes. `lost`: there is no node.
  */
 export type SlotState = 'sound' | 'mended' | 'unverified' | 'doubtful' | 'lost';
 
-/** Every state, in the order in which a report names them. */
+/** All states, in the order of reports. */
 export const SLOT_STATES: readonly SlotState[] = ['sound', 'mended', 'unverified', 'doubtful', 'lost'];
 
-/** Slots of one page that follow each other and have one state. */
+/** Slots of one page that follow each other and have the same state. */
 export interface SlotRun {
   readonly from: number;
-  /** The last of them. */
+  /** The last slot of the run. */
   readonly to: number;
   readonly state: SlotState;
 }
 
-/** How many slots there are of each state. */
+/** The number of slots in each state. */
 export type SlotCounts = Readonly<Record<SlotState, number>>;
 
-/** The slots that were found of one page: where each node is in the block, and its state. Used for one page after the other. */
+/** The slots found in one page: where each node is in the block, and its state. Reused for one page after the other. */
 export class SlotTable {
   #offsets: Uint32Array = new Uint32Array(1024);
   #bytes: Uint32Array = new Uint32Array(1024);
@@ -54,16 +54,16 @@ export class SlotTable {
     for (let slot = 0; slot < slots; slot++) this.add(0, 0, 'lost');
   }
 
-  /** Takes every slot of a directory. @param vouchedFor - how many from the first on have `state`; the others have `otherwise` */
+  /** Replaces all slots by those of a directory. @param covered - the first so many have `state`, the others `otherwise` */
   fillFrom(
     directory: SlotDirectory,
     state: SlotState,
-    vouchedFor: number = directory.count,
+    covered: number = directory.count,
     otherwise: SlotState = state,
   ): void {
     this.clear();
     for (let slot = 0; slot < directory.count; slot++) {
-      this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slot < vouchedFor ? state : otherwise);
+      this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slot < covered ? state : otherwise);
     }
   }
 
@@ -83,7 +83,7 @@ export class SlotTable {
     this.#states[slot] = LOST;
   }
 
-  /** Makes every slot that was taken doubtful. */
+  /** Makes all slots doubtful that are not lost. */
   doubt(): void {
     for (let slot = 0; slot < this.#count; slot++) {
       if (this.#states[slot] !== LOST) this.#states[slot] = DOUBTFUL;
@@ -121,26 +121,26 @@ const DOUBTFUL = SLOT_STATES.indexOf('doubtful');
 
 export const noSlots = (): Record<SlotState, number> => ({ sound: 0, mended: 0, unverified: 0, doubtful: 0, lost: 0 });
 
-/** A V2 directory that was found without its header. */
+/** A V2 directory that was found without its header; byte offsets in the block. */
 export interface FoundDirectory {
   readonly start: number;
   readonly end: number;
   readonly count: number;
-  /** Where the nodes end. */
+  /** The end of the last node. */
   readonly nodesEnd: number;
 }
 
-/** Fewer pairs in a row than this may stand in any bytes, where they do not end at the directory itself. */
+/** Any bytes can contain fewer pairs in a row than this, unless their nodes end at the directory itself. */
 const MIN_PAIRS = 4;
 
-/** How many pairs are read in all before the search gives up, so that no bytes can make it long. */
+/** The search gives up after this many pairs, so that its time is bounded on any input. */
 const MAX_PAIRS_READ = 2 * BLOCK_BYTES;
 
 /**
- * Looks for a V2 directory by what writers do: nodes stand end to end from byte 64 on, so a stream of pairs begins with
- * 64, and each offset is the end of the node before. Straight behind its nodes, a directory ends where the nodes reach
- * its own first byte; elsewhere the longest such stream is taken.
- * @param presentBytes - how much of the block is there
+ * Finds a V2 directory by what writers do: nodes are end to end from byte 64 on, so the pairs begin with offset 64, and
+ * each offset is the end of the node before. The first directory that begins where its nodes end is taken; otherwise the
+ * longest.
+ * @param presentBytes - bytes of the block that the file has
  */
 export function findV2Directory(block: Uint8Array, presentBytes: number = BLOCK_BYTES): FoundDirectory | undefined {
   let longest: FoundDirectory | undefined;
@@ -156,7 +156,7 @@ export function findV2Directory(block: Uint8Array, presentBytes: number = BLOCK_
   return longest;
 }
 
-/** The pairs from `start` on that continue each other, with all nodes before `start`. */
+/** The pairs from `start` on of which each continues the one before, with all nodes before `start`. */
 function pairsFrom(block: Uint8Array, start: number, presentBytes: number): FoundDirectory {
   let at = start;
   let count = 0;
@@ -172,42 +172,42 @@ function pairsFrom(block: Uint8Array, start: number, presentBytes: number): Foun
   return { start, end: at, count, nodesEnd };
 }
 
-/** Takes the nodes of a V2 directory that was found; they are doubtful. */
+/** Takes the nodes of a found V2 directory, as doubtful. */
 export function takeV2Pairs(block: Uint8Array, { start, count }: FoundDirectory, slots: SlotTable): void {
   const header = { ...newPageHeader('v2'), directoryStart: start, nodeCount: count };
   const directory = new V2Directory(block, header, new DirectoryScratch());
   slots.fillFrom(directory, 'doubtful');
 }
 
-/** What is known of the nodes of a V1 page, besides its slots. */
+/** What is known about the nodes of a V1 page besides its slots. */
 export interface V1Bounds {
-  /** Slots; as many as continue each other, where it is not known. */
+  /** Number of slots. If unknown, the slots are read as long as each continues the one before. */
   readonly count?: number;
-  /** Where the nodes end, if that is known. */
+  /** The end of the last node, if known. */
   readonly nodesEnd?: number;
-  /** Whether a slot whose node is within bounds stays as it is, though its neighbours say something else. */
+  /** Whether a slot within bounds is kept although its neighbours contradict it. */
   readonly keepsBounded?: boolean;
 }
 
-/** A slot that says what its neighbours do not, and where these say its node is. */
-export interface MendedSlot {
+/** A slot that its neighbours contradict, with the node that follows from them. */
+export interface RepairedSlot {
   readonly slot: number;
   readonly nodeOffset: number;
   readonly nodeBytes: number;
 }
 
 /**
- * Finds the nodes of a V1 page from its slots, which count down from the end of the block. Writers lay nodes end to end
- * from byte 64 on, so each slot says what its neighbours say as well: one that does not fit between them is put right.
- * @param slots - gets the slots, doubtful or lost
- * @returns the slots that were put right
+ * Finds the nodes of a V1 page from its slots, which count down from the end of the block. Writers put nodes end to end
+ * from byte 64 on, so a damaged slot follows from its neighbours.
+ * @param slots - receives the slots, doubtful or lost
+ * @returns the repaired slots
  */
-export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTable): MendedSlot[] {
+export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTable): RepairedSlot[] {
   const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
   const offsetOf = (slot: number): number => view.getUint32(BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1), true);
   const bytesOf = (slot: number): number => view.getUint32(BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1) + 4, true);
   const { count } = bounds;
-  const mended: MendedSlot[] = [];
+  const repaired: RepairedSlot[] = [];
   let end = NODE_AREA_OFFSET;
   slots.clear();
   for (let slot = 0; slot < (count ?? V1_MAX_SLOTS); slot++) {
@@ -223,7 +223,7 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
     const next = bounds.keepsBounded === true && isBounded ? undefined : nextOffset(slot, end, limit);
     if (next !== undefined) {
       slots.add(end, next - end, 'doubtful');
-      mended.push({ slot, nodeOffset: end, nodeBytes: next - end });
+      repaired.push({ slot, nodeOffset: end, nodeBytes: next - end });
       end = next;
     } else if (count === undefined) {
       break;
@@ -234,9 +234,9 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
       slots.add(0, 0, 'lost');
     }
   }
-  return mended;
+  return repaired;
 
-  /** Where the slot behind `slot` begins, if that one is right by what it says and the one behind it. */
+  /** The node offset of the slot after `slot`, if the one after that confirms it. */
   function nextOffset(slot: number, from: number, limit: number): number | undefined {
     if (slot + 1 === count) {
       const { nodesEnd = 0 } = bounds;
@@ -251,9 +251,9 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
 }
 
 /**
- * Finds the nodes of a page with errors whose own bounds hold; they are doubtful.
+ * Finds the nodes of a damaged page that are within bounds, as doubtful.
  * @param found - the V2 directory that was found without the header
- * @param slots - gets the slots
+ * @param slots - receives the slots
  */
 export function findDamagedSlots(
   page: Page,
@@ -262,7 +262,7 @@ export function findDamagedSlots(
   slots: SlotTable,
 ): void {
   const { format, block, header, directory } = page;
-  // What its checksum vouches for, somebody wrote so, nodes that overlap included.
+  // With a matching checksum the slots are as they were written, even if they overlap.
   const isAsWritten =
     directory.count === header.nodeCount && checksumState(format, block, header, directory) === 'match';
   if (isAsWritten) takeBounded(page, Math.min(header.directoryStart, presentBytes), slots);
@@ -273,7 +273,7 @@ export function findDamagedSlots(
 function findV1(page: Page, presentBytes: number, slots: SlotTable): void {
   const { block, header } = page;
   if (presentBytes < BLOCK_BYTES) {
-    // Without its end the page has no slots any more: nodes are there, and nobody knows where one ends.
+    // The end of the page contained the slots: without them it is unknown where a node ends.
     slots.clear();
     slots.addLost(Math.min(header.nodeCount, V1_MAX_SLOTS));
     return;
@@ -286,18 +286,18 @@ function findV1(page: Page, presentBytes: number, slots: SlotTable): void {
   findV1Slots(block, { count, keepsBounded: true, ...(isPlausible ? { nodesEnd: freeOffset } : {}) }, slots);
 }
 
-/** How many slots a V1 page has, by what two of those say who know it; else by the slots themselves. */
+/** The number of slots of a V1 page on which two header fields or the slots agree; otherwise the number of `walked` slots. */
 function v1Count({ header }: Page, walked: number): number {
   const byStart = (BLOCK_BYTES - header.directoryStart) / V1_SLOT_BYTES;
-  const said = [header.nodeCount, byStart, header.checksumNodeCount, walked];
-  const agreed = said.find((count, index) => said.indexOf(count, index + 1) >= 0);
+  const counts = [header.nodeCount, byStart, header.checksumNodeCount, walked];
+  const agreed = counts.find((count, index) => counts.indexOf(count, index + 1) >= 0);
   return agreed !== undefined && agreed > 0 && agreed <= V1_MAX_SLOTS ? agreed : walked;
 }
 
 function findV2(page: Page, presentBytes: number, found: FoundDirectory | undefined, slots: SlotTable): void {
   const { header, directory } = page;
   const limit = Math.min(directory.start, presentBytes);
-  // Where bytes have been moved, the header leads to the middle of pairs, and these can end where they should by chance.
+  // If bytes were moved, the header leads into the middle of pairs, which can end at the right offset by chance.
   const isElsewhere = found !== undefined && found.start !== directory.start && found.count >= directory.count;
   if (isInStep(page) && !isElsewhere) {
     takeBounded(page, limit, slots);
@@ -312,11 +312,12 @@ function findV2(page: Page, presentBytes: number, found: FoundDirectory | undefi
       slots.add(directory.nodeOffset(slot), directory.nodeBytes(slot), 'doubtful');
     }
   }
-  const said = [header.nodeCount, header.checksumNodeCount].find((count) => count > 0 && count <= V2_MAX_SLOTS) ?? 0;
-  slots.addLost(Math.max(0, said - slots.count));
+  const expected =
+    [header.nodeCount, header.checksumNodeCount].find((count) => count > 0 && count <= V2_MAX_SLOTS) ?? 0;
+  slots.addLost(Math.max(0, expected - slots.count));
 }
 
-/** Whether a V2 directory that is damaged ends where it should: then each of its pairs is where it was. */
+/** Whether a damaged V2 directory ends at the right offset: then all its pairs begin at the right ones. */
 function isInStep({ header, directory }: Page): boolean {
   if (directory.count === 0 || directory.count < header.nodeCount) return false;
   if ((header.flags & PAGE_FLAG.hasChecksum) !== 0) return header.directoryLength === directory.end - directory.start;
@@ -324,13 +325,13 @@ function isInStep({ header, directory }: Page): boolean {
   return directory.nodeOffset(last) + directory.nodeBytes(last) === header.freeOffset;
 }
 
-/** How many slots there are before the first that cannot follow the one before it: behind that the stream says nothing. */
+/** The number of slots before the first that cannot follow the one before it; no pair after that can be trusted. */
 function slotsInOrder(directory: SlotDirectory, limit: number): number {
   let end = NODE_AREA_OFFSET;
   for (let slot = 0; slot < directory.count; slot++) {
     const offset = directory.nodeOffset(slot);
     const bytes = directory.nodeBytes(slot);
-    // Nodes leave a gap where an older directory was in the way; the next pair then tells that this one is right.
+    // Nodes leave a gap where an older directory was; then the next pair confirms this one.
     const isStep = offset > end && slot + 1 < directory.count && directory.nodeOffset(slot + 1) === offset + bytes;
     if ((offset !== end && !isStep) || offset + bytes > limit) return slot;
     end = offset + bytes;
@@ -348,22 +349,22 @@ function takeBounded({ directory }: Page, limit: number, slots: SlotTable): void
   }
 }
 
-/** With more slots than these to put right, it is no single place that is damaged. */
-const MAX_MENDED_SLOTS = 64;
+/** More wrong slots than this are not damage in a single place. */
+const MAX_REPAIRED_SLOTS = 64;
 
 /**
- * Writes the slots of a V1 page that do not fit between their neighbours as these say they are.
- * @param slots - used on the way
- * @returns what takes the change back; undefined where there is nothing to write
+ * Writes the repaired slots of a V1 page into it.
+ * @param slots - memory to use
+ * @returns a function that undoes the change; undefined if no slot was repaired, or too many
  */
 export function writeV1Slots(block: Uint8Array, slots: SlotTable): (() => void) | undefined {
   const { nodeCount, freeOffset } = PAGE_HEADER.read(block);
   const bounds = nodeCount > 0 && nodeCount <= V1_MAX_SLOTS ? { count: nodeCount, nodesEnd: freeOffset } : {};
-  const mended = findV1Slots(block, bounds, slots);
-  if (mended.length === 0 || mended.length > MAX_MENDED_SLOTS) return undefined;
+  const repaired = findV1Slots(block, bounds, slots);
+  if (repaired.length === 0 || repaired.length > MAX_REPAIRED_SLOTS) return undefined;
   const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
   const before: [at: number, bytes: bigint][] = [];
-  for (const { slot, nodeOffset, nodeBytes } of mended) {
+  for (const { slot, nodeOffset, nodeBytes } of repaired) {
     const at = BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
     before.push([at, view.getBigUint64(at, true)]);
     view.setUint32(at, nodeOffset, true);

@@ -14,7 +14,7 @@ export interface RootPlace {
 }
 
 /**
- * Where a valid root descriptor says that the root record is.
+ * The location of the root record in a valid root descriptor.
  * @param descriptor - its 18 bytes
  * @param blocks - blocks that the file has
  */
