@@ -308,6 +308,6 @@ function refError(fields: Fields, page: CurrentPage | undefined, expected: strin
   const why =
     page === undefined || !ref.startsWith(`${page.block}:`)
       ? 'is not after the line of its page'
-      : `is in the place of ${expected ?? 'the next page'}: nodes are missing or out of order`;
+      : `found, expected ${expected ?? 'the next page'}: nodes are missing or out of order`;
   return lineError(`node ${shown(ref)} ${why}; ${PACK_ADVICE}`, ref);
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { writeJsonText } from '../../src/bytes/json-text.ts';
 
-/** The JSON string that bytes are written as; undefined where they are no text. */
+/** The JSON string that bytes are written as; undefined if they are not text. */
 function jsonOf(bytes: Uint8Array): string | undefined {
   const target = Buffer.alloc(2 * bytes.length + 4);
   const source = Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]);
@@ -13,7 +13,7 @@ function jsonOf(bytes: Uint8Array): string | undefined {
 const isText = (bytes: Uint8Array): boolean => jsonOf(bytes) !== undefined;
 
 describe('bytes as a JSON string', () => {
-  test('are what JSON.stringify makes of the text, but for control characters', () => {
+  test('are what JSON.stringify writes for the text, except for control characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (value) => {
         const control = /[^\P{Cc}\t\n\r]|[\u2028\u2029]/u.test(value);
@@ -23,7 +23,7 @@ describe('bytes as a JSON string', () => {
     );
   });
 
-  test('are text only where a strict decoder takes them', () => {
+  test('are text only if a strict decoder accepts them', () => {
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
     const high = fc.constantFrom(
       0x41,
@@ -71,18 +71,18 @@ describe('bytes as a JSON string', () => {
     ['tab, newline and carriage return', '090a0d', true],
     ['a zero byte', '00', false],
     ['delete', '7f', false],
-    ['a control character of two bytes', 'c285', false],
-    ['U+2028, which ends a line for some', 'e280a8', false],
+    ['a two-byte control character', 'c285', false],
+    ['U+2028, which ends a line in some programs', 'e280a8', false],
     ['U+2027, which does not', 'e280a7', true],
     ['an overlong slash', 'c0af', false],
-    ['an overlong one of three bytes', 'e08080', false],
+    ['an overlong sequence of three bytes', 'e08080', false],
     ['half of a surrogate pair', 'eda080', false],
-    ['behind the last character', 'f4908080', false],
-    ['a sequence that is cut', 'e282', false],
+    ['after the last character', 'f4908080', false],
+    ['a truncated sequence', 'e282', false],
     ['a continuation alone', '80', false],
-  ])('take %s for what it is', (_, hex, expected) => {
+  ])('recognize %s', (_, hex, expected) => {
     expect(isText(Buffer.from(hex, 'hex'))).toBe(expected);
-    // A sequence that is cut is not completed by bytes behind the node.
+    // A truncated sequence is not completed by the bytes after the node.
     expect(isText(Buffer.from(`${hex}41`, 'hex'))).toBe(expected);
   });
 });

@@ -17,7 +17,7 @@ export async function exported(file: Uint8Array, options?: ExportOptions): Promi
   return Buffer.concat(pieces);
 }
 
-/** The file that is made of lines. @param pieceBytes - how many bytes come at once */
+/** The import of lines. @param pieceBytes - length of the pieces that the lines are passed in */
 export async function imported(
   lines: Uint8Array | string,
   options?: ImportOptions,

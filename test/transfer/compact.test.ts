@@ -124,6 +124,17 @@ describe('a compacted file', () => {
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 
+  test('is durable before onDurable is called, after the new refs of all pages', async () => {
+    const source = await fileOfBatches([{ nodes: makeNodes(6, 100_000, 100_000), pageFormat: 'v1' }]);
+    const target = new RecordingBlockFile();
+    const calls: string[] = [];
+    await compact(new MemoryBlockFile(source), target, {
+      onMoved: ({ block, count }) => void calls.push(`${block}: ${count}`),
+      onDurable: () => void calls.push(`${target.count('sync')} syncs, last ${target.operations.at(-1)?.kind}`),
+    });
+    expect(calls).toEqual(['1: 2', '2: 2', '3: 2', '2 syncs, last sync']);
+  });
+
   test('is created by reading and writing each block once', async () => {
     const batches = [{ nodes: makeNodes(4000, 100, 600), pageFormat: 'v1' as const }];
     const source = new RecordingBlockFile(await fileOfBatches(batches));

@@ -95,6 +95,18 @@ describe('the library', () => {
     expect(pieces.join('')).toBe('{"type":"file","schema":1,"command":"export","blocks":2}\n');
   });
 
+  test('stops an export at its signal, before the next page', async () => {
+    const stop = new AbortController();
+    const lines = exportNodes(new MemoryBlockFile(await smallFile('v1')), { signal: stop.signal });
+    stop.abort(new Error('enough'));
+    const texts: string[] = [];
+    const read = async (): Promise<void> => {
+      for await (const piece of lines) texts.push(Buffer.from(piece).toString());
+    };
+    await expect(read()).rejects.toThrow('enough');
+    expect(texts.join('')).toBe('{"type":"file","schema":1,"command":"export","blocks":2}\n');
+  });
+
   test('ends an export if onPage throws', async () => {
     const stop = new Error('enough');
     const file = new MemoryBlockFile(await smallFile('v1'));
