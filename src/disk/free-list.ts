@@ -182,7 +182,7 @@ export async function readFreeLink(
 const LINK_BYTES = 8;
 
 /** What a free list is read from: a DiskManager is one. */
-interface ListedBlocks {
+export interface ListedBlocks {
   readonly name: string;
   readonly header: Readonly<FileHeader>;
   /** Blocks that can be read, block 0 included. */
