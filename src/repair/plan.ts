@@ -1,4 +1,3 @@
-import { counted } from '../bytes/encodings.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { OverlaidFile } from '../disk/block-file.ts';
 import { type CommittedView, isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
@@ -25,7 +24,7 @@ import { PAGE_HEADER } from '../format/page-header.ts';
 import { type Problem } from '../format/problem.ts';
 import type { OtherBlocks } from '../salvage/block-kind.ts';
 import { checkFreeList, isListKnown } from '../salvage/free-blocks.ts';
-import { rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
+import { noRootRecordMessage, rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
 import { BlockScan } from './block-scan.ts';
 import { Block0Plan, planFreeList } from './block0-plan.ts';
@@ -221,10 +220,9 @@ class Planner {
     for (const problem of headerCopyProblems(head)) await this.#leave(problem);
   }
 
-  async #leaveRoot({ block, slot }: RootPlace, slots: number): Promise<void> {
-    const why = slots < 0 ? 'is not a page' : `has ${counted(slots, 'slot')}`;
-    const message = `the root descriptor places the root record in slot ${slot} of block ${block}, which ${why}`;
-    const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsets.rootRecord;
+  async #leaveRoot(place: RootPlace, slots: number): Promise<void> {
+    const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf('rootRecord');
+    const message = noRootRecordMessage(place, slots);
     await this.#leave({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
   }
 

@@ -1,6 +1,6 @@
 import { oneLine } from '../bytes/quoting.ts';
 import type { Severity } from '../format/problem.ts';
-import { detailLines, placeText, type Reporter, type ReportOutput } from './reporter.ts';
+import { findingLines, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
 const COMMANDS: Readonly<Record<Severity, string>> = { info: 'notice', warning: 'warning', error: 'error' };
@@ -15,9 +15,8 @@ export function githubReporter(output: ReportOutput): Reporter {
   return {
     begin: async () => undefined,
     finding(finding) {
-      const { severity, file, code, message, next } = finding;
-      const text = [`${placeText(finding)}: ${message}`, ...detailLines(finding), `next: ${next}`];
-      return annotate(severity, file, code, text.map(oneLine).join('\n'));
+      const { severity, file, code } = finding;
+      return annotate(severity, file, code, findingLines(finding).join('\n'));
     },
     async file({ interrupted, file }) {
       if (interrupted) await annotate('error', file, 'interrupted', 'interrupted before the last block was checked');

@@ -1,7 +1,7 @@
 import { escaped, oneLine } from '../bytes/quoting.ts';
 import type { Severity } from '../format/problem.ts';
-import type { Finding, VerifyReport } from '../verify/verify.ts';
 import { RULES } from '../verify/rules.ts';
+import type { Finding, VerifyReport } from '../verify/verify.ts';
 import { detailLines, isAtLeast, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 

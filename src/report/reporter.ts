@@ -1,3 +1,4 @@
+import { oneLine } from '../bytes/quoting.ts';
 import type { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import type { Finding, VerifyReport } from '../verify/verify.ts';
@@ -55,6 +56,11 @@ export interface Reporter {
   /** A file could not be read. There may have been findings before. */
   error(error: PageStoreError, file: string): Promise<void>;
   end(totals: Totals): Promise<void>;
+}
+
+/** A finding as lines: location and message, details, next command. */
+export function findingLines(finding: Finding): string[] {
+  return [`${placeText(finding)}: ${finding.message}`, ...detailLines(finding), `next: ${finding.next}`].map(oneLine);
 }
 
 /** The details of a finding that its message does not contain, one line each. */

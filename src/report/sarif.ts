@@ -1,9 +1,9 @@
-import { oneLine } from '../bytes/quoting.ts';
 import { fnv1a64 } from '../bytes/checksum.ts';
+import { oneLine } from '../bytes/quoting.ts';
 import type { Severity } from '../format/problem.ts';
-import type { Finding } from '../verify/verify.ts';
 import { RULES } from '../verify/rules.ts';
-import { detailLines, placeText, type Reporter, type ReportOutput, type Tool } from './reporter.ts';
+import type { Finding } from '../verify/verify.ts';
+import { findingLines, type Reporter, type ReportOutput, type Tool } from './reporter.ts';
 import { plural } from './text.ts';
 
 /**
@@ -106,9 +106,8 @@ function driver({ name, version, home, findingPages }: Tool): object {
 }
 
 function result(finding: Finding, uri: string): object {
-  const { code, severity, message, block = 0, slot, offset, bytes, found, expected, flippedBit, next } = finding;
+  const { code, severity, block = 0, slot, offset, bytes, found, expected, flippedBit, next } = finding;
   const ruleIndex = RULE_INDEX.get(code);
-  const text = [`${placeText(finding)}: ${message}`, ...detailLines(finding), `next: ${next}`].map(oneLine).join('\n');
   // A page file has no lines, but code scanning shows no result without one.
   const region = { startLine: 1, byteOffset: offset, ...(bytes === undefined ? {} : { byteLength: bytes }) };
   const name = slot === undefined ? String(block) : `${block}:${slot}`;
@@ -120,7 +119,7 @@ function result(finding: Finding, uri: string): object {
     ruleId: code,
     ...(ruleIndex === undefined ? {} : { ruleIndex }),
     level: LEVEL[severity],
-    message: { text },
+    message: { text: findingLines(finding).join('\n') },
     locations: [
       {
         physicalLocation: { artifactLocation: { uri }, region },

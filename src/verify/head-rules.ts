@@ -1,25 +1,28 @@
 import type { RecordLayout } from '../bytes/record.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import {
-  FOREIGN_JOURNAL_MESSAGES,
-  type JournalPurpose,
   comparePatches,
+  FOREIGN_JOURNAL_MESSAGES,
   journalMismatchMessage,
+  type JournalPurpose,
 } from '../disk/journal.ts';
+import { readAgain } from '../disk/page-file.ts';
 import { COMMIT_RECORD } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader, HEADER_COPY } from '../format/file-header.ts';
-import { commitRecordProblems, rootDescriptorCopyProblems, rootProblems } from '../format/header-checks.ts';
-import { type JournalState, decodeJournal, decodePatchJournal, journalKind, journalState } from '../format/journal.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
-import { type Problem } from '../format/problem.ts';
 import {
+  commitRecordProblems,
   FILE_HEADER_CHECKS,
-  type FileHeaderProblemCode,
   fileHeaderFlagProblems,
+  type FileHeaderProblemCode,
   freeListHeadProblems,
   headerCopyProblems,
+  rootDescriptorCopyProblems,
+  rootProblems,
   uncountedBlockProblems,
 } from '../format/header-checks.ts';
+import { decodeJournal, decodePatchJournal, journalKind, type JournalState, journalState } from '../format/journal.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
+import type { Problem } from '../format/problem.ts';
 import type { RecordedPage } from '../salvage/commit-evidence.ts';
 import { flippedBitUnderCrc, flippedHeaderBit } from '../salvage/flipped-bit.ts';
 import { flippedBitText } from './page-rules.ts';
@@ -40,17 +43,20 @@ export interface HeadFacts {
   /** Damaged or free blocks for which a commit record contains a page header. */
   readonly recordedPages: readonly RecordedPage[];
   /**
-   * State of the file header: `sound` is valid, `mendable` can perhaps be derived from its checksum, a commit record or its
-   * copy, `lost` cannot be derived, `newer` has an unknown version.
+   * Whether the file header is valid. `repairable`: its checksum, a commit record or its copy may prove its content; `lost`:
+   * nothing does; `newer`: it has an unknown version.
    */
-  readonly headerState: 'sound' | 'mendable' | 'lost' | 'newer';
+  readonly headerState: 'valid' | 'repairable' | 'lost' | 'newer';
 }
 
 /** Problems of the file header itself. */
-export function* headerProblems(code: FileHeaderProblemCode, { header, headerState }: HeadFacts): Generator<Problem> {
-  const isBeyondRepair = headerState === 'lost';
-  for (const problem of FILE_HEADER_CHECKS[code](header))
-    yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
+export function headerProblems(code: FileHeaderProblemCode, { header, headerState }: HeadFacts): Iterable<Problem> {
+  return beyondRepairIf(headerState === 'lost', FILE_HEADER_CHECKS[code](header));
+}
+
+/** Marks problems that nothing in the file can fix. */
+export function* beyondRepairIf(isBeyondRepair: boolean, problems: Iterable<Problem>): Generator<Problem> {
+  for (const problem of problems) yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
 }
 
 export function* reservedFieldProblems(head: HeadFacts): Generator<Problem> {
@@ -86,12 +92,9 @@ function fieldAt<T>({ fields }: RecordLayout<T>, offset: number): string {
   return fields.findLast((field) => field.offset <= offset)?.name ?? '';
 }
 
-export function* headerCopyCheck({ block0, headerState }: HeadFacts): Generator<Problem> {
+export function headerCopyCheck({ block0, headerState }: HeadFacts): Iterable<Problem> {
   // The copy is rebuilt from the header, so it needs one.
-  const isBeyondRepair = headerState === 'lost';
-  for (const problem of withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY)) {
-    yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
-  }
+  return beyondRepairIf(headerState === 'lost', withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY));
 }
 
 /** A crash can leave a torn record, which is harmless; a single wrong bit is damage to what may be the only trace of a commit. */
@@ -101,9 +104,9 @@ export function* commitRecordCheck({ block0 }: HeadFacts): Generator<Problem> {
 }
 
 export function* uncountedProblems({ header, fileBytes, foreignBlock, headerState }: HeadFacts): Generator<Problem> {
-  for (const problem of uncountedBlockProblems(header, fileBytes)) yield { ...problem, isBeyondRepair: true };
+  yield* beyondRepairIf(true, uncountedBlockProblems(header, fileBytes));
   // Repair changes the block count only in a header that is damaged.
-  const isBeyondRepair = headerState !== 'mendable';
+  const isBeyondRepair = headerState !== 'repairable';
   if (foreignBlock) yield { ...foreignBlock, severity: 'warning', isBeyondRepair };
 }
 
@@ -123,13 +126,12 @@ export function* rootDescriptorProblems(head: HeadFacts): Generator<Problem> {
   yield* differing;
 }
 
-export function* freeListHeadCheck({ header, blocks, wholeBlocks, headerState }: HeadFacts): Generator<Problem> {
+export function freeListHeadCheck({ header, blocks, wholeBlocks, headerState }: HeadFacts): Iterable<Problem> {
   const target = decodeFreeLink(header.freeListHead);
   const isBeyondRepair =
     headerState === 'lost' ||
-    (headerState === 'sound' && (header.blockCount !== blocks || (target >= blocks && target < wholeBlocks)));
-  for (const problem of freeListHeadProblems(header, blocks))
-    yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
+    (headerState === 'valid' && (header.blockCount !== blocks || (target >= blocks && target < wholeBlocks)));
+  return beyondRepairIf(isBeyondRepair, freeListHeadProblems(header, blocks));
 }
 
 /**
@@ -145,9 +147,6 @@ interface CompleteJournal {
   readonly block: number;
 }
 
-/** How often a journal that keeps changing is read. */
-const MAX_READS = 20;
-
 /**
  * Reads the journal of a file and compares it with the file; changes neither.
  * @param file - the raw file, not a view of its last commit
@@ -156,15 +155,17 @@ const MAX_READS = 20;
  */
 export async function readJournal(file: BlockFile): Promise<FoundJournal | undefined> {
   let bytes = await file.journal.read();
-  for (let reads = 1; bytes !== undefined; reads++) {
-    const journal = await compareWithFile(bytes, file);
-    if (!isMismatch(journal)) return journal;
-    // A writer may have finished, and started another overwrite, between the two reads.
-    const again = await file.journal.read();
-    if (again === undefined || reads === MAX_READS || Buffer.compare(again, bytes) === 0) return again && journal;
-    bytes = again;
-  }
-  return undefined;
+  let journal = bytes && (await compareWithFile(bytes, file));
+  if (journal === undefined || !isMismatch(journal)) return journal;
+  // A writer may have finished, and started another overwrite, between the two reads.
+  await readAgain(async () => {
+    const before = bytes;
+    bytes = await file.journal.read();
+    if (bytes !== undefined && before !== undefined && Buffer.compare(bytes, before) === 0) return true;
+    journal = bytes && (await compareWithFile(bytes, file));
+    return journal === undefined || !isMismatch(journal);
+  });
+  return journal;
 }
 
 /** Whether writers refuse the file because of its journal. */

@@ -2,14 +2,14 @@ import { fileOffset } from '../format/layout.ts';
 import {
   PAGE_CHECKS,
   type PageFacts,
-  type PageProblemCode,
   pageFieldProblem,
   pageFieldRange,
+  type PageProblemCode,
 } from '../format/page-checks.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
-import { type FlippedBit, NO_PROBLEMS, type Problem, hex } from '../format/problem.ts';
+import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { OtherBlock } from '../salvage/block-kind.ts';
-import { type NamedBit, flippedPageBit } from '../salvage/flipped-bit.ts';
+import { flippedPageBit, type NamedBit } from '../salvage/flipped-bit.ts';
 
 /** Optional requirements on pages; a page that does not meet them is still valid. */
 export interface Demands {

@@ -1,15 +1,15 @@
 import { shellPath } from '../bytes/quoting.ts';
 import type { ProblemCode } from '../errors.ts';
-import type { PageProblemCode } from '../format/page-checks.ts';
-import { type Problem, type Severity } from '../format/problem.ts';
 import { cutBlockProblems, missingBlockProblems } from '../format/header-checks.ts';
+import type { PageProblemCode } from '../format/page-checks.ts';
+import type { Problem, Severity } from '../format/problem.ts';
 import type { OtherBlock } from '../salvage/block-kind.ts';
 import {
-  type HeadFacts,
   commitRecordCheck,
   freeListHeadCheck,
   headerCopyCheck,
   headerProblems,
+  type HeadFacts,
   journalMismatchProblems,
   journalPendingProblems,
   reservedFieldProblems,
@@ -19,20 +19,20 @@ import {
   withHeaderBit,
 } from './head-rules.ts';
 import {
-  type CheckedPage,
   absentChecksumProblems,
+  type CheckedPage,
   lostMagicProblems,
   notFinalizedProblems,
   pageCheck,
   wrongMagicProblems,
 } from './page-rules.ts';
 import {
-  type WholeFacts,
   countProblems,
   freeListProblems,
   rootRecordProblems,
   unknownBlockProblems,
   unwrittenBlockProblems,
+  type WholeFacts,
   zeroedMagicProblems,
 } from './whole-rules.ts';
 

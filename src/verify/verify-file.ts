@@ -1,6 +1,6 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { RawBlocks } from '../disk/free-list.ts';
+import { RawBlocks } from '../salvage/raw-blocks.ts';
 import { foreignBlockAfter } from '../disk/page-file.ts';
 import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
@@ -12,7 +12,7 @@ import { checkFreeList, type FreeList, isZeroedPage } from '../salvage/free-bloc
 import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { type HeadFacts, readJournal } from './head-rules.ts';
-import { commandFile, type CommandFile, commandLine, ruleOf, RULES } from './rules.ts';
+import { type CommandFile, commandFile, commandLine, ruleOf, RULES } from './rules.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
 /** One thing that verify found in a file. */
@@ -94,11 +94,11 @@ async function headFacts(
   { header, block0, wholeBlocks, fileBytes, file: view }: RawBlocks,
   signal: AbortSignal | undefined,
 ): Promise<HeadFacts> {
-  // A header that does not verify cannot say how many blocks there are; the file's size can.
+  // An invalid header does not prove the number of blocks, so the file size is used.
   const isCounted = fileHeaderProblems(header).next().done === true && header.blockCount > 0;
   const blocks = isCounted ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
   const foreignBlock = await foreignBlockAfter(view, header.blockCount, fileBytes, signal).catch((error: unknown) => {
-    // What was found of block 0 is told all the same.
+    // The findings in block 0 are reported even if the search was stopped.
     if (isAborted(signal)) return undefined;
     throw error;
   });
@@ -121,13 +121,13 @@ async function stateOf(
   const policy: HeaderPolicy<HeadFacts['headerState']> = {
     order: ['block 0', 'commit record', 'header copy', 'derived'],
     signal,
-    accept: async ({ source }) => (source === 'block 0' ? 'sound' : 'mendable'),
+    accept: async ({ source }) => (source === 'block 0' ? 'valid' : 'repairable'),
   };
   try {
     return (await resolveHeader(evidence, policy)) ?? 'lost';
   } catch (error) {
     // The search was stopped: repair finds out.
-    if (isAborted(signal)) return 'mendable';
+    if (isAborted(signal)) return 'repairable';
     throw error;
   }
 }
@@ -142,9 +142,9 @@ class FileCheck {
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
-  /** Slots of the page that the root descriptor points to; -1 where that is no page. */
+  /** Number of slots of the page that the root descriptor points to; -1 if it is not a page. */
   #rootPageSlots = -1;
-  /** Whether repair was the next step of a finding. */
+  /** Whether repair is the next step for any finding. */
   #isRepairable = false;
 
   constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
@@ -192,7 +192,7 @@ class FileCheck {
     };
   }
 
-  /** Looks at the blocks behind block 0. @returns whether it came to the last one */
+  /** Checks the blocks after block 0. @returns false if it was stopped before the last one */
   async #scan(scan: ScanBlocks, rootBlock: number): Promise<boolean> {
     const { blocks } = this.#head;
     const { requireChecksums, requireFinalized, onProgress, signal } = this.#options;
@@ -216,7 +216,7 @@ class FileCheck {
     let count = 0;
     for (let index = 0; index < this.#others.count; index++) {
       if (this.#others.linkAt(index) !== 0 || list.free.has(this.#others.idAt(index))) continue;
-      if (headerState !== 'sound' || !isZeroedPage(header, this.#others, list, index)) count++;
+      if (headerState !== 'valid' || !isZeroedPage(header, this.#others, list, index)) count++;
     }
     return count;
   }

@@ -2,8 +2,8 @@ import { assertPathOrBlockFile, checkOptions, type OptionKind } from '../argumen
 import type { BlockFile } from '../disk/block-file.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
 import { identityOf } from '../disk/node-fs.ts';
-import { replacedError, VerifyThreads } from './verify-threads.ts';
 import { verifyFile, type VerifyOptions, type VerifyReport } from './verify-file.ts';
+import { replacedError, VerifyThreads } from './verify-threads.ts';
 
 export type { Finding, VerifyOptions, VerifyReport } from './verify-file.ts';
 

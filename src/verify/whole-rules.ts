@@ -1,16 +1,15 @@
 import { counted } from '../bytes/encodings.ts';
 import type { BlockSet } from '../disk/free-list.ts';
 import type { FileHeader } from '../format/file-header.ts';
-import { commitRecordProblems, rootDescriptorFieldRange } from '../format/header-checks.ts';
+import { commitRecordProblems, fileHeaderFieldRange, rootDescriptorFieldRange } from '../format/header-checks.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import { zeroedMagicProblem } from '../format/page-checks.ts';
-import { type Problem } from '../format/problem.ts';
-import { fileHeaderFieldRange } from '../format/header-checks.ts';
+import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
-import { type RecordedPage, lostPageProblem } from '../salvage/commit-evidence.ts';
+import { lostPageProblem, type RecordedPage } from '../salvage/commit-evidence.ts';
 import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
-import type { RootPlace } from '../salvage/root-evidence.ts';
-import { type HeadFacts, wholeBlock } from './head-rules.ts';
+import { noRootRecordMessage, type RootPlace } from '../salvage/root-evidence.ts';
+import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
 
 /** What is known of a file after its last block has been read. */
 export interface WholeFacts {
@@ -26,12 +25,10 @@ export interface WholeFacts {
   readonly found: { readonly errors: number; readonly isRepairable: boolean };
 }
 
-/** What the number of nodes in a file depends on. */
+/** What decides whether all nodes of a file can be counted. */
 export interface CountedFile {
   readonly header: FileHeader;
   readonly fileBytes: number;
-  /** Number of nodes in valid pages. */
-  readonly nodes: number;
   readonly damagedPages: number;
   readonly others: OtherBlocks;
   /** The blocks on the free list. */
@@ -41,7 +38,7 @@ export interface CountedFile {
 }
 
 /** A node count in the header that differs from that of the pages. In a file with a root pointer the field counts terms, not nodes. */
-export function* entryCountProblems({ header, nodes }: Pick<CountedFile, 'header' | 'nodes'>): Generator<Problem> {
+export function* entryCountProblems(header: FileHeader, nodes: number): Generator<Problem> {
   const { rootPointer, entryCount } = header;
   if (rootPointer !== 0n || entryCount === 0n || entryCount === BigInt(nodes)) return;
   const [found, expected] = [String(entryCount), String(nodes)];
@@ -60,7 +57,7 @@ export function whyNotCounted({
   others,
   free,
   hasLostRecord,
-}: Omit<CountedFile, 'nodes'>): string | undefined {
+}: CountedFile): string | undefined {
   const { blockCount } = header;
   if (blockCount === 0) return 'the header counts no blocks';
   if (fileBytes < blockCount * BLOCK_BYTES) return 'the file is truncated, and its other nodes may exist elsewhere';
@@ -77,25 +74,22 @@ export function whyNotCounted({
 }
 
 /** A node count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
-export function* countProblems({ head, others, freeList, nodes, found }: WholeFacts): Generator<Problem> {
+export function countProblems({ head, others, freeList, nodes, found }: WholeFacts): Iterable<Problem> {
   const { header, block0, fileBytes } = head;
-  for (const problem of entryCountProblems({ header, nodes })) {
-    const hasLostRecord = commitRecordProblems(block0).next().done !== true;
-    const counted = { header, fileBytes, damagedPages: found.errors, others, free: freeList.free, hasLostRecord };
-    const isCut = head.headerState === 'sound' && fileBytes < header.blockCount * BLOCK_BYTES;
-    const isBeyondRepair = isCut || (!found.isRepairable && whyNotCounted(counted) !== undefined);
-    yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
-  }
+  const problems = [...entryCountProblems(header, nodes)];
+  if (problems.length === 0) return problems;
+  const hasLostRecord = commitRecordProblems(block0).next().done !== true;
+  const counted = { header, fileBytes, damagedPages: found.errors, others, free: freeList.free, hasLostRecord };
+  const isCut = head.headerState === 'valid' && fileBytes < header.blockCount * BLOCK_BYTES;
+  return beyondRepairIf(isCut || (!found.isRepairable && whyNotCounted(counted) !== undefined), problems);
 }
 
 /** The root record must be in a slot of a page. */
 export function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
   if (rootPlace === undefined || rootPlace.slot < rootPageSlots) return;
-  const { block, slot } = rootPlace;
-  const why = rootPageSlots < 0 ? 'is not a page' : `has ${counted(rootPageSlots, 'slot')}`;
-  const message = `the root record should be in slot ${slot} of block ${block}, which ${why}`;
+  const message = noRootRecordMessage(rootPlace, rootPageSlots);
   const expected = rootPageSlots < 0 ? 'a slot of a page' : `a slot below ${rootPageSlots}`;
-  const found = `${block}:${slot}`;
+  const found = `${rootPlace.block}:${rootPlace.slot}`;
   yield {
     code: 'ROOT_DESCRIPTOR',
     severity: 'error',
@@ -108,7 +102,7 @@ export function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): G
 
 /** Pages whose magic is zero. Only the complete free list can tell them from free blocks. */
 export function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
-  if (head.headerState !== 'sound') return;
+  if (head.headerState !== 'valid') return;
   for (let index = 0; index < others.count; index++) {
     const format = others.zeroedFormatAt(index);
     if (format === undefined || !isZeroedPage(head.header, others, freeList, index)) continue;
@@ -122,12 +116,10 @@ export function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Ge
 export function freeListProblems(
   { head, freeList, others }: WholeFacts,
   code: 'FREE_LIST_LINK' | 'FREE_LIST_CYCLE',
-): readonly Problem[] {
+): Iterable<Problem> {
   const problems = freeList.problems.filter((problem) => problem.code === code);
-  const isRepairable = head.headerState === 'sound' && isListKnown(head.header, others, head.wholeBlocks);
-  return head.headerState === 'mendable' || isRepairable
-    ? problems
-    : problems.map((problem) => ({ ...problem, isBeyondRepair: true }));
+  const isRepairable = head.headerState === 'valid' && isListKnown(head.header, others, head.wholeBlocks);
+  return beyondRepairIf(head.headerState !== 'repairable' && !isRepairable, problems);
 }
 
 /** The page that a commit record has for a block that is not a page now. */
@@ -162,7 +154,7 @@ export function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts):
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     if (others.linkAt(index) !== 0 || freeList.free.has(block) || recordedPage(head, block)) continue;
-    if (head.headerState === 'sound' && isZeroedPage(head.header, others, freeList, index)) continue;
+    if (head.headerState === 'valid' && isZeroedPage(head.header, others, freeList, index)) continue;
     // A block taken from the end of the free list and never written looks like a page that lost its first bytes.
     const blank = others.isBlank(index);
     const why = freeList.isWhole ? '' : '; or it is free, since the free list could not be followed to its end';
