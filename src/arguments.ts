@@ -82,5 +82,7 @@ export function assertWholeNumber(call: string, parameter: string, value: number
 export function assertOneOf(call: string, parameter: string, value: unknown, values: readonly string[]): void {
   if (value === undefined || values.includes(value as string)) return;
   const expected = values.map((each) => `'${each}'`).join(' or ');
-  throw new RangeError(`${call}: ${parameter} must be ${expected}, not '${String(value)}'`);
+  throw new RangeError(
+    `${call}: ${parameter} must be ${expected}, not ${typeof value === 'string' ? `'${value}'` : typeof value}`,
+  );
 }

@@ -25,7 +25,7 @@ export {
   V2_MAX_SLOTS,
 } from './format/layout.ts';
 
-export type { Field, PlacedField, RecordLayout } from './bytes/record.ts';
+export type { Envelope, Field, FieldKind, PlacedField, RecordLayout, SealedRecordLayout } from './bytes/record.ts';
 export {
   FILE_HEADER,
   FILE_MAGIC,

@@ -30,6 +30,7 @@ export type {
   RecoverReport,
   RootOutcome,
 } from './recover/report.ts';
+export type { HeaderSource } from './salvage/header-candidates.ts';
 export type { SlotCounts, SlotRun, SlotState } from './salvage/page-slots.ts';
 
 export {
@@ -53,13 +54,25 @@ export {
 export { compact, type CompactOptions, type CompactReport, type FileCounts } from './transfer/compact.ts';
 export type { MovedPage } from './transfer/node-packer.ts';
 export { diff, type DiffOptions, type DiffReport } from './transfer/diff.ts';
-export type { Difference } from './transfer/difference.ts';
+export type {
+  BlockDifference,
+  ChangedNode,
+  Difference,
+  DifferenceCounts,
+  HeaderDifference,
+  Incomparable,
+  NodeDifference,
+} from './transfer/difference.ts';
 export { type ExportedPage, type ExportEncoding, exportNodes, type ExportOptions } from './transfer/export.ts';
 export { importNodes, type ImportOptions, type ImportReport } from './transfer/import.ts';
 
 export type { Access, BlockFile, Journal } from './disk/block-file.ts';
-export { createBlockFile } from './disk/node-create.ts';
+export { createBlockFile, type CreateFileOptions } from './disk/node-create.ts';
 export { openBlockFile } from './disk/node-block-file.ts';
 export type { LockOptions } from './disk/node-lock.ts';
 export { DiskManager } from './disk/disk-manager.ts';
+export type { AddedBlocks, ChangedHead, Commit, ReplacedHead } from './disk/commit-log.ts';
+export type { BlockSet, FreeBlocks, ListedBlocks } from './disk/free-list.ts';
+export type { Overwrite } from './disk/journal.ts';
+export type { FileHeader } from './format/file-header.ts';
 export { BLOCK_BYTES, MAX_BLOCKS } from './format/layout.ts';

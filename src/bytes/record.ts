@@ -7,7 +7,7 @@ export interface Field<Kind extends FieldKind = FieldKind> {
   readonly doc: string;
 }
 
-type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes';
+export type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes';
 
 /** The kind of field for a value of type `Value`: numbers for up to 32 bits, bigints for 64, byte arrays. */
 type FieldOf<Value> = Value extends bigint
@@ -52,7 +52,7 @@ export interface RecordLayout<T> {
 }
 
 /** Fields of a record that begins with a magic and a version and ends with the CRC-32 of the bytes before it. */
-interface Envelope {
+export interface Envelope {
   magic: number;
   version: number;
   checksum: number;

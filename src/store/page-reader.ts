@@ -1,6 +1,6 @@
 import { readBuffer } from '../bytes/buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
-import { problemError } from '../disk/page-file.ts';
+import { problemError, readAgain } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
@@ -16,9 +16,6 @@ export function isUnwritten(block: Uint8Array): boolean {
   return block.subarray(0, 8).every((byte) => byte === 0);
 }
 
-/** How often a block that is not a page is read again because of a commit meanwhile. */
-const MAX_READS = 20;
-
 /**
  * Reads one page and checks all of it.
  * @param target - 262,144 bytes for the block; the page is a view of it
@@ -31,19 +28,37 @@ export async function readValidPage(
   target: Uint8Array = readBuffer(BLOCK_BYTES),
   scratch?: DirectoryScratch,
 ): Promise<Page> {
-  for (let reads = 1; ; reads++) {
-    const read: { facts?: PageFacts | undefined } = {};
-    await disk.readStable(block, target, () => {
-      read.facts = examinePage(target, block, scratch);
-      return read.facts ? read.facts.error === undefined : beginsWithLink(target);
-    });
-    const { facts } = read;
-    if (facts?.error) throw problemError(disk, facts.error);
-    if (facts) return facts.page;
-    const error = await noPageError(disk, block, target);
+  let found = await readPageOrError(disk, block, target, scratch);
+  if (isUnknown(found)) {
     // A reader's free list may be out of date: a writer may have freed the block since, or reused it.
-    if (error.code === 'BLOCK_FREE' || reads >= MAX_READS || !(await disk.refresh())) throw error;
+    await readAgain(async () => {
+      if (!(await disk.refresh())) return true;
+      found = await readPageOrError(disk, block, target, scratch);
+      return !isUnknown(found);
+    });
   }
+  if (found instanceof PageStoreError) throw found;
+  return found;
+}
+
+const isUnknown = (found: Page | PageStoreError): boolean =>
+  found instanceof PageStoreError && found.code !== 'BLOCK_FREE';
+
+/** @returns an error for a block that is not a page @throws {@link PageStoreError} for a page with an error, and for I/O errors */
+async function readPageOrError(
+  disk: DiskManager,
+  block: number,
+  target: Uint8Array,
+  scratch: DirectoryScratch | undefined,
+): Promise<Page | PageStoreError> {
+  const read: { facts?: PageFacts | undefined } = {};
+  await disk.readStable(block, target, () => {
+    read.facts = examinePage(target, block, scratch);
+    return read.facts ? read.facts.error === undefined : beginsWithLink(target);
+  });
+  const { facts } = read;
+  if (facts?.error) throw problemError(disk, facts.error);
+  return facts ? facts.page : noPageError(disk, block, target);
 }
 
 /**

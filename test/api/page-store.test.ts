@@ -16,7 +16,7 @@ describe('the nodes of a store', () => {
     );
     const expected = kept.map((ref, index) => ({ ref, hex: hexOf(nodes[index]!) }));
     const found: { ref: string; hex: string }[] = [];
-    for await (const { ref, bytes } of store.nodes()) found.push({ ref: `${ref}`, hex: hexOf(bytes) });
+    for await (const { ref, bytes } of store.nodes()) found.push({ ref: String(ref), hex: hexOf(bytes) });
     expect(found).toEqual(expected.filter(({ ref }) => !ref.startsWith(`${freed}:`)));
   });
 
@@ -102,7 +102,7 @@ describe('a ref', () => {
     await using store = await create(new MemoryBlockFile());
     const ref = await store.append(text('a'));
     expect(ref).toBeInstanceOf(PageRef);
-    expect([`${ref}`, String(ref), formatRef(ref), inspect(ref), inspect([ref])]).toEqual([
+    expect([ref.toString(), String(ref), formatRef(ref), inspect(ref), inspect([ref])]).toEqual([
       '1:0',
       '1:0',
       '1:0',
@@ -110,7 +110,7 @@ describe('a ref', () => {
       '[ 1:0 ]',
     ]);
     expect(JSON.stringify(ref)).toBe('{"block":1,"slot":0}');
-    expect(parseRef(`${ref}`)).toEqual({ block: 1, from: 0, to: 0 });
+    expect(parseRef(String(ref))).toEqual({ block: 1, from: 0, to: 0 });
   });
 
   test('may be any object with a block and a slot', async () => {

@@ -35,7 +35,7 @@ const WAYS: Record<string, (store: PageStore, nodes: readonly Uint8Array[]) => P
   'appendMany of bytes and an array': (store, nodes) => store.appendMany(endToEnd(nodes), [...lengthsOf(nodes)]),
   'append calls that wait together': async (store, nodes) => {
     const refs: PageRef[] = await Promise.all(nodes.map((node) => store.append(node)));
-    return refs.map((ref) => ({ ...ref, count: 1 }));
+    return refs.map(({ block, slot }) => ({ block, slot, count: 1 }));
   },
   stageMany: stageAll,
 };
