@@ -21,8 +21,21 @@ const own = new Map<number, { readonly ref: PageRef; readonly index: number; ver
 let nextIndex = 0;
 const input = { ended: false };
 
-// Not process.stdout: what has been told must have left the process.
-const tell = (...words: readonly (string | number)[]): number => writeSync(1, `${words.join(' ')}\n`);
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Not by process.stdout: when this returns, the line has left the process. */
+function tell(...words: readonly (string | number)[]): void {
+  let rest = Buffer.from(`${words.join(' ')}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      // From Node 24 on the pipe does not block: the reader has to catch up with it.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
+}
 
 function made(first: number, { block, slot }: PageRef, count: number): void {
   tell('A', first, block, slot, count);
@@ -88,7 +101,7 @@ const WORK: Readonly<Record<string, readonly [number, () => Promise<void>]>> = {
   overlap: [5, async () => void (await Promise.all([appendTogether(), updateOne(), appendTogether()]))],
   free: [6, freeOne],
   allocate: [3, allocateSome],
-  finalize: [1, () => store.finalize({ onPage: ({ block }) => void tell('Z', block) })],
+  finalize: [1, () => store.finalize({ onPage: ({ block }) => tell('Z', block) })],
   // As a server does: without it, readers meet a file that is never quiet.
   rest: [4, () => setTimeout(below(20))],
 };
@@ -97,7 +110,7 @@ const work = kinds.split(',').map((kind) => WORK[kind]!);
 const total = work.reduce((sum, [weight]) => sum + weight, 0);
 
 process.stdin.on('end', () => (input.ended = true)).resume();
-writeSync(1, 'ready\n');
+tell('ready');
 while (!input.ended) {
   let choice = below(total);
   const [, doIt] = work.find(([weight]) => (choice -= weight) < 0)!;
