@@ -1,12 +1,13 @@
-import type { BlockFile, Journal } from '../../../src/disk/block-file.ts';
-import { recordsIn } from '../../../src/disk/committed-view.ts';
+import type { Journal } from '../../../src/disk/block-file.ts';
+import { decodeCommitRecords } from '../../../src/disk/committed-view.ts';
+import { FaultyBlockFile } from '../../../src/disk/faulty-block-file.ts';
 import { COMMIT_RECORD, decodeCommitRecord } from '../../../src/format/commit-record.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, FILE_HEAD_BYTES, fileOffset } from '../../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../../src/format/page-header.ts';
-import type { CrashDisk, DiskState } from './crash-disk.ts';
+import type { DiskState } from './crash-disk.ts';
 import type { CrashOptions } from './crash-run.ts';
 
-/** Ways to break the commit protocol from below the store; a harness that lets one of them pass proves nothing. */
+/** Ways to break the commit protocol from below the store; the crash test must detect each of them. */
 export const BROKEN_PROTOCOLS: Readonly<Record<string, Pick<CrashOptions, 'between' | 'spoil'>>> = {
   'the sync is left out': {
     between: (disk) => {
@@ -14,48 +15,14 @@ export const BROKEN_PROTOCOLS: Readonly<Record<string, Pick<CrashOptions, 'betwe
       return disk;
     },
   },
-  'headers go home before the sync': { between: (disk) => new EarlyHome(disk) },
+  'headers are checkpointed before the sync': { between: (disk) => new EarlyCheckpoint(disk) },
   'recovery ignores the first of two records': { spoil: ignoreFirstRecord },
-  'a record is written over by the next one': { between: (disk) => new OneRecord(disk) },
+  'a record is overwritten by the next one': { between: (disk) => new OneRecord(disk) },
   'the space of a moved V2 directory is used one commit too soon': { between: (disk) => new EagerReuse(disk) },
   'the journal is removed before the block is synced': { between: (disk) => new NoJournal(disk) },
 };
 
-/** Passes everything on. */
-class Between implements BlockFile {
-  readonly name = 'between';
-  readonly journal: Journal;
-  protected readonly disk: CrashDisk;
-
-  constructor(disk: CrashDisk) {
-    this.disk = disk;
-    this.journal = disk.journal;
-  }
-
-  async size(): Promise<number> {
-    return this.disk.size();
-  }
-
-  async read(target: Uint8Array, position: number): Promise<number> {
-    return this.disk.read(target, position);
-  }
-
-  async write(source: Uint8Array, position: number): Promise<void> {
-    await this.disk.write(source, position);
-  }
-
-  async truncate(bytes: number): Promise<void> {
-    await this.disk.truncate(bytes);
-  }
-
-  async sync(): Promise<void> {
-    await this.disk.sync();
-  }
-
-  async close(): Promise<void> {}
-}
-
-class EarlyHome extends Between {
+class EarlyCheckpoint extends FaultyBlockFile {
   override async write(source: Uint8Array, position: number): Promise<void> {
     await super.write(source, position);
     const record = decodeCommitRecord(source);
@@ -65,15 +32,15 @@ class EarlyHome extends Between {
   }
 }
 
-/** Puts both records in one place, and reads both from there. */
-class OneRecord extends Between {
+/** Writes both records to the same offset. */
+class OneRecord extends FaultyBlockFile {
   override async write(source: Uint8Array, position: number): Promise<void> {
     await super.write(source, position === COMMIT_RECORD_OFFSETS[1] ? COMMIT_RECORD_OFFSETS[0] : position);
   }
 }
 
-/** Writes over the directory that a V2 page had before its last one, as a page writer would that gave its space to new nodes. */
-class EagerReuse extends Between {
+/** Overwrites the directory that a V2 page had before its last one, as if a page writer used its space for new nodes. */
+class EagerReuse extends FaultyBlockFile {
   #freed: { block: number; start: number; end: number }[] = [];
 
   override async write(source: Uint8Array, position: number): Promise<void> {
@@ -91,7 +58,7 @@ class EagerReuse extends Between {
     const block = position / BLOCK_BYTES;
     if (source.length !== PAGE_HEADER.bytes || block < 1 || !Number.isInteger(block)) return;
     const bytes = new Uint8Array(PAGE_HEADER.bytes);
-    await this.disk.read(bytes, position);
+    await this.file.read(bytes, position);
     const [old, next] = [PAGE_HEADER.read(bytes), PAGE_HEADER.read(source)];
     const [start, end] = [old.directoryStart, old.directoryStart + old.directoryLength];
     const nextEnd = next.directoryStart + next.directoryLength;
@@ -102,10 +69,10 @@ class EagerReuse extends Between {
   }
 }
 
-/** A journal that is gone before the bytes are safe that it was made for. */
-class NoJournal extends Between {
+/** A journal that is removed before the block that it protects is synced. */
+class NoJournal extends FaultyBlockFile {
   override readonly journal: Journal = {
-    read: async () => this.disk.journal.read(),
+    read: async () => this.file.journal.read(),
     write: async () => {},
     remove: async () => {},
   };
@@ -114,7 +81,7 @@ class NoJournal extends Between {
 function ignoreFirstRecord({ image }: DiskState): void {
   const head = new Uint8Array(FILE_HEAD_BYTES);
   image.read(head, 0);
-  const [first, second] = recordsIn(head);
+  const [first, second] = decodeCommitRecords(head);
   if (first === undefined || second === undefined) return;
   const offset = COMMIT_RECORD_OFFSETS[first.sequence % 2n === 0n ? 0 : 1];
   image.write(new Uint8Array(COMMIT_RECORD.bytes), offset);

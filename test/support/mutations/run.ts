@@ -1,3 +1,4 @@
+import { FaultyBlockFile } from '../../../src/disk/faulty-block-file.ts';
 import { MemoryBlockFile } from '../../../src/disk/memory-block-file.ts';
 import { PageStoreError } from '../../../src/errors.ts';
 import type { Finding } from '../../../src/verify/verify.ts';
@@ -26,16 +27,6 @@ export interface MutationReport {
 
 /** A further check of a mutated file, such as one of a command that reads it. @returns what is wrong, if anything */
 export type Check = (mutation: Mutation) => Promise<string | undefined>;
-
-/** A file in memory that counts the reads. */
-class CountingBlockFile extends MemoryBlockFile {
-  reads = 0;
-
-  override async read(target: Uint8Array, position: number): Promise<number> {
-    this.reads++;
-    return super.read(target, position);
-  }
-}
 
 /**
  * The most reads that a verify may take of a file of so many blocks, begun ones counted: for block 0 and what is said of it
@@ -82,7 +73,7 @@ export async function runMutations(
 
 async function judge(mutation: Mutation, tally: Tally, fail: (what: string) => void): Promise<void> {
   tally.mutations++;
-  const file = new CountingBlockFile(mutation.bytes);
+  const file = new FaultyBlockFile(new MemoryBlockFile(mutation.bytes));
   const findings: Finding[] = [];
   let refused = false;
   try {
@@ -91,9 +82,10 @@ async function judge(mutation: Mutation, tally: Tally, fail: (what: string) => v
     refused = error instanceof PageStoreError && error.code === 'NOT_A_PAGE_FILE' && mayBeNoPageFile(mutation);
     if (!refused) fail(`verify throws ${String(error)}`);
   }
-  tally.maxReads = Math.max(tally.maxReads, file.reads);
+  const reads = file.count('read');
+  tally.maxReads = Math.max(tally.maxReads, reads);
   const bound = readBound(mutation.bytes.length, mayBeNoPageFile(mutation));
-  if (file.reads > bound) fail(`${file.reads} reads, at most ${bound} are allowed`);
+  if (reads > bound) fail(`${reads} reads, at most ${bound} are allowed`);
   const demands = demandsOf(mutation);
   if (demands.length === 0) {
     tally.notCommitted++;
