@@ -60,8 +60,8 @@ export type {
   Difference,
   DifferenceCounts,
   HeaderDifference,
-  Incomparable,
   NodeDifference,
+  UncomparedDamage,
 } from './transfer/difference.ts';
 export { type ExportedPage, type ExportEncoding, exportNodes, type ExportOptions } from './transfer/export.ts';
 export { importNodes, type ImportOptions, type ImportReport } from './transfer/import.ts';

@@ -51,7 +51,7 @@ export interface ChangedNode {
 }
 
 /** Damage in one of the files, which could not be compared. */
-export interface Incomparable {
+export interface UncomparedDamage {
   readonly type: 'damaged';
   readonly file: 'a' | 'b';
   readonly code: ErrorCode;
@@ -61,7 +61,7 @@ export interface Incomparable {
   readonly offset?: number;
 }
 
-export type Difference = HeaderDifference | BlockDifference | NodeDifference | ChangedNode | Incomparable;
+export type Difference = HeaderDifference | BlockDifference | NodeDifference | ChangedNode | UncomparedDamage;
 
 /** The number of differences of each type. */
 export type DifferenceCounts = Record<Difference['type'], number>;
