@@ -3,13 +3,14 @@ import { OverlaidFile } from '../disk/block-file.ts';
 import { type CommittedView, isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
 import type { BlockSet } from '../disk/free-list.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
-import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
+import { FILE_HEADER } from '../format/file-header.ts';
 import {
   commitRecordProblems,
   fileHeaderProblems,
   fileSizeProblems,
   freeListHeadProblems,
   headerCopyProblems,
+  rootDescriptorFieldRange,
 } from '../format/header-checks.ts';
 import {
   BLOCK_BYTES,
@@ -18,7 +19,6 @@ import {
   FILE_HEADER_BYTES,
   fileOffset,
   PAGE_HEADER_BYTES,
-  ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import { type Problem } from '../format/problem.ts';
@@ -221,7 +221,7 @@ class Planner {
   }
 
   async #leaveRoot(place: RootPlace, slots: number): Promise<void> {
-    const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsetOf('rootRecord');
+    const { offset } = rootDescriptorFieldRange('rootRecord');
     const message = noRootRecordMessage(place, slots);
     await this.#leave({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
   }

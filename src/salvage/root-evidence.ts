@@ -1,3 +1,4 @@
+import { counted } from '../bytes/encodings.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
 import { type FileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { rootProblems } from '../format/header-checks.ts';
@@ -33,6 +34,15 @@ export function rootPlaceOf(
 /** The bytes of the root descriptor in block 0. */
 export function rootDescriptorOf(head: Uint8Array): Uint8Array {
   return head.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
+}
+
+/**
+ * Why there is no root record.
+ * @param slots - slots of the page that should contain it; -1 if it is not a page
+ */
+export function noRootRecordMessage({ block, slot }: RootPlace, slots: number): string {
+  const why = slots < 0 ? 'is not a page' : `has ${counted(slots, 'slot')}`;
+  return `the root record should be in slot ${slot} of block ${block}, which ${why}`;
 }
 
 /**

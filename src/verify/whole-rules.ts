@@ -1,4 +1,3 @@
-import { counted } from '../bytes/encodings.ts';
 import type { BlockSet } from '../disk/free-list.ts';
 import type { FileHeader } from '../format/file-header.ts';
 import { commitRecordProblems, fileHeaderFieldRange, rootDescriptorFieldRange } from '../format/header-checks.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { blockTableRow, pageRow } from '../../src/view/tables.ts';
 import { nodeDump, pageTable } from '../../src/view/tables.ts';
 import { hexdump } from '../../src/view/hexdump.ts';
-import { RawBlocks } from '../../src/disk/free-list.ts';
+import { RawBlocks } from '../../src/salvage/raw-blocks.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { decodePage, type Page } from '../../src/format/page.ts';
