@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -22,12 +22,16 @@ function examplesIn(document: string): { command: string; printed: string }[] {
 
 const TYPESCRIPT = /^```ts\n([\s\S]*?)^```$/gm;
 
-/** Runs code that imports the package, in an empty folder. @returns what it prints */
-async function runs(code: string): Promise<string> {
-  const folder = temporaryFolder();
+/** Runs code that imports the package. @returns what it prints */
+async function run(code: string, folder: string): Promise<string> {
   await build({
     stdin: { contents: code, loader: 'ts', resolveDir: ROOT },
-    alias: { 'artrie-pages': join(ROOT, 'src/index.ts') },
+    alias: Object.fromEntries(
+      ['index', 'arena', 'format', 'testing'].map((name) => [
+        name === 'index' ? 'artrie-pages' : `artrie-pages/${name}`,
+        join(ROOT, `src/${name}.ts`),
+      ]),
+    ),
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -56,13 +60,22 @@ describe('README.md', () => {
   });
 
   test('shows how to use the library in code that runs', async () => {
-    const [store = '', keys = ''] = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(TYPESCRIPT)].map(
-      ([, code = '']) => code,
-    );
-    const printed = await runs(store);
-    expect(printed).toContain('{"type":"node","ref":"1:0","text":"adaptive"}\n');
-    expect(printed).toMatch(/^\{ sound: 7, mended: 0, unverified: 0, doubtful: 0, lost: 0 \}$/m);
-    expect(await runs(keys)).toBe('');
+    const blocks = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(TYPESCRIPT)].map(([, code = '']) => code);
+    const folder = temporaryFolder();
+    const printed: string[] = [];
+    for (const code of blocks) printed.push(await run(code, folder));
+    expect(printed).toEqual([
+      'adaptive\n1:0 adaptive\n1:1 radix\n1:2 trie\n',
+      '3 262057\ntrue\n29\n',
+      '42\n',
+      'IO\n2 1 0 1\n',
+    ]);
+    expect(readdirSync(folder).filter((name) => !name.endsWith('.lock'))).toEqual([
+      'copy.part',
+      'example.mjs',
+      'small.part',
+      'words.part',
+    ]);
   });
 
   test('names documents that are there', () => {
