@@ -28,7 +28,7 @@ const step = fc.oneof(
 );
 
 describe('an arena pool', () => {
-  test('keeps what a map of the last epochs would keep, and refuses to recycle what is pinned', () => {
+  test('keeps the last epochs as a model does, and refuses to recycle a pinned one', () => {
     const first = fc.constantFrom(0, 1, 2 ** 31 - 3, 2 ** 32 - 3, 2 ** 52);
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), first, fc.array(step, { maxLength: 60 }), (size, epoch, steps) => {
@@ -43,7 +43,7 @@ describe('an arena pool', () => {
             const bytes = new Uint8Array(each.length).fill(seed + 1);
             const handle = seed % 2 === 0 ? pool.allocateCopy(bytes) : attached.allocateCopy(bytes);
             expect(handle).toMatchObject({ epoch: current, length: each.length });
-            // A thread has one pin, which its last copy has moved on.
+            // A thread has one pin, which its last copy has moved.
             if (seed % 2 === 1 && pinned >= 0) pinned = current;
             model.get(current)!.push({ handle, bytes });
           } else if (each.kind === 'pin') {
@@ -78,7 +78,7 @@ describe('an arena pool', () => {
     );
   });
 
-  test('has after 1,000 epochs of 1 MiB the blocks and bytes that it had after its first round', () => {
+  test('needs no more memory after 1,000 epochs of 1 MiB than after its first round', () => {
     const pool = new ArenaPool(4, { maxBlocks: 4 });
     const chunk = new Uint8Array(2 ** 17);
     const fill = (): void => {
@@ -98,7 +98,7 @@ describe('an arena pool', () => {
     expect(pool.stats()).toMatchObject({ epoch: 1_000, blockCount, reservedBytes, usedBytes: 4 * 2 ** 20 });
   });
 
-  test('takes an epoch that has not come for no valid one, and neither one that never was', () => {
+  test('refuses future, past and invalid epochs', () => {
     const pool = new ArenaPool(3, { epoch: 10 });
     for (const epoch of [9, 11, 12, 13, -1, 10.5, NaN]) {
       expect(pool.isEpochValid(epoch)).toBe(false);
@@ -109,7 +109,7 @@ describe('an arena pool', () => {
     expect(() => pool.arenaOf(11)).toThrow('epoch 11 is in the future: the pool has epochs 10 to 10');
   });
 
-  test('refuses a handle whose range nobody was given', () => {
+  test('refuses a handle whose range was not allocated', () => {
     const pool = new ArenaPool(2);
     const handle = pool.allocateCopy(BYTES);
     for (const forged of [
@@ -124,7 +124,7 @@ describe('an arena pool', () => {
     expect([...pool.read(handle)]).toEqual([...BYTES]);
   });
 
-  test('refuses sizes and options that are none', () => {
+  test('refuses sizes and options that are out of range', () => {
     for (const size of [0, -1, 1.5, NaN, Infinity]) expect(() => new ArenaPool(size)).toThrow(RangeError);
     for (const options of [{ epoch: -1 }, { maxBlocks: 0 }, { maxThreads: 0 }, { maxThreads: 1.5 }])
       expect(() => new ArenaPool(2, options)).toThrow(RangeError);
@@ -133,7 +133,7 @@ describe('an arena pool', () => {
     expect(last.currentEpoch).toBe(Number.MAX_SAFE_INTEGER);
   });
 
-  test('is read and written in another thread, and advanced only by its owner', async () => {
+  test('can be read and written by another thread, and advanced only by its creator', async () => {
     const pool = new ArenaPool(2);
     const worker = start();
     const handle = pool.allocateCopy(BYTES, 1, 4);
@@ -148,7 +148,7 @@ describe('an arena pool', () => {
 });
 
 describe('a worker arena', () => {
-  test('keeps its epoch from being recycled until it is released, and the refused advance changes nothing', async () => {
+  test('keeps its epoch from being recycled until it is released; a refused advance changes nothing', async () => {
     const pool = new ArenaPool(2);
     const worker = start();
     const handle = await worker.ask<EpochHandle>({ op: 'pin', pool: pool.descriptor, bytes: BYTES });
@@ -175,22 +175,22 @@ describe('a worker arena', () => {
     }
   });
 
-  test.each(['exit', 'terminate'] as const)('no longer pins once its thread has ended by %s', async (end) => {
+  test.each(['exit', 'terminate'] as const)('loses its pin once its thread has ended by %s', async (end) => {
     const pool = new ArenaPool(1);
-    const [told, untold] = [start(), start()];
-    pool.releaseWhenEnded(told.worker);
-    for (const each of [told, untold]) await each.ask({ op: 'pin', pool: pool.descriptor, bytes: BYTES });
-    await told[end]();
-    expect(() => pool.advanceEpoch()).toThrow(`thread ${untold.threadId} has it pinned`);
-    await untold[end]();
+    const [watched, unwatched] = [start(), start()];
+    pool.releaseWhenEnded(watched.worker);
+    for (const each of [watched, unwatched]) await each.ask({ op: 'pin', pool: pool.descriptor, bytes: BYTES });
+    await watched[end]();
+    expect(() => pool.advanceEpoch()).toThrow(`thread ${unwatched.threadId} has it pinned`);
+    await unwatched[end]();
     expect(() => pool.advanceEpoch()).toThrow(withCode('EPOCH_PINNED'));
-    expect(pool.releaseThread(untold.threadId)).toBe(true);
-    expect(pool.releaseThread(untold.threadId)).toBe(false);
+    expect(pool.releaseThread(unwatched.threadId)).toBe(true);
+    expect(pool.releaseThread(unwatched.threadId)).toBe(false);
     expect(pool.advanceEpoch()).toBe(1);
-    expect(() => pool.releaseWhenEnded(told.worker)).toThrow(RangeError);
+    expect(() => pool.releaseWhenEnded(watched.worker)).toThrow(RangeError);
   });
 
-  test('pins again where another one of its thread has released what they share', () => {
+  test('pins again after another WorkerArena of the thread has released their pin', () => {
     const pool = new ArenaPool(2);
     const [one, other] = [new WorkerArena(pool), new WorkerArena(pool)];
     one.allocateCopy(BYTES);
@@ -205,7 +205,7 @@ describe('a worker arena', () => {
     expect(pool.advanceEpoch()).toBe(2);
   });
 
-  test('is refused where more threads write than the pool was made for', async () => {
+  test('is refused if more threads write than the pool allows', async () => {
     const pool = new ArenaPool(2, { maxThreads: 1 });
     new WorkerArena(pool).allocate(8);
     const worker = start();

@@ -451,7 +451,7 @@ test('isEpochValid answers false for anything but an epoch', () => {
   for (const wrong of WRONG) expect(pool.isEpochValid(wrong as number)).toBe(false);
 });
 
-test('a handle without an epoch is of no epoch', () => {
+test('a handle without an epoch is refused', () => {
   expect(errorOf(() => pool.read({} as never))).toBeInstanceOf(PageStoreError);
 });
 

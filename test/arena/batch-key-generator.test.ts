@@ -8,7 +8,7 @@ const read = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const overflow: unknown = expect.objectContaining({ name: 'PageStoreError', code: 'KEY_OVERFLOW' });
 
 describe('a batch key generator', () => {
-  test('gives the keys that a key buffer gives, in any order', () => {
+  test('returns the keys that a key buffer returns, in any order', () => {
     const id = fc.oneof(fc.maxSafeNat(), fc.bigInt(0n, 2n ** 64n - 1n));
     const column = fc.option(fc.string({ unit: 'grapheme', maxLength: 4 }));
     fc.assert(
@@ -23,7 +23,7 @@ describe('a batch key generator', () => {
     );
   });
 
-  test('refuses what does not fit, and keeps the key before it', () => {
+  test('refuses a key that does not fit, and keeps the previous one', () => {
     const batch = new BatchKeyGenerator('t'.repeat(60));
     const key = batch.rowKey(99);
     expect(() => batch.rowKey(100)).toThrow(overflow);

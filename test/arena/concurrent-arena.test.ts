@@ -29,27 +29,27 @@ afterEach(async () => {
 });
 
 describe('a concurrent arena', () => {
-  test('gives a thread the same shard every time, through however many objects', () => {
+  test('returns the same shard to a thread at every call, through any number of objects', () => {
     const arena = new ConcurrentArena(4, { maxBlocks: 1 });
     const { index } = arena.shard();
     for (let time = 0; time < 100; time++) {
       const attached = ConcurrentArena.attach(structuredClone(arena.descriptor));
       expect(attached.shard().index).toBe(index);
-      // One behind the other, whichever object it is.
+      // Without a gap, through whichever object.
       expect(attached.allocate(16)).toBe(time * 16);
     }
     const owners = arena.stats().shards.map(({ owner }) => owner);
     expect(owners.filter((owner) => owner !== -1)).toEqual([0]);
   });
 
-  test('refuses one thread more than it has shards, until one is given back', async () => {
+  test('refuses one thread more than it has shards, until one is released', async () => {
     const arena = new ConcurrentArena(2);
     const [first, second, third] = [start(), start(), start()];
     expect(new Set([(await claim(first, arena)).shard, (await claim(second, arena)).shard]).size).toBe(2);
     await expect(claim(third, arena)).rejects.toThrow('SHARDS_TAKEN: other threads own all 2 shards');
     expect(() => arena.shard()).toThrow(withCode('SHARDS_TAKEN'));
     expect(await first.ask({ op: 'give-back' })).toBe(true);
-    // The next owner goes on behind the bytes of the one before.
+    // The next owner continues after the bytes of the previous one.
     const place = await claim(third, arena);
     expect(place).toEqual({ shard: 0, offset: 8 });
     expect([...arena.view(0, 0, 5), ...arena.view(0, 8, 5)]).toEqual([...BYTES, ...BYTES]);
@@ -57,7 +57,7 @@ describe('a concurrent arena', () => {
     await expect(claim(first, arena)).rejects.toThrow('SHARDS_TAKEN');
   });
 
-  test.each(['exit', 'terminate'] as const)('has a shard back from a thread that ends by %s', async (end) => {
+  test.each(['exit', 'terminate'] as const)('releases the shard of a thread that ends by %s', async (end) => {
     const arena = new ConcurrentArena(1);
     const first = start();
     arena.releaseWhenEnded(first.worker);
@@ -70,7 +70,7 @@ describe('a concurrent arena', () => {
     expect(await claim(second, arena)).toEqual({ shard: 0, offset: 8 });
   });
 
-  test('takes it as it comes where a worker ends that has no shard', async () => {
+  test('ignores the end of a worker that has no shard', async () => {
     const arena = new ConcurrentArena(1);
     const worker = start();
     arena.releaseWhenEnded(worker.worker);
@@ -80,7 +80,7 @@ describe('a concurrent arena', () => {
     expect(() => arena.releaseWhenEnded(worker.worker)).toThrow(RangeError);
   });
 
-  test('lets nobody allocate by a shard that was given back', async () => {
+  test('refuses allocations in a shard that was released', async () => {
     const arena = new ConcurrentArena(1);
     const shard = arena.shard();
     shard.allocateCopy(BYTES);
@@ -93,7 +93,7 @@ describe('a concurrent arena', () => {
     expect([...shard.view(8, 5)]).toEqual([...BYTES]);
   });
 
-  test('gives ranges that never overlap, aligned, within a block, and counts them', () => {
+  test('allocates aligned ranges within a block that never overlap, and counts them', () => {
     const allocation = fc.record({
       length: fc.oneof(fc.nat(100), fc.nat(70_000), fc.constantFrom(0, BLOCK)),
       alignment: fc.constantFrom(1, 8, 16, 64),
@@ -130,7 +130,7 @@ describe('a concurrent arena', () => {
     );
   });
 
-  test('refuses counts, epochs and shards that are none', () => {
+  test('refuses counts, epochs and shards that are out of range', () => {
     for (const count of [0, -1, 1.5, NaN, 65_537]) expect(() => new ConcurrentArena(count)).toThrow(RangeError);
     const arena = new ConcurrentArena(1, { epoch: 5 });
     arena.allocateKey(BYTES, 0, 5);
@@ -146,7 +146,7 @@ describe('a concurrent arena', () => {
 });
 
 describe('a table of thread slots', () => {
-  test('knows owners and values, and a slot that was freed has no value', () => {
+  test('has the owner and value of each slot; a freed slot has neither', () => {
     const slots = ThreadSlots.create(3, 'slots');
     expect([slots.slotOf(0), slots.ownerOf(0), slots.valueOf(0)]).toEqual([-1, -1, -1]);
     const slot = slots.claim();

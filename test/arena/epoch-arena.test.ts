@@ -12,7 +12,7 @@ interface Kept {
   readonly bytes: Uint8Array;
 }
 
-/** Ranges of at least one byte that begin before the one in front of them ends. */
+/** How many ranges of at least one byte start before the previous one ends. */
 function overlapsOf(kept: readonly Kept[]): number {
   const sorted = kept.filter(({ bytes }) => bytes.length > 0).toSorted((a, b) => a.offset - b.offset);
   return sorted.filter(({ offset }, at) => at > 0 && sorted[at - 1]!.offset + sorted[at - 1]!.bytes.length > offset)
@@ -44,7 +44,7 @@ const step = fc.oneof(
 );
 
 describe('an epoch arena', () => {
-  test('gives ranges that never overlap, aligned, within a block, and counts them, through two objects at once', () => {
+  test('allocates aligned ranges within a block that never overlap, and counts them, through two objects at once', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const first = new EpochArena({ maxBlocks: 4 });
@@ -120,7 +120,7 @@ describe('an epoch arena', () => {
     },
   );
 
-  test('puts the allocations of one thread one behind the other, over the ends of what it takes ahead', () => {
+  test('allocates without gaps in one thread, also across its thread-local buffers', () => {
     const arena = new EpochArena({ maxBlocks: 2 });
     const count = Math.floor(BLOCK / 48);
     const offsets = Array.from({ length: count }, () => arena.allocate(40, 16));
@@ -128,14 +128,14 @@ describe('an epoch arena', () => {
     expect(arena.allocate(40, 16)).toBe(BLOCK);
   });
 
-  test('goes on in the next block where an allocation would cross into it', () => {
+  test('continues in the next block if an allocation would cross into it', () => {
     const arena = new EpochArena({ maxBlocks: 2 });
     arena.allocate(BLOCK - 100);
     expect(arena.allocate(101)).toBe(BLOCK);
     expect(arena.stats().blockCount).toBe(2);
   });
 
-  test('has no room when its last block is full, and has changed nothing then', () => {
+  test('is full when its last block is, and a refused allocation changes nothing', () => {
     const arena = new EpochArena({ maxBlocks: 1 });
     arena.allocate(BLOCK);
     const before = arena.stats();
@@ -151,7 +151,7 @@ describe('an epoch arena', () => {
     expect(arena.stats()).toEqual(before);
   });
 
-  test('uses all its blocks again after a reset', () => {
+  test('reuses all its blocks after a reset', () => {
     const arena = new EpochArena({ maxBlocks: 8 });
     for (let epoch = 1; epoch <= 50; epoch++) {
       arena.reset(epoch);
@@ -166,7 +166,7 @@ describe('an epoch arena', () => {
     }
   });
 
-  test('notices in every object that another one has reset it, at epochs that differ only above 32 bits', () => {
+  test('starts anew in every object after another one has reset it, also if epochs differ only above 32 bits', () => {
     const arena = new EpochArena({ epoch: 1 });
     const other = EpochArena.attach(structuredClone(arena.descriptor));
     for (const epoch of [2, 2 ** 32 + 2, 2 ** 33 + 2, 2 ** 52, Number.MAX_SAFE_INTEGER]) {
@@ -179,14 +179,14 @@ describe('an epoch arena', () => {
     }
   });
 
-  test('refuses an epoch that does not come after its own', () => {
+  test('refuses an epoch that is not greater than its own', () => {
     const arena = new EpochArena({ epoch: 7 });
     arena.allocate(10);
     for (const epoch of [7, 6, 0, -1, 7.5, NaN, 2 ** 53]) expect(() => arena.reset(epoch)).toThrow(RangeError);
     expect(arena.stats()).toMatchObject({ epoch: 7, allocations: 1 });
   });
 
-  test('shows no bytes that have not been allocated, and none over the end of a block', () => {
+  test('refuses views of bytes that were not allocated, or that cross the end of a block', () => {
     const arena = new EpochArena({ maxBlocks: 3 });
     expect(() => arena.view(0, 1)).toThrow(RangeError);
     expect(() => arena.blockOf(0)).toThrow(RangeError);
@@ -210,7 +210,7 @@ describe('an epoch arena', () => {
     expect(() => arena.blockOf(3 * BLOCK)).toThrow(RangeError);
   });
 
-  test('refuses sizes, alignments and sources that are none', () => {
+  test('refuses invalid sizes, alignments and sources', () => {
     const arena = new EpochArena({ maxBlocks: 1 });
     for (const bytes of [-1, 0.5, NaN, BLOCK + 1, 2 ** 40, '8' as unknown as number])
       expect(() => arena.allocate(bytes)).toThrow(RangeError);

@@ -4,7 +4,7 @@ import { EpochClock } from '../../src/arena/epoch-clock.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-/** Has `between` run once, right before the next atomic store. */
+/** Runs `between` once, right before the next atomic store. */
 function beforeNextStore(between: () => void): void {
   const store = Atomics.store.bind(Atomics);
   const spy = vi.spyOn(Atomics, 'store').mockImplementation((...args: Parameters<typeof Atomics.store>) => {
@@ -14,7 +14,7 @@ function beforeNextStore(between: () => void): void {
   });
 }
 
-test('a pin that comes too late, when its epoch has been recycled, is moved on to the one that is current', () => {
+test('a pin that comes too late, after its epoch was recycled, moves to the current epoch', () => {
   const clock = EpochClock.create(0, 4);
   const arena = new EpochArena({ epoch: 0, maxBlocks: 1 });
   const other = EpochClock.attach(clock.descriptor);

@@ -7,7 +7,7 @@ const stale: unknown = expect.objectContaining({ name: 'PageStoreError', code: '
 const filled = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte);
 
 describe('a key arena', () => {
-  test('gives back each key, its length and its order', () => {
+  test('returns each key, its length and its order', () => {
     const arena = new KeyArena();
     expect([arena.chunkCount, arena.reservedBytes, arena.usedBytes, arena.keyCount]).toEqual([0, 0, 0, 0]);
     const source = text('--abc--');
@@ -39,7 +39,7 @@ describe('a key arena', () => {
     },
   );
 
-  test('fills a chunk to its last byte, two of them for each key', () => {
+  test('fills a chunk to its last byte, with two bytes of overhead a key', () => {
     const arena = new KeyArena();
     for (let key = 0; key < 1024; key++) arena.add(filled(62));
     expect([arena.chunkCount, arena.usedBytes]).toEqual([1, 1024 * 62]);
@@ -47,7 +47,7 @@ describe('a key arena', () => {
     expect(arena.chunkCount).toBe(2);
   });
 
-  test('after a reset refuses the keys of before, and never gives the bytes of others for them', () => {
+  test('after a reset refuses earlier keys, and never returns bytes of others for them', () => {
     const arena = new KeyArena();
     const old = [arena.add(text('first')), arena.add(filled(100_000))];
     arena.reset();
@@ -65,7 +65,7 @@ describe('a key arena', () => {
     expect([arena.keyCount, arena.usedBytes]).toEqual([1, 5]);
   });
 
-  test('never gives a number twice', () => {
+  test('never reuses a number', () => {
     const arena = new KeyArena();
     const seen = new Set<number>();
     for (let round = 0; round < 50; round++) {
@@ -83,14 +83,14 @@ describe('a key arena', () => {
     expect(() => arena.length(key as number)).toThrow(RangeError);
   });
 
-  test('that begins at a number refuses keys below it as never given', () => {
+  test('with a first key refuses keys below it as unknown', () => {
     const arena = new KeyArena(1000);
     expect(() => arena.bytes(999)).toThrow(RangeError);
     expect(arena.add(text('a'))).toBe(1000);
     for (const first of [-1, 0.5, 2 ** 53]) expect(() => new KeyArena(first)).toThrow(RangeError);
   });
 
-  test('ends with an error at 2^53, and keeps its keys', () => {
+  test('is full at 2^53, and keeps its keys', () => {
     const arena = new KeyArena(Number.MAX_SAFE_INTEGER - 65_536);
     const key = arena.add(filled(65_000));
     expect(() => arena.add(filled(65_000))).toThrow(expect.objectContaining({ code: 'ARENA_FULL' }) as Error);
@@ -100,7 +100,7 @@ describe('a key arena', () => {
     expect(() => arena.add(text('a'))).toThrow(expect.objectContaining({ code: 'ARENA_FULL' }) as Error);
   });
 
-  test('after a reset takes a key that is larger than the chunk that comes next', () => {
+  test('after a reset takes a key that is larger than the next chunk', () => {
     const arena = new KeyArena();
     for (let each = 0; each < 3; each++) arena.add(filled(60_000));
     arena.reset();
@@ -111,7 +111,7 @@ describe('a key arena', () => {
     );
   });
 
-  test('uses all its chunks again: a thousand rounds of the same keys take what the first one took', () => {
+  test('reuses all its chunks: a thousand rounds of the same keys take as much memory as the first', () => {
     const arena = new KeyArena();
     const keys = [...makeNodes(300, 0, 900), ...[70_000, 66_000, 262_072, 65_535, 130_000].map((each) => filled(each))];
     const shuffled = keys.map((_, at) => keys[(at * 97) % keys.length]!);
@@ -134,7 +134,7 @@ describe('a key arena', () => {
     expect(arena.equals(arena.add(arena.bytes(key)), text('buffer'))).toBe(true);
   });
 
-  test('refuses what is no range of bytes, and adds nothing', () => {
+  test('refuses invalid ranges, and adds nothing', () => {
     const arena = new KeyArena();
     const bytes = filled(4);
     expect(() => arena.add(bytes, 0, 5)).toThrow(RangeError);

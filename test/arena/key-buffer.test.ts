@@ -16,7 +16,7 @@ function expectRefused(key: KeyBuffer, change: () => unknown, error: unknown): v
 }
 
 describe('a key buffer', () => {
-  test('has the key of a row and of a column, behind its length', () => {
+  test('has the key of a row or of a column, after its length', () => {
     const key = new KeyBuffer();
     expect([key.length, key.remaining, read(key.bytes)]).toEqual([0, 63, '']);
     expect(read(key.setRowKey('users', 42).bytes)).toBe('users/42');
@@ -27,13 +27,13 @@ describe('a key buffer', () => {
     expect(key.clear().length).toBe(0);
   });
 
-  test('is built of bytes, text and single bytes as well', () => {
+  test('can be built from bytes, text and single bytes', () => {
     const key = new KeyBuffer();
     key.append(Uint8Array.of(1, 0)).appendText('é😀').push(255).push(0);
     expect([...key.bytes]).toEqual([1, 0, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80, 255, 0]);
   });
 
-  test('gives a view of the key that is there, of any length', () => {
+  test('returns a view of the current key, of any length', () => {
     const key = new KeyBuffer();
     for (let length = 0; length <= 63; length++) {
       if (length > 0) key.push(length);
@@ -42,7 +42,7 @@ describe('a key buffer', () => {
     expect(key.clear().appendText('xyz').bytes).toEqual(text('xyz'));
   });
 
-  test('takes what fits to the last byte, and refuses one more without a change', () => {
+  test('takes a key that fits to the last byte, and refuses one more byte without a change', () => {
     const key = new KeyBuffer();
     const table = 't'.repeat(61);
     expect(key.setRowKey(table, 7).length).toBe(63);
@@ -59,7 +59,7 @@ describe('a key buffer', () => {
     expect(key.appendText('é').push(1).remaining).toBe(0);
   });
 
-  test('never gives two rows one key by cutting a row id or a name off', () => {
+  test('never truncates a row id or name, which could give two rows the same key', () => {
     const key = new KeyBuffer();
     const table = 'x'.repeat(44);
     expect(key.setRowKey(table, 123_456_789_012_345_678n).length).toBe(63);
@@ -68,7 +68,7 @@ describe('a key buffer', () => {
     expect(() => key.setRowKey('x'.repeat(1000), 1)).toThrow('1002 bytes; a key buffer holds 63');
   });
 
-  test('refuses a lone surrogate, which would be the same bytes as any other', () => {
+  test('refuses a lone surrogate, which would be encoded as any other', () => {
     const key = new KeyBuffer().setRowKey('before', 1);
     expectRefused(key, () => key.setRowKey('\ud800', 1), TypeError);
     expectRefused(key, () => key.setColumnKey('t', 1, 'a\udc00'), TypeError);
@@ -94,7 +94,7 @@ describe('a key buffer', () => {
     expectRefused(key, () => key.push(byte as number), RangeError);
   });
 
-  test('refuses what is no name, no text and no bytes', () => {
+  test('refuses invalid names, text and bytes', () => {
     const key = new KeyBuffer().push(7);
     expectRefused(key, () => key.setRowKey(7 as never, 1), TypeError);
     expectRefused(key, () => key.setColumnKey('t', 1, undefined as never), TypeError);
@@ -115,7 +115,7 @@ describe('a key buffer', () => {
     expect(read(key.setColumnKey(key.bytes.subarray(2, 4), 123, key.bytes.subarray(1)).bytes)).toBe('cd/123/bcdef');
   });
 
-  test('gives different rows and columns different keys, however they are named', () => {
+  test('has different keys for different rows and columns, whatever their names', () => {
     const part = fc.string({ unit: fc.constantFrom('a', '1', '0', '/', 'é'), maxLength: 4 });
     const triple = fc.tuple(
       part.map((name) => name.replaceAll('/', '')),
@@ -136,7 +136,7 @@ describe('a key buffer', () => {
       { numRuns: 5000 },
     );
     expect(same.has(false)).toBe(true);
-    // And all of a small world at once.
+    // And all combinations of a few names at once.
     const names = ['', 'a', 'a1', '1'];
     const columns = [null, '', '/', '1', '1/', '/1', 'a', 'a/1'];
     const all = names.flatMap((table) =>
@@ -145,7 +145,7 @@ describe('a key buffer', () => {
     expect(new Set(all).size).toBe(names.length * 3 * columns.length);
   });
 
-  test('stays within any sequence of calls what a string says it is', () => {
+  test('behaves in any sequence of calls as a string does', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('text' as const), value: fc.string({ unit: 'grapheme', maxLength: 8 }) }),
       fc.record({ kind: fc.constant('push' as const), value: fc.nat(127) }),
@@ -186,7 +186,7 @@ describe('a key buffer', () => {
   });
 });
 
-test('a table that is a Buffer over the key buffer itself is the one that was given', () => {
+test('a table name may be a Buffer over the key buffer itself', () => {
   const key = new KeyBuffer().setColumnKey('t', 1, 'abcdef');
   const { buffer, byteOffset } = key.bytes;
   const table = Buffer.from(buffer, byteOffset + 4, 6);

@@ -12,7 +12,7 @@ describe('a key handle', () => {
     expect(handle.bytes()).toEqual(new Uint8Array(length).fill(1));
   });
 
-  test.each([0, 1, 3, 4, 23, 24, 25, 48, 300])('owns the %d bytes that it is of', (length) => {
+  test.each([0, 1, 3, 4, 23, 24, 25, 48, 300])('owns its %d bytes', (length) => {
     const source = Uint8Array.from({ length: length + 4 }, (_, at) => 250 - at);
     const expected = source.slice(2, 2 + length);
     const handle = KeyHandle.of(source, 2, 2 + length);
@@ -60,7 +60,7 @@ describe('a key handle', () => {
     expect(outcomes.size).toBe(3);
   });
 
-  test('refuses what is no range of bytes', () => {
+  test('refuses invalid ranges', () => {
     expect(() => KeyHandle.of(new Uint8Array(3), 0, 4)).toThrow(RangeError);
     expect(() => KeyHandle.of('text' as never)).toThrow(TypeError);
   });

@@ -18,7 +18,7 @@ const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin
 const numbered = (number: number): Uint8Array => text(`key number ${number}`);
 
 describe('a key map', () => {
-  test('numbers its entries in the order in which they come', () => {
+  test('numbers its entries in insertion order', () => {
     const map = new KeyMap<string>();
     const source = text('--abc--');
     expect([map.size, map.reservedBytes, map.get(source), map.find(source), map.has(source)]).toEqual([
@@ -95,7 +95,7 @@ describe('a key map', () => {
     expect(map.hasHandle(KeyHandle.of(numbered(500)))).toBe(false);
   });
 
-  test('is asked for the key of a handle without a copy of it', () => {
+  test('finds the key of a handle', () => {
     const map = new KeyMap<number>();
     expect(map.getHandle(KeyHandle.of(text('a')))).toBe(undefined);
     for (const [at, key] of makeNodes(300, 0, 60).entries()) map.set(key, 0, key.length, at);
@@ -106,7 +106,7 @@ describe('a key map', () => {
     expect(map.hasHandle(KeyHandle.of(text('absent')))).toBe(false);
   });
 
-  test('begins again after it was cleared, and gives its memory back', () => {
+  test('starts anew after it was cleared, and frees its memory', () => {
     const map = new KeyMap<number>();
     for (let at = 0; at < 100; at++) map.set(numbered(at), 0, 12, at);
     const key = map.keyAt(0);
@@ -115,7 +115,7 @@ describe('a key map', () => {
     expect([map.entryOf(text('new')), map.valueAt(0), latin1(key)]).toEqual([0, undefined, 'key number 0']);
   });
 
-  test('ends an iteration where it is cleared meanwhile', () => {
+  test('ends an iteration if it is cleared meanwhile', () => {
     const map = new KeyMap<number>();
     for (let at = 0; at < 3; at++) map.entryOf(numbered(at));
     const seen: string[] = [];
@@ -127,7 +127,7 @@ describe('a key map', () => {
     expect(seen).toEqual(['key number 0']);
   });
 
-  test('takes at most 32 bytes for a key beside its own, and its value', () => {
+  test('takes at most 32 bytes a key, apart from its bytes and value', () => {
     const map = new KeyMap<number>();
     const key = Buffer.alloc(28);
     // Worst just after the table has doubled.
@@ -141,7 +141,7 @@ describe('a key map', () => {
     expect(map.size).toBe(98_305);
   });
 
-  test('refuses what is no entry and no range of bytes', () => {
+  test('refuses invalid entries and ranges', () => {
     const map = new KeyMap<number>();
     map.entryOf(text('a'));
     for (const entry of [1, -1, 0.5, NaN]) {
@@ -192,12 +192,12 @@ describe('a key map', () => {
   });
 });
 
-describe('where memory is refused, a key map', () => {
+describe('if no memory is available, a key map', () => {
   const own = { Uint8Array: globalThis.Uint8Array, Int32Array: globalThis.Int32Array };
   afterEach(() => Object.assign(globalThis, own));
 
-  test.each([0, 1, 2, 3])('is as it was, and goes on later: allocation %d fails', (failing) => {
-    // 768 entries fill a table of 1,024 slots, and 1,024 a page of records; both grow, and keys want chunks.
+  test.each([0, 1, 2, 3])('is unchanged and works later: allocation %d fails', (failing) => {
+    // 768 entries fill a table of 1,024 slots, and 1,024 a page of records; both grow, and keys need chunks.
     for (const count of [0, 768, 1023, 1024, 3072]) {
       const map = new KeyMap<number>();
       for (let at = 0; at < count; at++) map.set(numbered(at), 0, numbered(at).length, at);

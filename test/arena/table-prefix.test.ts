@@ -13,21 +13,21 @@ describe('an interned table prefix', () => {
     expect(new InternedTablePrefix('').hash).toBe(0n);
   });
 
-  test('is that of the same table where the names are the same', () => {
+  test('is for the same table if the names are equal', () => {
     const users = new InternedTablePrefix('users');
     expect(users.sameTable(new InternedTablePrefix(text('users')))).toBe(true);
     expect(users.sameTable(new InternedTablePrefix('user'))).toBe(false);
     expect(users.sameTable(new InternedTablePrefix('userS'))).toBe(false);
   });
 
-  test('is told from another one with the same hash by its bytes', () => {
+  test('is distinguished from another one with the same hash by its bytes', () => {
     // Leading zero bytes do not change the hash.
     const [one, two] = [new InternedTablePrefix('a'), new InternedTablePrefix('\0a')];
     expect(one.hash).toBe(two.hash);
     expect(one.sameTable(two)).toBe(false);
   });
 
-  test('is never of a name that was cut off', () => {
+  test('never truncates a name', () => {
     expect(new InternedTablePrefix('t'.repeat(30)).bytes.length).toBe(31);
     expect(() => new InternedTablePrefix('t'.repeat(31))).toThrow(overflow);
     expect(() => new InternedTablePrefix('é'.repeat(16))).toThrow(overflow);

@@ -9,7 +9,7 @@ import { text } from '../support/nodes.ts';
 const stale: unknown = expect.objectContaining({ code: 'STALE_KEY' });
 
 describe('withArena', () => {
-  test('gives the arena of the thread, and resets it afterwards', () => {
+  test('passes the arena of the thread, and resets it afterwards', () => {
     let key = -1;
     const result = withArena((arena) => {
       expect(arena).toBe(threadArena());
@@ -21,7 +21,7 @@ describe('withArena', () => {
     expect(() => threadArena().bytes(key)).toThrow(stale);
   });
 
-  test('resets it also where the call throws', () => {
+  test('resets it also if the call throws', () => {
     let key = -1;
     const fail = (arena: KeyArena): void => {
       key = arena.add(text('a'));
@@ -32,7 +32,7 @@ describe('withArena', () => {
     withArena((arena) => expect(arena).toBe(threadArena()));
   });
 
-  test('a key that outlives its call is refused by the arena of every other call, and never other bytes', () => {
+  test('a key that outlives its call is refused by the arena of every other call', () => {
     let key = -1;
     withArena((arena) => (key = arena.add(text('first'))));
     const nest = (depth: number): void =>
@@ -44,7 +44,7 @@ describe('withArena', () => {
     nest(0);
   });
 
-  test('leaves the keys of the call around it alone, at any depth', () => {
+  test('does not touch the keys of an outer call, at any depth', () => {
     const nest = (depth: number): void =>
       withArena((arena) => {
         const key = arena.add(text(`depth ${depth}`));
@@ -86,7 +86,7 @@ describe('withArena', () => {
     expect(() => held?.bytes(key)).toThrow(stale);
   });
 
-  test('passes a rejection on, after the reset', async () => {
+  test('rejects with the error of the call, after the reset', async () => {
     let held: KeyArena | undefined;
     const failing = withArena(async (arena) => {
       arena.add(text('a'));

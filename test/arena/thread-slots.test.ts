@@ -4,7 +4,7 @@ import { ArenaPool } from '../../src/arena/arena-pool.ts';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
 import { ArenaWorker } from '../support/arena-workers.ts';
 
-test('a thread finds its own shard behind one that was given back, and takes no second one', async () => {
+test('a thread finds its own shard after a released one, and takes no second one', async () => {
   const arena = new ConcurrentArena(3, { maxBlocks: 1 });
   const [first, second] = [new ArenaWorker(), new ArenaWorker()];
   const claim = (worker: ArenaWorker): Promise<{ shard: number }> =>
@@ -17,10 +17,10 @@ test('a thread finds its own shard behind one that was given back, and takes no 
   await Promise.all([first.terminate(), second.terminate()]);
 });
 
-test('a slot is found by a table that is attached later, whatever holes there are', () => {
+test('a table that is attached later finds the slot of the thread after free ones', () => {
   const slots = ThreadSlots.create(4, 'slots');
   const words = new Int32Array(slots.descriptor.memory);
-  // Two other threads have the first two slots; the first one goes.
+  // Two other threads have the first two slots; the first one is freed.
   words[0] = 1_001;
   words[16] = 1_002;
   words[2] = 2;
@@ -29,7 +29,7 @@ test('a slot is found by a table that is attached later, whatever holes there ar
   expect(ThreadSlots.attach(slots.descriptor).claim()).toBe(2);
 });
 
-test('threads that write one after the other, each released, are never more than one at a time', async () => {
+test('threads that write one after another, each released, count as one at a time', async () => {
   const pool = new ArenaPool(2, { maxThreads: 1 });
   for (let each = 0; each < 2; each++) {
     const worker = new ArenaWorker();

@@ -41,8 +41,8 @@ async function fillArena(count: number, broken: boolean): Promise<{ arena: Epoch
   return { arena, all: orders.flatMap((order) => [...logged(order)]) };
 }
 
-describe('eight threads that begin at once', () => {
-  test('lose nothing and overlap nowhere in one epoch arena, and all is counted', async () => {
+describe('eight threads that start at once', () => {
+  test('lose nothing and overlap nowhere in one epoch arena, which counts all of it', async () => {
     const { arena, all } = await fillArena(COUNT, false);
     expect(all.length).toBe(WORKERS * COUNT);
     expect(overlapsOf(all)).toBe(0);
@@ -50,7 +50,7 @@ describe('eight threads that begin at once', () => {
     expect(arena.stats()).toMatchObject({ allocations: WORKERS * COUNT, usedBytes: bytesOf(all) });
   });
 
-  test('overlap where the cursor is moved without an atomic: so the test above would notice', async () => {
+  test('overlap if the cursor is advanced without an atomic, which the test above would detect', async () => {
     const { arena, all } = await fillArena(1_000, true);
     expect(overlapsOf(all)).toBeGreaterThan(0);
     // The cursor may have gone back, so this reads around it.
@@ -58,7 +58,7 @@ describe('eight threads that begin at once', () => {
     expect(spoiledIn(all, ({ offset, bytes }) => block.subarray(offset, offset + bytes))).toBeGreaterThan(0);
   });
 
-  test('lose nothing in a pool whose epoch advances meanwhile, and no epoch is recycled under their hands', async () => {
+  test('lose nothing in a pool whose epoch advances meanwhile, and no epoch is recycled while they write', async () => {
     const pool = new ArenaPool(3, { maxBlocks: 8 });
     const orders = fillOrders(WORKERS, COUNT);
     const done = workers.map((each, at) =>
@@ -84,7 +84,7 @@ describe('eight threads that begin at once', () => {
       const oldest = pool.currentEpoch - pool.size + 1;
       const { pins } = pool.clock;
       if (Array.from({ length: pins.slotCount }, (_, slot) => pins.valueOf(slot)).includes(tickOf(oldest))) continue;
-      // Nobody pins it, and nobody can any more: what it holds is final.
+      // No thread pins it, and none can any more: its content is final.
       if (oldest >= 0) check(oldest);
       pool.advanceEpoch();
     }
@@ -99,7 +99,7 @@ describe('eight threads that begin at once', () => {
     expect(pool.currentEpoch).toBeGreaterThanOrEqual(COUNT / 500);
   });
 
-  test('each fill a shard of their own, however often they attach, and the owner sees all of it', async () => {
+  test('each fill a shard of their own, however often they attach, and the creator sees all of it', async () => {
     const arena = new ConcurrentArena(WORKERS, { maxBlocks: 2 });
     const orders = fillOrders(WORKERS, COUNT);
     const done = workers.map((each, at) => each.ask({ op: 'fill-shard', arena: arena.descriptor, ...orders[at]! }));

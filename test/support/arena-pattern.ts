@@ -4,7 +4,7 @@ export const LOG_WORDS = 3;
 /** Length of a worker's allocation: 8 to 87 bytes. */
 export const patternBytes = (number: number): number => 8 + ((number * 37) % 80);
 
-/** Fills `target` with bytes that tell the worker and the number of the allocation. */
+/** Fills `target` with bytes that identify the worker and the number of the allocation. */
 export function patternOf(worker: number, number: number, target: Uint8Array): Uint8Array {
   const bytes = patternBytes(number);
   target[0] = worker;

@@ -1,4 +1,4 @@
-// Runs in a worker thread: one order after the other, each answered. Bundled and started by arena-workers.ts.
+// Runs in a worker thread: executes one order after another and answers each. Bundled and started by arena-workers.ts.
 // oxlint-disable unicorn/require-post-message-target-origin -- a thread has no origin
 
 import { parentPort, threadId } from 'node:worker_threads';
@@ -12,7 +12,7 @@ import { LOG_WORDS, patternOf, patternBytes } from './arena-pattern.ts';
 export interface FillOrder {
   readonly worker: number;
   readonly count: number;
-  /** Word 0 counts who is ready, word 1 opens. */
+  /** Word 0 counts the threads that are ready, word 1 opens the gate. */
   readonly gate: Int32Array;
   /** Three words for each allocation: epoch, offset, length. */
   readonly log: Int32Array;
@@ -55,7 +55,7 @@ const compareExchange = Atomics.compareExchange;
 
 function breakCompareExchange(): void {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  // As a bump without an atomic would do it, with a pause in the middle that makes sure of the accident.
+  // As an update without an atomic would work, with a pause in the middle that makes the race certain.
   Atomics.compareExchange = ((words: Int32Array, at: number, expected: number, value: number) => {
     const found = words[at]!;
     Atomics.wait(pause, 0, 0, 1);
@@ -81,9 +81,9 @@ function obey(order: Order): unknown {
       let [spoiled, calls] = [0, 0];
       const pause = new Int32Array(new SharedArrayBuffer(4));
       fill(order, (bytes) => {
-        // Now and then it waits for the epoch to advance: the pool lets that happen, as long as `size` is not reached.
+        // Now and then it waits for the epoch to advance, which the pinned one allows as long as it is not the oldest.
         if (++calls % 500 === 0) while (pool.currentEpoch === arena.epoch) Atomics.wait(pause, 0, 0, 1);
-        // Pinned until the next call: nobody may have touched it.
+        // Pinned until the next call: it must be unchanged.
         if (last && Buffer.from(pool.read(last)).toString('latin1') !== copy) spoiled++;
         const offset = arena.allocateCopy(source, 0, bytes);
         last = arena.handleOf(offset, bytes);
@@ -97,7 +97,7 @@ function obey(order: Order): unknown {
       let arena = ConcurrentArena.attach(order.arena);
       let calls = 0;
       fill(order, (bytes) => {
-        // Attached again and again: the thread has the same shard every time.
+        // Attached again and again: the thread has the same shard each time.
         if (calls++ % 100 === 0) arena = ConcurrentArena.attach(order.arena);
         return { epoch: arena.shard().index, offset: arena.allocateCopy(source, 0, bytes) };
       });

@@ -9,7 +9,7 @@ import type { FillOrder, Order } from './arena-worker.ts';
 
 let code: string | undefined;
 
-/** A worker thread that does what it is told; bundled once, so that each starts in a few dozen milliseconds. */
+/** A worker thread that executes orders; bundled once, so that each starts in a few dozen milliseconds. */
 export class ArenaWorker {
   readonly worker: Worker;
   readonly threadId: number;
@@ -36,7 +36,7 @@ export class ArenaWorker {
     return answer;
   }
 
-  /** Has the thread end itself. */
+  /** Makes the thread end itself. */
   async exit(): Promise<void> {
     const exit = once(this.worker, 'exit');
     this.worker.postMessage({ op: 'exit' } satisfies Order);
@@ -48,7 +48,7 @@ export class ArenaWorker {
   }
 }
 
-/** What `count` allocations of each of these workers need. */
+/** The orders for `count` allocations of each of these workers. */
 export function fillOrders(workers: number, count: number): FillOrder[] {
   const gate = new Int32Array(new SharedArrayBuffer(8));
   return Array.from({ length: workers }, (_, worker) => ({
@@ -59,7 +59,7 @@ export function fillOrders(workers: number, count: number): FillOrder[] {
   }));
 }
 
-/** Has all workers begin at the same moment. */
+/** Lets all workers start at the same moment. */
 export async function openGate(gate: Int32Array, workers: number): Promise<void> {
   while (Atomics.load(gate, 0) < workers) await new Promise((resolve) => setTimeout(resolve, 2));
   Atomics.store(gate, 1, 1);
@@ -74,7 +74,7 @@ export interface LoggedAllocation {
   readonly pattern: Uint8Array;
 }
 
-/** The allocations that a worker has logged, of one epoch where that is given. */
+/** The allocations that a worker has logged, of one epoch if given. */
 export function* logged({ worker, count, log }: FillOrder, only?: number): Generator<LoggedAllocation> {
   for (let number = 0; number < count; number++) {
     const at = number * LOG_WORDS;
@@ -84,7 +84,7 @@ export function* logged({ worker, count, log }: FillOrder, only?: number): Gener
   }
 }
 
-/** How many allocations begin before the one in front of them, in the same epoch or shard, ends. */
+/** How many allocations start before the previous one, in the same epoch or shard, ends. */
 export function overlapsOf(allocations: readonly LoggedAllocation[]): number {
   const sorted = allocations.toSorted((a, b) => a.epoch - b.epoch || a.offset - b.offset);
   let overlaps = 0;
