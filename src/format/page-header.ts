@@ -79,6 +79,8 @@ export function encodePageHeader(header: PageHeader): Uint8Array {
   return bytes;
 }
 
+export const isFinalized = ({ flags }: Pick<PageHeader, 'flags'>): boolean => (flags & PAGE_FLAG.finalized) !== 0;
+
 /** Encodes a page header with HAS_CHECKSUM set and the checksum computed from the current content of `block`. */
 export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
   const flags = header.flags | PAGE_FLAG.hasChecksum;

@@ -4,6 +4,7 @@ import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_NODE_BYTES, V1_SLOT_BYTES } from 
 import {
   encodeCheckedPageHeader,
   encodeEmptyPageHeader,
+  isFinalized,
   newPageHeader,
   PAGE_FLAG,
   PAGE_HEADER,
@@ -97,7 +98,7 @@ export function newPageWriter(format: PageFormat, spare?: PageWriter, v1ReserveB
 
 /** Whether nodes may be added: the page is not finalized and has no node bytes without slots. */
 export function acceptsNodes(page: Page): boolean {
-  return (page.header.flags & PAGE_FLAG.finalized) === 0 && orphanedBytes(page) === 0;
+  return !isFinalized(page.header) && orphanedBytes(page) === 0;
 }
 
 /**

@@ -13,49 +13,20 @@ const LONG_OFFSET = 65_536;
 const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
 
 /**
- * Predicts where the directory of an open V2 page should begin, so that the nodes below it and the directory itself run out
- * of space at about the same time.
+ * Predicts where the directory of an open page should begin, so that the nodes below it and the directory itself run out of
+ * space at about the same time. The result is at least `freeOffset` and leaves room for the present directory.
  */
-export class DirectoryForecast {
-  /** Bytes of nodes and directory when the directory was last placed. */
-  #usedWhenPlaced: number;
-
-  constructor(freeOffset: number, directoryBytes: number) {
-    this.#usedWhenPlaced = used(freeOffset, directoryBytes);
-  }
-
-  placed(freeOffset: number, directoryBytes: number): void {
-    this.#usedWhenPlaced = used(freeOffset, directoryBytes);
-  }
-
-  /** The best start of the directory by the nodes so far: at least `freeOffset`, with room for the present directory. */
-  idealStart(freeOffset: number, nodeCount: number, directoryBytes: number): number {
-    const nodes = nodeCount + PRIOR.nodes;
-    const nodeBytes = (freeOffset - NODE_AREA_OFFSET + PRIOR.nodeBytes) / nodes;
-    // Later pairs have longer offsets than those in the first quarter of the block.
-    const shortShare = Math.min(1, LONG_OFFSET / freeOffset);
-    const laterEntryBytes = (directoryBytes + PRIOR.entryBytes) / nodes + shortShare;
-    const room = BLOCK_BYTES - freeOffset - directoryBytes;
-    const stillShort = Math.max(0, LONG_OFFSET - freeOffset) / Math.max(room, 1);
-    const entryBytes = laterEntryBytes - Math.min(1, stillShort);
-    return freeOffset + Math.floor((room * nodeBytes) / (nodeBytes + entryBytes));
-  }
-
-  /**
-   * Whether to move a directory that could stay at `start` to `ideal`. A move rewrites all of it, so it is done when the
-   * content has doubled since the last move, or when one side is about to run out of space.
-   */
-  isWorthMoving(freeOffset: number, start: number, directoryBytes: number, ideal: number): boolean {
-    const error = Math.abs(ideal - start);
-    if (error < 512) return false;
-    const doubled = used(freeOffset, directoryBytes) >= 2 * this.#usedWhenPlaced;
-    const nodeRoom = start - freeOffset;
-    const directoryRoom = BLOCK_BYTES - start - directoryBytes;
-    return doubled || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
-  }
+function idealDirectoryStart(freeOffset: number, nodeCount: number, directoryBytes: number): number {
+  const nodes = nodeCount + PRIOR.nodes;
+  const nodeBytes = (freeOffset - NODE_AREA_OFFSET + PRIOR.nodeBytes) / nodes;
+  // Later pairs have longer offsets than those in the first quarter of the block.
+  const shortShare = Math.min(1, LONG_OFFSET / freeOffset);
+  const laterEntryBytes = (directoryBytes + PRIOR.entryBytes) / nodes + shortShare;
+  const room = BLOCK_BYTES - freeOffset - directoryBytes;
+  const stillShort = Math.max(0, LONG_OFFSET - freeOffset) / Math.max(room, 1);
+  const entryBytes = laterEntryBytes - Math.min(1, stillShort);
+  return freeOffset + Math.floor((room * nodeBytes) / (nodeBytes + entryBytes));
 }
-
-const used = (freeOffset: number, directoryBytes: number): number => freeOffset - NODE_AREA_OFFSET + directoryBytes;
 
 const FIRST_DIRECTORY_BYTES = 8192;
 
@@ -90,7 +61,8 @@ export class V2PageWriter implements PageWriter {
   #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
   #directoryCrcBytes = 0;
-  readonly #forecast: DirectoryForecast;
+  /** Bytes of nodes and directory when the directory was last moved. */
+  #usedBytesAtMove: number;
 
   /**
    * @param header - header of the valid page in `block`
@@ -107,11 +79,15 @@ export class V2PageWriter implements PageWriter {
     this.#directory = spare === undefined ? new Uint8Array(FIRST_DIRECTORY_BYTES) : spare.#directory;
     while (this.#directory.length < this.#directoryBytes) this.#growDirectory(0);
     this.#directory.set(block.subarray(this.#current.start, this.#current.end));
-    this.#forecast = new DirectoryForecast(this.#freeOffset, this.#directoryBytes);
+    this.#usedBytesAtMove = this.#usedBytes;
   }
 
   get nodeCount(): number {
     return this.#nodeCount;
+  }
+
+  get #usedBytes(): number {
+    return this.#freeOffset - NODE_AREA_OFFSET + this.#directoryBytes;
   }
 
   fits(nodeBytes: number): boolean {
@@ -182,7 +158,7 @@ export class V2PageWriter implements PageWriter {
 
   committed(): void {
     this.#copier.release();
-    if (this.#planned.start !== this.#current.start) this.#forecast.placed(this.#freeOffset, this.#directoryBytes);
+    if (this.#planned.start !== this.#current.start) this.#usedBytesAtMove = this.#usedBytes;
     this.#previous = this.#current;
     this.#current = this.#planned;
     this.#committedFree = this.#freeOffset;
@@ -242,14 +218,27 @@ export class V2PageWriter implements PageWriter {
   #placeDirectory(outlook: PageOutlook): number {
     const nodesEnd = this.#freeOffset;
     const bytes = this.#directoryBytes;
-    const ideal = this.#forecast.idealStart(nodesEnd, this.#nodeCount, bytes);
+    const ideal = idealDirectoryStart(nodesEnd, this.#nodeCount, bytes);
     if (this.#canStay(nodesEnd, bytes)) {
       const { start } = this.#current;
-      if (outlook === 'full' || !this.#forecast.isWorthMoving(nodesEnd, start, bytes, ideal)) return start;
+      if (outlook === 'full' || !this.#isWorthMoving(ideal)) return start;
       return this.#nearestFree(ideal, nodesEnd) ?? start;
     }
     const gap = this.#largestGap(nodesEnd, bytes) as ByteRange; // add() left room for the directory
     return outlook === 'full' ? gap.start : Math.min(Math.max(ideal, gap.start), gap.end - bytes);
+  }
+
+  /**
+   * Whether to move a directory that could stay. A move rewrites all of it, so it is done when the content has doubled since
+   * the last move, or when one side is about to run out of space.
+   */
+  #isWorthMoving(ideal: number): boolean {
+    const { start } = this.#current;
+    const error = Math.abs(ideal - start);
+    if (error < 512) return false;
+    const nodeRoom = start - this.#freeOffset;
+    const directoryRoom = BLOCK_BYTES - start - this.#directoryBytes;
+    return this.#usedBytes >= 2 * this.#usedBytesAtMove || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
   }
 
   /** The free start nearest to `ideal`, if it is at most half as far from it as the current start. */
