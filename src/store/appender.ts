@@ -3,7 +3,7 @@ import type { ChangedHead } from '../disk/commit-log.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
-import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
+import { isFinalized, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../format/page.ts';
 import { encodeEmptyPageHeader } from '../format/page-header.ts';
@@ -69,8 +69,8 @@ async function findAppendPoint(
 
 /** Whether a page may have room, judged by its header alone: it saves reading the 256 KiB of full pages. */
 function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number): boolean {
-  const { flags, nodeCount, freeOffset, directoryLength } = header;
-  if ((flags & PAGE_FLAG.finalized) !== 0) return false;
+  if (isFinalized(header)) return false;
+  const { nodeCount, freeOffset, directoryLength } = header;
   const directoryBytes = format === 'v1' ? V1_SLOT_BYTES * (nodeCount + 1) + V1_RESERVE_BYTES : directoryLength + 2;
   return freeOffset + nodeBytes + directoryBytes <= BLOCK_BYTES;
 }

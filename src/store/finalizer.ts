@@ -6,7 +6,7 @@ import { PageStoreError } from '../errors.ts';
 import { finalizePage } from '../format/page.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
-import { PAGE_FLAG } from '../format/page-header.ts';
+import { isFinalized } from '../format/page-header.ts';
 import { pageProblems } from '../format/page-checks.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import { readValidPage } from './page-reader.ts';
@@ -70,7 +70,7 @@ export class Finalizer {
     try {
       const page = await readValidPage(this.#disk, block, this.#target, this.#scratch);
       const nodes = page.directory.count;
-      if ((page.header.flags & PAGE_FLAG.finalized) !== 0) {
+      if (isFinalized(page.header)) {
         this.#pages.push({ block, outcome: 'was sealed', nodes });
         return;
       }

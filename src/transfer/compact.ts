@@ -10,7 +10,7 @@ import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { assertUsableHeader, assertWritableFile } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { PAGE_FLAG, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import { isFinalized, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { BlockWalk, noDirectoryError } from './block-walk.ts';
@@ -176,7 +176,7 @@ class SourceCounter {
   add({ block, directory, format, header }: Page): void {
     this.headersCrc = crc32(block.subarray(0, PAGE_HEADER_BYTES), this.headersCrc);
     this.#pages[format]++;
-    if ((header.flags & PAGE_FLAG.finalized) !== 0) this.#finalizedPages++;
+    if (isFinalized(header)) this.#finalizedPages++;
     this.#nodes += directory.count;
     this.#usedBytes += PAGE_HEADER_BYTES + directory.end - directory.start;
     for (let slot = 0; slot < directory.count; slot++) this.#usedBytes += directory.nodeBytes(slot);

@@ -3,7 +3,7 @@ import { equalRange } from '../bytes/buffer.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
 import { NODE_AREA_OFFSET } from '../format/layout.ts';
-import { PAGE_FLAG } from '../format/page-header.ts';
+import { isFinalized } from '../format/page-header.ts';
 import { orphanedBytes, type Page } from '../format/page.ts';
 import type { BlockContent } from './block-walk.ts';
 import { diffNodes } from './diff-nodes.ts';
@@ -148,7 +148,7 @@ async function diffBlock(
     // Usually most pages are identical.
     if (Buffer.compare(pageA.block, pageB.block) === 0) return;
     await diffField(log, block, 'format', pageA.format, pageB.format);
-    await diffField(log, block, 'finalized', isFinalized(pageA), isFinalized(pageB));
+    await diffField(log, block, 'finalized', yesOrNo(isFinalized(pageA.header)), yesOrNo(isFinalized(pageB.header)));
     await diffOrphans(log, block, pageA, pageB);
     await diffSlots(log, block, pageA, pageB);
   }
@@ -167,7 +167,7 @@ async function diffField(
   if (a !== b) await log.add({ type: 'block', block, field, a, b });
 }
 
-const isFinalized = ({ header }: Page): string => ((header.flags & PAGE_FLAG.finalized) === 0 ? 'no' : 'yes');
+const yesOrNo = (value: boolean): string => (value ? 'yes' : 'no');
 
 /** Compares node bytes without a directory. */
 async function diffOrphans(log: DifferenceLog, block: number, pageA: Page, pageB: Page): Promise<void> {

@@ -9,7 +9,7 @@ import { problemError } from '../disk/page-file.ts';
 import { type FileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { rootProblems } from '../format/header-checks.ts';
 import { BLOCK_BYTES, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
-import { PAGE_FLAG } from '../format/page-header.ts';
+import { isFinalized } from '../format/page-header.ts';
 import { orphanedBytes } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
 import { readValidPages } from '../store/page-reader.ts';
@@ -84,7 +84,7 @@ async function* exportFile(
       signal?.throwIfAborted();
       await onPage?.({ block, blocks: blockCount, orphanedBytes: orphanedBytes(page) });
       const nodes = page.directory.count;
-      const finalized = (page.header.flags & PAGE_FLAG.finalized) !== 0;
+      const finalized = isFinalized(page.header);
       if (!lines.hasRoom(0)) yield lines.take();
       lines.add('page', { block, format: page.format, finalized, nodes });
       const bytes = Buffer.from(page.block.buffer, page.block.byteOffset, BLOCK_BYTES);

@@ -1,6 +1,6 @@
 import { PageStoreError } from '../errors.ts';
 import { maxNodeBytes, type Page } from '../format/page.ts';
-import { PAGE_FLAG, type PageFormat } from '../format/page-header.ts';
+import { isFinalized, type PageFormat } from '../format/page-header.ts';
 import { DistinctNodes, packedBlock, packedSlot } from '../store/dedupe.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
 
@@ -66,7 +66,7 @@ export class NodePacker {
   async add(page: Page, block: number, file: string): Promise<void> {
     const { count } = page.directory;
     this.#reserve(count);
-    const source = { page, block, file, finalized: (page.header.flags & PAGE_FLAG.finalized) !== 0 };
+    const source = { page, block, file, finalized: isFinalized(page.header) };
     let runStart = -1;
     let runEnd = -1;
     let from = 0;

@@ -6,7 +6,7 @@ import { DiskManager } from '../disk/disk-manager.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { PAGE_FLAG, type PageFormat } from '../format/page-header.ts';
+import { isFinalized, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import { assertCounted, readValidPage } from '../store/page-reader.ts';
@@ -98,7 +98,7 @@ class PageCounter {
       if (bytes < this.#shortestNode) this.#shortestNode = bytes;
     }
     this.#pages[format]++;
-    if ((header.flags & PAGE_FLAG.finalized) !== 0) this.#finalizedPages++;
+    if (isFinalized(header)) this.#finalizedPages++;
     this.#nodes += directory.count;
     this.#directoryBytes += directory.end - directory.start;
   }

@@ -9,7 +9,7 @@ import {
   PAGE_HEADER_BYTES,
 } from '../format/layout.ts';
 import { pageProblems, PageFacts } from '../format/page-checks.ts';
-import { checksumState, PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
+import { checksumState, isFinalized, PAGE_HEADER } from '../format/page-header.ts';
 import { nodeOf, type Page } from '../format/page.ts';
 import { type Region, recordRegions } from '../format/regions.ts';
 import { dumpRange } from './hexdump.ts';
@@ -151,7 +151,7 @@ export function pageRow(page: Page, block: number): BlockRow {
   return {
     block,
     kind: format === 'v1' ? 'V1 page' : 'V2 page',
-    state: (header.flags & PAGE_FLAG.finalized) === 0 ? 'open' : 'finalized',
+    state: isFinalized(header) ? 'finalized' : 'open',
     nodes: directory.count,
     nodeBytes,
     directoryBytes,
