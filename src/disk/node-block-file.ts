@@ -6,7 +6,7 @@ import { assertOneOf, assertPath, checkOptions } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
 import type { Access, BlockFile, Journal } from './block-file.ts';
-import { errnoOf, ioError, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
+import { errnoOf, ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
 import { LOCK_OPTION_KINDS, type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 import { readFileHead } from './page-file.ts';
 
@@ -274,7 +274,6 @@ export class NodeJournal implements Journal {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof PageStoreError) throw error;
       // The message names the journal too: reports show the error under the name of the page file.
       throw ioError(this.path, `${call} the journal ${this.path}`, error, undefined, true);
     }
@@ -332,7 +331,7 @@ async function openFile(
     if (access === 'read') return new NodeBlockFile(path, nodeHandle(handle), journal);
     await check(new NodeBlockFile(path, nodeHandle(handle), journal));
     lock = await takeWriterLock(path, options);
-    if (!(await hasIdentity(path, handle))) {
+    if (!(await isOpenFile(path, handle))) {
       // The file was replaced before the lock was taken; with the lock, it can no longer be.
       await handle.close();
       ({ handle, target } = await openRegular(path, access));
@@ -358,19 +357,6 @@ async function openRegular(path: string, access: Access): Promise<{ handle: File
     const target = await realpath(path);
     return { handle: await open(target, access === 'read' ? constants.O_RDONLY : constants.O_RDWR), target };
   } catch (error) {
-    throw error instanceof PageStoreError ? error : ioError(path, 'open', error);
-  }
-}
-
-/** Whether a path leads to the open file. */
-async function hasIdentity(path: string, handle: FileHandle): Promise<boolean> {
-  try {
-    const [found, opened] = await Promise.all([
-      unlessMissing(stat(path, { bigint: true })),
-      handle.stat({ bigint: true }),
-    ]);
-    return found?.dev === opened.dev && found.ino === opened.ino;
-  } catch (error) {
-    throw ioError(path, 'stat', error);
+    throw ioError(path, 'open', error);
   }
 }

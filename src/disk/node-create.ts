@@ -51,7 +51,7 @@ export async function createBlockFile(
     await assertNoOldJournal(journal, path, replace);
     newFile = await NewFile.open(target, options.mode);
   } catch (error) {
-    throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
+    throw ioError(path, 'create', error);
   }
   const handle = nodeHandle(newFile.handle);
   let file = new NodeBlockFile(path, handle, journal);

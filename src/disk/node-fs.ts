@@ -26,7 +26,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
 const NOTHING_LOST = '; nothing that was acknowledged is lost';
 
 /**
- * The error for a failed system call.
+ * The error for a failed system call. An error of this library is returned as it is.
  * @param hasCommits - whether the file may contain acknowledged nodes
  */
 export function ioError(
@@ -36,6 +36,7 @@ export function ioError(
   offset?: number,
   hasCommits: boolean = false,
 ): PageStoreError {
+  if (cause instanceof PageStoreError) return cause;
   const errno = errnoOf(cause) || 'EIO';
   const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
   const kept = hasCommits && (errno === 'ENOSPC' || errno === 'EDQUOT') ? NOTHING_LOST : '';
@@ -156,6 +157,17 @@ export async function identityOf(path: string): Promise<string> {
   try {
     const { dev, ino } = await stat(path, { bigint: true });
     return `${dev}:${ino}`;
+  } catch (error) {
+    throw ioError(path, 'stat', error);
+  }
+}
+
+/** Whether the open file is the one that a path leads to. @throws {@link PageStoreError} `IO` */
+export async function isOpenFile(path: string, handle: FileHandle): Promise<boolean> {
+  try {
+    const opened = await handle.stat({ bigint: true });
+    const found = await unlessMissing(stat(path, { bigint: true }));
+    return found?.dev === opened.dev && found.ino === opened.ino;
   } catch (error) {
     throw ioError(path, 'stat', error);
   }

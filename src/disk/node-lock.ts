@@ -4,7 +4,7 @@ import nodeModule from 'node:module';
 import { setTimeout } from 'node:timers/promises';
 import type { OptionKind } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { errnoOf, ioError, NewFile, O_NOFOLLOW, unlessMissing } from './node-fs.ts';
+import { errnoOf, ioError, isOpenFile, NewFile, O_NOFOLLOW, unlessMissing } from './node-fs.ts';
 import {
   assertHolderFile,
   decodeHolder,
@@ -135,7 +135,7 @@ async function takeNativeLock(
       await handle.close();
       return undefined;
     }
-    if (!(await hasName(paths.lockFile, handle))) {
+    if (!(await isOpenFile(paths.lockFile, handle))) {
       // The file was deleted in the meantime: a lock on a file without a name excludes no other process.
       await handle.close();
       return await takeNativeLock(paths, native, breakLock);
@@ -143,7 +143,7 @@ async function takeNativeLock(
     await writeHolder(handle);
   } catch (error) {
     await handle.close();
-    throw error instanceof PageStoreError ? error : ioError(paths.lockFile, 'lock', error);
+    throw ioError(paths.lockFile, 'lock', error);
   }
   const release = (): Promise<void> => releaseNativeLock(paths, native, handle);
   try {
@@ -200,7 +200,7 @@ async function openLockFile({ lockFile, target }: LockPaths): Promise<FileHandle
     return handle;
   } catch (error) {
     await handle?.close();
-    throw error instanceof PageStoreError ? error : ioError(lockFile, 'open the lock file', error);
+    throw ioError(lockFile, 'open the lock file', error);
   }
 }
 
@@ -215,13 +215,6 @@ async function createLockFile(lockFile: string, target: string, flags: number): 
     if (errnoOf(error) === 'EEXIST') return open(lockFile, flags);
     throw error;
   }
-}
-
-/** Whether the open file is the one that a path leads to. */
-async function hasName(path: string, handle: FileHandle): Promise<boolean> {
-  const own = await handle.stat();
-  const found = await unlessMissing(stat(path));
-  return found?.dev === own.dev && found.ino === own.ino;
 }
 
 /** Takes the lock by creating FILE.lock.pid. @returns the function that releases it */
@@ -281,7 +274,7 @@ export async function breakPidLock({ file, pidFile }: LockPaths, text: string, h
   try {
     if ((await readHolderText(guard)) === text) await unlink(pidFile);
   } catch (error) {
-    throw error instanceof PageStoreError ? error : ioError(pidFile, 'unlink', error);
+    throw ioError(pidFile, 'unlink', error);
   } finally {
     await rm(guard, { force: true });
   }

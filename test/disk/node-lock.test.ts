@@ -157,6 +157,15 @@ describe('files', () => {
     await opened?.close();
   });
 
+  test('are not opened after the signal is aborted, whose reason is the error', async () => {
+    const path = newFile();
+    const writer = await openBlockFile(path, 'write');
+    const reason = new Error('enough');
+    const lockSignal = AbortSignal.abort(reason);
+    await expect(openBlockFile(path, 'write', { lockTimeout: 30, lockSignal })).rejects.toBe(reason);
+    await writer.close();
+  });
+
   test('being created keep the lock until they are closed', async () => {
     const path = newFile();
     const created = await createBlockFile(`${path}-new`, false, async () => undefined);
