@@ -1,6 +1,6 @@
 /**
- * What can be wrong with the bytes of a page file. One code serves the error that refuses a file, the
- * finding that reports it, and the page of documentation that explains it.
+ * What can be wrong in the bytes of a page file. The same code is used by errors, by findings of `verify`, and as the name of
+ * the page in docs/findings that explains it.
  */
 export type ProblemCode =
   | 'FILE_SIZE'
@@ -36,7 +36,7 @@ export type ProblemCode =
   | 'SLOT_BOUNDS'
   | 'SLOT_OVERLAP';
 
-/** What can be wrong with a request, or with the system that was to carry it out. */
+/** What can be wrong with a request, or with the system that executes it. */
 export type OperationCode =
   | 'NOT_A_PAGE_FILE'
   | 'FILE_EXISTS'
@@ -68,9 +68,9 @@ export type OperationCode =
 
 export type ErrorCode = ProblemCode | OperationCode;
 
-/** Where in the file the trouble is, and what the bytes there say. */
+/** Where the problem is, and what was found there. Fields that do not apply are absent. */
 export interface ErrorDetail {
-  /** The file, as the caller named it. */
+  /** The path, or other name, that the caller gave. */
   readonly file?: string;
   /** Block id. */
   readonly block?: number;
@@ -78,20 +78,23 @@ export interface ErrorDetail {
   readonly slot?: number;
   /** Byte offset from the start of the file. */
   readonly offset?: number;
+  /** The value that was found, as text. */
   readonly found?: string;
+  /** The value that was expected, as text. */
   readonly expected?: string;
   /** The errno name of the system call that failed, such as `ENOSPC`. */
   readonly errno?: string;
   /**
-   * Of `FILE_LOCKED`, the process that holds the lock: `gone` where it has ended and its lock has to be removed,
-   * `unknown` where that cannot be told, as of another machine.
+   * With `FILE_LOCKED`, the state of the process that holds the lock: `gone` if it has ended and left a lock that has to be
+   * removed, `unknown` if that cannot be determined, as on another machine.
    */
   readonly holder?: 'running' | 'gone' | 'unknown';
 }
 
-/** The one class of errors that this library throws for files, devices and data. Misuse of the API by its caller is a TypeError or RangeError instead. */
+/** The error for everything wrong with files, devices and data. A wrong argument is a TypeError or RangeError instead. */
 export class PageStoreError extends Error {
   override readonly name = 'PageStoreError';
+  /** One of a closed list. Codes do not change; messages may. */
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;
 
