@@ -2,7 +2,7 @@ import { isZero } from '../bytes/buffer.ts';
 import { counted } from '../bytes/encodings.ts';
 import { COMMIT_KIND, type CommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
-import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET } from '../format/layout.ts';
+import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, firstU64 } from '../format/layout.ts';
 import { PageFacts, pageProblems, validPageWithHeader } from '../format/page-checks.ts';
 import { checksumState, PAGE_HEADER, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { decodePage, mayHaveUncountedNodes, orphanedBytes, type Page } from '../format/page.ts';
@@ -277,7 +277,7 @@ function cutProblem(block: number, presentBytes: number): BlockProblem {
 }
 
 function magicProblem(block: number, bytes: Uint8Array): BlockProblem {
-  const found = hex(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true), 16);
+  const found = hex(firstU64(bytes), 16);
   return {
     code: 'PAGE_MAGIC',
     count: 1,

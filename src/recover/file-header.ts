@@ -1,5 +1,4 @@
-import type { BlockFile } from '../disk/block-file.ts';
-import { OverlaidFile } from '../disk/block-file.ts';
+import { type BlockFile, OverlaidFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { overlayPatches } from '../disk/journal.ts';
 import { encodeFileHeader, type FileHeader, newFileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
@@ -15,7 +14,6 @@ import {
   rootPlaceOf,
 } from '../salvage/root-evidence.ts';
 import type { FileRoot } from '../store/page-file-builder.ts';
-
 import type { RecoveredHeaderSource, RootOutcome } from './report.ts';
 
 /** The file header that recovery uses, and the file as seen with it. */

@@ -5,12 +5,11 @@ import { fileHeaderProblems, fileSizeProblems, headerCopyProblems } from '../for
 import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { newPageWriter } from '../format/page.ts';
-import { type Problem } from '../format/problem.ts';
+import type { Problem } from '../format/problem.ts';
 import { findLikelyFreeBlocks } from '../salvage/free-blocks.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { BlockRecovery, type PageFound } from './block-recovery.ts';
-import type { FoundHeader } from './file-header.ts';
-import { decideRoot, rootPage } from './file-header.ts';
+import { decideRoot, type FoundHeader, rootPage } from './file-header.ts';
 import { MovedNodes, placeNodes } from './placement.ts';
 import {
   type BlockKind,

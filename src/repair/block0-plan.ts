@@ -21,12 +21,13 @@ import {
   HEADER_COPY_OFFSET,
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
-import { type Problem } from '../format/problem.ts';
+import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
 import { repairedCopy } from '../salvage/header-candidates.ts';
 import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/root-evidence.ts';
 import type { RepairedHeader } from './header-repair.ts';
 import { differingFields, type PlanOutput, type RepairId } from './repairs.ts';
+import { isZero } from '../bytes/buffer.ts';
 
 /** What a repair does with the root descriptor. */
 export interface RootDescriptorPlan {
@@ -211,7 +212,7 @@ export class Block0Plan {
     const stored = this.#head.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
     const repaired = repairedCopy(this.#head);
     // A file of another program has no copy, and gets none because a bit flipped in its place.
-    const isNone = repaired?.every((byte) => byte === 0) === true;
+    const isNone = repaired !== undefined && isZero(repaired);
     const copy = isNone ? repaired : encodeHeaderCopy(source);
     if (isEqual(stored, copy)) return;
     await this.#output.change({ repair: 'copy', offset: HEADER_COPY_OFFSET, before: stored, after: copy });

@@ -1,5 +1,4 @@
-import type { BlockFile } from '../disk/block-file.ts';
-import { OverlaidFile, type Overlay } from '../disk/block-file.ts';
+import { type BlockFile, OverlaidFile, type Overlay } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { foreignBlockAfter, problemError, readFileHead, readStableFileHead } from '../disk/page-file.ts';
 import {

@@ -1,5 +1,4 @@
-import type { BlockFile } from '../disk/block-file.ts';
-import { OverlaidFile } from '../disk/block-file.ts';
+import { type BlockFile, OverlaidFile } from '../disk/block-file.ts';
 import { type CommittedView, isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
 import type { BlockSet } from '../disk/free-list.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
@@ -21,15 +20,14 @@ import {
   PAGE_HEADER_BYTES,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
-import { type Problem } from '../format/problem.ts';
+import type { Problem } from '../format/problem.ts';
 import type { OtherBlocks } from '../salvage/block-kind.ts';
 import { checkFreeList, isListKnown } from '../salvage/free-blocks.ts';
 import { noRootRecordMessage, rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
 import { BlockScan } from './block-scan.ts';
 import { Block0Plan, planFreeList } from './block0-plan.ts';
-import type { FileState, RepairedHeader } from './header-repair.ts';
-import { repairFileState } from './header-repair.ts';
+import { type FileState, type RepairedHeader, repairFileState } from './header-repair.ts';
 import { differingFields, PlanOutput, type PlanSink, type RepairReport, type RepairScanOptions } from './repairs.ts';
 
 /**

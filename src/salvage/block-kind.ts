@@ -1,7 +1,7 @@
 import { isZero, readBuffer } from '../bytes/buffer.ts';
 import { differingBits, onlyDifferingBit } from '../bytes/checksum.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
-import { BLOCK_BYTES, decodeFreeLink, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, decodeFreeLink, PAGE_HEADER_BYTES, firstU64 } from '../format/layout.ts';
 import { examinePage, formatOfZeroedPage, PAGE_CHECKS, type PageFacts } from '../format/page-checks.ts';
 import { encodeEmptyPageHeader, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
@@ -173,7 +173,7 @@ export const hasZerosAfterLink = (block: Uint8Array): boolean => isZero(block.su
 
 /** The block id of the link that a block begins with, or NO_LINK. */
 export function linkOf(block: Uint8Array): number {
-  return decodeFreeLink(new DataView(block.buffer, block.byteOffset, MAGIC_BYTES).getBigUint64(0, true));
+  return decodeFreeLink(firstU64(block));
 }
 
 /** @param block - 262,144 bytes that do not begin with the magic of a page; unchanged when it returns */

@@ -3,11 +3,12 @@ import type { BlockFile, Overlay } from '../disk/block-file.ts';
 import { type CommittedView, decodeCommitRecords, hasLostRecord, isOldOrNew } from '../disk/committed-view.ts';
 import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
 import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES, firstU64 } from '../format/layout.ts';
 import { validPage, validPageWithHeader } from '../format/page-checks.ts';
 import { mayHaveUncountedNodes } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import { flipBack } from './flipped-bit.ts';
+import { isZero } from '../bytes/buffer.ts';
 
 /** A page of which the block has neither the header in its commit record nor the one that this replaces. */
 export interface RecordedPage {
@@ -36,7 +37,7 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
     // Another program has gone on with it.
     if (validPage(bytes, block)) continue;
     const page = validPageWithHeader(bytes, block, blockHead);
-    const link = decodeFreeLink(new DataView(found.buffer).getBigUint64(0, true));
+    const link = decodeFreeLink(firstU64(found));
     const unlinked = found.slice();
     unlinked.set(blockHead.subarray(0, LINK_BYTES));
     const mayBeFreed =
@@ -99,12 +100,12 @@ export function repairedRecords(head: Uint8Array): Overlay[] {
 }
 
 function isRecordOrNone(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0) || decodeCommitRecord(bytes) !== undefined;
+  return isZero(bytes) || decodeCommitRecord(bytes) !== undefined;
 }
 
 /** The problem of a block that is not a page although a commit record contains its page header. @param head - its first 64 bytes */
 export function lostPageProblem(block: number, head: Uint8Array): Problem {
-  const found = hex(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true), 16);
+  const found = hex(firstU64(head), 16);
   return {
     code: 'BLOCK_UNKNOWN',
     severity: 'error',

@@ -3,7 +3,7 @@ import { type BlockSet, type FreeListBreak, FreeListWalk, readFreeLink } from '.
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderFieldRange } from '../format/header-checks.ts';
 import { decodeFreeLink, fileOffset } from '../format/layout.ts';
-import { type Problem } from '../format/problem.ts';
+import type { Problem } from '../format/problem.ts';
 import type { OtherBlocks } from './block-kind.ts';
 
 /** The free list, followed through the blocks that are not pages. */

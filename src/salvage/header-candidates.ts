@@ -21,6 +21,7 @@ import {
   ROOT_DESCRIPTOR_BYTES,
 } from '../format/layout.ts';
 import { flipBack, flippedHeaderBit } from './flipped-bit.ts';
+import { isZero } from '../bytes/buffer.ts';
 
 export const isValidHeader = (bytes: Uint8Array): boolean =>
   fileHeaderProblems(FILE_HEADER.read(bytes)).next().done === true;
@@ -147,7 +148,7 @@ export interface CopiedHeader {
 /** The header copy, if its checksum matches, as it is or with one bit flipped back. @param head - the first 12,800 bytes of block 0 */
 export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
   const stored = repairedCopy(head);
-  if (stored === undefined || stored.every((byte) => byte === 0)) return undefined;
+  if (stored === undefined || isZero(stored)) return undefined;
   return {
     fileHeader: stored.subarray(0, FILE_HEADER_BYTES),
     rootDescriptor: stored.subarray(FILE_HEADER_BYTES, FILE_HEADER_BYTES + ROOT_DESCRIPTOR_BYTES),

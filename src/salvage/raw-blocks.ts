@@ -1,5 +1,5 @@
 import type { BlockFile } from '../disk/block-file.ts';
-import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
+import { type BlockSet, FreeListWalk } from '../disk/free-list.ts';
 import { readFileHead } from '../disk/page-file.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';

@@ -65,7 +65,7 @@ async function vouchedFor(bytes: Uint8Array): Promise<string[]> {
   return [...original.keys()].filter((ref) => !bad.has(Number(ref.split(':')[0])));
 }
 
-test('whatever happens to a file, what is said to be sound is what was there, and the new file has no error', async () => {
+test('whatever the damage, nodes reported as sound are those of the file, and the new file has no error', async () => {
   const taken = { sound: 0, doubtful: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(mutation, { minLength: 1, maxLength: 4 }), async (mutations) => {

@@ -32,14 +32,14 @@ async function recovered(file: MemoryBlockFile): Promise<BlockReport[]> {
   return reports;
 }
 
-test('recover reads a page that was met torn once more', async () => {
+test('recover reads a torn page again', async () => {
   const file = new TornOnce(await filled());
   const [report] = (await recovered(file)).filter(({ block }) => block === 1);
   expect(file.reads).toBeGreaterThan(2);
   expect(report).toMatchObject({ slots: { sound: 2, doubtful: 0, lost: 0 }, problems: [] });
 });
 
-test('recover and compact say what a block begins with that is no page', async () => {
+test('recover and compact report the first bytes of a block that is not a page', async () => {
   const bytes = await filled();
   for (let at = 0; at < BLOCK_BYTES; at++) bytes[2 * BLOCK_BYTES + at] = at * 7 + 0x41;
   const [report] = (await recovered(new MemoryBlockFile(bytes))).filter(({ block }) => block === 2);

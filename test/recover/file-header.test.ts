@@ -43,7 +43,7 @@ describe('a file header', () => {
   });
 });
 
-test('what is no page file is refused, however it looks', async () => {
+test('other files are refused, whatever they contain', async () => {
   for (const bytes of [
     new Uint8Array(0),
     text('hello'),
@@ -54,7 +54,7 @@ test('what is no page file is refused, however it looks', async () => {
   }
 });
 
-test('a file is known by pages alone, be they far behind, or without a magic', async () => {
+test('pages alone identify a page file, even far from its start or without a magic', async () => {
   const page = good.subarray(BLOCK_BYTES);
   const far = new Uint8Array(40 * BLOCK_BYTES);
   far.set(page, 39 * BLOCK_BYTES);
@@ -88,7 +88,7 @@ async function pendingCommit(): Promise<{ bytes: Uint8Array; nodes: Map<string, 
   return { bytes, nodes: after };
 }
 
-describe('a commit that has reached its record alone', () => {
+describe('a commit that is in its record alone', () => {
   test.each([
     ['with the header that it replaces', (): void => undefined],
     ['with a header that is lost', (copy: Uint8Array): void => void lost(copy)],
@@ -101,7 +101,7 @@ describe('a commit that has reached its record alone', () => {
     expect([...result.nodes].map(([ref, { hex }]) => [ref, hex])).toEqual([...acknowledged]);
   });
 
-  test('is recovered with a page header that is lost as well', async () => {
+  test('is recovered even with its page header lost', async () => {
     const { bytes, nodes: acknowledged } = await pendingCommit();
     const result = await recoverAll(damaged(bytes, (copy) => copy.fill(0xcc, BLOCK_BYTES, BLOCK_BYTES + 64)));
     expect([...result.nodes].map(([ref, { hex }]) => [ref, hex])).toEqual([...acknowledged]);
@@ -109,7 +109,7 @@ describe('a commit that has reached its record alone', () => {
   });
 });
 
-test('a page whose overwriting was cut off is as the journal has it', async () => {
+test('a page whose overwrite was interrupted is read from the journal', async () => {
   const bytes = damaged(good, (copy) => copy.fill(0x55, fileOffset(1, 100), fileOffset(1, 120)));
   expect((await recoverAll(bytes)).summary.slots.sound).toBe(0);
   for (const change of [(): void => undefined, lost]) {
@@ -122,7 +122,7 @@ test('a page whose overwriting was cut off is as the journal has it', async () =
   }
 });
 
-test('records that are damaged are passed over', async () => {
+test('damaged commit records are ignored', async () => {
   const bytes = damaged(good, (copy) => {
     for (const offset of RECORDS) copy[offset + 40]! ^= 0xff;
     lost(copy);
@@ -132,7 +132,7 @@ test('records that are damaged are passed over', async () => {
 
 describe('free blocks', () => {
   test.each([
-    ['of a sound list', (): void => undefined],
+    ['of an intact list', (): void => undefined],
     ['of a list whose head is lost', (copy: Uint8Array): void => void copy.fill(0, 0, BLOCK_BYTES)],
     ['of a list that runs in a circle', (copy: Uint8Array): void => void (copy[fileOffset(3, 5)] = 2)],
     ['of a list that leads to a page', (copy: Uint8Array): void => void (copy[fileOffset(2, 5)] = 1)],
@@ -143,7 +143,7 @@ describe('free blocks', () => {
     expect(result.summary).toMatchObject({ pages: 3, freeBlocks: 3, isWhole: true });
   });
 
-  test('give none of the nodes back that they had, also where their list is lost', async () => {
+  test('yield none of the nodes that they had, even if the free list is lost', async () => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file);
     await store.allocate(3, 'v1');
@@ -158,7 +158,7 @@ describe('free blocks', () => {
   });
 });
 
-test('blocks of a batch that was never acknowledged are left out, and told', async () => {
+test('blocks of a batch that was never acknowledged are left out, and reported', async () => {
   const two = damaged(new Uint8Array(4 * BLOCK_BYTES), (copy) => {
     copy.set(good);
     for (const block of [2, 3]) copy.set(good.subarray(BLOCK_BYTES), fileOffset(block));
@@ -169,7 +169,7 @@ test('blocks of a batch that was never acknowledged are left out, and told', asy
   expect(bytes.length).toBe(2 * BLOCK_BYTES);
 });
 
-test('pages of another program behind the last block that is counted are taken, doubtful', async () => {
+test('pages of another program after the last counted block are recovered as doubtful', async () => {
   const bytes = damaged(new Uint8Array(4 * BLOCK_BYTES), (copy, view) => {
     copy.set(good);
     copy.set(good.subarray(BLOCK_BYTES), fileOffset(3));
@@ -182,7 +182,7 @@ test('pages of another program behind the last block that is counted are taken, 
   expect(result.nodes.get('3:7')?.hex).toBe(nodes.get('1:7'));
 });
 
-test('blocks that the file ends before become empty pages that take no node', async () => {
+test('missing blocks at the end of the file become empty finalized pages', async () => {
   const { summary, bytes, blocks, errors } = await recoverAll(withHeader(good, { blockCount: 5 }));
   expect(errors).toEqual([]);
   expect(summary).toMatchObject({ blocks: 5, lostBlocks: 3, nodes: 50, isWhole: false });
@@ -190,12 +190,15 @@ test('blocks that the file ends before become empty pages that take no node', as
   expect([2, 3, 4].map((block) => PAGE_HEADER.read(bytes, fileOffset(block)).flags & 4)).toEqual([4, 4, 4]);
 });
 
-test.each([2 ** 24, 2 ** 32 - 1, 0])('a count of %i blocks makes no file of that size', async (blockCount) => {
-  const { summary, bytes, errors } = await recoverAll(withHeader(good, { blockCount }));
-  expect(errors).toEqual([]);
-  expect(summary).toMatchObject({ nodes: 50, unreservedBlocks: blockCount === 0 ? 0 : 2 ** 24 - 18 });
-  expect(bytes.length).toBeLessThanOrEqual(18 * BLOCK_BYTES);
-});
+test.each([2 ** 24, 2 ** 32 - 1, 0])(
+  'a damaged block count of %i does not create a file of that size',
+  async (blockCount) => {
+    const { summary, bytes, errors } = await recoverAll(withHeader(good, { blockCount }));
+    expect(errors).toEqual([]);
+    expect(summary).toMatchObject({ nodes: 50, unreservedBlocks: blockCount === 0 ? 0 : 2 ** 24 - 18 });
+    expect(bytes.length).toBeLessThanOrEqual(18 * BLOCK_BYTES);
+  },
+);
 
 test('the source is only read', async () => {
   const refuse = async (): Promise<never> => {

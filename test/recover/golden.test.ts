@@ -23,14 +23,14 @@ test('a V2 page that was never finalized keeps its bytes, and the report says ho
   expect(summary.isWhole).toBe(false);
 });
 
-test('a count of blocks that is newer than its checksum is put right, and the file is whole', async () => {
+test('a block count that is newer than its checksum is repaired, and the file is whole', async () => {
   const { summary, blocks } = await recoverAll(goldenBytes('stale-header'));
   expect(summary).toMatchObject({ header: 'derived', isWhole: true, blocks: 2 });
   expect(blocks[0]!.problems.map(({ code }) => code)).toEqual(['FILE_HEADER_CHECKSUM']);
 });
 
 describe.each(['v1', 'v2', 'arenas'] as const)('%s without any page header', (name) => {
-  test('gives all its nodes, by the directories alone', async () => {
+  test('yields all its nodes, by the directories alone', async () => {
     const source = damaged(goldenBytes(name), (copy) => {
       for (let at = BLOCK_BYTES; at < copy.length; at += BLOCK_BYTES) copy.fill(0xee, at, at + 64);
     });

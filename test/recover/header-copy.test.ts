@@ -28,7 +28,7 @@ describe('with the header and the last commit record lost', () => {
     return copy.fill(0xee, last, last + 172);
   };
 
-  test('the header copy is taken where it is newer than the record that is left', async () => {
+  test('the header copy is used if it is newer than the other record', async () => {
     const { summary, errors } = await recoverAll(damaged(await grownFile(), (copy) => withoutLast(lost(copy))));
     expect(errors).toEqual([]);
     expect(summary).toMatchObject({ header: 'header copy', blocks: 3, isWhole: true });
@@ -48,7 +48,7 @@ describe('with the header and the last commit record lost', () => {
   });
 });
 
-test('a record is taken before a copy that is older', async () => {
+test('a record is preferred to an older copy', async () => {
   const file = new MemoryBlockFile(await grownFile());
   const copy = file.bytes.slice(COPY, COPY + 86);
   const store = await PageStore.open(file);
@@ -61,7 +61,7 @@ test('a record is taken before a copy that is older', async () => {
   expect(summary.slots.sound).toBe(31);
 });
 
-test('a header copy with a flipped bit serves as well', async () => {
+test('a header copy with a flipped bit is used too', async () => {
   const bytes = damaged(good, (copy) => {
     lost(copy).fill(0, 4096, COPY)[COPY + 30]! ^= 8;
   });

@@ -3,7 +3,7 @@ import { goodFiles } from '../support/mutations/good-files.ts';
 import { RecoverCheck } from '../support/mutations/recover-check.ts';
 import { runMutations } from '../support/mutations/run.ts';
 
-test('of mutated files, recover takes every node that was not touched, and calls none sound that is another', async () => {
+test('of mutated files, recover keeps every untouched node, and reports no changed one as sound', async () => {
   const files = goodFiles();
   const recover = await RecoverCheck.of(files);
   const { failures } = await runMutations(files, {

@@ -38,7 +38,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(result.summary).toMatchObject({ isWhole: true, intactPages: 1, header: 'block 0' });
   });
 
-  test('with bytes changed in one node has all nodes, doubtful, and is sealed', async () => {
+  test('with bytes changed in one node keeps all nodes as doubtful, and is finalized', async () => {
     const bytes = damaged(good[format], (copy) => copy.fill(0xab, fileOffset(1, 1000), fileOffset(1, 1004)));
     const result = await recoverAll(bytes);
     expect(check(format, result)).toMatchObject({ doubtful: 300, sound: 0, lost: 0 });
@@ -48,7 +48,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(PAGE_HEADER.read(result.bytes, BLOCK_BYTES).flags & 4).toBe(4);
   });
 
-  test('with one flipped bit in a node is put right, and the report says which bit', async () => {
+  test('with one flipped bit in a node is repaired, and the report names the bit', async () => {
     const bytes = damaged(good[format], (copy) => (copy[fileOffset(1, 1000)]! ^= 0x10));
     const result = await recoverAll(bytes);
     expect(check(format, result)).toMatchObject({ mended: 300, doubtful: 0 });
@@ -56,7 +56,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(Buffer.compare(result.bytes.subarray(BLOCK_BYTES), block)).toBe(0);
   });
 
-  test('with a flipped bit anywhere in its header has all its nodes as they were', async () => {
+  test('with a flipped bit anywhere in its header keeps all its nodes', async () => {
     for (let bit = 0; bit < 512; bit += 23) {
       const bytes = damaged(good[format], (copy) => (copy[fileOffset(1, bit >> 3)]! ^= 1 << (bit & 7)));
       const result = await recoverAll(bytes);
@@ -104,7 +104,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     },
   );
 
-  test('of which nothing but its last bytes is left is lost, and its block takes no node', async () => {
+  test('of which only the last bytes are left is lost, and its block accepts no node', async () => {
     const bytes = damaged(good[format], (copy) => copy.fill(0x77, BLOCK_BYTES, 2 * BLOCK_BYTES));
     const { summary, blocks, errors } = await recoverAll(bytes);
     expect(errors).toEqual([]);
@@ -112,13 +112,13 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(blocks[1]).toMatchObject({ kind: 'unknown', isSealed: true, lostBytes: BLOCK_BYTES - 64 });
   });
 
-  test('that reads as zeros is told as never written, and no node gets its refs', async () => {
+  test('that reads as zeros is reported as never written, and no node gets its refs', async () => {
     const { blocks, bytes } = await recoverAll(damaged(good[format], (copy) => copy.fill(0, BLOCK_BYTES)));
     expect(blocks[1]).toMatchObject({ kind: 'unwritten' });
     expect(bytes.length).toBe(2 * BLOCK_BYTES);
   });
 
-  test('cut off in the middle gives what its slots still tell', async () => {
+  test('cut off in the middle keeps the nodes that its slots still locate', async () => {
     const result = await recoverAll(good[format].subarray(0, fileOffset(1, header.freeOffset + 700)));
     const slots = check(format, result);
     expect(result.blocks[1]!.problems.map(({ code }) => code)).toContain('FILE_SIZE');
@@ -129,7 +129,7 @@ describe.each(FORMATS)('a %s page', (format) => {
     expect(wrong(format, result)).toEqual([]);
   });
 
-  test('that lost random bytes in its directory loses no node that is left, and takes none as sound that is not', async () => {
+  test('with random bytes in its directory loses no remaining node, and reports no wrong one as sound', async () => {
     const next = random(5);
     for (let round = 0; round < 8; round++) {
       const { start, end } = {
@@ -147,7 +147,7 @@ describe.each(FORMATS)('a %s page', (format) => {
   });
 });
 
-test('a full page in which more is wrong than the one bit that explains it by chance has no node that is said to be sound', async () => {
+test('a full page with more damage than the one bit that explains it by chance has no node reported as sound', async () => {
   const file = new MemoryBlockFile();
   const store = await PageStore.create(file);
   await store.appendMany(makeNodes(5200, 43, 43));
@@ -170,14 +170,14 @@ test('a full page in which more is wrong than the one bit that explains it by ch
   expect(wrongNodes.filter(([, { state }]) => state === 'sound')).toEqual([]);
 });
 
-test('a V1 slot that does not fit between its neighbours is put right, and the checksum vouches for it', async () => {
+test('a V1 slot that does not fit between its neighbours is repaired, and the checksum proves it', async () => {
   const at = 2 * BLOCK_BYTES - 8 * 101;
   const result = await recoverAll(damaged(good.v1, (copy) => copy.fill(0xff, at, at + 8)));
   expect(check('v1', result)).toMatchObject({ sound: 300 });
   expect(result.blocks[1]).toMatchObject({ basis: 'directory', isSealed: false });
 });
 
-test('the slots of a V2 directory before its cut are taken, those behind it are lost', async () => {
+test('the slots of a V2 directory before a cut are kept, those after it are lost', async () => {
   const { directoryStart, directoryLength } = PAGE_HEADER.read(good.v2, BLOCK_BYTES);
   const half = fileOffset(1, directoryStart + (directoryLength >> 1));
   const result = await recoverAll(damaged(good.v2, (copy) => copy.fill(0xff, half, 2 * BLOCK_BYTES)));
@@ -188,13 +188,13 @@ test('the slots of a V2 directory before its cut are taken, those behind it are 
   expect(result.blocks[1]!.runs.map(({ state }) => state)).toEqual(['doubtful', 'lost']);
 });
 
-test('a V2 page whose free space is cut off is still sound', async () => {
+test('a V2 page whose free space is cut off is still intact', async () => {
   const { directoryStart, directoryLength } = PAGE_HEADER.read(good.v2, BLOCK_BYTES);
   const result = await recoverAll(good.v2.subarray(0, fileOffset(1, directoryStart + directoryLength)));
   expect(check('v2', result)).toMatchObject({ sound: 300 });
 });
 
-test('a page to which another program has appended has the older nodes sound, and the newer ones unverified', async () => {
+test('a page to which another program has appended has its older nodes sound, and the newer ones unverified', async () => {
   const nodes = makeNodes(1, 30, 30, 9);
   const bytes = damaged(good.v1, (copy, view) => {
     const { nodeCount, freeOffset, directoryStart } = PAGE_HEADER.read(copy, BLOCK_BYTES);

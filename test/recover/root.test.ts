@@ -16,7 +16,7 @@ describe('a root pointer', () => {
     copy.fill(0, 4096, 12_800);
   });
 
-  test('is kept with all that belongs to it where no node is lost or doubtful', async () => {
+  test('is kept with everything that belongs to it if no node is lost or doubtful', async () => {
     const { bytes, summary, errors } = await recoverAll(rooted);
     expect(errors).toEqual([]);
     expect(summary).toMatchObject({ root: 'kept', isWhole: true });
@@ -26,7 +26,7 @@ describe('a root pointer', () => {
 
   const holed = damaged(rooted, (copy) => copy.fill(0xab, fileOffset(1, 500), fileOffset(1, 600)));
 
-  test('is dropped where a node is doubtful, and the report says what it was and why', async () => {
+  test('is dropped if a node is doubtful, and the report contains it and the reason', async () => {
     const { bytes, summary, errors } = await recoverAll(holed);
     expect(errors).toEqual([]);
     expect(summary).toMatchObject({ root: 'dropped', rootPointer: 64n << 18n });
@@ -34,7 +34,7 @@ describe('a root pointer', () => {
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 0n, entryCount: 50n });
   });
 
-  test('is kept all the same where that is asked for', async () => {
+  test('is kept anyway with keepRoot', async () => {
     const { bytes, summary, errors } = await recoverAll(holed, { keepRoot: true });
     expect(errors).toEqual([]);
     expect(summary).toMatchObject({ root: 'kept' });

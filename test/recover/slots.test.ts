@@ -25,7 +25,7 @@ async function handMade(slots: readonly (readonly [offset: number, bytes: number
 }
 
 describe('slots that overlap', () => {
-  test('are both taken, and doubtful', async () => {
+  test('are both kept, as doubtful', async () => {
     const { nodes, errors, summary } = await recoverAll(
       await handMade([
         [64, 100],
@@ -42,7 +42,7 @@ describe('slots that overlap', () => {
     expect(summary.movedNodes).toBe(0);
   });
 
-  test('go to pages behind the last where they have no room together, and the report says where', async () => {
+  test('are moved to pages after the last if they do not fit, and the report says where', async () => {
     const big = [64, 200_000] as const;
     const { nodes, moved, errors, summary } = await recoverAll(await handMade([big, [100, 200_000], [300, 50]]));
     expect(errors).toEqual([]);
@@ -64,7 +64,7 @@ describe('slots that overlap', () => {
   });
 });
 
-test('a slot that is lost in the middle of a page leaves an empty node, and those behind it keep their refs', async () => {
+test('a lost slot in the middle of a page becomes an empty node, and the slots after it keep their refs', async () => {
   const { nodes, blocks, bytes } = await recoverAll(
     await handMade([
       [64, 10],

@@ -6,7 +6,7 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { damaged } from '../support/damage.ts';
 import { makeNodes } from '../support/nodes.ts';
 import { fileWithPendingCommit } from '../support/repair-cases.ts';
-import { mends } from '../support/repair-expectations.ts';
+import { repairsFully } from '../support/repair-expectations.ts';
 import { repaired } from '../support/repair.ts';
 import { specNodes } from '../support/spec-reader.ts';
 
@@ -16,8 +16,8 @@ const DAMAGE = [
   ['its header', 12],
 ] as const;
 
-describe.each(['v1', 'v2'] as const)('a %s page that the last two commits are of', (pageFormat) => {
-  test.each(DAMAGE)('is mended in one run where a bit of %s has flipped', async (_, at) => {
+describe.each(['v1', 'v2'] as const)('a %s page that the last two commits changed', (pageFormat) => {
+  test.each(DAMAGE)('is repaired in one run if a bit of %s has flipped', async (_, at) => {
     const file = new MemoryBlockFile();
     const store = await PageStore.create(file, { pageFormat });
     for (const seed of [1, 2, 3]) await store.appendMany(makeNodes(5, 10, 20, seed));
@@ -25,14 +25,14 @@ describe.each(['v1', 'v2'] as const)('a %s page that the last two commits are of
     for (const isClosed of [false, true]) {
       if (isClosed) await store.close();
       const broken = damaged(file.bytes, (copy) => (copy[fileOffset(1, at)]! ^= 4));
-      const { summary, bytes } = await mends(broken);
+      const { summary, bytes } = await repairsFully(broken);
       expect(summary.again).toBe(false);
       expect(Buffer.compare(bytes, file.bytes)).toBe(0);
     }
   });
 });
 
-describe('a page of a commit that only its record has', () => {
+describe('a page of a commit that is in its record alone', () => {
   let bytes: Uint8Array;
   let complete: Uint8Array;
   let block: number;
@@ -42,7 +42,7 @@ describe('a page of a commit that only its record has', () => {
     block = decodeCommitRecords(bytes).at(-1)!.block;
   });
 
-  test.each(DAMAGE)('waits for another run where a bit of %s has flipped, and the commit is kept', async (_, at) => {
+  test.each(DAMAGE)('needs a second run if a bit of %s has flipped, and keeps the commit', async (_, at) => {
     const broken = damaged(bytes, (copy) => (copy[fileOffset(block, at)]! ^= 4));
     const first = await repaired(broken);
     expect(first.summary.again).toBe(true);

@@ -58,7 +58,7 @@ async function nodesOf(bytes: Uint8Array): Promise<string> {
     .join('\n');
 }
 
-test('whatever the damage, a repair invents no node, says what stays, comes to an end, and can be taken back', async () => {
+test('whatever the damage, a repair invents no node, reports what it leaves, terminates, and can be undone', async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat({ max: 4 }), DAMAGE, async (which, damage) => {
       const original = originals[which]!;

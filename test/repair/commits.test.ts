@@ -21,7 +21,7 @@ const IN_MEMORY: UndoPlace = {
   remove: async () => undefined,
 };
 
-test('no power cut takes from under a repair what a writer that was killed had not synced', async () => {
+test('a repair makes durable what a killed writer had not synced, so a power cut loses none of it', async () => {
   const file = new MemoryBlockFile(withHeader(await busyFile(), { entryCount: 7n }));
   const store = await PageStore.open(file);
   await store.appendMany(makeNodes(5, 10, 20, 3));
@@ -52,7 +52,7 @@ test('no power cut takes from under a repair what a writer that was killed had n
   }
 });
 
-test('a commit record that a repair was to put right counts where the repair was cut off', async () => {
+test('a commit record that an interrupted repair was to fix counts as repaired', async () => {
   const { bytes, complete } = await fileWithPendingCommit();
   const last =
     decodeCommitRecords(bytes).at(-1)!.sequence % 2n === 0n ? COMMIT_RECORD_OFFSETS[0] : COMMIT_RECORD_OFFSETS[1];

@@ -77,7 +77,7 @@ function expectSameNodes(before: Uint8Array, after: Uint8Array, findings: readon
 }
 
 describe.each(loadCorpus())('$name', (damaged) => {
-  test('is mended as far as it can be, with nothing lost on the way', async () => {
+  test('is repaired as far as possible, and loses nothing', async () => {
     const dry = told();
     const planned = await orRefusal(repair(await fileOf(damaged), { dryRun: true, ...dry.sink }));
     const file = await fileOf(damaged);

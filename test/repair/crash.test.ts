@@ -21,7 +21,7 @@ import { verifyAll } from '../support/verify.ts';
 /** A lost file header, two commits of which the last is only in its record, a flipped bit in a page, and a broken free list. */
 let broken: Uint8Array;
 /** What a repair makes of it. */
-let mended: Uint8Array;
+let repairedBytes: Uint8Array;
 
 beforeAll(async () => {
   const { bytes } = await fileWithPendingCommit();
@@ -35,7 +35,7 @@ beforeAll(async () => {
   expect(new Set(result.changes.map(({ repair }) => repair))).toEqual(
     new Set(['page-bit', 'free-list', 'header-record', 'commit-record', 'copy']),
   );
-  mended = result.bytes;
+  repairedBytes = result.bytes;
 });
 
 const placeOf = (undo: MemoryBlockFile): UndoPlace => ({
@@ -51,7 +51,7 @@ async function expectRepairable(
 ): Promise<void> {
   const again = file();
   await repair(again, { undo: placeOf(new MemoryBlockFile()) });
-  expect(Buffer.compare(await bytesOf(again), mended)).toBe(0);
+  expect(Buffer.compare(await bytesOf(again), repairedBytes)).toBe(0);
   expect(await again.journal.read()).toBeUndefined();
   const back = file();
   if (isBegun) await undoRepair(back, undo);
@@ -66,7 +66,7 @@ async function bytesOf(file: RecordingBlockFile | StateFile): Promise<Uint8Array
 }
 
 describe('a repair that fails', () => {
-  test('at any write, sync or step of the journal can be run again, and taken back', async () => {
+  test('at any write, sync or step of the journal can be run again, and undone', async () => {
     const whole = new RecordingBlockFile(broken.slice());
     await repair(whole, { undo: placeOf(new MemoryBlockFile()) });
     const changing = whole.operations.filter(({ kind }) => kind !== 'read').length;
@@ -87,7 +87,7 @@ describe('a repair that fails', () => {
     }
   });
 
-  test('at the undo file changes nothing, and removes it', async () => {
+  test('to write the undo file changes nothing, and removes it', async () => {
     for (const failing of ['write', 'sync'] as const) {
       const file = new RecordingBlockFile(broken.slice());
       const undo = new RecordingBlockFile();
@@ -100,7 +100,7 @@ describe('a repair that fails', () => {
   });
 });
 
-test('the undo file is on the device before the first byte changes, and the journal before each', async () => {
+test('the undo file is durable before the first byte changes, and the journal before each', async () => {
   const file = new RecordingBlockFile(broken.slice());
   const undo = new RecordingBlockFile();
   await repair(file, {
@@ -114,7 +114,7 @@ test('the undo file is on the device before the first byte changes, and the jour
   expect(undo.operations.findIndex(({ kind }) => kind === 'sync')).toBeGreaterThan(0);
 });
 
-test('every state that a power cut may leave can be read as before or after, repaired and taken back', async () => {
+test('every state that a power cut may leave reads as before or after, and can be repaired and undone', async () => {
   const image = new Image();
   image.write(broken, 0);
   const disk = new CrashDisk({ image, journal: undefined });
@@ -134,7 +134,7 @@ test('every state that a power cut may leave can be read as before or after, rep
   }
 });
 
-test('recover goes by the file header of a repair that was cut off, which has emptied the records already', async () => {
+test('recover uses the file header in the journal of an interrupted repair that has already emptied the records', async () => {
   const file = new RecordingBlockFile(broken.slice());
   file.failOn = (step) => (step.kind === 'write' && step.position === 0 ? 'EIO' : undefined);
   await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
@@ -142,7 +142,7 @@ test('recover goes by the file header of a repair that was cut off, which has em
   for (const offset of COMMIT_RECORD_OFFSETS) file.bytes.fill(0, offset, offset + COMMIT_RECORD.bytes);
   const { summary, nodes } = await recoverAll(file);
   expect(summary).toMatchObject({ header: 'block 0', isWhole: true });
-  expect([...nodes.keys()]).toEqual(specNodes(mended).map(({ ref }) => ref));
+  expect([...nodes.keys()]).toEqual(specNodes(repairedBytes).map(({ ref }) => ref));
 });
 
 test('a file with the journal of a repair reads and opens as repaired', async () => {
@@ -154,21 +154,21 @@ test('a file with the journal of a repair reads and opens as repaired', async ()
   };
   await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
   file.failOn = () => undefined;
-  expect(FILE_HEADER.read(file.bytes).magic).not.toBe(FILE_HEADER.read(mended).magic);
+  expect(FILE_HEADER.read(file.bytes).magic).not.toBe(FILE_HEADER.read(repairedBytes).magic);
   const reader = await PageStore.open(file, { access: 'read' });
   const nodes: string[] = [];
   for await (const { block, page } of reader.pages()) {
     for (let slot = 0; slot < page.directory.count; slot++) nodes.push(`${block}:${slot}`);
   }
-  expect(nodes).toEqual(specNodes(mended).map(({ ref }) => ref));
+  expect(nodes).toEqual(specNodes(repairedBytes).map(({ ref }) => ref));
   file.operations = [];
   const writer = await PageStore.open(file);
   await writer.close();
   expect(await file.journal.read()).toBeUndefined();
-  expect(Buffer.compare(file.bytes, mended)).toBe(0);
+  expect(Buffer.compare(file.bytes, repairedBytes)).toBe(0);
 });
 
-test('the journal of a repair is refused where somebody else has changed the file since', async () => {
+test('the journal of a repair is refused if another program has changed the file since', async () => {
   const file = new RecordingBlockFile(broken.slice());
   let isWritten = false;
   file.failOn = ({ kind }) => {
@@ -186,6 +186,9 @@ test('the journal of a repair is refused where somebody else has changed the fil
   );
   const { findings } = await verifyAll(file);
   const [mismatch] = findings.filter(({ code }) => code === 'JOURNAL_MISMATCH');
-  expect(mismatch).toMatchObject({ block: 4, message: expect.stringContaining('repair of block 4, but another program has changed') as unknown });
+  expect(mismatch).toMatchObject({
+    block: 4,
+    message: expect.stringContaining('repair of block 4, but another program has changed') as unknown,
+  });
   await expect(PageStore.open(file)).rejects.toThrow();
 });

@@ -4,7 +4,7 @@ import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodePointer, HEADER_COPY_OFFSET }
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
 import { busyFile } from '../support/repair-cases.ts';
-import { mends } from '../support/repair-expectations.ts';
+import { repairsFully } from '../support/repair-expectations.ts';
 import { briefChange, repaired } from '../support/repair.ts';
 
 let small: Uint8Array;
@@ -18,7 +18,7 @@ beforeAll(async () => {
 const withoutRecords = (bytes: Uint8Array): Uint8Array =>
   damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + 172)));
 
-describe('a count of nodes', () => {
+describe('an entry count', () => {
   const codes = ({ left }: Awaited<ReturnType<typeof repaired>>): string[] =>
     left.map(({ severity, code }) => `${severity} ${code}`);
 
@@ -31,7 +31,7 @@ describe('a count of nodes', () => {
       'a commit record is damaged',
       () => damaged(withHeader(small, { entryCount: 27n }), (copy) => copy.fill(7, 4096, 4096 + 172)),
     ],
-  ])('stays where %s', async (_, damage) => {
+  ])('is not changed where %s', async (_, damage) => {
     const bytes = damage();
     const result = await repaired(bytes);
     expect(result.changes.map(briefChange)).toEqual([]);
@@ -41,7 +41,7 @@ describe('a count of nodes', () => {
   });
 });
 
-test('a free list that leads behind the blocks that are counted stays: the count may be what is wrong', async () => {
+test('a free list that leads after the counted blocks is not changed: the count may be wrong', async () => {
   const original = withoutRecords(await fileWithFreeList());
   const { blockCount } = FILE_HEADER.read(original);
   const bytes = withHeader(original, { blockCount: 3 });
@@ -55,14 +55,14 @@ test('a free list that leads behind the blocks that are counted stays: the count
 describe('a first sector that is lost', () => {
   const withoutSector = (bytes: Uint8Array): Uint8Array => damaged(bytes, (copy) => copy.fill(0xff, 0, 512));
 
-  test('comes back where all pages have our checksum', async () => {
-    const { bytes } = await mends(withoutSector(busy));
+  test('is restored if all pages have our checksum', async () => {
+    const { bytes } = await repairsFully(withoutSector(busy));
     expect(hexOf(bytes.subarray(0, 82))).toBe(hexOf(busy.subarray(0, 82)));
-    const fromCopy = await mends(withoutSector(withoutRecords(small)));
+    const fromCopy = await repairsFully(withoutSector(withoutRecords(small)));
     expect(hexOf(fromCopy.bytes.subarray(0, 82))).toBe(hexOf(small.subarray(0, 82)));
   });
 
-  test('stays where another program may have made a trie in a page, and says so', async () => {
+  test('is left, with the reason, if another program may have written a trie to a page', async () => {
     const touched = damaged(withoutSector(withoutRecords(small)), (copy) => {
       // The page as that program leaves one: without our flags and fields.
       copy.fill(0, BLOCK_BYTES + 10, BLOCK_BYTES + 12);
@@ -74,20 +74,20 @@ describe('a first sector that is lost', () => {
   });
 });
 
-describe('a root descriptor that is not that of the copy of this very header', () => {
+describe('a root descriptor that differs from the copy made with the same header', () => {
   const ofTrie = (): Uint8Array => {
     const bytes = withoutRecords(withHeader(small, { rootPointer: encodePointer(0, 64, 0) }));
     return damaged(bytes, (copy) => copy.set(encodeHeaderCopy(copy), HEADER_COPY_OFFSET));
   };
 
-  test('has its bit back where one is another', async () => {
+  test('is restored if one bit differs', async () => {
     const original = ofTrie();
     const flipped = damaged(original, (copy) => (copy[67]! ^= 8));
-    const { bytes } = await mends(flipped, ['root-descriptor 0:66 termCount'], 'warning');
+    const { bytes } = await repairsFully(flipped, ['root-descriptor 0:66 termCount'], 'warning');
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 
-  test('stays where more than one is another, and repair says so', async () => {
+  test('is left, with the reason, if more than one bit differs', async () => {
     const { changes, left, summary } = await repaired(damaged(ofTrie(), (copy) => (copy[67]! ^= 9)));
     expect(changes).toEqual([]);
     expect(left.map(({ severity, code }) => `${severity} ${code}`)).toEqual(['warning ROOT_DESCRIPTOR']);
@@ -95,7 +95,7 @@ describe('a root descriptor that is not that of the copy of this very header', (
   });
 });
 
-test('a commit record that does not hold stays where a header is made anew: it may be all that tells of a commit', async () => {
+test('a damaged commit record is kept when the header is rewritten: it may be the only trace of a commit', async () => {
   const lost = damaged(busy, (copy) => {
     copy.fill(0, 0, 9);
     copy.fill(7, 4096, 4096 + 172);

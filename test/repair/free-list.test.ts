@@ -6,7 +6,7 @@ import { planFreeList } from '../../src/repair/block0-plan.ts';
 import { NO_LINK, OtherBlocks } from '../../src/salvage/block-kind.ts';
 import { damaged, fileWithFreeList, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
-import { mends } from '../support/repair-expectations.ts';
+import { repairsFully } from '../support/repair-expectations.ts';
 import { repaired } from '../support/repair.ts';
 import { specFreeList } from '../support/spec-reader.ts';
 
@@ -26,31 +26,31 @@ const withLink = (bytes: Uint8Array, block: number, link: bigint): Uint8Array =>
 
 describe('a free list', () => {
   test.each([
-    ['in which one link is none', () => withLink(original, 2, 0x1234_5678n)],
+    ['with bytes that are not a link', () => withLink(original, 2, 0x1234_5678n)],
     ['that leads to a page', () => withLink(original, 2, encodeFreeLink(5))],
     ['that leads out of the file', () => withLink(original, 2, encodeFreeLink(77))],
-    ['that runs in a circle', () => withLink(original, 3, encodeFreeLink(2))],
+    ['with a cycle', () => withLink(original, 3, encodeFreeLink(2))],
     ['in which a block leads to itself', () => withLink(original, 2, encodeFreeLink(2))],
     ['that was lost', () => withHeader(original, { freeListHead: 0n })],
     ['that begins at a page', () => withHeader(original, { freeListHead: encodeFreeLink(1) })],
     ['that begins nowhere', () => withHeader(original, { freeListHead: 0x77n })],
     ['that begins too late', () => withHeader(original, { freeListHead: encodeFreeLink(3) })],
-  ])('%s holds all its blocks again', async (_, damage) => {
-    const { bytes } = await mends(damage());
+  ])('%s has all its blocks again', async (_, damage) => {
+    const { bytes } = await repairsFully(damage());
     expect(freeBlocks(bytes)).toEqual([2, 3, 4]);
   });
 
-  test('of which one link is damaged has that link changed, and no other', async () => {
-    const { bytes } = await mends(withLink(original, 2, 0x1234_5678n), ['free-list 2:0 link']);
+  test('with one damaged link has that link changed, and no other', async () => {
+    const { bytes } = await repairsFully(withLink(original, 2, 0x1234_5678n), ['free-list 2:0 link']);
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 
-  test('loses its last block where the link to it is gone: that one looks as if it was never written', async () => {
-    const { bytes } = await mends(withLink(original, 4, 0x1234_5678n), ['free-list 4:0 link']);
+  test('loses its last block if the link to it is gone: it looks like one that was never written', async () => {
+    const { bytes } = await repairsFully(withLink(original, 4, 0x1234_5678n), ['free-list 4:0 link']);
     expect(freeBlocks(bytes)).toEqual([2, 4]);
   });
 
-  test('takes in no block that could be a page', async () => {
+  test('gets no block that could be a page', async () => {
     const lost = damaged(withHeader(original, { freeListHead: 0n }), (copy, view) => {
       // Block 5 begins with a link, and goes on as a page does.
       view.setBigUint64(fileOffset(5), encodeFreeLink(2), true);
@@ -75,7 +75,7 @@ const BLOCK = fc.record({
   link: fc.nat({ max: BLOCKS + 2 }),
 });
 
-test('whatever links there were, the plan is one list without a circle, of every block that says it is free', () => {
+test('whatever the links, the plan is one list without a cycle of every block that is marked as free', () => {
   fc.assert(
     fc.property(
       fc.array(BLOCK, { minLength: 1, maxLength: BLOCKS }),

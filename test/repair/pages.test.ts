@@ -6,7 +6,7 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { committedBytes, damaged, lengthened, smallFile, withHeader, withPageHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
 import { hexOf, makeNodes, random } from '../support/nodes.ts';
-import { mends, stays } from '../support/repair-expectations.ts';
+import { repairsFully, stays } from '../support/repair-expectations.ts';
 import { briefChange, repaired } from '../support/repair.ts';
 
 const FORMATS: readonly PageFormat[] = ['v1', 'v2'];
@@ -61,24 +61,24 @@ describe.each(FORMATS)('a page of %s', (format) => {
     ['directoryLength', 77],
     ['freeOffset', 200_000],
     ...(format === 'v1' ? ([['directoryStart', 77]] as const) : []),
-  ] as const)('has its field %s as its checksum asks for', async (name, value) => {
+  ] as const)('gets the %s back that its checksum proves', async (name, value) => {
     const original = await smallFile(format);
-    const { bytes, changes } = await mends(withPageHeader(original, 1, { [name]: value }));
+    const { bytes, changes } = await repairsFully(withPageHeader(original, 1, { [name]: value }));
     expect(changes.map(briefChange)).toEqual([`page-field 1:${PAGE_HEADER.offsets[name]} ${name}`]);
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 
-  test('has its magic again', async () => {
+  test('gets its magic back', async () => {
     const original = await smallFile(format, true);
-    const { bytes } = await mends(damaged(original, (copy) => copy.fill(0xee, BLOCK_BYTES, BLOCK_BYTES + 7)));
+    const { bytes } = await repairsFully(damaged(original, (copy) => copy.fill(0xee, BLOCK_BYTES, BLOCK_BYTES + 7)));
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 
-  test('that begins with 8 zero bytes gets its magic again, unless the block may be free', async () => {
+  test('that begins with 8 zero bytes gets its magic back, unless the block may be free', async () => {
     const original = await smallFile(format);
-    const mended = await repaired(damaged(original, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 8)));
-    expect(mended.changes.map(briefChange)).toHaveLength(1);
-    expect(Buffer.compare(mended.bytes, original)).toBe(0);
+    const result = await repaired(damaged(original, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 8)));
+    expect(result.changes.map(briefChange)).toHaveLength(1);
+    expect(Buffer.compare(result.bytes, original)).toBe(0);
     const trie = withHeader(original, { rootPointer: (1n << 63n) | (1n << 40n) });
     const lost = damaged(trie, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 8));
     expect((await repaired(lost)).changes).toEqual([]);
@@ -89,7 +89,7 @@ describe.each(FORMATS)('a page of %s', (format) => {
     await stays(noise, ['PAGE_CHECKSUM']);
   });
 
-  test('that is full has a bit flipped back in its header, and in its nodes only on request', async () => {
+  test('that is full gets a bit of its header flipped back, but one of its nodes only on request', async () => {
     const original = await fullFile(format);
     const inHeader = damaged(original, (copy) => (copy[BLOCK_BYTES + 13]! ^= 8));
     expect(hexOf((await repaired(inHeader)).bytes.subarray(BLOCK_BYTES, BLOCK_BYTES + 64))).toBe(
@@ -100,17 +100,17 @@ describe.each(FORMATS)('a page of %s', (format) => {
     expect((await repaired(inNode)).left[0]?.message).toMatch(
       /one flipped bit at byte 267144 .* one in 2,\d\d\d pages .*--likely-bits/,
     );
-    const { bytes } = await mends(inNode, ['page-bit 1:5000'], 'error', { likelyBits: true });
+    const { bytes } = await repairsFully(inNode, ['page-bit 1:5000'], 'error', { likelyBits: true });
     expect(Buffer.compare(bytes, original)).toBe(0);
   });
 });
 
-test('a page that another program has appended to gets a new checksum on request alone', async () => {
+test('a page that another program has appended to gets a new checksum only on request', async () => {
   const stale = await staleFile();
   const { summary, changes } = await repaired(stale);
   expect({ changes, stalePages: summary.stalePages }).toEqual({ changes: [], stalePages: 1 });
-  const mended = await mends(stale, undefined, 'warning', { staleChecksums: true });
-  expect(mended.changes.map(briefChange)).toEqual([
+  const result = await repairsFully(stale, undefined, 'warning', { staleChecksums: true });
+  expect(result.changes.map(briefChange)).toEqual([
     'page-checksum 1:24 checksum',
     'page-checksum 1:32 checksumNodeCount',
   ]);
@@ -123,7 +123,7 @@ test('a page that was appended to and then damaged gets no new checksum', async 
 
 test('a page without a checksum gets the version of its magic, and nothing else', async () => {
   const golden = goldenBytes('v1');
-  const { bytes } = await mends(withPageHeader(golden, 1, { version: 8 }), ['page-field 1:8 version']);
+  const { bytes } = await repairsFully(withPageHeader(golden, 1, { version: 8 }), ['page-field 1:8 version']);
   expect(hexOf(bytes)).toBe(hexOf(golden));
   await stays(withPageHeader(golden, 1, { freeOffset: 66 }), ['SLOT_BOUNDS']);
   await stays(withPageHeader(golden, 1, { checksum: 0x1234_5678 }), ['PAGE_CHECKSUM_FIELDS']);
@@ -134,7 +134,7 @@ test('a V2 page whose directory was never written is left alone', async () => {
   expect({ changes, left }).toEqual({ changes: [], left: [] });
 });
 
-test('blocks behind the last one are left alone', async () => {
+test('blocks after the last counted one are left alone', async () => {
   const { changes, bytes } = await repaired(lengthened(await smallFile('v1'), BLOCK_BYTES));
   expect(changes).toEqual([]);
   expect(bytes).toHaveLength(3 * BLOCK_BYTES);
@@ -144,7 +144,7 @@ test.each([
   ['V1', () => smallFile('v1'), 'BYTARAV2'],
   ['V2', () => smallFile('v2', true), 'BYTARANA'],
   ['V1 without a checksum', async () => goldenBytes('v1'), 'BYTARAV2'],
-] as const)('a page of %s that has the magic of the other format gets its own', async (_, make, magic) => {
+] as const)('a page of %s with the magic of the other format gets its own', async (_, make, magic) => {
   const original = await make();
   const wrong = damaged(original, (copy) => copy.set(Buffer.from(magic), BLOCK_BYTES));
   const { bytes, left, changes } = await repaired(wrong);

@@ -32,8 +32,8 @@ const headers = {
 const FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 const cases = FORMATS.flatMap((format) => Object.entries(headers).map(([name, head]) => ({ format, name, head })));
 
-describe.each(cases)('a page header of $format that is $name, where a commit record has it', ({ format, head }) => {
-  test.each([false, true])('is put back, with the file header lost as well: %s', async (isHeaderLost) => {
+describe.each(cases)('a page header of $format that is $name, but in a commit record', ({ format, head }) => {
+  test.each([false, true])('is restored, with the file header lost too: %s', async (isHeaderLost) => {
     const original = await pendingFile(format);
     const bytes = damaged(original, (copy) => {
       copy.set(head, BLOCK_BYTES);
@@ -68,7 +68,7 @@ describe.each(cases)('a page header of $format that is $name, where a commit rec
   );
 });
 
-test('a page header stays lost where a later record may have had another one', async () => {
+test('a page header is not restored if a later record may have replaced it', async () => {
   const bytes = damaged(await pendingFile('v1'), (copy) => {
     copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 64);
     copy.fill(0xa5, COMMIT_RECORD_OFFSETS[0], COMMIT_RECORD_OFFSETS[0] + 100);
@@ -78,7 +78,7 @@ test('a page header stays lost where a later record may have had another one', a
   expectSameBytes(after, bytes);
 });
 
-test('a page of V1 that may have got more nodes stays lost', async () => {
+test('the header of a V1 page that may have more nodes is not restored', async () => {
   const original = await pendingFile('v1');
   const home = (await repaired(damaged(original, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 64)))).bytes;
   const view = new DataView(home.buffer, home.byteOffset);

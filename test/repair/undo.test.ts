@@ -10,7 +10,7 @@ import { repaired } from '../support/repair.ts';
 import { verifyAll } from '../support/verify.ts';
 
 test.each(['v1', 'v2'] as const)(
-  'an update of a %s page that was repaired is not damaged by taking that back',
+  'an update of a repaired %s page is not damaged by undoing the repair',
   async (format) => {
     const good = await smallFile(format);
     const result = await repaired(damaged(good, (copy) => (copy[fileOffset(1, 100)]! ^= 4)));
@@ -42,7 +42,7 @@ class FadingFile extends MemoryBlockFile {
   }
 }
 
-test('an undo file that is not read twice the same ends a repair, and its taking back, with an error', async () => {
+test('an undo file that changes between two reads ends the repair, and the undo, with an error', async () => {
   const broken = damaged(await smallFile('v2'), (copy) => (copy[fileOffset(1, 100)]! ^= 4));
   const file = new RecordingBlockFile(broken.slice());
   const place = { create: async () => new FadingFile(), remove: async () => undefined };

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, newFileHeader } from '../../src/format/file-header.ts';
 import { headerByChecksum } from '../../src/salvage/header-candidates.ts';
-
 import { encodeFreeLink, MAX_BLOCKS } from '../../src/format/layout.ts';
 
 const BLOCKS = 200_000;
@@ -34,7 +33,7 @@ describe.each([
   });
 });
 
-test('a number that is not of the file is not found', async () => {
+test('a number beyond the blocks of the file is not found', async () => {
   const [, count] = damagedHeader({ ...V2, blockCount: 1000 }, { blockCount: 7 });
   expect(await headerByChecksum(count, 999, [])).toBeUndefined();
   const [, link] = damagedHeader({ ...V2, freeListHead: encodeFreeLink(1000) }, { freeListHead: 1n });
@@ -44,14 +43,14 @@ test('a number that is not of the file is not found', async () => {
 describe('the search can be stopped', () => {
   const lost = new Uint8Array(64).fill(0x5a);
 
-  test('by a signal that comes while it is under way', async () => {
+  test('by a signal during the search', async () => {
     const controller = new AbortController();
     const reason = new Error('stopped');
     setImmediate(() => controller.abort(reason));
     await expect(headerByChecksum(lost, MAX_BLOCKS, [], controller.signal)).rejects.toBe(reason);
   });
 
-  test('where a link of the free list is looked for', async () => {
+  test('while it looks for a link of the free list', async () => {
     const reason = new Error('stopped');
     const [, damaged] = damagedHeader({ ...V2, freeListHead: encodeFreeLink(3) }, { freeListHead: 1n });
     await expect(headerByChecksum(damaged, 65_535, [], AbortSignal.abort(reason))).rejects.toBe(reason);

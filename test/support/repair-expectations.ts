@@ -9,7 +9,7 @@ import { brief, verifyAll } from './verify.ts';
  * @param changes - the changes, as {@link briefChange} writes them
  * @param severity - of the least that verify has to find before
  */
-export async function mends(
+export async function repairsFully(
   bytes: Uint8Array,
   changes?: readonly string[],
   severity: 'error' | 'warning' | 'info' = 'error',

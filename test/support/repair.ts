@@ -8,7 +8,7 @@ export interface Repaired {
   readonly changes: Change[];
   readonly left: LeftProblem[];
   readonly summary: RepairReport;
-  /** The undo file; undefined where nothing was mended. */
+  /** The undo file; undefined where nothing was repaired. */
   readonly undo: Uint8Array | undefined;
 }
 
