@@ -50,7 +50,7 @@ export class OutputFile extends BufferedOutput {
       const file = await NewFile.open(target);
       return new OutputFile(path, action, file.handle, { file, target, replace: true, sync: false });
     } catch (error) {
-      throw error instanceof PageStoreError ? error : ioError(path, 'open to write the report', error);
+      throw ioError(path, 'open to write the report', error);
     }
   }
 
@@ -74,7 +74,7 @@ export class OutputFile extends BufferedOutput {
       const file = await NewFile.open(target, await permissionsOf(source));
       return new OutputFile(path, 'write', file.handle, { file, target, replace, sync: true });
     } catch (error) {
-      throw error instanceof PageStoreError ? error : ioError(path, 'create', error);
+      throw ioError(path, 'create', error);
     }
   }
 
@@ -90,7 +90,7 @@ export class OutputFile extends BufferedOutput {
       this.#isPublished = true;
     } catch (error) {
       await this.discard();
-      throw error instanceof PageStoreError ? error : ioError(this.#path, this.#action, error);
+      throw ioError(this.#path, this.#action, error);
     }
   }
 

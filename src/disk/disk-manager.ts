@@ -3,7 +3,7 @@ import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { pageFormatOf } from '../format/page-header.ts';
+import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat } from '../format/page-header.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
 import { type Commit, CommitLog, headerChange, type ReplacedHead } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
@@ -187,23 +187,24 @@ export class DiskManager {
 
   /**
    * Takes blocks, durably: from the free list first, with a commit for each, then by growth, with one commit for all.
-   * @param head - the first 64 bytes of each block: the header of an empty page
+   * @param pageFormat - each becomes an empty page of this format
    * @returns their ids, in the order in which they were taken
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
    */
-  async allocate(count: number, head: Uint8Array): Promise<number[]> {
+  async allocate(count: number, pageFormat: PageFormat = 'v1'): Promise<number[]> {
     this.#writable();
     assertWholeNumber('allocate', 'count', count, 1);
-    assertPageHead('allocate', head);
+    assertOneOf('allocate', 'pageFormat', pageFormat, Object.keys(PAGE_VERSION));
     const taken: number[] = [];
     while (taken.length < count) {
-      const block = await this.takeFreeBlock(head);
+      const block = await this.takeFreeBlock(pageFormat);
       if (block === undefined) break;
       taken.push(block);
     }
     const first = this.#blockCount;
     const added = count - taken.length;
     if (added === 0) return taken;
+    const head = encodeEmptyPageHeader(pageFormat);
     let headsCrc = 0;
     await this.truncateOnFailure(async () => {
       await this.lengthen(added);
@@ -217,13 +218,14 @@ export class DiskManager {
     return taken;
   }
 
-  /** Takes the first block of the free list, durably, and gives it `head`, as {@link allocate}. @returns undefined if the list is empty */
-  async takeFreeBlock(head: Uint8Array): Promise<number | undefined> {
+  /** Takes the first block of the free list, as {@link allocate}. @returns its id, undefined if the list is empty */
+  async takeFreeBlock(pageFormat: PageFormat): Promise<number | undefined> {
     this.#writable();
-    assertPageHead('takeFreeBlock', head);
+    assertOneOf('takeFreeBlock', 'pageFormat', pageFormat, Object.keys(PAGE_VERSION));
     const block = decodeFreeLink(this.#header.freeListHead);
     if (block === 0) return undefined;
     const firstFree = await nextFree(this, block);
+    const head = encodeEmptyPageHeader(pageFormat);
     await this.commit({ changed: { block, head, oldHead: await this.#readHead(block) }, firstFree });
     return block;
   }
@@ -479,12 +481,6 @@ function assertInBlock(call: string, parameter: string, bytes: Uint8Array, offse
   if (offset + bytes.length <= BLOCK_BYTES) return;
   const range = `the ${bytes.length} bytes of ${parameter} at offset ${offset}`;
   throw new RangeError(`${call}: ${range} go past the end of the block, which has ${BLOCK_BYTES} bytes`);
-}
-
-/** @throws TypeError, RangeError unless `head` is a page header */
-function assertPageHead(call: string, head: Uint8Array): void {
-  assertBytes(call, 'head', head, PAGE_HEADER_BYTES);
-  if (pageFormatOf(head) === undefined) throw new RangeError(`${call}: head must be the header of an empty page`);
 }
 
 function isDetached({ buffer }: Uint8Array): boolean {

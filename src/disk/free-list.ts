@@ -1,7 +1,7 @@
 import { PageStoreError } from '../errors.ts';
 import { type FileHeader } from '../format/file-header.ts';
 import { freeListHeadProblems } from '../format/header-checks.ts';
-import { decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { decodeFreeLink, fileOffset, PAGE_HEADER_BYTES, firstU64 } from '../format/layout.ts';
 import { pageFormatOf } from '../format/page-header.ts';
 import { hex } from '../format/problem.ts';
 import type { BlockFile } from './block-file.ts';
@@ -127,7 +127,7 @@ export async function readFreeLink(
   bytes: Uint8Array = new Uint8Array(LINK_BYTES),
 ): Promise<number> {
   if ((await file.read(bytes, fileOffset(block))) < LINK_BYTES) return -1;
-  return decodeFreeLink(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  return decodeFreeLink(firstU64(bytes));
 }
 
 const LINK_BYTES = 8;
@@ -149,7 +149,7 @@ export interface ListedBlocks {
 export async function nextFree(disk: ListedBlocks, block: number): Promise<number> {
   const bytes = new Uint8Array(LINK_BYTES);
   await disk.read(block, bytes);
-  const link = new DataView(bytes.buffer).getBigUint64(0, true);
+  const link = firstU64(bytes);
   const target = decodeFreeLink(link);
   if (target >= 0 && target < disk.blockCount && target !== block) return target;
   const what = pageFormatOf(bytes) === undefined ? `begins with ${hex(link)}, which is not a link` : 'is a page';

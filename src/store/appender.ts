@@ -6,7 +6,6 @@ import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from 
 import { isFinalized, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
 import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../format/page.ts';
-import { encodeEmptyPageHeader } from '../format/page-header.ts';
 import { clearUnused, encodePlannedHeader } from '../format/page-writer.ts';
 import { readValidPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
@@ -179,7 +178,7 @@ export class Appender implements NodeAppender {
       return [];
     }
     if (this.#stagedNodes > 0) return this.commit();
-    const reused = await this.#disk.takeFreeBlock(encodeEmptyPageHeader(this.#format ?? 'v1'));
+    const reused = await this.#disk.takeFreeBlock(this.#format ?? 'v1');
     const writer = this.#newWriter();
     // Of a page of the file only the changed ranges are written, and the gaps between them have to be zero.
     if (reused !== undefined) writer.block.fill(0, PAGE_HEADER_BYTES);

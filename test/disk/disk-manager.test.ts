@@ -101,7 +101,7 @@ describe('blocks', () => {
     await disk.free(3, 0);
     expect([...specFreeList(Buffer.from(file.bytes))]).toEqual([3, 1]);
     expect(file.bytes.subarray(fileOffset(3) + 8, fileOffset(3) + 64).every((byte) => byte === 0)).toBe(true);
-    expect(await disk.allocate(4, HEAD)).toEqual([3, 1, 4, 5]);
+    expect(await disk.allocate(4, 'v1')).toEqual([3, 1, 4, 5]);
     expect(disk.blockCount).toBe(6);
     expect(file.bytes.length).toBe(6 * BLOCK_BYTES);
     expect(specFreeList(Buffer.from(file.bytes)).size).toBe(0);
@@ -181,7 +181,7 @@ describe('closing', () => {
     await (await DiskManager.open(file, 'write')).close();
     expect(file.count('write')).toBe(0);
     const disk = await DiskManager.open(file, 'write');
-    await disk.allocate(1, HEAD);
+    await disk.allocate(1, 'v1');
     await disk.close();
     expect(headerCopyState(file.bytes)).toBe('valid');
     expect(file.bytes.slice(12_288, 12_288 + 64)).toEqual(file.bytes.slice(0, 64));

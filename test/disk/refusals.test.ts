@@ -6,7 +6,7 @@ import type { Overwrite } from '../../src/disk/journal.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { writeNewFile } from '../../src/disk/page-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
-import { encodeEmptyPageHeader } from '../../src/format/page-header.ts';
+import { encodeEmptyPageHeader, type PageFormat } from '../../src/format/page-header.ts';
 import { text } from '../support/nodes.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -62,11 +62,11 @@ describe('a disk manager refuses, and names the parameter:', () => {
     ['adding fewer than no blocks', (disk) => disk.lengthen(-1), RangeError, 'blocks'],
     ['adding no blocks', (disk) => disk.lengthen(0), RangeError, 'blocks'],
     ['adding half a block', (disk) => disk.lengthen(0.5), RangeError, 'blocks'],
-    ['allocating no blocks', (disk) => disk.allocate(0, HEAD), RangeError, 'count'],
-    ['allocating fewer than no blocks', (disk) => disk.allocate(-1, HEAD), RangeError, 'count'],
-    ['allocating half a block', (disk) => disk.allocate(1.5, HEAD), RangeError, 'count'],
-    ['allocating blocks that are no pages', (disk) => disk.allocate(1, new Uint8Array(64)), RangeError, 'head'],
-    ['allocating with part of a header', (disk) => disk.allocate(1, HEAD.subarray(1)), RangeError, 'head'],
+    ['allocating no blocks', (disk) => disk.allocate(0, 'v1'), RangeError, 'count'],
+    ['allocating fewer than no blocks', (disk) => disk.allocate(-1, 'v1'), RangeError, 'count'],
+    ['allocating half a block', (disk) => disk.allocate(1.5, 'v1'), RangeError, 'count'],
+    ['allocating blocks of no format', (disk) => disk.allocate(1, 'v3' as PageFormat), RangeError, 'pageFormat'],
+    ['taking a block of no format', (disk) => disk.takeFreeBlock('' as PageFormat), RangeError, 'pageFormat'],
     ['freeing half a block', (disk) => disk.free(1.5), RangeError, 'block'],
     ['freeing half a node', (disk) => disk.free(1, 0.5), RangeError, 'nodes'],
     ['freeing fewer than no nodes', (disk) => disk.free(1, -1), RangeError, 'nodes'],
@@ -98,7 +98,7 @@ describe('a disk manager refuses, and names the parameter:', () => {
     expect(error).toBeInstanceOf(type);
     expect((error as Error).message).toContain(parameter);
     expect(Buffer.compare(file.bytes, before)).toBe(0);
-    await disk.allocate(1, HEAD);
+    await disk.allocate(1, 'v1');
     await disk.close();
     expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
   });
@@ -158,7 +158,7 @@ test('sync makes written bytes and committed headers durable, and does nothing w
   await disk.sync();
   await disk.sync();
   expect(syncs).toBe(1);
-  await disk.allocate(1, HEAD);
+  await disk.allocate(1, 'v1');
   syncs = 0;
   await disk.sync();
   await disk.sync();
