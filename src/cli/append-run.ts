@@ -3,9 +3,9 @@ import { jsonLine } from '../report/reporter.ts';
 import type { RefRun } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
 import type { CommandRun, Progress } from './command.ts';
-import { decodeFrame, type Encoding, Framer, type Framing } from './framing.ts';
+import { decodeFrame, type Encoding, Framer, type Framing, MAX_FRAME_BYTES } from './framing.ts';
 import type { Input } from './context.ts';
-import { InputReader, InputWindow, LONGEST_WAIT_MS, MAX_FRAME_BYTES } from './input.ts';
+import { InputReader, InputWindow, LONGEST_WAIT_MS } from './input.ts';
 
 const REF_BUFFER_BYTES = 32_768;
 

@@ -3,7 +3,6 @@ import { oneLine } from '../bytes/quoting.ts';
 import { PageStoreError } from '../errors.ts';
 import { COLOR, jsonLine, PLAIN, SCHEMA_VERSION, type Style } from '../report/reporter.ts';
 import { plural } from '../report/text.ts';
-import { open, type OpenOptions, type PageStore } from '../store/page-store.ts';
 import type { Context, Output } from './context.ts';
 import type { CommonOptions } from './options.ts';
 
@@ -168,8 +167,11 @@ export function blocksText(blocks: number): string {
   return plural(Math.round(blocks), 'block');
 }
 
-/** Opens something for as long as `work` takes. If both `work` and closing fail, the error of `work` is thrown. */
-export async function withOpen<File extends { close(): Promise<void> }, T>(
+/**
+ * Closes a file or store after `work`. If both fail, the error of `work` is thrown. An error that names no file gets the
+ * name of this one.
+ */
+export async function withOpen<File extends { readonly name: string; close(): Promise<void> }, T>(
   opening: Promise<File>,
   work: (file: File) => Promise<T>,
 ): Promise<T> {
@@ -179,24 +181,9 @@ export async function withOpen<File extends { close(): Promise<void> }, T>(
     result = await work(file);
   } catch (error) {
     await file.close().catch(() => undefined); // likely fails for the same reason
-    throw error;
+    if (!(error instanceof PageStoreError) || error.detail.file !== undefined) throw error;
+    throw new PageStoreError(error.code, error.message, { ...error.detail, file: file.name }, error.cause);
   }
   await file.close();
   return result;
-}
-
-/** Opens a store for as long as `work` takes. Errors of `work` that name no file get the path. */
-export async function withStore<T>(
-  path: string,
-  options: OpenOptions,
-  work: (store: PageStore) => Promise<T>,
-): Promise<T> {
-  return withOpen(open(path, options), async (store) => {
-    try {
-      return await work(store);
-    } catch (error) {
-      if (!(error instanceof PageStoreError) || error.detail.file !== undefined) throw error;
-      throw new PageStoreError(error.code, error.message, { ...error.detail, file: path }, error.cause);
-    }
-  });
 }

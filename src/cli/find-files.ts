@@ -1,8 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { errnoOf, ioError } from '../disk/node-fs.ts';
 import { shellPath } from '../bytes/quoting.ts';
+import { errnoOf, ioError } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 
 /** A folder that may contain matching files, but cannot be listed. */

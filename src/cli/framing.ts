@@ -4,7 +4,9 @@ import type { Output } from './context.ts';
 
 /** How a stream is split into nodes, and how nodes are joined to one. */
 export type Framing = 'lines' | 'nul' | 'u32' | 'whole';
-export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
+
+/** The longest frame. No page holds a longer node, and hex takes two characters for a byte. */
+export const MAX_FRAME_BYTES: number = 2 * 262_144;
 
 const LENGTH_BYTES = 4;
 
@@ -144,7 +146,6 @@ const NUL = { before: BARE.before, after: Buffer.from('\0') };
 
 /** How the bytes of a node are encoded as text. */
 export type Encoding = 'raw' | TextEncoding;
-export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
 
 /** An encoding that only uses some characters. */
 export type TextEncoding = 'hex' | 'base64';

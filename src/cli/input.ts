@@ -12,9 +12,6 @@ export const PAUSE_MS = 50;
 /** Input that neither pauses nor fills a batch is made durable after this time. */
 export const LONGEST_WAIT_MS = 1000;
 
-/** The longest frame. No page holds a longer node, and hex takes two characters for a byte. */
-export const MAX_FRAME_BYTES: number = 2 * 262_144;
-
 /** As much as a pipe holds. */
 const CHUNK_BYTES = 65_536;
 

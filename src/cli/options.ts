@@ -3,7 +3,7 @@ import type { LockOptions } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { parseRef } from '../store/page-ref.ts';
-import { type Encoding, ENCODINGS, type Framing, FRAMINGS } from './framing.ts';
+import type { Encoding, Framing } from './framing.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -41,8 +41,12 @@ export function lockOptions(lockSignal: AbortSignal, { lockTimeout, breakLock = 
 export const pageFormatOption = (description: string): Option =>
   new Option('--page-format <format>', description).choices(['v1', 'v2'] satisfies PageFormat[]);
 
+export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
+
 export const encodingOption = (description: string): Option =>
   new Option('--encoding <encoding>', description).choices(ENCODINGS).default('raw' satisfies Encoding);
+
+export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 
 export const framingOption = (description: string): Option =>
   new Option('--framing <framing>', description).choices(FRAMINGS).default('lines' satisfies Framing);

@@ -132,7 +132,7 @@ describe('allocate and free', () => {
     await output(['append', path, 'gone']);
     expect(await output(['free', path, '1'])).toBe('1\n');
     expect(await failure(2, path, ['read', path, '1:0'])).toContain('free');
-    expect(await failure(2, path, ['free', path, '1'])).toContain('block 1 is free already');
+    expect(await failure(2, path, ['free', path, '1'])).toContain('block 1 is already free');
     expect(await output(['allocate', path])).toBe('1\n');
     expect(await output(['read', path, '1'])).toBe('');
   });

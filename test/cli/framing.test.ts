@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Framer, type Framing, FRAMINGS, frameOf } from '../../src/cli/framing.ts';
+import { Framer, type Framing, frameOf } from '../../src/cli/framing.ts';
 import { InputWindow } from '../../src/cli/input.ts';
+import { FRAMINGS } from '../../src/cli/options.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { hexOf, text } from '../support/nodes.ts';
 

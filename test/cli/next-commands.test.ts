@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jsonLines, runInProcess } from '../support/cli.ts';
@@ -98,5 +98,39 @@ describe('a file whose name a shell takes apart', () => {
     const { stdout } = await runInProcess(['verify', name]);
     const [, command = ''] = /^ {2}next: (.*)$/m.exec(stdout.toString()) ?? [];
     expect(wordsOf([command])).toEqual([['artrie-pages', 'repair', '--dry-run', name]]);
+  });
+});
+
+describe('every message that suggests a command quotes the path of the file', () => {
+  /** The command lines that a message suggests, as a shell splits them. */
+  const suggestedIn = (message: string): string[][] =>
+    wordsOf([...message.matchAll(/artrie-pages (?!: )[a-z]+ [^;\n]*/g)].map(([command]) => command));
+
+  const damage = (name: string): Uint8Array => corpus.find((file) => file.name === name)!.bytes();
+
+  describe.each(['with spaces.part', "it's.part", '-dash.part'])('%j', (name) => {
+    const path = name.startsWith('-') ? `./${name}` : name;
+    const verify = ['artrie-pages', 'verify', path];
+
+    test.each<readonly [string, string, readonly string[], readonly (readonly string[])[]]>([
+      ['read', 'node-bytes', ['read', '--', name, '1:0'], [verify]],
+      ['stat', 'node-bytes', ['stat', '--', name], [verify]],
+      ['finalize', 'node-bytes', ['finalize', '--', name], [verify]],
+      ['diff', 'node-bytes', ['diff', '--', name, 'node-bit-v1.part'], [[...verify, 'node-bit-v1.part']]],
+      ['export', 'node-bytes', ['export', '--', name], [['artrie-pages', 'recover', path, 'TARGET'], verify]],
+      ['compact', 'node-bytes', ['compact', '--', name, 'new'], [['artrie-pages', 'recover', path, 'TARGET'], verify]],
+      ['repair', 'node-bytes', ['repair', '--', name], [['artrie-pages', 'recover', path, `${path}.recovered`]]],
+      [
+        'repair that changes',
+        'node-bit-v1',
+        ['repair', '--', name],
+        [['artrie-pages', 'repair', path, '--undo', `${path}.undo`]],
+      ],
+    ])('%s', async (_, damaged, args, expected) => {
+      writeFileSync(name, damage(damaged));
+      rmSync(`${name}.undo`, { force: true });
+      const { stderr } = await runInProcess(args);
+      expect(suggestedIn(stderr)).toEqual(expected);
+    });
   });
 });

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
-import { MAX_FRAME_BYTES } from '../../src/cli/input.ts';
 import { lengthsOf, SEGMENT_BYTES, SLOT_BYTES } from '../../src/cli/decode/segment.ts';
 import { SegmentCutter } from '../../src/cli/decode/segment.ts';
 import { SegmentDecoder } from '../../src/cli/decode/segment.ts';
-import { Framer, frameOf } from '../../src/cli/framing.ts';
+import { Framer, frameOf, MAX_FRAME_BYTES } from '../../src/cli/framing.ts';
 import { PageStoreError } from '../../src/errors.ts';
 
 type ManyFraming = 'lines' | 'nul' | 'u32';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
-import { type CommandRun, type StartCommand, withStore } from '../command.ts';
+import { open } from '../../store/page-store.ts';
+import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { addLockOptions, lockOptions, pageFormatOption, positiveInteger, type WriterOptions } from '../options.ts';
 
 interface AllocateOptions extends WriterOptions {
@@ -19,7 +20,7 @@ export function addAllocate(command: Command, start: StartCommand): void {
 }
 
 async function allocate(run: CommandRun, file: string, options: AllocateOptions): Promise<void> {
-  const blocks = await withStore(file, lockOptions(run.signal, options), async (store) => {
+  const blocks = await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
     const allocated = await store.allocate(options.count, options.pageFormat);
     for (const block of allocated) await run.row(String(block), 'block', () => ({ block }));
     return allocated.length;

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
-import type { PageStore } from '../../store/page-store.ts';
+import { open, type PageStore } from '../../store/page-store.ts';
 import { appendFrames, AppendRun } from '../append-run.ts';
-import { bytesText, type CommandRun, type StartCommand, withStore } from '../command.ts';
+import { bytesText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { Interrupted, type Input } from '../context.ts';
 import { decodeText, type Encoding, type Framing } from '../framing.ts';
 import { openInput } from '../input.ts';
@@ -55,7 +55,7 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   // Opened first: input that cannot be read is an error before anything is written.
   const input = data.length > 0 ? undefined : await openInput(run.context, options.input);
   const opening = { ...lockOptions(run.signal, options), ...(pageFormat === undefined ? {} : { pageFormat }), dedupe };
-  const totals = await withStore(file, opening, async (store) => {
+  const totals = await withOpen(open(file, opening), async (store) => {
     const appending = new AppendRun(run, store, options.batch);
     try {
       if (input === undefined) for (const text of data) await addNode(appending, decodeText(text, options.encoding));

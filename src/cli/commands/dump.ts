@@ -5,7 +5,7 @@ import { RawBlocks } from '../../salvage/raw-blocks.ts';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { CommitRecord } from '../../format/commit-record.ts';
-import { BLOCK_BYTES, decodeFreeLink } from '../../format/layout.ts';
+import { BLOCK_BYTES, decodeFreeLink, firstU64 } from '../../format/layout.ts';
 import { decodePage, type Page } from '../../format/page.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { plural } from '../../report/text.ts';
@@ -105,7 +105,7 @@ function commitState(view: CommittedView, { sequence }: CommitRecord): CommitSta
 
 async function blockRow(blocks: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
   if ((await blocks.read(block, target)) < BLOCK_BYTES) return { block, kind: 'cut off' };
-  const next = decodeFreeLink(new DataView(target.buffer, target.byteOffset).getBigUint64(0, true));
+  const next = decodeFreeLink(firstU64(target));
   if (free.has(block)) return { block, kind: 'free', next };
   const page = decodePage(target);
   if (page) {

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { shellPath } from '../../bytes/quoting.ts';
 import type { PageStoreError } from '../../errors.ts';
 import { plural } from '../../report/text.ts';
-import type { FinalizedPage } from '../../store/finalizer.ts';
-import { blocksText, type CommandRun, type StartCommand, withStore } from '../command.ts';
+import type { FinalizedPage } from '../../store/finalize.ts';
+import { open } from '../../store/page-store.ts';
+import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { EXIT, exitCodeOf } from '../errors.ts';
 import { addLockOptions, blockId, collect, lockOptions, type WriterOptions } from '../options.ts';
 
@@ -23,7 +24,7 @@ export function addFinalize(command: Command, start: StartCommand): void {
 async function finalize(run: CommandRun, file: string, options: FinalizeOptions): Promise<number> {
   const counts = { sealed: 0, 'was sealed': 0, damaged: 0 };
   let firstError: PageStoreError | undefined;
-  await withStore(file, lockOptions(run.signal, options), (store) =>
+  await withOpen(open(file, lockOptions(run.signal, options)), (store) =>
     run.withProgress({ what: file, unit: blocksText, hasRows: true }, (progress) => {
       const onPage = async (page: FinalizedPage): Promise<void> => {
         const { block, outcome, nodes, error } = page;

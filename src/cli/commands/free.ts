@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type CommandRun, type StartCommand, withStore } from '../command.ts';
+import { open } from '../../store/page-store.ts';
+import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { addLockOptions, blockId, collect, lockOptions, type WriterOptions } from '../options.ts';
 
 export function addFree(command: Command, start: StartCommand): void {
@@ -14,7 +15,7 @@ export function addFree(command: Command, start: StartCommand): void {
 }
 
 async function free(run: CommandRun, file: string, blocks: number[], options: WriterOptions): Promise<void> {
-  await withStore(file, lockOptions(run.signal, options), async (store) => {
+  await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
     // All ids are checked before the first block is freed.
     for (const block of blocks) store.assertBlock(block);
     for (const block of blocks) {

@@ -3,8 +3,8 @@ import { PageStoreError } from '../../errors.ts';
 import { nodeOf, orphanedBytes, type Page } from '../../format/page.ts';
 import { assertSlot } from '../../store/page-reader.ts';
 import { formatRef, parseRef, type RefRange } from '../../store/page-ref.ts';
-import type { PageStore } from '../../store/page-store.ts';
-import { blocksText, type CommandRun, type StartCommand, withStore } from '../command.ts';
+import { open, type PageStore } from '../../store/page-store.ts';
+import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { lostPageNote, noDirectoryNote } from '../errors.ts';
 import { encodeBytes, type Encoding, type Framing, NodeWriter } from '../framing.ts';
 import { type CommonOptions, encodingOption, framingOption } from '../options.ts';
@@ -44,7 +44,7 @@ async function read(
   const [only] = ranges;
   const isSingle = ranges.length === 1 && only?.from !== undefined && only.from === only.to && !hasFraming;
   const printer = new NodePrinter(run, file, encoding, isSingle ? 'whole' : options.framing);
-  await withStore(file, { access: 'read' }, async (store) => {
+  await withOpen(open(file, { access: 'read' }), async (store) => {
     if (all) await readAll(run, file, store, printer);
     else for (const range of ranges) if (!(await printer.print(await pageOf(store, range), range))) break;
   });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatRef } from '../../store/page-ref.ts';
-import { type CommandRun, type StartCommand, withStore } from '../command.ts';
+import { open } from '../../store/page-store.ts';
+import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { decodeText, type Encoding } from '../framing.ts';
 import { addLockOptions, encodingOption, lockOptions, parseSingleRef, type WriterOptions } from '../options.ts';
 
@@ -30,7 +31,7 @@ async function update(
 ): Promise<void> {
   const ref = parseSingleRef(text, file);
   const node = decodeText(data, options.encoding);
-  await withStore(file, lockOptions(run.signal, options), (store) => store.update(ref, node));
+  await withOpen(open(file, lockOptions(run.signal, options)), (store) => store.update(ref, node));
   await run.text([`${formatRef(ref)}\n`]);
   await run.summary(file, { ref: formatRef(ref), bytes: node.length });
 }

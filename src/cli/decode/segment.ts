@@ -1,8 +1,7 @@
 import { ARENA_BLOCK_BYTES } from '../../arena/block-memory.ts';
 import type { ArenaShard, ConcurrentArenaDescriptor } from '../../arena/concurrent-arena.ts';
 import { type ErrorCode, type ErrorDetail, PageStoreError } from '../../errors.ts';
-import { decodeFrame, Framer, type Framing, type TextEncoding } from '../framing.ts';
-import { MAX_FRAME_BYTES } from '../input.ts';
+import { decodeFrame, Framer, type Framing, MAX_FRAME_BYTES, type TextEncoding } from '../framing.ts';
 
 /** Framings that split a stream into many frames. */
 export type ManyFraming = Exclude<Framing, 'whole'>;
