@@ -3,7 +3,7 @@ import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat } from '../format/page-header.ts';
+import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
 import { type Commit, CommitLog, headerChange, type ReplacedHead } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
@@ -15,6 +15,13 @@ import { assertUsableHeader, assertWritableFile, writeHeaderCopy } from './page-
 /**
  * Reads and writes the blocks of one page file, and maintains its file header and free list. It does not interpret pages.
  * Calls that write must not overlap, and one manager at a time may write to a file.
+ *
+ * ```ts
+ * const disk = await DiskManager.open(await openBlockFile('words.part', 'write'), 'write');
+ * const [block] = await disk.allocate(1, 'v2');
+ * await disk.free(block);
+ * await disk.close();
+ * ```
  */
 export class DiskManager {
   readonly #file: BlockFile;
@@ -130,7 +137,7 @@ export class DiskManager {
    * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in their order. They
    * become part of the file, and durable, with the next {@link commit}.
    * @param block - 1 <= block <= the number of blocks, including those written since the last commit
-   * @param offset - byte offset in the block; the write must end within the block
+   * @param offset - byte offset in the block, at least 64 in a page or free block; the write must end within the block
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async write(block: number, source: Uint8Array, offset: number = 0): Promise<void> {
@@ -140,6 +147,7 @@ export class DiskManager {
     this.#assertCountable(block);
     if (block > this.#touchedBlocks)
       throw new RangeError(`write: block must be at most ${this.#touchedBlocks}, the next new block, not ${block}`);
+    if (offset < PAGE_HEADER_BYTES && block < this.#blockCount) await this.#assertNoHeader(block);
     this.#touchedBlocks = Math.max(this.#touchedBlocks, block + 1);
     this.#hasUnsyncedWrites = true;
     await this.#file.write(source, fileOffset(block, offset));
@@ -413,6 +421,13 @@ export class DiskManager {
     assertWholeNumber('overwrite', 'changed.end', end, start);
     if (end > BLOCK_BYTES) throw new RangeError(`overwrite: changed.end must be at most ${BLOCK_BYTES}, not ${end}`);
     assertBytes('overwrite', 'bytes', bytes, end - start);
+  }
+
+  async #assertNoHeader(block: number): Promise<void> {
+    if (pageFormatOf(await this.#readHead(block)) === undefined && !(await this.freeBlocks()).has(block)) return;
+    throw new RangeError(
+      `write: offset must be at least ${PAGE_HEADER_BYTES}: the header of block ${block} is committed`,
+    );
   }
 
   #assertInFile(call: string, parameter: string, block: number): void {

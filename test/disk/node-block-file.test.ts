@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
@@ -78,6 +79,16 @@ describe('a block file over a file handle', () => {
     const stats = statSync(path);
     expect(stats.size).toBe(3 * 2 ** 40 + BLOCK_BYTES);
     expect(stats.blocks * 512).toBeLessThan(2 ** 21);
+  });
+
+  test('is shown in one line', async () => {
+    const path = join(folder, 'shown');
+    const file = await createBlockFile(path, false, async () => undefined);
+    expect(inspect(file)).toBe(`NodeBlockFile { '${path}', locked }`);
+    await file.close();
+    const reader = await openBlockFile(path, 'read');
+    expect(inspect(reader)).toBe(`NodeBlockFile { '${path}' }`);
+    await reader.close();
   });
 
   test.each([

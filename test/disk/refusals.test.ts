@@ -49,6 +49,8 @@ describe('a disk manager refuses, and names the parameter:', () => {
     ['writing into the next block', (disk) => disk.write(1, text('12345'), crossing), RangeError, 'source'],
     ['writing before the block', (disk) => disk.write(2, text('x'), -1), RangeError, 'offset'],
     ['writing at a fraction of a byte', (disk) => disk.write(1, text('x'), 70.5), RangeError, 'offset'],
+    ['writing over the header of a page', (disk) => disk.write(1, HEAD), RangeError, 'offset'],
+    ['writing over the end of a page header', (disk) => disk.write(1, text('x'), 63), RangeError, 'offset'],
     ['writing text', (disk) => disk.write(1, untyped('text')), TypeError, 'source'],
     ['writing other numbers', (disk) => disk.write(1, untyped(new Uint16Array(4))), TypeError, 'source'],
     ['writing bytes that were transferred', (disk) => disk.write(1, detached()), TypeError, 'source'],
@@ -136,6 +138,16 @@ describe('a disk manager refuses, and names the parameter:', () => {
     await disk.close();
     expect(file.bytes).toHaveLength(3 * BLOCK_BYTES);
   });
+});
+
+test('a disk manager refuses to write over the link of a free block, but not after it', async () => {
+  const { disk, file } = await open(3);
+  await disk.free(2);
+  await disk.free(1);
+  await expect(disk.write(2, text('x'))).rejects.toThrow('offset must be at least 64');
+  await disk.write(2, text('x'), 64);
+  await disk.close();
+  expect(brief((await verifyAll(file.bytes.slice())).findings)).toEqual([]);
 });
 
 test('a disk manager reads and writes up to the last byte of a block', async () => {
