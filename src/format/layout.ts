@@ -98,6 +98,11 @@ export function encodeFreeLink(block: number): bigint {
   return BigInt(block) << 40n;
 }
 
+/** The first 8 bytes of a block as a u64: the magic of a page, or the link of a free block. */
+export function firstU64(block: Uint8Array): bigint {
+  return new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true);
+}
+
 /** The block id in a link of the free list: 0 at the end of the list, -1 if `link` is not a link. */
 export function decodeFreeLink(link: bigint): number {
   return (link & 0xff_ffff_ffffn) === 0n ? Number(link >> 40n) : -1;

@@ -1,6 +1,6 @@
 import { combineCrc32, crc32 } from '../bytes/checksum.ts';
 import { bytesOf, defineRecord, type RecordLayout, u16, u32, u64 } from '../bytes/record.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES, firstU64 } from './layout.ts';
 import type { ByteRange, SlotDirectory } from './slots.ts';
 
 /** `v1`: a directory of fixed-size slots that grows down from the end of the block. `v2`: a directory of varints. */
@@ -51,7 +51,7 @@ export const PAGE_HEADER: RecordLayout<PageHeader> = defineRecord<PageHeader>({
 /** The format of the page that begins with `bytes`; undefined if they are not a page magic. */
 export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
   if (bytes.length < 8) return undefined;
-  const magic = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  const magic = firstU64(bytes);
   if (magic === PAGE_MAGIC.v1) return 'v1';
   return magic === PAGE_MAGIC.v2 ? 'v2' : undefined;
 }

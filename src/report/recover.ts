@@ -3,6 +3,7 @@ import type { BlockKind, BlockReport, MovedRun, RecoverReport } from '../recover
 import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 import { jsonLine, type Style } from './reporter.ts';
 import { plural } from './text.ts';
+import { hex } from '../format/problem.ts';
 
 /** Most runs of slots that are printed for a page. JSON has them all. */
 const MAX_PRINTED_RUNS = 8;
@@ -151,7 +152,7 @@ export function* recoverSummaryText(summary: RecoverReport, style: Style): Gener
 }
 
 function rootText({ root, rootPointer }: RecoverReport, reason: string, style: Style): string {
-  const pointer = `0x${rootPointer.toString(16).padStart(16, '0')}`;
+  const pointer = hex(rootPointer, 16);
   if (root === 'kept') return style.warning(`root pointer ${pointer} kept, although ${reason}`) + '\n';
   if (root === 'dropped') return style.warning(`root pointer ${pointer} dropped: ${reason}`) + '\n';
   return style.warning(`no root pointer: ${reason}`) + '\n';

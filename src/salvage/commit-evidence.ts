@@ -3,7 +3,14 @@ import type { BlockFile, Overlay } from '../disk/block-file.ts';
 import { type CommittedView, decodeCommitRecords, hasLostRecord, isOldOrNew } from '../disk/committed-view.ts';
 import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
 import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES, firstU64 } from '../format/layout.ts';
+import {
+  BLOCK_BYTES,
+  COMMIT_RECORD_OFFSETS,
+  decodeFreeLink,
+  fileOffset,
+  PAGE_HEADER_BYTES,
+  firstU64,
+} from '../format/layout.ts';
 import { validPage, validPageWithHeader } from '../format/page-checks.ts';
 import { mayHaveUncountedNodes } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';

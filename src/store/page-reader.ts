@@ -3,7 +3,7 @@ import type { DiskManager } from '../disk/disk-manager.ts';
 import { problemError, readAgain } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset, firstU64 } from '../format/layout.ts';
 import { formatOfZeroedPage, zeroedMagicProblem, examinePage, type PageFacts } from '../format/page-checks.ts';
 import { nodeOf, type Page } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
@@ -13,7 +13,7 @@ import type { PageRef } from './page-ref.ts';
 
 /** Whether the first 8 bytes of a block are zero: it was allocated and never written, or it is the end of the free list. */
 export function isUnwritten(block: Uint8Array): boolean {
-  return block.subarray(0, 8).every((byte) => byte === 0);
+  return firstU64(block) === 0n;
 }
 
 /**
@@ -79,7 +79,7 @@ export async function zeroedPageProblem(
 
 /** Whether the first 8 bytes of a block could be the link of a free block. */
 function beginsWithLink(block: Uint8Array): boolean {
-  return decodeFreeLink(new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true)) >= 0;
+  return decodeFreeLink(firstU64(block)) >= 0;
 }
 
 async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array): Promise<PageStoreError> {
@@ -99,7 +99,7 @@ async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array):
 
 /** The error for a block that is not a page and not free. @param bytes - the block */
 export function unknownBlockError(disk: DiskManager, block: number, bytes: Uint8Array): PageStoreError {
-  const found = hex(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true), 16);
+  const found = hex(firstU64(bytes), 16);
   const message = `block ${block} is neither a page nor free: it begins with ${found}`;
   return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
 }

@@ -1,4 +1,4 @@
-import { fileOffset } from '../format/layout.ts';
+import { fileOffset, firstU64 } from '../format/layout.ts';
 import {
   PAGE_CHECKS,
   type PageFacts,
@@ -116,5 +116,5 @@ export function* lostMagicProblems({ id, lostPage }: OtherBlock): Generator<Prob
 }
 
 function magicText(bytes: Uint8Array): string {
-  return hex(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(0, true), 16);
+  return hex(firstU64(bytes), 16);
 }

@@ -13,6 +13,7 @@ import { checksumState, isFinalized, PAGE_HEADER } from '../format/page-header.t
 import { nodeOf, type Page } from '../format/page.ts';
 import { type Region, recordRegions } from '../format/regions.ts';
 import { dumpRange } from './hexdump.ts';
+import { isZero } from '../bytes/buffer.ts';
 
 /** A column of a table. `width` is in characters. Cells are aligned right by default. */
 export interface Column {
@@ -47,7 +48,7 @@ function fieldRow(columns: readonly Column[], block: Uint8Array, region: Region)
 }
 
 function bytesText(bytes: Uint8Array): string {
-  return bytes.every((byte) => byte === 0) ? '0' : Buffer.from(bytes).toString('hex');
+  return isZero(bytes) ? '0' : Buffer.from(bytes).toString('hex');
 }
 
 const SLOTS: readonly Column[] = [
