@@ -108,27 +108,21 @@ export class AppendQueue {
   }
 }
 
-/**
- * Appends nodes in order, in batches; after a failure earlier batches stay.
- * @param onCommitted - called with the runs of each batch, which it returns
- */
+/** Called with the runs of each batch of an append that has become durable; returns them. */
+type OnCommitted = (runs: RefRun[]) => RefRun[];
+
+/** Appends nodes in order, in batches; after a failure earlier batches stay. */
 export async function appendAll(
   appender: NodeAppender,
   nodes: Iterable<Uint8Array>,
-  onCommitted: (runs: RefRun[]) => RefRun[],
+  onCommitted: OnCommitted,
 ): Promise<RefRun[]> {
-  const runs: RefRun[] = [];
-  try {
+  return inBatches(appender, onCommitted, async (makeRoom) => {
     for (const node of nodes) {
       assertNode('appendMany', node, 'each of nodes');
-      while (!appender.stage(node, 0, node.length)) runs.push(...onCommitted(await appender.makeRoom(node.length)));
+      while (!appender.stage(node, 0, node.length)) await makeRoom(node.length);
     }
-  } catch (error) {
-    appender.reset();
-    throw error;
-  }
-  runs.push(...onCommitted(await appender.commit()));
-  return joinRuns(runs);
+  });
 }
 
 /** As {@link appendAll}, for nodes of these lengths that follow each other in `bytes` without gaps. */
@@ -136,16 +130,26 @@ export async function appendPacked(
   appender: NodeAppender,
   bytes: Uint8Array,
   lengths: Uint32Array,
-  onCommitted: (runs: RefRun[]) => RefRun[],
+  onCommitted: OnCommitted,
 ): Promise<RefRun[]> {
-  const runs: RefRun[] = [];
-  let offset = 0;
-  try {
+  return inBatches(appender, onCommitted, async (makeRoom) => {
+    let offset = 0;
     for (let next = 0; next < lengths.length;) {
       const staged = appender.stageMany(bytes, offset, lengths, next, lengths.length);
       for (const end = next + staged; next < end; next++) offset += lengths[next] as number; // next < end <= lengths.length
-      if (next < lengths.length) runs.push(...onCommitted(await appender.makeRoom(lengths[next] as number))); // just compared
+      if (next < lengths.length) await makeRoom(lengths[next] as number); // just compared
     }
+  });
+}
+
+async function inBatches(
+  appender: NodeAppender,
+  onCommitted: OnCommitted,
+  stageAll: (makeRoom: (nodeBytes: number) => Promise<void>) => Promise<void>,
+): Promise<RefRun[]> {
+  const runs: RefRun[] = [];
+  try {
+    await stageAll(async (nodeBytes) => void runs.push(...onCommitted(await appender.makeRoom(nodeBytes))));
   } catch (error) {
     appender.reset();
     throw error;

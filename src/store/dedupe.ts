@@ -1,7 +1,7 @@
 import { KeyMap } from '../arena/key-map.ts';
 import { maxNodeBytes } from '../format/page.ts';
 import type { Appender, NodeAppender } from './appender.ts';
-import type { RefRun } from './page-ref.ts';
+import { type RefRun, RunList } from './page-ref.ts';
 
 /** More slots than any page has: a ref is kept as one number, block times this plus slot. */
 const SLOTS_PER_BLOCK = 262_144;
@@ -55,7 +55,7 @@ export class DedupingAppender implements NodeAppender {
   readonly #appender: Appender;
   readonly #known = new DistinctNodes();
   /** Refs of the staged nodes, in order. */
-  readonly #waiting = new RunList(MAX_WAITING_RUNS);
+  readonly #waiting = new RunList();
   #duplicateNodes = 0;
 
   constructor(appender: Appender) {
@@ -72,7 +72,7 @@ export class DedupingAppender implements NodeAppender {
   }
 
   stage(source: Uint8Array, start: number, end: number): boolean {
-    if (this.#waiting.isFull) return false;
+    if (this.#waiting.runCount >= MAX_WAITING_RUNS) return false;
     // A node that is too large for every page is refused, not kept.
     if (end - start > MAX_KEPT_BYTES) return this.#appender.stage(source, start, end);
     const entry = this.#known.entryOf(source, start, end);
@@ -83,7 +83,7 @@ export class DedupingAppender implements NodeAppender {
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     let offset = start;
     for (let next = from; next < to; next++) {
-      if (this.#waiting.isFull) return next - from;
+      if (this.#waiting.runCount >= MAX_WAITING_RUNS) return next - from;
       const end = offset + (lengths[next] as number); // next < to
       if (end - offset > MAX_KEPT_BYTES) return next - from;
       const entry = this.#known.entryOf(source, offset, end);
@@ -97,7 +97,7 @@ export class DedupingAppender implements NodeAppender {
   }
 
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
-    if (this.#waiting.isFull) return this.commit();
+    if (this.#waiting.runCount >= MAX_WAITING_RUNS) return this.commit();
     const committed = await this.#resetIfDropped(() => this.#appender.makeRoom(nodeBytes));
     return committed.length === 0 ? [] : this.#waiting.take();
   }
@@ -139,56 +139,5 @@ export class DedupingAppender implements NodeAppender {
       if (staged > 0 && this.#appender.stagedNodes === 0) this.reset();
       throw error;
     }
-  }
-}
-
-/** Refs in any order, stored as runs of consecutive slots; objects are made only by `take`. */
-class RunList {
-  readonly #blocks: Uint32Array;
-  readonly #slots: Uint32Array;
-  readonly #counts: Uint32Array;
-  #length = 0;
-  #nodeCount = 0;
-
-  constructor(maxRuns: number) {
-    this.#blocks = new Uint32Array(maxRuns);
-    this.#slots = new Uint32Array(maxRuns);
-    this.#counts = new Uint32Array(maxRuns);
-  }
-
-  /** Refs added since the last `take`. */
-  get nodeCount(): number {
-    return this.#nodeCount;
-  }
-
-  /** Whether there may be no room for another ref. */
-  get isFull(): boolean {
-    return this.#length === this.#blocks.length;
-  }
-
-  /** Adds a ref. The list must not be full. */
-  add(block: number, slot: number): void {
-    const last = this.#length - 1;
-    const next = (this.#slots[last] as number) + (this.#counts[last] as number); // NaN in an empty list
-    if (last >= 0 && this.#blocks[last] === block && next === slot) {
-      this.#counts[last] = (this.#counts[last] as number) + 1; // last < length
-    } else {
-      this.#blocks[this.#length] = block;
-      this.#slots[this.#length] = slot;
-      this.#counts[this.#length] = 1;
-      this.#length++;
-    }
-    this.#nodeCount++;
-  }
-
-  /** Removes and returns all runs. */
-  take(): RefRun[] {
-    const runs = Array.from({ length: this.#length }, (_, run) => ({
-      block: this.#blocks[run] as number, // run < length, here and below
-      slot: this.#slots[run] as number,
-      count: this.#counts[run] as number,
-    }));
-    this.#length = this.#nodeCount = 0;
-    return runs;
   }
 }

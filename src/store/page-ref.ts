@@ -92,16 +92,40 @@ export function assertRefObject(call: string, ref: PageRef): void {
   throw new TypeError(`${call}: ref must be a PageRef, or an object with block and slot; parseRef reads text`);
 }
 
+/** Refs in any order, kept as runs of consecutive slots of a page. */
+export class RunList {
+  #runs: { block: number; slot: number; count: number }[] = [];
+  #nodeCount = 0;
+
+  get runCount(): number {
+    return this.#runs.length;
+  }
+
+  /** Number of refs in all runs. */
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  /** Adds the refs of `count` consecutive slots. */
+  add(block: number, slot: number, count: number = 1): void {
+    const last = this.#runs.at(-1);
+    if (last && last.block === block && last.slot + last.count === slot) last.count += count;
+    else this.#runs.push({ block, slot, count });
+    this.#nodeCount += count;
+  }
+
+  /** Removes and returns all runs. */
+  take(): RefRun[] {
+    const runs = this.#runs;
+    this.#runs = [];
+    this.#nodeCount = 0;
+    return runs;
+  }
+}
+
 /** Joins each run with the one before where it continues that one's slots. */
 export function joinRuns(runs: readonly RefRun[]): RefRun[] {
-  const joined: RefRun[] = [];
-  for (const run of runs) {
-    const last = joined.at(-1);
-    if (last && last.block === run.block && last.slot + last.count === run.slot) {
-      joined[joined.length - 1] = { ...last, count: last.count + run.count };
-    } else {
-      joined.push(run);
-    }
-  }
-  return joined;
+  const joined = new RunList();
+  for (const { block, slot, count } of runs) joined.add(block, slot, count);
+  return joined.take();
 }

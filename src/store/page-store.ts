@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { assertOneOf, assertPathOrBlockFile, assertWholeNumber, checkOptions } from '../arguments.ts';
+import { assertOneOf, assertPathOrBlockFile, assertWholeNumber, checkOptions, type OptionKind } from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { openPageFile } from '../disk/node-block-file.ts';
@@ -15,7 +15,7 @@ import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
 import { DedupingAppender } from './dedupe.ts';
-import { Finalizer, type FinalizeOptions } from './finalizer.ts';
+import { type FinalizeOptions, finalizePages } from './finalize.ts';
 import { assertNoTrie, NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
 import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
 import { updateNode, WriteGate } from './write-gate.ts';
@@ -107,12 +107,9 @@ export class PageStore {
 
   /** @internal The implementation of {@link open}. */
   static async open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
-    assertPathOrBlockFile('open', 'file', file);
-    checkOptions('open', options, { access: 'any', pageFormat: 'any', ...STORE_OPTION_KINDS });
-    const { access = 'write', pageFormat, cacheBytes } = options;
+    assertArguments('open', file, options, { access: 'any', ...STORE_OPTION_KINDS });
+    const { access = 'write' } = options;
     assertOneOf('open', 'options.access', access, ['read', 'write']);
-    assertOneOf('open', 'options.pageFormat', pageFormat, PAGE_FORMATS);
-    assertCacheBytes('open', cacheBytes);
     const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
     try {
       return new PageStore(await DiskManager.open(blockFile, access), options);
@@ -124,11 +121,8 @@ export class PageStore {
 
   /** @internal The implementation of {@link create}. */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
-    assertPathOrBlockFile('create', 'file', file);
-    checkOptions('create', options, { pageFormat: 'any', replace: 'boolean', ...STORE_OPTION_KINDS });
+    assertArguments('create', file, options, { replace: 'boolean', ...STORE_OPTION_KINDS });
     const { pageFormat = 'v1', replace = false, dedupe, cacheBytes } = options;
-    assertOneOf('create', 'options.pageFormat', pageFormat, PAGE_FORMATS);
-    assertCacheBytes('create', cacheBytes);
     const format = (target: BlockFile): Promise<void> => writeNewFile(target, [encodeEmptyPageHeader(pageFormat)]);
     let blockFile = file;
     if (typeof blockFile === 'string') {
@@ -340,7 +334,7 @@ export class PageStore {
     return this.#writes.exclusive(() =>
       this.#writes.change(async () => {
         const format = pageFormat ?? (await lastPageFormat(this.disk));
-        return this.disk.allocate(count, encodeEmptyPageHeader(format));
+        return this.disk.allocate(count, format);
       }),
     );
   }
@@ -365,11 +359,11 @@ export class PageStore {
    */
   async finalize(options: FinalizeOptions = {}): Promise<void> {
     checkOptions('finalize', options, { blocks: 'any', onPage: 'function', signal: 'signal' });
-    const { blocks, onPage, signal } = options;
+    const { blocks } = options;
     if (blocks !== undefined && !Array.isArray(blocks))
       throw new TypeError('finalize: options.blocks must be an array');
     blocks?.forEach((block, index) => assertWholeNumber('finalize', `options.blocks[${index}]`, block));
-    await this.#writes.exclusive(() => this.#writes.change(() => new Finalizer(this.disk, onPage).run(blocks, signal)));
+    await this.#writes.exclusive(() => this.#writes.change(() => finalizePages(this.disk, options)));
   }
 
   /** Closes the file. Staged nodes are dropped. A second call does nothing. */
@@ -395,13 +389,20 @@ export class PageStore {
 const PAGE_FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 
 /** Options that {@link open} and {@link create} share. */
-const STORE_OPTION_KINDS = { dedupe: 'boolean', cacheBytes: 'any', ...LOCK_OPTION_KINDS } as const;
+const STORE_OPTION_KINDS = { pageFormat: 'any', dedupe: 'boolean', cacheBytes: 'any', ...LOCK_OPTION_KINDS } as const;
 
-function assertCacheBytes(call: string, cacheBytes: number | undefined): void {
-  if (cacheBytes === undefined || (typeof cacheBytes === 'number' && cacheBytes >= 0)) return;
-  throw new RangeError(
-    `${call}: options.cacheBytes must be a number of bytes of at least 0, not ${String(cacheBytes)}`,
-  );
+function assertArguments<Options extends OpenOptions | CreateOptions>(
+  call: string,
+  file: string | BlockFile,
+  options: Options,
+  kinds: Readonly<Record<keyof Options, OptionKind>>,
+): void {
+  assertPathOrBlockFile(call, 'file', file);
+  checkOptions(call, options, kinds);
+  const { pageFormat, cacheBytes = 0 } = options;
+  assertOneOf(call, 'options.pageFormat', pageFormat, PAGE_FORMATS);
+  if (typeof cacheBytes === 'number' && cacheBytes >= 0) return;
+  throw new RangeError(`${call}: options.cacheBytes must be a number of bytes of at least 0`);
 }
 
 function assertIterable(nodes: Iterable<Uint8Array>): void {

@@ -5,39 +5,14 @@ import type { NodeAppender } from './appender.ts';
 import { assertSlot, type NodeReader, readValidPage } from './page-reader.ts';
 import type { PageRef, RefRun } from './page-ref.ts';
 
-/** Runs asynchronous work one piece after the other, in the order of the calls. */
-class Mutex {
-  #last: Promise<unknown> = Promise.resolve();
-  #pieces = 0;
-
-  /** Whether work is running or waiting. */
-  get isBusy(): boolean {
-    return this.#pieces > 0;
-  }
-
-  /** Starts the work asynchronously, even when idle. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    this.#pieces++;
-    const before = this.#last;
-    // The next piece of work starts after this one, whether it failed or not: only its caller gets the error.
-    let end: (() => void) | undefined;
-    this.#last = new Promise<void>((resolve) => (end = resolve));
-    await before;
-    try {
-      return await work();
-    } finally {
-      this.#pieces--;
-      end?.();
-    }
-  }
-}
-
 /** Serializes writers, refuses other writes while nodes are staged, and invalidates the page cache and the appender's page. */
 export class WriteGate {
   readonly #disk: DiskManager;
   readonly #appender: NodeAppender;
   readonly #reader: NodeReader;
-  readonly #mutex = new Mutex();
+  #last: Promise<unknown> = Promise.resolve();
+  /** Writes that are running or waiting. */
+  #writes = 0;
 
   constructor(disk: DiskManager, appender: NodeAppender, reader: NodeReader) {
     this.#disk = disk;
@@ -47,13 +22,13 @@ export class WriteGate {
 
   /** @throws TypeError during another write; {@link PageStoreError} if the file cannot be written to */
   assertMayStage(): void {
-    if (this.#mutex.isBusy) throw new TypeError('another write is in progress: await it before you stage nodes');
+    if (this.#writes > 0) throw new TypeError('another write is in progress: await it before you stage nodes');
     this.#disk.assertWritable();
   }
 
   /** Runs work on the staged nodes. @returns the runs that it committed */
   async continueStaged(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
-    return this.#mutex.run(async () => {
+    return this.whenIdle(async () => {
       this.#disk.assertWritable();
       return this.dropChanged(await work());
     });
@@ -61,16 +36,27 @@ export class WriteGate {
 
   /** Runs a write of its own. @throws TypeError while nodes are staged; {@link PageStoreError} if the file cannot be written to */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.#mutex.run(async () => {
+    return this.whenIdle(async () => {
       this.#disk.assertWritable();
       if (this.#appender.stagedNodes > 0) throw new TypeError('there are staged nodes: commit them first');
       return work();
     });
   }
 
-  /** Runs work once no write is in progress, even while nodes are staged. */
-  async whenIdle(work: () => Promise<void>): Promise<void> {
-    await this.#mutex.run(work);
+  /** Runs work after all earlier writes, even while nodes are staged; asynchronously, even when idle. */
+  async whenIdle<T>(work: () => Promise<T>): Promise<T> {
+    this.#writes++;
+    const before = this.#last;
+    // The next write starts after this one, whether it failed or not: only its caller gets the error.
+    let end: (() => void) | undefined;
+    this.#last = new Promise<void>((resolve) => (end = resolve));
+    await before;
+    try {
+      return await work();
+    } finally {
+      this.#writes--;
+      end?.();
+    }
   }
 
   /** Drops pages that got nodes from the page cache. */

@@ -5,7 +5,7 @@ import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { newPageWriter } from '../../src/format/page.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { encodePointer } from '../../src/format/layout.ts';
-import type { FinalizedPage } from '../../src/store/finalizer.ts';
+import type { FinalizedPage } from '../../src/store/finalize.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { type GoldenName, goldenBytes, goldenNodes, expectSameBytes } from '../support/files.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';

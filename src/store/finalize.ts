@@ -35,65 +35,54 @@ export interface FinalizeOptions {
 }
 
 /** Finalizes pages in groups, and reports each group once it is durable. */
-export class Finalizer {
-  readonly #disk: DiskManager;
-  readonly #onPage: FinalizeOptions['onPage'];
-  readonly #target = readBuffer(BLOCK_BYTES);
-  readonly #scratch = new DirectoryScratch();
-  #heads: ReplacedHead[] = [];
-  #pages: FinalizedPage[] = [];
+export async function finalizePages(disk: DiskManager, { blocks, onPage, signal }: FinalizeOptions): Promise<void> {
+  const target = readBuffer(BLOCK_BYTES);
+  const scratch = new DirectoryScratch();
+  let heads: ReplacedHead[] = [];
+  let pages: FinalizedPage[] = [];
 
-  constructor(disk: DiskManager, onPage: FinalizeOptions['onPage']) {
-    this.#disk = disk;
-    this.#onPage = onPage;
-  }
-
-  /** @param blocks - by default all, except free blocks and those never written */
-  async run(blocks: readonly number[] | undefined, signal: AbortSignal | undefined): Promise<void> {
-    // A directory may be written where an older one was, which a header on the device may still refer to.
-    await this.#disk.sync();
+  const finalize = async (block: number): Promise<void> => {
     try {
-      for (const block of blocks ? new Set(blocks) : blockIds(this.#disk.header.blockCount)) {
-        signal?.throwIfAborted();
-        await this.#finalize(block, blocks === undefined);
-        if (this.#pages.length >= PAGES_PER_COMMIT) await this.#commit();
-      }
-    } catch (error) {
-      // A block that cannot be finalized does not prevent those before it from being finalized.
-      if (!(error instanceof PageStoreError && error.code === 'IO')) await this.#commit();
-      throw error;
-    }
-    await this.#commit();
-  }
-
-  async #finalize(block: number, skipFree: boolean): Promise<void> {
-    try {
-      const page = await readValidPage(this.#disk, block, this.#target, this.#scratch);
+      const page = await readValidPage(disk, block, target, scratch);
       const nodes = page.directory.count;
       if (isFinalized(page.header)) {
-        this.#pages.push({ block, outcome: 'was sealed', nodes });
+        pages.push({ block, outcome: 'was sealed', nodes });
         return;
       }
-      refuseMissingDirectory(this.#disk, page, block);
+      refuseMissingDirectory(disk, page, block);
       const { header: head, written } = finalizePage(page);
-      if (written) await this.#disk.write(block, this.#target.subarray(written.start, written.end), written.start);
-      this.#heads.push({ block, head, oldHead: this.#target.slice(0, PAGE_HEADER_BYTES) });
-      this.#pages.push({ block, outcome: 'sealed', nodes });
+      if (written) await disk.write(block, target.subarray(written.start, written.end), written.start);
+      heads.push({ block, head, oldHead: target.slice(0, PAGE_HEADER_BYTES) });
+      pages.push({ block, outcome: 'sealed', nodes });
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO' || error.code === 'BLOCK_RANGE') throw error;
-      if (error.code === 'BLOCK_FREE' && skipFree) return;
-      if (error.code === 'BLOCK_FREE') throw error;
-      this.#pages.push({ block, outcome: 'damaged', nodes: 0, error });
+      if (error.code !== 'BLOCK_FREE') pages.push({ block, outcome: 'damaged', nodes: 0, error });
+      else if (blocks !== undefined) throw error;
     }
-  }
+  };
 
-  async #commit(): Promise<void> {
-    const [heads, pages] = [this.#heads, this.#pages];
-    this.#heads = [];
-    this.#pages = [];
-    if (heads.length > 0) await this.#disk.commitHeads(heads);
-    for (const page of pages) await this.#onPage?.(page);
+  const commit = async (): Promise<void> => {
+    const [committed, reported] = [heads, pages];
+    heads = [];
+    pages = [];
+    if (committed.length > 0) await disk.commitHeads(committed);
+    for (const page of reported) await onPage?.(page);
+  };
+
+  // A directory may be written where an older one was, which a header on the device may still refer to.
+  await disk.sync();
+  try {
+    for (const block of blocks ? new Set(blocks) : blockIds(disk.header.blockCount)) {
+      signal?.throwIfAborted();
+      await finalize(block);
+      if (pages.length >= PAGES_PER_COMMIT) await commit();
+    }
+  } catch (error) {
+    // A block that cannot be finalized does not prevent those before it from being finalized.
+    if (!(error instanceof PageStoreError && error.code === 'IO')) await commit();
+    throw error;
   }
+  await commit();
 }
 
 /** A page with node bytes but no directory can still be completed by the program that wrote it; once finalized, it cannot. */
