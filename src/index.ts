@@ -5,7 +5,7 @@ export { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError, t
 
 export { create, open, PageStore } from './store/page-store.ts';
 export type { CreateOptions, OpenOptions, PagesOptions } from './store/page-store.ts';
-export type { FinalizedPage, FinalizeOptions } from './store/finalizer.ts';
+export type { FinalizedPage, FinalizeOptions } from './store/finalize.ts';
 export type { NodeCursor } from './store/page-reader.ts';
 export { formatRef, PageRef, parseRef, type RefRange, type RefRun } from './store/page-ref.ts';
 export { nodeOf, nodesOf, type Page } from './format/page.ts';
