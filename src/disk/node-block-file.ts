@@ -324,18 +324,27 @@ async function openFile(
   options: LockOptions,
   check: (file: BlockFile) => Promise<unknown>,
 ): Promise<BlockFile> {
-  let { handle, target } = await openRegular(path, access);
+  const opened = await openRegular(path, access);
+  const { target } = opened;
+  let { handle } = opened;
   let lock: WriterLock | undefined;
   try {
-    let journal = new NodeJournal(target);
+    const journal = new NodeJournal(target);
     if (access === 'read') return new NodeBlockFile(path, nodeHandle(handle), journal);
     await check(new NodeBlockFile(path, nodeHandle(handle), journal));
     lock = await takeWriterLock(path, options);
     if (!(await isOpenFile(path, handle))) {
       // The file was replaced before the lock was taken; with the lock, it can no longer be.
       await handle.close();
-      ({ handle, target } = await openRegular(path, access));
-      journal = new NodeJournal(target);
+      const reopened = await openRegular(path, access);
+      handle = reopened.handle;
+      if (reopened.target !== target) {
+        // The path is a symbolic link to another file now, and the lock may be that of the old one.
+        await handle.close();
+        await lock.release();
+        lock = undefined;
+        return await openFile(path, access, options, check);
+      }
     }
     return new NodeBlockFile(path, nodeHandle(handle), journal, lock, true);
   } catch (error) {

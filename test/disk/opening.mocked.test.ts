@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
@@ -37,4 +37,22 @@ test('a page file that is replaced before its lock is taken is opened again', as
   expect(await file.size()).toBe(5);
   expect(countOpens(path)).toBe(2);
   await file.close();
+});
+
+test('a symbolic link that is changed before the lock is taken leads to the lock of the new file', async () => {
+  const [old, other] = [await newPageFile('old'), await newPageFile('other')];
+  const link = join(folder, 'link');
+  symlinkSync(old, link);
+  const lock = await takeWriterLock(old);
+  const before = countOpens(`${old}.lock`);
+  const opening = openPageFile(link, 'write', { lockTimeout: 30 });
+  await vi.waitUntil(() => countOpens(`${old}.lock`) > before);
+  unlinkSync(link);
+  symlinkSync(other, link);
+  await lock.release();
+  const file = await opening;
+  await expect(takeWriterLock(other)).rejects.toMatchObject({ code: 'FILE_LOCKED' });
+  await (await takeWriterLock(old)).release();
+  await file.close();
+  await (await takeWriterLock(other)).release();
 });
