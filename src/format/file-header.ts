@@ -1,5 +1,4 @@
-import { crc32 } from '../bytes/checksum.ts';
-import { updateFnv1a64, fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
+import { crc32, fnv1a64Into, Hash64, updateFnv1a64 } from '../bytes/checksum.ts';
 import { isZero, pooledBytes } from '../bytes/buffer.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';

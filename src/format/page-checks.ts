@@ -24,7 +24,7 @@ import {
 } from './page-header.ts';
 import { decodePage, orphanedBytes, type Page } from './page.ts';
 import { type FileRange, hex, NO_PROBLEMS, type Problem } from './problem.ts';
-import type { SlotScan } from './slots.ts';
+import { type SlotScan, slotsByOffset } from './slots.ts';
 import type { DirectoryScratch } from './v2-directory.ts';
 
 /** A header field that exceeds the block or contradicts another field. */
@@ -291,9 +291,6 @@ function directoryLengthProblems({ isBounded, hasChecksum, page, blockId }: Page
   return [pageFieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, expected)];
 }
 
-/** More than any slot number, so that offset and slot make one number that sorts by offset. */
-const SLOT_RADIX = 2 ** 20;
-
 /** Nodes outside the node area, which the directory borders on. */
 function slotBoundsProblems(facts: PageFacts): Iterable<Problem> {
   return !facts.isBounded || facts.slots.firstOutside < 0 ? NO_PROBLEMS : outsideProblems(facts);
@@ -321,13 +318,9 @@ function slotOverlapProblems(facts: PageFacts): Iterable<Problem> {
 function* overlapProblems(facts: PageFacts): Generator<Problem> {
   const { blockId, page } = facts;
   const { directory } = page;
-  const byOffset = new Float64Array(directory.count);
-  for (let slot = 0; slot < directory.count; slot++) byOffset[slot] = directory.nodeOffset(slot) * SLOT_RADIX + slot;
-  byOffset.sort();
   let end = 0;
   let endSlot = 0;
-  for (const key of byOffset) {
-    const slot = key % SLOT_RADIX;
+  for (const slot of slotsByOffset(directory)) {
     const bytes = directory.nodeBytes(slot);
     if (bytes === 0) continue;
     const offset = directory.nodeOffset(slot);

@@ -6,6 +6,7 @@ import type { Page } from './page.ts';
 import { PAGE_HEADER } from './page-header.ts';
 import { readField, type RecordLayout } from '../bytes/record.ts';
 import { counted } from '../bytes/encodings.ts';
+import { slotsByOffset } from './slots.ts';
 
 /** What a region contains. */
 export type RegionKind = 'header' | 'record' | 'node' | 'directory' | 'gap';
@@ -80,11 +81,7 @@ function fieldText(name: string, value: number | bigint): string {
 }
 
 function* nodeRegions({ directory }: Page, blockId: number): Generator<Region> {
-  const byOffset = new Float64Array(directory.count);
-  for (let slot = 0; slot < directory.count; slot++) byOffset[slot] = directory.nodeOffset(slot) * 2 ** 20 + slot;
-  byOffset.sort();
-  for (const key of byOffset) {
-    const slot = key % 2 ** 20;
+  for (const slot of slotsByOffset(directory)) {
     const start = Math.min(directory.nodeOffset(slot), BLOCK_BYTES);
     const end = Math.min(start + directory.nodeBytes(slot), BLOCK_BYTES);
     yield {

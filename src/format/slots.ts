@@ -81,3 +81,14 @@ function scanAnySlots({ view, first, step, count }: SlotWords, freeOffset: numbe
   }
   return { firstOutside, isAscending };
 }
+
+/** More than any slot number, so that offset and slot make one number that sorts by offset. */
+const SLOT_RADIX = 2 ** 20;
+
+/** The slots of a directory in ascending order of their node offsets. */
+export function slotsByOffset(directory: SlotDirectory): Uint32Array {
+  const keys = new Float64Array(directory.count);
+  for (let slot = 0; slot < directory.count; slot++) keys[slot] = directory.nodeOffset(slot) * SLOT_RADIX + slot;
+  keys.sort();
+  return Uint32Array.from(keys, (key) => key % SLOT_RADIX);
+}
