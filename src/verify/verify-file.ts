@@ -1,6 +1,6 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { RawBlocks } from '../salvage/raw-blocks.ts';
+import { RawBlocks } from '../salvage/block-kind.ts';
 import { foreignBlockAfter } from '../disk/page-file.ts';
 import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';

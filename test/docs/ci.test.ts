@@ -20,7 +20,7 @@ const folder = temporaryFolder();
 const STATES = ['sound', 'damaged', 'missing', 'foreign'] as const;
 type State = (typeof STATES)[number];
 
-/** What verify gives for each state of the files. */
+/** The exit code of verify for each state of the files. */
 const EXITS: Readonly<Record<State, number>> = { sound: 0, damaged: 1, missing: 3, foreign: 3 };
 
 beforeAll(() => {
@@ -31,7 +31,7 @@ beforeAll(() => {
   }
 });
 
-/** A folder as a pipeline finds it. */
+/** A folder like the checkout of a pipeline. */
 function checkout(state: State): string {
   const place = mkdtempSync(join(folder, `${state}-`));
   mkdirSync(join(place, 'data/deep'), { recursive: true });
@@ -51,7 +51,7 @@ interface Ran {
 async function run(script: string, place: string): Promise<Ran> {
   return new Promise((resolve) => {
     const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` };
-    // As pipelines run it: the first command that fails ends the script.
+    // Like in a pipeline, the first command that fails ends the script.
     execFile('bash', ['-e', '-c', script], { cwd: place, env }, (error, stdout, stderr) => {
       resolve({ exit: error ? Number(error.code) : 0, printed: stdout + stderr });
     });
@@ -61,9 +61,9 @@ async function run(script: string, place: string): Promise<Ran> {
 const scripts = blocks('sh').map((script, index) => ({ script, name: `${index}: ${script.split('\n')[0]}` }));
 
 describe('the scripts of docs/ci.md', () => {
-  test('are as many as the page has recipes for the shell', () => expect(scripts).toHaveLength(4));
+  test('are four', () => expect(scripts).toHaveLength(4));
 
-  test.each(scripts)('$name: fails where verify does, and only there', async ({ script }) => {
+  test.each(scripts)('$name: fails if and only if verify does', async ({ script }) => {
     const results = await Promise.all(
       (['sound', 'damaged', 'missing'] as const).map(async (state) => [
         state,
@@ -74,13 +74,13 @@ describe('the scripts of docs/ci.md', () => {
     expect(Object.fromEntries(results)).toEqual({ sound, damaged, missing });
   });
 
-  test('the one for each exit code tells what it is', async () => {
+  test('the one with a message for each exit code prints it', async () => {
     const { printed } = await run(scripts[0]!.script, checkout('damaged'));
     expect(printed).toMatch(/^damaged:\n\{"type":"finding","code":"FILE_HEADER_CHECKSUM".*"data\/deep\/two\.part"/m);
     expect((await run(scripts[0]!.script, checkout('foreign'))).printed).toContain('a file could not be read');
   });
 
-  test('the one for cron prints nothing where all is sound, and the report where it is not', async () => {
+  test('the one for cron prints nothing if all files are valid, and the report otherwise', async () => {
     expect((await run(scripts[2]!.script, checkout('sound'))).printed).toBe('');
     const { printed } = await run(scripts[2]!.script, checkout('damaged'));
     expect(printed).toMatch(
@@ -91,7 +91,7 @@ describe('the scripts of docs/ci.md', () => {
     expect(await run(held, place)).toEqual({ exit: 0, printed: '' });
   });
 
-  test('the one for a backup copies only what is sound', async () => {
+  test('the one for a backup copies valid files only', async () => {
     for (const state of STATES) {
       const place = checkout(state);
       await run(scripts[3]!.script, place);
@@ -100,7 +100,7 @@ describe('the scripts of docs/ci.md', () => {
   });
 });
 
-/** The lines of a pipeline that run verify, as a shell gets them. */
+/** The lines of a pipeline that run verify, as the shell reads them. */
 const steps = blocks('yaml').flatMap((block) =>
   [...block.matchAll(/^ +- (?:run: )?((?:npx --yes )?artrie-pages verify .*)$/gm)].map(([, step = '']) => step),
 );
@@ -112,20 +112,20 @@ describe('the pipelines of docs/ci.md', () => {
     for (const state of ['sound', 'damaged', 'foreign'] as const) {
       const place = checkout(state);
       const { exit, printed } = await run(step, place);
-      // Info is below what each of them fails on.
+      // None of them fails on info.
       expect({ state, exit }).toEqual({ state, exit: EXITS[state] });
       const [, report] = / --output (\S+)/.exec(step) ?? [];
       if (report === undefined) {
         expect(printed.match(/^::error file=data/gm)?.length ?? 0).toBe(state === 'sound' ? 0 : 1);
         continue;
       }
-      // A report is there to be uploaded, whatever was found.
+      // A report exists for the upload, whatever was found.
       const text = readFileSync(join(place, report), 'utf8');
       expect(report.endsWith('.xml') ? await junitProblems(text) : sarifProblems(text)).toEqual([]);
     }
   });
 
-  test('upload reports under the names that they are written to', () => {
+  test('upload the report that they write', () => {
     for (const block of blocks('yaml')) {
       const [, written] = / --output (\S+)/.exec(block) ?? [];
       const uploaded = /(?:sarif_file|junit): (\S+)/.exec(block)?.[1];
@@ -134,6 +134,6 @@ describe('the pipelines of docs/ci.md', () => {
   });
 });
 
-test('docs/ci.md names formats that there are', () => {
+test('docs/ci.md names only existing formats', () => {
   for (const [, format] of document.matchAll(/--format (\w+)/g)) expect(FORMATS).toContain(format);
 });

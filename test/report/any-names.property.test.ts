@@ -14,7 +14,7 @@ import type { Finding } from '../../src/verify/verify.ts';
 import { jsonLines } from '../support/cli.ts';
 import { finding, junitProblems, readJunit, reportOf, sarifProblems, summary } from '../support/report.ts';
 
-/** Text of any UTF-16 code units: control characters, what formats use as their own signs, and lone surrogates. */
+/** Text of any UTF-16 code units, including control characters, special characters of the formats, and lone surrogates. */
 const anyText = fc
   .array(
     fc.oneof(
@@ -27,7 +27,7 @@ const anyText = fc
   )
   .map((units) => String.fromCharCode(...units));
 
-/** A path as a system gives it: no zero in it. */
+/** A path as a system can return it, without NUL. */
 const anyPath = anyText.map((text) => text.replaceAll('\0', '0'));
 
 const anyFinding = fc.record({
@@ -43,7 +43,7 @@ const anyFinding = fc.record({
 interface Told {
   readonly file: string;
   readonly findings: readonly Finding[];
-  /** Why the file could not be read to its end; undefined where it could. */
+  /** Why the file could not be read to its end; undefined if it could. */
   readonly error: string | undefined;
 }
 
@@ -71,13 +71,13 @@ const tell =
     }
   };
 
-/** What becomes of text when it is written as UTF-8. */
+/** Text after encoding it as UTF-8. */
 const written = (text: string): string => Buffer.from(text).toString();
 
 const allFindings = (run: readonly Told[]): Finding[] => run.flatMap(({ findings }) => findings);
 
-describe('whatever is in names and messages', () => {
-  test('JSON gives all of it back', async () => {
+describe('with any names and messages', () => {
+  test('JSON contains all of them', async () => {
     await fc.assert(
       fc.asyncProperty(anyRun, async (run) => {
         const lines = jsonLines(await reportOf(jsonReporter, tell(run)));
@@ -90,7 +90,7 @@ describe('whatever is in names and messages', () => {
     );
   });
 
-  test('SARIF is valid, and its addresses lead to the files', async () => {
+  test('SARIF is valid, and its URIs point to the files', async () => {
     const tool = { name: 't', version: '1.0.0', home: 'https://example.org', findingPages: 'https://example.org/f' };
     await fc.assert(
       fc.asyncProperty(anyRun, async (run) => {
@@ -113,7 +113,7 @@ describe('whatever is in names and messages', () => {
     );
   });
 
-  test('JUnit is well-formed and gives names and texts back', async () => {
+  test('JUnit is well-formed and contains names and texts', async () => {
     await fc.assert(
       fc.asyncProperty(anyRun, async (run) => {
         const options = { failOn: 'info', requireFinalized: true } as const;
@@ -134,18 +134,18 @@ describe('whatever is in names and messages', () => {
     );
   });
 
-  test('JUnit is valid by the schema, and to another parser', async () => {
+  test('JUnit is valid by its schema and for another parser', async () => {
     for (const run of fc.sample(anyRun, { numRuns: 8, seed: 5 })) {
       const options = { failOn: 'warning', requireFinalized: false } as const;
       expect(await junitProblems(await reportOf((output) => junitReporter(output, options), tell(run)))).toEqual([]);
     }
   });
 
-  test('a workflow command is one line for each finding, and gives name and text back', async () => {
+  test('each finding is one workflow command with name and text', async () => {
     await fc.assert(
       fc.asyncProperty(anyRun, async (run) => {
         const text = await reportOf(githubReporter, tell(run));
-        // The runner takes both signs for the end of a line.
+        // The runner accepts both characters as the end of a line.
         const lines = text.split(/[\r\n]/);
         const expected = run.flatMap(({ file, findings, error }) => [
           ...findings.map(({ message }) => ({ file: written(file), message })),
@@ -162,7 +162,7 @@ describe('whatever is in names and messages', () => {
     );
   });
 
-  test('text has no control character but the ends of its lines, and a line for each finding', async () => {
+  test('text has a line for each finding, and no control characters except line feeds', async () => {
     await fc.assert(
       fc.asyncProperty(anyRun, async (run) => {
         const text = await reportOf((output) => textReporter(output, { style: PLAIN, withErrors: true }), tell(run));
@@ -184,7 +184,7 @@ interface SarifResult {
   readonly locations: readonly { readonly physicalLocation: { readonly artifactLocation: { readonly uri: string } } }[];
 }
 
-/** Text with the characters that XML 1.0 cannot carry as escapes. */
+/** Text in which characters that XML 1.0 cannot contain are escaped. */
 function inXml(text: string): string {
   let shown = '';
   for (const character of text) {

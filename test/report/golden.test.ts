@@ -12,7 +12,7 @@ const folder = temporaryFolder();
 const before = process.cwd();
 const FILES = ['sound.part', 'flipped bit.part', 'slots.part', 'circle.part', 'missing.part', 'text.part'];
 
-// Reports name files as they were named, so that the expected ones can be the same everywhere.
+// Reports contain paths as they were given, so that the expected ones are the same everywhere.
 beforeAll(async () => {
   process.chdir(folder);
   writeFileSync('sound.part', goldenBytes('empty'));
@@ -21,7 +21,7 @@ beforeAll(async () => {
     'flipped bit.part',
     damaged(sealed, (copy) => (copy[fileOffset(1, 100)]! ^= 0x08)),
   );
-  // Entries in a directory of another program: slot 0 leaves the page, slot 2 lies on slot 3.
+  // A directory of another program: slot 0 points outside the page, slot 2 overlaps slot 3.
   const slots = damaged(goldenBytes('v1'), (copy, view) => {
     view.setUint32(fileOffset(1, BLOCK_BYTES - 8), 262_000, true);
     view.setUint32(fileOffset(1, BLOCK_BYTES - 4), 99_999, true);
@@ -47,7 +47,7 @@ const FORMATS = [
 ];
 
 describe.each(FORMATS)('the $format report of good and damaged files', ({ format, file }) => {
-  test('is what is expected, on standard output and in a file', async () => {
+  test('is as expected, on standard output and in a file', async () => {
     const { exit, stdout } = await runInProcess(['verify', ...FILES, '--format', format]);
     expect(exit).toBe(1);
     await expect(stdout.toString()).toMatchFileSnapshot(reportPath(file));
@@ -56,7 +56,7 @@ describe.each(FORMATS)('the $format report of good and damaged files', ({ format
     const screen = await runInProcess(['verify', ...FILES]);
     expect({ ...toFile, stdout: toFile.stdout.toString() }).toEqual({ ...screen, stdout: screen.stdout.toString() });
     const inFile = readFileSync(join(folder, file), 'utf8');
-    // Text has the files that could not be read as well: nobody sees standard error beside a file.
+    // In a file, text contains unreadable files too, since standard error is not there.
     if (format === 'text') {
       const extra = inFile.split('\n').filter((line) => !stdout.toString().split('\n').includes(line));
       expect(extra).toEqual([
@@ -67,7 +67,7 @@ describe.each(FORMATS)('the $format report of good and damaged files', ({ format
   });
 });
 
-test('all formats tell of the same findings and the same files', async () => {
+test('all formats contain the same findings and files', async () => {
   const run = async (format: string): Promise<string> =>
     (await runInProcess(['verify', ...FILES, '--format', format, '--fail-on', 'info'])).stdout.toString();
   const objects = jsonLines(await run('json'));
@@ -117,7 +117,7 @@ test('the SARIF log and the JUnit report are valid by the published schemas', as
   expect(await junitProblems(junit!)).toEqual([]);
 });
 
-test('the schemas refuse what is wrong', async () => {
+test('the schemas refuse invalid reports', async () => {
   const sarif = readFileSync(reportPath('report.sarif'), 'utf8');
   expect(sarifProblems(sarif.replace('"level":"error"', '"level":"fatal"'))).not.toEqual([]);
   expect(sarifProblems(sarif.replaceAll('"byteOffset":', '"byteOffset":-'))).not.toEqual([]);

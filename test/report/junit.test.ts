@@ -14,7 +14,7 @@ describe('junit', () => {
     (output: ReportOutput): Reporter =>
       junitReporter(output, { failOn, requireFinalized });
 
-  test('a file is a suite, and each rule a test case, so that what passed is told', async () => {
+  test('a file is a suite, and each rule a test case, including those that passed', async () => {
     const report = await reportOf(junit('error'), async (one) => {
       await one.finding(finding());
       await one.finding(finding({ slot: 4 }));
@@ -35,7 +35,7 @@ describe('junit', () => {
     expect(slots).toMatchObject({ outcome: 'failure', className: 'data/words.part' });
     expect(slots!.text.match(/^data\/words\.part: error SLOT_BOUNDS at block 2:[34], /gm)).toHaveLength(2);
     expect(slots!.text).toContain('\n  next: artrie-pages dump data/words.part --block 2');
-    // Below --fail-on it is told of, but fails nothing.
+    // Findings below --fail-on are written, but no failures.
     expect(entries).toMatchObject({ outcome: 'passed' });
     expect(entries!.text).toMatch(/^data\/words\.part: warning ENTRY_COUNT at /);
   });
@@ -56,7 +56,7 @@ describe('junit', () => {
     expect(codes.map((code) => cases.find(({ name }) => name === code)?.outcome)).toEqual(outcomes);
   });
 
-  test('of many findings of a rule 100 are told, and how many more there are', async () => {
+  test('of many findings of a rule, 100 are written, and the number of others', async () => {
     const report = await reportOf(junit('error'), async (one) => {
       for (let slot = 0; slot < 2500; slot++) await one.finding(finding({ slot }));
       await one.file(summary());
@@ -67,7 +67,7 @@ describe('junit', () => {
     expect(report).toContain('message="2,500 findings: a slot points outside the node area"');
   });
 
-  test('a file that cannot be read is an error beside what was found before', async () => {
+  test('a file that cannot be read is an error, after the findings so far', async () => {
     const report = await reportOf(junit('error'), async (one) => {
       await one.finding(finding());
       await one.error(unreadable, 'data/words.part');
@@ -83,7 +83,7 @@ describe('junit', () => {
     ]);
   });
 
-  test('what was not checked to its end is skipped, not passed', async () => {
+  test('a rule that was not checked to the end is skipped, not passed', async () => {
     const report = await reportOf(
       junit('error', true),
       async (one) => {

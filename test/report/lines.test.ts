@@ -30,7 +30,7 @@ describe('json', () => {
 });
 
 describe('github', () => {
-  test('each severity has its command, and what would end a property or the text is escaped', async () => {
+  test('each severity has its command, and characters that end a property or the text are escaped', async () => {
     const report = await reportOf(githubReporter, async (one) => {
       for (const severity of ['error', 'warning', 'info'] as const) {
         await one.finding(finding({ severity, file: '100%, a:b\n::error::c.part', message: '50%\r\n', found: 'x' }));
@@ -44,7 +44,7 @@ describe('github', () => {
     );
   });
 
-  test('no name is in a line that is no command', async () => {
+  test('file names are only in lines that are commands', async () => {
     const report = await reportOf(githubReporter, async (one) => {
       await one.error(unreadable, '##[error]x');
       await one.file(summary({ file: '##[error]y', interrupted: true }));

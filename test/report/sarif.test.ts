@@ -37,7 +37,7 @@ describe('sarif', () => {
     return (JSON.parse(text) as Log).runs[0]!;
   };
 
-  test('a finding is a result with rule, place, fingerprints and what was found', async () => {
+  test('a finding is a result with rule, location, fingerprints and details', async () => {
     const { results } = await run(async (one) => {
       await one.finding(finding({ file: 'my data/ü#1.part', flippedBit: { offset: 786_401, bit: 3 } }));
       await one.file(summary());
@@ -73,18 +73,18 @@ describe('sarif', () => {
     ]);
   });
 
-  test('a rule has its page of documentation, and results find it by its index', async () => {
+  test('a rule links to its documentation, and results refer to it by its index', async () => {
     const { tool: found } = await run(async () => undefined);
     expect(found.driver.rules.map(({ id }) => id)).toEqual(RULES.map(({ id }) => id));
     for (const { id, helpUri } of found.driver.rules) expect(helpUri).toBe(`https://example.org/f/${id}.md`);
   });
 
-  test('a fingerprint is of rule and place, not of values, and no two places share one', async () => {
+  test('a fingerprint depends on rule and location, not on values, and is unique for each location', async () => {
     const fingerprint = async (change: Parameters<typeof finding>[0]): Promise<unknown> =>
       (await run((one) => one.finding(finding(change)))).results[0]!['partialFingerprints'];
     const same = await fingerprint({});
     expect(await fingerprint({ message: 'other', found: '7', severity: 'info' })).toEqual(same);
-    // The same file by another spelling of its path.
+    // The same file with another spelling of its path.
     expect(await fingerprint({ file: './data//words.part' })).toEqual(same);
     const others = [
       { slot: 4 },
@@ -97,7 +97,7 @@ describe('sarif', () => {
     expect(new Set([same, ...all].map((each) => JSON.stringify(each))).size).toBe(6);
   });
 
-  test('a run is successful where all files were read, whatever was found', async () => {
+  test('a run is successful if all files were read, whatever was found', async () => {
     const all = await run(async (one) => {
       await one.finding(finding());
       await one.file(summary());
@@ -118,7 +118,7 @@ describe('sarif', () => {
     });
   });
 
-  test('a run that was interrupted was not successful, and says what was not checked', async () => {
+  test('an interrupted run is not successful, and names what was not checked', async () => {
     const { invocations } = await run((one) => one.file(summary({ interrupted: true })), {
       exit: 130,
       interrupted: true,

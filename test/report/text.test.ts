@@ -7,7 +7,7 @@ import { finding, reportOf, summary } from '../support/report.ts';
 describe('text', () => {
   const text = (output: ReportOutput): Reporter => textReporter(output, { style: PLAIN, withErrors: true });
 
-  test('a finding is a line of its own, and what more there is to say is indented below', async () => {
+  test('a finding is a line, with details on indented lines below', async () => {
     const report = await reportOf(text, async (one) => {
       await one.finding(finding({ flippedBit: { offset: 786_401, bit: 3 } }));
     });
@@ -19,7 +19,7 @@ describe('text', () => {
     );
   });
 
-  test('found, expected and bit are left out where the message has them', async () => {
+  test('found, expected and bit are left out if the message contains them', async () => {
     const message = '262200 is not at most 4096: bit 3 of byte 786401';
     const told = finding({ message, flippedBit: { offset: 786_401, bit: 3 } });
     expect((await reportOf(text, (one) => one.finding(told))).split('\n')).toEqual([
@@ -29,7 +29,7 @@ describe('text', () => {
     ]);
   });
 
-  test('the next command is said once for findings in a row that share it, and again for the next file', async () => {
+  test('the next command is printed once for consecutive findings that share it, and again for the next file', async () => {
     const report = await reportOf(text, async (one) => {
       for (const slot of [3, 4, 5]) await one.finding(finding({ slot }));
       await one.file(summary());
@@ -56,14 +56,14 @@ describe('text', () => {
     expect(await reportOf(text, (one) => one.finding(finding({ severity: 'info' })))).toMatch(/^[^\n]+\n$/);
   });
 
-  test('colour stands around severity, verdict and next command, and nowhere else', async () => {
+  test('only severity, verdict and next command are coloured', async () => {
     const tell = async (one: Reporter): Promise<void> => {
       await one.finding(finding());
       await one.file(summary());
     };
     const colored = await reportOf((output) => textReporter(output, { style: COLOR, withErrors: true }), tell);
     expect(colored.split('\u001b[').length - 1).toBe(6);
-    // oxlint-disable-next-line no-control-regex -- this is what colour is made of
+    // oxlint-disable-next-line no-control-regex -- escape sequences start with it
     expect(colored.replace(/\u001b\[\d+m/g, '')).toBe(await reportOf(text, tell));
   });
 

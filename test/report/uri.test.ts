@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fileUri } from '../../src/report/sarif.ts';
 
-describe('the address of a file', () => {
+describe('the URI of a file', () => {
   test.each([
     ['a.part', false, 'a.part'],
     ['./a//b.part', false, 'a/b.part'],

@@ -13,7 +13,7 @@ const SCHEMAS = join(FIXTURES, 'schemas');
 /** The path of a file with an expected report. */
 export const reportPath = (name: string): string => join(FIXTURES, 'reports', name);
 
-/** An output that keeps what it gets, as the bytes that a file would have. */
+/** An output that keeps the bytes that a file would contain. */
 export class TextOutput implements ReportOutput {
   readonly #chunks: Buffer[] = [];
 
@@ -66,7 +66,7 @@ export function totals(change: Partial<Totals> = {}): Totals {
   return { ...counts, interrupted: false, unchecked: 0, exit: 1, ...change };
 }
 
-/** What a reporter writes of files with findings. */
+/** The report that a reporter writes. */
 export async function reportOf(
   make: (output: ReportOutput) => Reporter,
   tell: (reporter: Reporter) => Promise<void>,
@@ -82,10 +82,10 @@ export async function reportOf(
 
 let sarifValidator: ValidateFunction | undefined;
 
-/** What the published schema of SARIF 2.1.0 has against a log; nothing where it is valid. */
+/** Errors of a log by the published schema of SARIF 2.1.0. */
 export function sarifProblems(text: string): string[] {
   if (sarifValidator === undefined) {
-    // One pattern of the schema is not one of Unicode regular expressions.
+    // One pattern of the schema is not a valid Unicode regular expression.
     const ajv = new Ajv({ allErrors: true, strict: false, unicodeRegExp: false });
     formats.default(ajv);
     sarifValidator = ajv.compile(JSON.parse(readFileSync(join(SCHEMAS, 'sarif-2.1.0.json'), 'utf8')) as object);
@@ -94,7 +94,7 @@ export function sarifProblems(text: string): string[] {
   return (sarifValidator.errors ?? []).map(({ instancePath, message = '' }) => `${instancePath}: ${message}`);
 }
 
-/** What the schema of Jenkins has against a JUnit report; nothing where it is valid. */
+/** Errors of a JUnit report by the schema of Jenkins. */
 export async function junitProblems(text: string): Promise<string[]> {
   const schema = readFileSync(join(SCHEMAS, 'junit-10.xsd'), 'utf8');
   const { errors } = await validateXML({ xml: text, schema, initialMemoryPages: 256, maxMemoryPages: 4096 });
@@ -105,9 +105,9 @@ export interface JunitCase {
   readonly suite: string;
   readonly name: string;
   readonly className: string;
-  /** `passed`, or the element that says otherwise. */
+  /** `passed`, or the name of the element for another outcome. */
   readonly outcome: 'passed' | 'failure' | 'error' | 'skipped';
-  /** The text of that element, or what is beside a pass. */
+  /** The text of that element, or the output of a passed test case. */
   readonly text: string;
 }
 
@@ -119,7 +119,7 @@ export interface JunitSuite {
   readonly skipped: number;
 }
 
-/** Reads a JUnit report with a parser that refuses what is not well-formed. */
+/** Reads a JUnit report with a parser that accepts well-formed XML only. */
 export function readJunit(text: string): { suites: JunitSuite[]; cases: JunitCase[] } {
   const suites: JunitSuite[] = [];
   const cases: JunitCase[] = [];

@@ -1,13 +1,13 @@
-// A process that verifies a page file over and over, until its standard input ends. It prints a line for each run,
-// with what was found, as JSON. Argument: the file.
+// A process that verifies a page file repeatedly until its standard input ends. It prints the result of each run as a JSON
+// line. Argument: the file.
 
 import { verify } from '../../src/verify/verify.ts';
 
-/** What one run of verify found. */
+/** The result of one run of verify. */
 export interface VerifyRun {
   readonly changed: boolean;
   readonly findings: readonly string[];
-  /** The error that it ended with. */
+  /** The error that ended the run. */
   readonly failure?: string;
 }
 

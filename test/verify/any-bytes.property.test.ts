@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { blockTableRow, pageRow } from '../../src/view/tables.ts';
 import { nodeDump, pageTable } from '../../src/view/tables.ts';
 import { hexdump } from '../../src/view/hexdump.ts';
-import { RawBlocks } from '../../src/salvage/raw-blocks.ts';
+import { RawBlocks } from '../../src/salvage/block-kind.ts';
 import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { decodePage, type Page } from '../../src/format/page.ts';
@@ -16,7 +16,7 @@ import { verifyAll } from '../support/verify.ts';
 
 const good = { v1: await smallFile('v1', false, 100), v2: await smallFile('v2', false, 100) };
 
-/** Runs all that looks at a page, to its end. */
+/** Runs everything that reads a page, to its end. */
 function lookAt(page: Page): void {
   let lines = 0;
   for (const output of [pageTable(page, 1), hexdump(page.block, 1, pageRegions(page, 1))]) {
@@ -30,7 +30,7 @@ function lookAt(page: Page): void {
 
 const mutation = fc.record({
   block: fc.nat(1),
-  // Mostly where something is: headers, the first nodes, the ends of the directories.
+  // Mostly at used offsets: headers, the first nodes, the ends of the directories.
   offset: fc.oneof(
     fc.nat(100),
     fc.nat(6000),
@@ -43,8 +43,8 @@ const mutation = fc.record({
   ),
 });
 
-describe('whatever the bytes', () => {
-  test('a mutated good file is decoded, verified and dumped to the end, and nothing throws', async () => {
+describe('any bytes', () => {
+  test('a mutated file can be decoded, verified and dumped completely without an exception', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('v1', 'v2'),
@@ -67,7 +67,7 @@ describe('whatever the bytes', () => {
     );
   });
 
-  test('random bytes behind the magic of a page are decoded, verified and dumped to the end', () => {
+  test('random bytes after a page magic can be decoded, verified and dumped completely', () => {
     fc.assert(
       fc.property(fc.constantFrom('v1', 'v2'), fc.integer(), fc.nat(40_000), (format, seed, nodeCount) => {
         const next = random(seed);
@@ -83,8 +83,8 @@ describe('whatever the bytes', () => {
     );
   });
 
-  test('a page of slots that all overlap ends soon', () => {
-    // The worst case of each quadratic way of doing it: 131,040 slots, the same bytes each.
+  test('a page in which all slots overlap is checked fast', () => {
+    // The worst case for quadratic algorithms: 131,040 slots that point to the same bytes.
     const block = new Uint8Array(BLOCK_BYTES).fill(64);
     const view = new DataView(block.buffer);
     block.set(good.v2.subarray(BLOCK_BYTES, BLOCK_BYTES + 64));

@@ -10,7 +10,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { committedBytes, smallFile } from '../support/damage.ts';
 import { verifyAll } from '../support/verify.ts';
 
-/** Flips each of these bits in turn. @returns those that verify takes for no error, or does not name */
+/** Flips each of these bits in turn. @returns those that verify does not report as an error, or does not name */
 async function missedFlips(bytes: Uint8Array, bits: readonly number[]): Promise<string[]> {
   const missed: string[] = [];
   for (const bit of bits) {
@@ -51,13 +51,13 @@ describe.each(CASES)('every flipped bit of a %s file (finalized: %s) is an error
       const page = decodePage(block);
       const error = page && new PageFacts(page, 1).error;
       flipBit(block, bit);
-      // Without its magic it is no page to the store, which verify has to say: below.
+      // The store does not recognize a page without its magic; verify is checked below.
       return page !== undefined && error === undefined;
     });
     expect(missed).toEqual([]);
   });
 
-  test('and is named: each in the page header, and some in nodes and directory', async () => {
+  test('and is named: each bit of the page header, and some of nodes and directory', async () => {
     const bytes = await smallFile(format, finalized);
     const block = bytes.subarray(BLOCK_BYTES);
     const [magic, header, rest] = [bytesOf(0, 8), bytesOf(8, 64), committedBytes(bytes, 1).slice(64)];
@@ -70,7 +70,7 @@ describe.each(CASES)('every flipped bit of a %s file (finalized: %s) is an error
       return named?.bit !== bit;
     });
     expect(missed).toEqual([]);
-    // What findings say of it: in the magic, in each field, in a node, and in the directory.
+    // Names in findings: the magic, each field, a node, and the directory.
     const places = [8, 10, 16, 20, 24, 32, 36, 56, 70, rest.at(-1)!];
     const inFile = [...magic.flatMap(bitsOf), ...places.map((offset) => 8 * offset + 1)];
     const missedInFile = await missedFlips(
@@ -82,11 +82,11 @@ describe.each(CASES)('every flipped bit of a %s file (finalized: %s) is an error
 });
 
 test.each(['v1', 'v2'] as const)(
-  'every flipped bit of file header and copy is an error, and named (%s)',
+  'every flipped bit of the file header and its copy is an error and named (%s)',
   async (format) => {
     const bytes = await smallFile(format);
     const header = bytesOf(0, 64).flatMap(bitsOf);
-    // The CRC-32 of the copy is the same for all its bytes: some bits of each are enough, and all of the sum itself.
+    // One CRC-32 covers the whole copy, so some bits of each byte are enough, and all bits of the CRC-32.
     const copy = bytesOf(12_288, 12_288 + 82)
       .flatMap(bitsOf)
       .filter((_, index) => index % 5 === 0);

@@ -26,12 +26,12 @@ const before = process.cwd();
 
 beforeAll(() => {
   writeCorpus(folder, corpus);
-  // The reports name files as they are given, and a folder that is there for the time of the test has no name to expect.
+  // Reports contain paths as they were given, so they must not contain the name of a temporary folder.
   process.chdir(folder);
 });
 afterAll(() => process.chdir(before));
 
-/** What verify finds in a file, as recipes write it. */
+/** The findings of a file in the notation of recipes. */
 async function findingsOf({ name, options = [] }: DamagedFile): Promise<{ lines: string[]; error: unknown }> {
   const { stdout } = await runInProcess(['verify', '--json', ...options, `${name}.part`]);
   const objects = jsonLines(stdout);
@@ -44,7 +44,7 @@ async function findingsOf({ name, options = [] }: DamagedFile): Promise<{ lines:
   return { lines, error: objects.find(({ type }) => type === 'error')?.['code'] };
 }
 
-/** The findings that a recipe has to list: all but those of severity `info` that it leaves out. */
+/** The findings that a recipe must list: all except those of severity `info` that it omits. */
 const relevant = (lines: readonly string[], expected: readonly string[]): string[] =>
   lines.filter((line) => !line.startsWith('info ') || expected.includes(line)).toSorted();
 
@@ -55,15 +55,15 @@ describe.each(corpus)('$name', (file) => {
     expect(error).toBe(file.error);
   });
 
-  test('is reported to a person as expected', async () => {
+  test('has the expected text report', async () => {
     expect(firstDifference(await textReport(file), expectedPath(file.name))).toEqual(SAME);
   });
 
-  test('is dumped to the end, and each block that is damaged', async () => {
+  test('can be dumped, and so can each damaged block', async () => {
     const whole = await runInProcess(['dump', '--json', `${file.name}.part`]);
     expect(whole.exit).toBe(file.error === undefined ? 0 : 3);
     if (file.error !== undefined) return;
-    // The damaged blocks, as far as the file has them, and what is known of the whole.
+    // The damaged blocks that exist, and a summary of the file.
     const blocks = new Set([0, ...file.expect.map((line) => Number.parseInt(line.split(' ')[2]!, 10))]);
     for (const block of blocks) {
       if (block >= Math.ceil(file.bytes().length / 262_144)) continue;
@@ -86,7 +86,7 @@ describe('the corpus', () => {
     expect(RULES.map(({ id }) => id).filter((id) => !triggered.has(id))).toEqual([]);
   });
 
-  test('is what the script makes of its bases now', () => {
+  test('is what the script makes from its bases', () => {
     const made = makeRecipes(baseBytes);
     expect(corpus.map(({ name }) => name)).toEqual([...made.keys()].toSorted());
     for (const [name, recipe] of made) {
@@ -94,7 +94,7 @@ describe('the corpus', () => {
     }
   });
 
-  test('has sound files as well, so that verify is seen to be silent', () => {
+  test('contains valid files too, for which verify reports nothing', () => {
     expect(corpus.filter((file) => file.expect.length === 0 && file.error === undefined).length).toBeGreaterThan(5);
   });
 });

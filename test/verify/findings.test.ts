@@ -42,12 +42,12 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   ['padding', withHeader(v1, { padding: 9 }), ['error FILE_HEADER_RESERVED 0']],
   ['an LSN in version 1', withHeader(v1, { version: 1, imageCheckpointLsn: 1n }), ['error FILE_HEADER_RESERVED 0']],
   [
-    'a file cut in a block',
+    'a file that ends inside a block',
     v1.slice(0, 1.5 * BLOCK_BYTES),
     ['error FILE_SIZE 1', 'error BLOCK_COUNT_BEYOND_FILE 0', 'warning ENTRY_COUNT 0'],
   ],
   [
-    'a file cut in its header block',
+    'a file that ends inside its header block',
     v1.slice(0, 5000),
     ['error FILE_SIZE 0', 'error BLOCK_COUNT_BEYOND_FILE 0', 'warning ENTRY_COUNT 0'],
   ],
@@ -60,7 +60,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   ['a root pointer in memory', withHeader(v1, { rootPointer: 1n << 63n }), ['error ROOT_POINTER 0']],
   ['a root pointer out of the file', withHeader(v1, { rootPointer: encodePointer(9, 0, 4) }), ['error ROOT_POINTER 0']],
   [
-    'a root pointer beside the descriptor',
+    'a root pointer to a wrong offset in block 0',
     withHeader(v1, { rootPointer: encodePointer(0, 65, 0) }),
     ['error ROOT_POINTER 0'],
   ],
@@ -72,45 +72,41 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
   ['a root record out of the file', descriptor(2, 0, 1, encodePointer(5, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
   ['a root record of a char trie', descriptor(2, 0, 1, encodePointer(1, 0, 104)), ['error ROOT_DESCRIPTOR 0']],
   [
-    'a root record in a slot that is not there',
+    'a root record in a slot that does not exist',
     descriptor(2, 0, 1, encodePointer(1, 20, 4)),
     ['error ROOT_DESCRIPTOR 0'],
   ],
   ['an empty trie with a root record', descriptor(0, 0, 0, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
   [
-    'a free list that begins outside',
+    'a free list that starts beyond the end of the file',
     withHeader(free, { freeListHead: 99n << 40n }),
     ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   [
-    'a free list that begins with a number that is no link',
+    'a free list head that is not a link',
     withHeader(free, { freeListHead: 3n }),
     ['error FREE_LIST_LINK 0', 'error BLOCK_UNKNOWN 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   [
-    'a free list that leads to a page',
+    'a free list with a link to a page',
     setLink(free, 4, 1n << 40n),
     ['error FREE_LIST_LINK 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   [
-    'a free list that leads out of the file',
+    'a free list with a link beyond the end of the file',
     setLink(free, 2, 50n << 40n),
     ['error FREE_LIST_LINK 2', 'error BLOCK_UNKNOWN 4', 'info BLOCK_UNWRITTEN 3'],
   ],
   ['a free list in a circle', setLink(free, 3, 2n << 40n), ['error FREE_LIST_CYCLE 3']],
   ['a free block that is its own successor', setLink(free, 3, 3n << 40n), ['error FREE_LIST_CYCLE 3']],
-  [
-    'a free block with a link that is none',
-    setLink(free, 4, 77n),
-    ['error FREE_LIST_LINK 4', 'info BLOCK_UNWRITTEN 3'],
-  ],
+  ['a free block without a valid link', setLink(free, 4, 77n), ['error FREE_LIST_LINK 4', 'info BLOCK_UNWRITTEN 3']],
   [
     'a page that lost its first bytes',
     damaged(v1, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 512)),
     ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
   [
-    'a block that is nothing',
+    'a block with unknown content',
     damaged(v1, (copy) => copy.fill(7, BLOCK_BYTES, BLOCK_BYTES + 16)),
     ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
@@ -120,7 +116,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     ['error BLOCK_UNKNOWN 1', 'warning ENTRY_COUNT 0'],
   ],
   [
-    'a page version',
+    'a wrong page version',
     withPageHeader(rust, 1, { version: 2 }),
     ['error PAGE_VERSION 1', 'info PAGE_CHECKSUM_ABSENT 1', 'info PAGE_CHECKSUM_ABSENT 2'],
   ],
@@ -145,32 +141,32 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     ['error PAGE_BOUNDS 1', 'error PAGE_CHECKSUM 1', 'warning ENTRY_COUNT 0'],
   ],
   [
-    'nodes that end in the directory',
+    'a free offset inside the directory',
     withPageHeader(v1, 1, { freeOffset: 262_100 }),
     ['error PAGE_BOUNDS 1', 'error PAGE_CHECKSUM 1'],
   ],
   [
-    'nodes that end in the header',
+    'a free offset inside the page header',
     withPageHeader(v1, 1, { freeOffset: 63 }),
     ['error PAGE_BOUNDS 1', 'error PAGE_CHECKSUM 1'],
   ],
   [
-    'a V1 directory of another length',
+    'a V1 directory of the wrong length',
     withPageHeader(v1, 1, { directoryStart: 262_000 }),
     ['error PAGE_BOUNDS 1', 'error PAGE_CHECKSUM 1'],
   ],
   [
-    'a directory behind the block',
+    'a directory after the end of the block',
     withPageHeader(v2, 1, { directoryStart: 262_145 }),
     ['error PAGE_BOUNDS 1', 'error PAGE_CHECKSUM 1', 'warning ENTRY_COUNT 0'],
   ],
   [
-    'a V2 directory of another length',
+    'a V2 directory of the wrong length',
     withPageHeader(v2, 1, { directoryLength: 1 }),
     ['error DIRECTORY_LENGTH 1', 'error PAGE_CHECKSUM 1'],
   ],
   [
-    'a V2 directory that runs past the block',
+    'a V2 directory that extends past the block',
     withPageHeader(v2, 1, { directoryStart: 262_139, directoryLength: 5 }),
     [
       'error DIRECTORY_TRUNCATED 1:2',
@@ -186,7 +182,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     ['error SLOT_BOUNDS 1:0', 'info PAGE_CHECKSUM_ABSENT 1', 'info PAGE_CHECKSUM_ABSENT 2'],
   ],
   [
-    'a slot that ends behind the nodes',
+    'a slot that ends after the nodes',
     damaged(rust, (_, view) => view.setUint32(2 * BLOCK_BYTES - 4, 40, true)),
     [
       'error SLOT_BOUNDS 1:0',
@@ -209,7 +205,7 @@ describe('verify finds', () => {
     expect(brief((await verifyAll(bytes)).findings)).toEqual(findings);
   });
 
-  test('the byte in the file at which each thing is', async () => {
+  test('the file offset of each problem', async () => {
     const { findings } = await verifyAll(damaged(rust, (_, view) => view.setUint32(2 * BLOCK_BYTES - 8, 63, true)));
     expect(findings[0]).toMatchObject({
       block: 1,
@@ -220,7 +216,7 @@ describe('verify finds', () => {
     });
   });
 
-  test('what is asked for: checksums, and finalized pages', async () => {
+  test('missing checksums and pages that are not finalized, if these are required', async () => {
     const { summary } = await verifyAll(rust, { requireChecksums: true, requireFinalized: true });
     expect(summary.findings).toEqual({ error: 4, warning: 0, info: 0 });
     expect((await verifyAll(await smallFile('v2', true), { requireFinalized: true })).findings).toEqual([]);

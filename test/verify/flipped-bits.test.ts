@@ -16,7 +16,7 @@ import { goldenBytes } from '../support/files.ts';
 import { random, text } from '../support/nodes.ts';
 import { verifyAll } from '../support/verify.ts';
 
-/** Flips each bit in turn. @returns what was said of those that were not named, or named wrongly */
+/** Flips each bit in turn. @returns what was reported for bits that were not named, or named wrongly */
 async function misnamed(bytes: Uint8Array, bits: readonly number[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const bit of bits) {
@@ -31,12 +31,12 @@ async function misnamed(bytes: Uint8Array, bits: readonly number[]): Promise<str
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
 
-test('each flipped bit of a root descriptor that the header copy has is named', async () => {
+test('each flipped bit of a root descriptor with a copy is named', async () => {
   const file = new MemoryBlockFile(withHeader(await smallFile('v1'), { rootPointer: encodePointer(0, 64, 0) }));
   file.bytes.set([2, 0], 64);
   const view = new DataView(file.bytes.buffer);
   view.setBigUint64(74, encodePointer(1, 3, 4), true);
-  // Closing a store that has appended makes the copy anew.
+  // Closing a store after an append rebuilds the copy.
   const store = await PageStore.open(file);
   await store.append(text('one more'));
   await store.close();
@@ -74,7 +74,7 @@ describe('a V1 page that another program has appended to', () => {
     return bytes;
   };
 
-  test('has each bit named that is flipped in what its checksum covers', async () => {
+  test('has each flipped bit named in the bytes that its checksum covers', async () => {
     const bytes = await stale();
     expect((await verifyAll(bytes)).findings.map(({ code }) => code)).toContain('PAGE_CHECKSUM_STALE');
     const freeOffset = 64 + 8; // the first nodes
@@ -91,7 +91,7 @@ describe('a V1 page that another program has appended to', () => {
 describe('no bit is named', () => {
   const bitsOf = (findings: readonly Finding[]): unknown[] => findings.map(({ flippedBit }) => flippedBit ?? 'none');
 
-  test('where two are wrong', async () => {
+  test('if two bits are wrong', async () => {
     for (const format of ['v1', 'v2'] as const) {
       const bytes = damaged(await smallFile(format), (copy) => {
         copy[BLOCK_BYTES + 100]! ^= 1;
@@ -101,7 +101,7 @@ describe('no bit is named', () => {
     }
   });
 
-  test('where a program was stopped that had changed the block count, and not yet the checksum', async () => {
+  test('if a program was interrupted between changing the block count and the checksum', async () => {
     const { findings } = await verifyAll(goldenBytes('stale-header'));
     expect(findings[0]).toMatchObject({ code: 'FILE_HEADER_CHECKSUM' });
     expect(findings[0]!.flippedBit).toBeUndefined();
@@ -113,14 +113,14 @@ describe('no bit is named', () => {
   });
 });
 
-test('the search leaves the page as it was', async () => {
+test('the search does not change the page', async () => {
   const bytes = damaged(await smallFile('v2'), (copy) => copy.fill(9, BLOCK_BYTES + 70, BLOCK_BYTES + 90));
   const block = bytes.slice(BLOCK_BYTES);
   flippedPageBit(new PageFacts(decodePage(block)!, 1));
   expect(Buffer.compare(block, bytes.subarray(BLOCK_BYTES))).toBe(0);
 });
 
-test('the bit that makes the difference of two sums is found in ranges of any length, first and last included', () => {
+test('the bit that explains the difference of two checksums is found in ranges of any length, the first and last bit included', () => {
   const next = random(11);
   for (const length of [1, 2, 255, 256, 257, 4096, 262_144]) {
     const bytes = Uint8Array.from({ length }, () => Math.floor(next() * 256));

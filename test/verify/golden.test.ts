@@ -21,7 +21,7 @@ const EXPECTED: Record<GoldenName, string[]> = {
 };
 
 describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote', (name) => {
-  test('verifies with exactly the findings that are known of it', async () => {
+  test('has exactly the known findings', async () => {
     const file = await openBlockFile(goldenPath(name), 'read');
     const { findings, summary } = await verifyAll(file);
     await file.close();
@@ -29,7 +29,7 @@ describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote', (name) => {
     expect(summary.nodes).toBe(goldenNodes(name).length);
   });
 
-  test('has the nodes that a third program read from it', async () => {
+  test('has the nodes that an independent program read from it', async () => {
     const store = await PageStore.open(goldenPath(name), { access: 'read' });
     const nodes: { ref: string; hex: string }[] = [];
     for await (const { block, page } of store.pages()) {
@@ -41,8 +41,8 @@ describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote', (name) => {
   });
 });
 
-test('a V2 page that was never finalized need not have directoryStart at the end of the block', async () => {
-  // The prose of the format says 262,144; one of the two golden pages has 64, as an empty page after a finalize.
+test('directoryStart of a V2 page that was never finalized may be anywhere', async () => {
+  // The format description says 262,144; one of the two golden pages has 64, like an empty page after finalizing.
   const file = await openBlockFile(goldenPath('v2-unfinalized'), 'read');
   const head = new Uint8Array(64);
   const starts: number[] = [];

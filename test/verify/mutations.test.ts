@@ -8,8 +8,8 @@ import { verifyAll } from '../support/verify.ts';
 
 const files = goodFiles();
 
-describe('mutations of good files', () => {
-  test('are all found where they are in committed bytes, with a bounded number of reads', async () => {
+describe('mutations of valid files', () => {
+  test('are all found in committed bytes, with a bounded number of reads', async () => {
     const { tallies, failures } = await runMutations(files, { seed: 7, count: 450 });
     expect(failures).toEqual([]);
     for (const kind of KINDS) expect(tallies[kind].mutations, kind).toBe(30);
@@ -17,24 +17,24 @@ describe('mutations of good files', () => {
     expect(found).toBeGreaterThan(280);
   });
 
-  test('are the same whenever they are made', () => {
+  test('are deterministic', () => {
     for (const index of [0, 17, 449])
       expect(mutationOf(files, 7, index).edits).toEqual(mutationOf(files, 7, index).edits);
     expect(mutationOf(files, 7, 17).edits).not.toEqual(mutationOf(files, 8, 17).edits);
   });
 
-  test('are missed by a verify that is silent: the judge can fail', () => {
+  test('are reported as missed if verify reports nothing: the oracle can fail', () => {
     const missed = Array.from({ length: 300 }, (_, index) => unmet(demandsOf(mutationOf(files, 7, index)), []));
     expect(missed.filter((demands) => demands.length > 0).length).toBeGreaterThan(150);
   });
 });
 
-describe('the good files', () => {
+describe('the valid files', () => {
   test.each(files)('$name has no finding', async ({ bytes }) => {
     expect((await verifyAll(bytes.slice())).findings).toEqual([]);
   });
 
-  test('have the committed bytes that the description of the format says', () => {
+  test('have their committed bytes where the format description says', () => {
     const ranges = committedRanges(files.find(({ name }) => name === 'free')!.bytes);
     expect(
       ranges.map(({ what, block, start, end }) => `${what} ${block} ${start - block * BLOCK_BYTES}+${end - start}`),

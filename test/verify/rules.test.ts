@@ -30,7 +30,7 @@ const setLink = (block: number, link: bigint): Uint8Array =>
 const journalOf = (bytes: Uint8Array): Uint8Array =>
   encodeJournal({ block: 1, image: bytes.slice(BLOCK_BYTES), changed: { start: 64, end: 70 }, newPageHeaderCrc: 1 });
 
-/** For each code a file that has it. Every code has to be here, or this does not compile. */
+/** A file for each code. A missing code is a compile error. */
 const TRIGGERS: Record<ProblemCode, Trigger> = {
   FILE_HEADER_MAGIC: damaged(v1, (copy) => (copy[7]! ^= 3)),
   FILE_HEADER_VERSION: withHeader(v1, { version: 3 }),
@@ -56,7 +56,7 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
   SLOT_OVERLAP: damaged(rust, (_, view) => view.setUint32(2 * BLOCK_BYTES - 16, 70, true)),
   PAGE_CHECKSUM: damaged(v1, (copy) => copy.fill(1, BLOCK_BYTES + 80, BLOCK_BYTES + 90)),
   PAGE_CHECKSUM_STALE: damaged(v1, (_, view) => {
-    // One more node, of no bytes, in the way of a program that knows no checksum.
+    // One more empty node, appended like a program that does not know checksums.
     view.setUint32(BLOCK_BYTES + 12, 21, true);
     view.setUint32(BLOCK_BYTES + 20, BLOCK_BYTES - 8 * 21, true);
     view.setUint32(2 * BLOCK_BYTES - 8 * 21, 64, true);
@@ -72,16 +72,16 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
 };
 
 describe('the rules', () => {
-  test('are one for each code, and each has its own', () => {
+  test('are one for each code', () => {
     expect(RULES.map(({ id }) => id).toSorted()).toEqual(Object.keys(TRIGGERS).toSorted());
   });
 
-  test('each look at something', () => {
+  test('each have a check', () => {
     expect(RULES.filter(({ check }) => Object.keys(check).length === 0)).toEqual([]);
   });
 
   test.each(Object.keys(TRIGGERS) as ProblemCode[])(
-    '%s finds what it is for, with all that a finding carries',
+    '%s finds its damage, and its findings have all fields',
     async (code) => {
       const trigger = TRIGGERS[code];
       const whole: FileTrigger = trigger instanceof Uint8Array ? { bytes: trigger } : trigger;
@@ -102,14 +102,14 @@ describe('the rules', () => {
         expect(finding.message).not.toContain('undefined');
         expect(finding.offset + (finding.bytes ?? 0)).toBeLessThanOrEqual(bytes.length + BLOCK_BYTES);
         expect(finding.block).toBeTypeOf('number');
-        // Where bytes in the file are meant, and not the file beside it, it says how many.
+        // A finding in the page file, not in the journal, has a length.
         if (journal === undefined) expect(finding.bytes).toBeGreaterThan(0);
       }
     },
   );
 });
 
-test('findings come in the order of the rules within block 0, within each page, and of all blocks together', async () => {
+test('findings are in the order of the rules: for block 0, for each page, and for all blocks together', async () => {
   const bytes = damaged(free, (copy, view) => {
     copy[50]! ^= 3;
     copy[12_300]! ^= 3;
@@ -132,10 +132,10 @@ test('findings come in the order of the rules within block 0, within each page, 
   ]);
 });
 
-describe('a block is not taken for a page that lost its magic', () => {
-  test('where it is on the free list, or may have been freed in a file with a trie', async () => {
+describe('a block is not recognized as a page without its magic', () => {
+  test('if it is on the free list, or may have been freed in a file with a trie', async () => {
     const bytes = await smallFile('v2');
-    // Another program writes the link, and leaves the rest.
+    // Another program writes the link only.
     const freed = damaged(withHeader(bytes, { freeListHead: 1n << 40n, entryCount: 0n }), (_, view) =>
       view.setBigUint64(BLOCK_BYTES, 0n, true),
     );
@@ -152,7 +152,7 @@ describe('a block is not taken for a page that lost its magic', () => {
   });
 });
 
-test('blocks that a broken free list does not reach are said to be so', async () => {
+test('blocks that a broken free list does not reach are reported as such', async () => {
   const { findings } = await verifyAll(setLink(2, 50n << 40n));
   expect(findings.map(({ code, block, message }) => `${code} ${block}: ${message}`)).toEqual([
     expect.stringContaining('FREE_LIST_LINK 2: '),
@@ -161,7 +161,7 @@ test('blocks that a broken free list does not reach are said to be so', async ()
   ]);
 });
 
-test('an interrupted check tells what it has found so far', async () => {
+test('an interrupted check reports what it has found so far', async () => {
   const bytes = damaged(free, (_, view) => view.setUint16(fileOffset(1, 8), 9, true));
   const stop = new AbortController();
   const { findings, summary } = await verifyAll(bytes, {

@@ -12,7 +12,7 @@ const batchOf = (blocks: number, id: number): ScanBatch => ({
   otherLinks: [],
 });
 
-/** Gives a batch for each block, each after a while; `out` counts the batches that nobody has taken. */
+/** Yields a batch for each block, each after a delay. `out` counts the batches that have not been consumed. */
 class SlowScanner implements RangeScanner {
   out = 0;
   most = 0;
@@ -43,15 +43,15 @@ const idsOf = async (batches: AsyncIterable<ScanBatch>): Promise<number[]> => {
 
 const blocks = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
 
-describe('what several scanners find', () => {
-  test.each([1, 2, 3, 7])('comes in the order of the blocks, whoever is faster (%i)', async (count) => {
+describe('the batches of several scanners', () => {
+  test.each([1, 2, 3, 7])('are in the order of the blocks, whichever scanner is faster (%i)', async (count) => {
     const next = random(count);
     const scanners = blocks(0, count).map(() => new SlowScanner(() => 3 * next()));
     expect(await idsOf(scanInOrder(scanners, { first: 1, end: 62 }, 5))).toEqual(blocks(1, 62));
     expect(scanners.reduce((sum, { ranges }) => sum + ranges, 0)).toBe(13);
   });
 
-  test('is not asked for before its turn, but for one batch', async () => {
+  test('are not requested early, except one for each range', async () => {
     const fast = new SlowScanner(() => 0);
     const slow = new SlowScanner(() => 20);
     const batches = scanInOrder([slow, fast], { first: 0, end: 20 }, 10);
@@ -62,7 +62,7 @@ describe('what several scanners find', () => {
     expect(fast.most).toBe(1);
   });
 
-  test('is bounded where one of them hangs: the others do not run ahead without end', async () => {
+  test('are bounded in number if one scanner hangs: the others stop running ahead', async () => {
     const hangs: RangeScanner = {
       async *scan() {
         await new Promise(() => undefined);
@@ -81,7 +81,7 @@ describe('what several scanners find', () => {
     expect(ranges).toBe(3);
   });
 
-  test('is told up to the failure of one of them, and the failure then', async () => {
+  test('are delivered up to the failure of a scanner, followed by its error', async () => {
     const fails = (at: number): RangeScanner => ({
       async *scan({ first, end }) {
         for (let block = first; block < end; block++) {
@@ -100,7 +100,7 @@ describe('what several scanners find', () => {
     expect(ids).toEqual(blocks(1, 13));
   });
 
-  test('is not taken for all of it where a range ends early', async () => {
+  test('end with an error if a range ends early', async () => {
     const short: RangeScanner = {
       async *scan({ first }) {
         yield batchOf(1, first);
@@ -109,7 +109,7 @@ describe('what several scanners find', () => {
     await expect(idsOf(scanInOrder([short], { first: 1, end: 4 }, 2))).rejects.toThrow('1 blocks before its end');
   });
 
-  test('no range gives nothing', async () => {
+  test('are none for an empty range', async () => {
     expect(await idsOf(scanInOrder([new SlowScanner(() => 0)], { first: 1, end: 1 }, 5))).toEqual([]);
   });
 });

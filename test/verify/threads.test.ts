@@ -15,7 +15,7 @@ import { text } from '../support/nodes.ts';
 let folder = '';
 let path = '';
 
-/** 300 blocks, of which some are free and some are damaged in each way that findings of a block can be. */
+/** 300 blocks; some are free, and some are damaged in every way that causes a finding in a block. */
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'artrie-pages-threads-'));
   path = join(folder, 'file');

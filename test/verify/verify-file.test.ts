@@ -15,13 +15,13 @@ test('each block is read once, in order', async () => {
   const reads = file.operations.filter((step) => step.kind === 'read');
   const whole = reads.filter(({ length }) => length === BLOCK_BYTES).map(({ position }) => position);
   expect(whole).toEqual([0, 1, 2, 3, 4, 5, 6].map((block) => fileOffset(block)));
-  // What is left is looking for commits that are not home yet.
+  // The other reads look for commits that are not checkpointed yet.
   const bytes = reads.reduce((sum, { length }) => sum + length, 0);
   expect(bytes - 7 * BLOCK_BYTES).toBeLessThan(BLOCK_BYTES / 2);
   expect(file.count('write')).toBe(0);
 });
 
-test('a commit in the middle of a check is noticed, also where damage has made it look at the header again since', async () => {
+test('a commit during a check is noticed, even if damage has made verify read the header again since', async () => {
   const file = new MemoryBlockFile();
   const store = await PageStore.create(file);
   await store.append(text('node'));
@@ -40,14 +40,14 @@ test('a commit in the middle of a check is noticed, also where damage has made i
   expect(after.summary).toMatchObject({ changed: false, nodes: 2 });
 });
 
-test('a file that is no page file is told apart from a damaged one', async () => {
+test('a file that is not a page file is distinguished from a damaged one', async () => {
   const words = text('just some words, again and again\n'.repeat(20_000));
   for (const bytes of [new Uint8Array(0), new Uint8Array(100).fill(9), words]) {
     await expect(verifyAll(bytes)).rejects.toMatchObject({ code: 'NOT_A_PAGE_FILE' });
   }
 });
 
-test('a search behind a count that is far too low ends when it is interrupted, and block 0 is told of', async () => {
+test('a search after a block count that is far too low can be interrupted, and block 0 is reported', async () => {
   const bytes = new Uint8Array(30 * BLOCK_BYTES);
   bytes.set(await fileWithFreeList());
   bytes[40]! ^= 1;

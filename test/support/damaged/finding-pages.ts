@@ -7,14 +7,14 @@ import type { Rule } from '../../../src/verify/rules.ts';
 import { runInProcess } from '../cli.ts';
 import { loadCorpus } from '../corpus.ts';
 
-/** Where each rule of verify has a page. */
+/** The folder with a page for each rule. */
 export const FINDING_PAGES: string = fileURLToPath(new URL('../../../docs/findings', import.meta.url));
 
 export const INDEX: string = join(FINDING_PAGES, 'README.md');
 
 export const pagePath = (id: string): string => join(FINDING_PAGES, `${id}.md`);
 
-/** The severities with which a rule is triggered in the corpus, the highest first. */
+/** The severities of a rule's findings in the corpus, the highest first. */
 export function severitiesOf(id: string): string[] {
   const lines = loadCorpus().flatMap((file) => file.expect.map((line) => line.split(' ')));
   return ['error', 'warning', 'info'].filter((severity) =>
@@ -22,17 +22,17 @@ export function severitiesOf(id: string): string[] {
   );
 }
 
-/** What a page says first of its rule. */
+/** The first line of a page. */
 export function ruleLine({ id, summary }: Rule): string {
   return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}. Severity: ${severitiesOf(id).join(' or ')}.`;
 }
 
-/** The row of a rule in the table of all. */
+/** The row of a rule in the table of all rules. */
 export function indexRow({ id, summary }: Rule): string[] {
   return [`[${id}](${id}.md)`, severitiesOf(id).join(' or '), summary];
 }
 
-/** An example in a page: the command, and what the page says that it prints. */
+/** An example in a page: a command and its output. */
 export interface Example {
   readonly command: string;
   readonly printed: string;
@@ -44,16 +44,16 @@ export function examplesIn(page: string): Example[] {
   return [...page.matchAll(CONSOLE)].map(([, command = '', printed = '']) => ({ command, printed }));
 }
 
-/** What a command prints in the folder that this process stands in. */
+/** The output of a command in the working directory. */
 export async function printedBy(command: string): Promise<string> {
   const [tool, ...args] = command.split(' ');
-  if (tool !== 'artrie-pages') throw new Error(`an example is of another tool: ${command}`);
-  // On a machine that is busy verify would tell of its progress.
+  if (tool !== 'artrie-pages') throw new Error(`an example runs another tool: ${command}`);
+  // On a busy machine verify would print its progress.
   const { stdout, stderr } = await runInProcess(args[0] === 'verify' ? [...args, '--quiet'] : args);
   return stdout.toString() + stderr;
 }
 
-/** Writes into each page what it says of its rule and what its examples print, and the table of all. This process has to stand in the folder of the corpus. */
+/** Updates the first line and the examples of each page, and the table of all rules. The working directory must contain the corpus. */
 export async function updateFindingPages(): Promise<void> {
   for (const rule of RULES) {
     let page = readFileSync(pagePath(rule.id), 'utf8');

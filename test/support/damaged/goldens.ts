@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { runInProcess } from '../cli.ts';
 import { DAMAGED, type DamagedFile } from '../corpus.ts';
 
-/** Where the reports are that verify has to give. */
+/** The folder with the expected reports of verify. */
 export const EXPECTED: string = join(DAMAGED, 'expected');
 
-/** The formats of a report that are for programs, and the ends of their files' names. */
+/** The machine-readable formats of a report, with the extensions of their files. */
 export const FORMATS = { json: 'json', junit: 'junit.xml', sarif: 'sarif', github: 'github.txt' } as const;
 export type Format = keyof typeof FORMATS;
 
@@ -20,19 +20,19 @@ export function writeCorpus(folder: string, corpus: readonly DamagedFile[]): voi
   }
 }
 
-/** What a command line shows in the folder that this process stands in: the command, its output, its errors, its exit code. */
+/** A session in the working directory: the command, its output, its errors, its exit code. */
 export async function session(args: readonly string[]): Promise<string> {
-  // On a machine that is busy there would be progress between the lines.
+  // On a busy machine there would be progress between the lines.
   const { exit, stdout, stderr } = await runInProcess([...args, '--quiet']);
   return `$ artrie-pages ${args.join(' ')}\n${stdout.toString()}${stderr}$ echo $?\n${exit}\n`;
 }
 
-/** The report on one file as a person gets it. */
+/** The text report of one file. */
 export function textReport({ name, options = [] }: DamagedFile): Promise<string> {
   return session(['verify', ...options, `${name}.part`]);
 }
 
-/** The files that are verified with the same options, by the name of their reports. */
+/** Groups files that are verified with the same options, by the name of their reports. */
 export function groups(corpus: readonly DamagedFile[]): Map<string, DamagedFile[]> {
   const byName = new Map<string, DamagedFile[]>();
   for (const file of corpus) {
@@ -42,23 +42,23 @@ export function groups(corpus: readonly DamagedFile[]): Map<string, DamagedFile[
   return byName;
 }
 
-/** The report on many files as a program gets it. */
+/** The machine-readable report of several files. */
 export async function groupReport(format: Format, files: readonly DamagedFile[]): Promise<string> {
   const options = files[0]?.options ?? [];
   const names = files.map(({ name }) => `${name}.part`);
   const { stdout } = await runInProcess(['verify', '--format', format, ...options, ...names]);
-  // The version of the tool changes with each release, and nothing else in a report with it.
+  // The version of the tool changes with each release.
   return stdout
     .toString()
     .replaceAll(/"(version|semanticVersion)":"\d+\.\d+\.\d+[^"]*"(?=,"(?:semanticV|informationU))/g, '"$1":"VERSION"');
 }
 
-/** Where the report on one file is, or that on a group in one of the formats. */
+/** The path of the report of a file, or of a group in one of the formats. */
 export function expectedPath(name: string, format?: Format): string {
   return join(EXPECTED, format === undefined ? `${name}.txt` : `${name}.${FORMATS[format]}`);
 }
 
-/** Writes every report as it comes out now. This process has to stand in the folder of the files. */
+/** Writes all current reports. The working directory must contain the files. */
 export async function writeExpected(corpus: readonly DamagedFile[]): Promise<void> {
   mkdirSync(EXPECTED, { recursive: true });
   for (const file of corpus) writeFileSync(expectedPath(file.name), await textReport(file));
@@ -69,7 +69,7 @@ export async function writeExpected(corpus: readonly DamagedFile[]): Promise<voi
   }
 }
 
-/** The first line in which a report is not as expected, with the ones around it; both empty where there is none. */
+/** The first line that differs from the expected report, with the lines around it; both empty if there is none. */
 export function firstDifference(report: string, path: string): { is: string[]; expected: string[] } {
   const [is, expected] = [report.split('\n'), readFileSync(path, 'utf8').split('\n')];
   const at = is.findIndex((line, index) => line !== expected[index]);
