@@ -107,12 +107,12 @@ export function unknownBlockError(disk: DiskManager, block: number, bytes: Uint8
 /**
  * Reads and checks all pages in the order of their blocks, without free blocks and those never written. A page is valid
  * until the next one is read: they share one buffer.
- * @param onZeroedPage - called for each skipped block that is a page except for 8 zero bytes at its beginning
+ * @param onLostPage - called for each skipped block that is a page except for 8 zero bytes at its beginning
  * @throws {@link PageStoreError} as {@link readValidPage}, at the first block that is damaged or missing
  */
 export async function* readValidPages(
   disk: DiskManager,
-  onZeroedPage?: (problem: Problem) => void | Promise<void>,
+  onLostPage?: (problem: Problem) => void | Promise<void>,
 ): AsyncGenerator<{ block: number; page: Page }> {
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
@@ -123,8 +123,8 @@ export async function* readValidPages(
       yield { block, page: await readValidPage(disk, block, target, scratch) };
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
-      const problem = onZeroedPage && (await zeroedPageProblem(disk, block, target, scratch));
-      if (problem) await onZeroedPage?.(problem);
+      const problem = onLostPage && (await zeroedPageProblem(disk, block, target, scratch));
+      if (problem) await onLostPage?.(problem);
     }
   }
 }

@@ -54,7 +54,7 @@ export interface CreateOptions extends LockOptions {
 /** Options of {@link PageStore.pages}. */
 export interface PagesOptions {
   /** Called for each block that is skipped although it is a page, except that its first 8 bytes are zero. */
-  readonly onZeroedPage?: (problem: Problem) => void | Promise<void>;
+  readonly onLostPage?: (problem: Problem) => void | Promise<void>;
 }
 
 /**
@@ -233,8 +233,8 @@ export class PageStore {
    * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
    */
   pages(options: PagesOptions = {}): AsyncGenerator<{ block: number; page: Page }, void, undefined> {
-    checkOptions('pages', options, { onZeroedPage: 'function' });
-    return readValidPages(this.disk, options.onZeroedPage);
+    checkOptions('pages', options, { onLostPage: 'function' });
+    return readValidPages(this.disk, options.onLostPage);
   }
 
   /**

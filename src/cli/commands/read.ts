@@ -53,7 +53,7 @@ async function read(
 
 async function readAll(run: CommandRun, file: string, store: PageStore, printer: NodePrinter): Promise<void> {
   await run.withProgress({ what: file, unit: blocksText, hasRows: true }, async (progress) => {
-    const pages = store.pages({ onZeroedPage: (problem) => run.note(lostPageNote(file, problem)) });
+    const pages = store.pages({ onLostPage: (problem) => run.note(lostPageNote(file, problem)) });
     for await (const { block, page } of pages) {
       if (!(await printer.print(page, { block }))) break;
       await progress.update(block, store.blockCount);
