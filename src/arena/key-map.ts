@@ -149,7 +149,7 @@ const VALUES_BITS = 10;
  * The map copies the keys. Beside its bytes a key takes 16 bytes, and 5 for each slot of the table, which has 1.3 to 2.7
  * slots a key: 23 to 30 bytes in all, apart from the value. While the table grows, the old and the new one both exist.
  *
- * The hash is 64-bit FNV-1a, which has no secret: whoever chooses the keys can make them collide. Look-ups are then slow
+ * The hash is 64-bit FNV-1a, which has no secret: anyone who chooses the keys can make them collide. Look-ups are then slow
  * but still correct.
  *
  * The bytes passed to a method must not change during the call, as those of a shared buffer could. If no memory is
