@@ -209,7 +209,7 @@ export class BlockScan {
     this.damagedPages++;
     if (likely === undefined) return this.#output.left(error);
     const pages = Math.round(1 / likely.chance).toLocaleString('en');
-    const why = `; one flipped bit at byte ${fileOffset(error.block ?? 0, likely.start)} would explain it, but would explain one in ${pages} pages with any other damage as well: --likely-bits flips it back`;
+    const why = `; flipping one bit at byte ${fileOffset(error.block ?? 0, likely.start)} would fix it, but so would a bit in one in ${pages} pages with other damage; --likely-bits flips it`;
     await this.#output.left({ ...error, message: error.message + why, isLikely: true });
   }
 

@@ -43,7 +43,7 @@ export interface RootDescriptorPlan {
  * @param fileHeader - the 64 bytes that the file header will have
  * @param states - those that it has, or had before it was damaged
  */
-export function planRootDescriptor(
+function planRootDescriptor(
   head: Uint8Array,
   fileHeader: Uint8Array,
   states: readonly Uint8Array[],

@@ -122,7 +122,7 @@ export interface RepairReport {
 }
 
 /** The patch that makes a change. */
-export function patchOf({ repair, offset, before, after }: Omit<Change, 'block' | 'field'>): Patch {
+function patchOf({ repair, offset, before, after }: Omit<Change, 'block' | 'field'>): Patch {
   return { position: offset, kind: REPAIRS.findIndex(({ id }) => id === repair), before, after };
 }
 

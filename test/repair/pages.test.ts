@@ -98,7 +98,7 @@ describe.each(FORMATS)('a page of %s', (format) => {
     const inNode = damaged(original, (copy) => (copy[BLOCK_BYTES + 5000]! ^= 8));
     await stays(inNode, ['PAGE_CHECKSUM']);
     expect((await repaired(inNode)).left[0]?.message).toMatch(
-      /one flipped bit at byte 267144 .* one in 2,\d\d\d pages .*--likely-bits/,
+      /flipping one bit at byte 267144 .* one in 2,\d\d\d pages .*--likely-bits/,
     );
     const { bytes } = await repairsFully(inNode, ['page-bit 1:5000'], 'error', { likelyBits: true });
     expect(Buffer.compare(bytes, original)).toBe(0);

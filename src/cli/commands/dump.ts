@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CommittedView } from '../../disk/committed-view.ts';
 import type { BlockSet } from '../../disk/free-list.ts';
-import { RawBlocks } from '../../salvage/raw-blocks.ts';
+import { RawBlocks } from '../../salvage/block-kind.ts';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { CommitRecord } from '../../format/commit-record.ts';
