@@ -117,6 +117,9 @@ const WRONG_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   access: [null, 5, 'x', 'rw', {}],
   cacheBytes: NOT_BYTE_COUNTS,
   threads: NOT_A_COUNT,
+  undo: [null, 5, {}],
+  compare: [null, 5, 'x', {}],
+  encoding: [null, 5, 'x', 'utf8', {}],
 };
 
 /** Each of these options with wrong values; those whose names begin with `on` are callbacks. */
@@ -128,6 +131,9 @@ function optionCases(names: string, call: (file: MemoryBlockFile, options: never
   return [['option', NOT_OPTIONS, call], ...cases];
 }
 
+/** A path in a folder that does not exist. */
+const NOWHERE = '/nowhere/file.part';
+
 const target = (): MemoryBlockFile => new MemoryBlockFile();
 
 const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]][] = [
@@ -136,7 +142,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['file', NOT_A_FILE, (_, file) => create(file)],
       ...optionCases('pageFormat replace dedupe cacheBytes', (_, options) => create(target(), options)),
-      ...LOCK_CASES((options) => create('/nowhere/file.part', options)),
+      ...LOCK_CASES((options) => create(NOWHERE, options)),
     ],
   ],
   [
@@ -144,7 +150,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['file', NOT_A_FILE, (_, file) => open(file)],
       ...optionCases('access pageFormat dedupe cacheBytes', (file, options) => open(file, options)),
-      ...LOCK_CASES((options) => open('/nowhere/file.part', options)),
+      ...LOCK_CASES((options) => open(NOWHERE, options)),
     ],
   ],
   [
@@ -161,16 +167,20 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['source', NOT_A_FILE, (_, source) => recover(source, target())],
       ['target', NOT_A_FILE, (file, to) => recover(file, to)],
-      ...optionCases('keepRoot replace onBlock onMoved onProgress signal', (file, options) =>
+      ...optionCases('keepRoot replace onBlock onMoved onDurable onProgress signal', (file, options) =>
         recover(file, target(), options),
       ),
+      ...LOCK_CASES((options) => recover(NOWHERE, NOWHERE, options)),
     ],
   ],
   [
     'repair',
     [
       ['file', NOT_A_FILE, (_, file) => repair(file)],
-      ...optionCases('dryRun onChange signal', (file, options) => repair(file, options)),
+      ...optionCases('dryRun undo staleChecksums likelyBits onChange onLeft onProgress signal', (file, options) =>
+        repair(file, options),
+      ),
+      ...LOCK_CASES((options) => repair(NOWHERE, options)),
     ],
   ],
   [
@@ -178,7 +188,8 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['file', NOT_A_FILE, (_, file) => undoRepair(file, 'file.undo')],
       ['undo', [undefined, null, 5, {}], (file, undo) => undoRepair(file, undo)],
-      ['option', NOT_OPTIONS, (file, options) => undoRepair(file, 'file.undo', options)],
+      ...optionCases('onChange signal', (file, options) => undoRepair(file, 'file.undo', options)),
+      ...LOCK_CASES((options) => undoRepair(NOWHERE, NOWHERE, options)),
     ],
   ],
   [
@@ -186,7 +197,10 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['source', NOT_A_FILE, (_, source) => compact(source, target())],
       ['target', NOT_A_FILE, (file, to) => compact(file, to)],
-      ...optionCases('pageFormat dedupe replace signal', (file, options) => compact(file, target(), options)),
+      ...optionCases('pageFormat dedupe replace onMoved onDurable onProgress signal', (file, options) =>
+        compact(file, target(), options),
+      ),
+      ...LOCK_CASES((options) => compact(NOWHERE, NOWHERE, options)),
     ],
   ],
   [
@@ -194,14 +208,16 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['a', NOT_A_FILE, (file, a) => diff(a, file)],
       ['b', NOT_A_FILE, (file, b) => diff(file, b)],
-      ...optionCases('onDifference signal', (file, options) => diff(file, file, options)),
+      ...optionCases('compare stopAtFirst onDifference onProgress signal', (file, options) =>
+        diff(file, file, options),
+      ),
     ],
   ],
   [
     'exportNodes',
     [
       ['source', NOT_A_FILE, (_, source) => exportNodes(source).next()],
-      ...optionCases('signal', (file, options) => exportNodes(file, options).next()),
+      ...optionCases('encoding onPage onLostPage signal', (file, options) => exportNodes(file, options).next()),
     ],
   ],
   [
@@ -210,6 +226,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
       ['lines', [undefined, null, 5, {}], (_, lines) => importNodes(lines, target())],
       ['target', NOT_A_FILE, (_, to) => importNodes([], to)],
       ...optionCases('pageFormat replace signal', (_, options) => importNodes([], target(), options)),
+      ...LOCK_CASES((options) => importNodes([], NOWHERE, options)),
     ],
   ],
   [
