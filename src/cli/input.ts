@@ -7,7 +7,7 @@ import { PageStoreError } from '../errors.ts';
 import type { ByteSource, Context, Input } from './context.ts';
 
 /** After a pause of this length in the input, what has come so far is made durable. */
-export const PAUSE_MS = 50;
+const PAUSE_MS = 50;
 
 /** Input that neither pauses nor fills a batch is made durable after this time. */
 export const LONGEST_WAIT_MS = 1000;
@@ -231,6 +231,11 @@ export class InputReader {
     signal.addEventListener('abort', () => this.#reject(signal.reason));
   }
 
+  /** Starts to read in the background, unless a read is running or its result has not been taken. */
+  startRead(): void {
+    if (!this.#isReading && this.#bytes === undefined && this.#failure === undefined) void this.#read();
+  }
+
   /**
    * Waits for more input.
    * @param mayPause - whether to resolve with a pause after {@link PAUSE_MS} without input
@@ -238,7 +243,7 @@ export class InputReader {
    */
   async nextEvent(mayPause: boolean): Promise<InputEvent> {
     this.#signal.throwIfAborted();
-    if (!this.#isReading && this.#bytes === undefined && this.#failure === undefined) void this.#read();
+    this.startRead();
     return new Promise<InputEvent>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

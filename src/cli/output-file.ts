@@ -1,6 +1,6 @@
 import { type FileHandle, lstat, open, realpath, rm, stat } from 'node:fs/promises';
 import { writeDecimal } from '../bytes/encodings.ts';
-import { errnoOf, ioError, NewFile, permissionsOf } from '../disk/node-fs.ts';
+import { ioError, NewFile, permissionsOf, unlessMissing } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_MAGIC } from '../format/file-header.ts';
 import type { MovedRun } from '../recover/report.ts';
@@ -61,10 +61,7 @@ export class OutputFile extends BufferedOutput {
    */
   static async forMap(path: string, source: string, replace: boolean): Promise<OutputFile> {
     try {
-      const existing = await stat(path).catch((error: unknown) => {
-        if (errnoOf(error) === 'ENOENT') return undefined;
-        throw error;
-      });
+      const existing = await unlessMissing(stat(path));
       if (existing && !existing.isFile()) return new OutputFile(path, 'write', await open(path, 'w'));
       if (existing && !replace) {
         const message = 'the map already exists; use another name, or --force to replace it';
@@ -125,18 +122,10 @@ export class OutputFile extends BufferedOutput {
 
 /** The regular file that a report replaces or creates; undefined for a pipe, a device, or a dangling link. */
 async function reportTarget(path: string): Promise<string | undefined> {
-  let target: string;
-  try {
-    if (!(await stat(path)).isFile()) return undefined;
-    target = await realpath(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    const isLink = await lstat(path).then(
-      () => true,
-      () => false,
-    );
-    return isLink ? undefined : path;
-  }
+  const existing = await unlessMissing(stat(path));
+  if (existing === undefined) return (await unlessMissing(lstat(path))) === undefined ? path : undefined;
+  if (!existing.isFile()) return undefined;
+  const target = await realpath(path);
   const handle = await open(target, 'r+');
   try {
     const { buffer } = await handle.read(Buffer.alloc(8), 0, 8, 0);

@@ -134,7 +134,7 @@ describe('append', () => {
 describe('read', () => {
   const v1 = goldenPath('v1');
 
-  test('one REF gives exactly the bytes of the node', async () => {
+  test('a single REF prints exactly the bytes of the node', async () => {
     for (const { ref, hex } of goldenNodes('v1')) {
       expect(Buffer.from(await output(['read', v1, ref]), 'latin1').toString('hex')).toBe(hex);
       expect(await output(['read', v1, ref, '--encoding', 'hex'])).toBe(hex);
@@ -153,14 +153,14 @@ describe('read', () => {
     expect(await read('--all')).toBe(await read('1', '2'));
   });
 
-  test('--framing is followed for one node too where it is given', async () => {
+  test('--framing applies to a single node too, if it is given', async () => {
     expect(await output(['read', v1, '1:0', '--framing', 'lines'])).toBe('hello world\n');
     expect(await output(['read', v1, '1:0', '--framing', 'nul'])).toBe('hello world\0');
     expect(await output(['read', v1, '1:0', '--framing', 'u32'])).toBe('\x0b\0\0\0hello world');
     expect(await output(['read', v1, '1:0-1', '--framing', 'whole'])).toBe('hello worldgoodbye world');
   });
 
-  test('--json prints a line a node and a summary', async () => {
+  test('--json prints a line per node and a summary', async () => {
     expect(jsonLines(await output(['read', v1, '1:0', '1:2', '--json', '--encoding', 'hex']))).toEqual([
       { type: 'node', ref: '1:0', bytes: 11, encoding: 'hex', data: '68656c6c6f20776f726c64' },
       { type: 'node', ref: '1:2', bytes: 0, encoding: 'hex', data: '' },
@@ -177,7 +177,7 @@ describe('read', () => {
   });
 });
 
-test.each(['v1', 'v2'])('a page file of format %s is made, filled, changed, sealed and verified', async (format) => {
+test.each(['v1', 'v2'])('a page file of format %s is created, filled, changed, sealed and verified', async (format) => {
   const path = await newFile('--page-format', format);
   const nodes = Array.from({ length: 3000 }, (_, index) => `node ${index} ${'.'.repeat(index % 300)}`);
   const refs = (await output(['append', path], chunks(`${nodes.join('\n')}\n`))).trim().split('\n');

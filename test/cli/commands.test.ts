@@ -49,7 +49,7 @@ describe('the program itself', () => {
     expect(await output(['help'])).toBe(help);
   });
 
-  test('no command is wrong usage: the help stands on stderr', async () => {
+  test('no command is wrong usage: the help is on stderr', async () => {
     const { exit, stdout, stderr } = await runInProcess([]);
     expect({ exit, stdout: stdout.toString() }).toEqual({ exit: 2, stdout: '' });
     expect(stderr).toBe(await output(['--help']));
@@ -67,7 +67,7 @@ describe('the program itself', () => {
 });
 
 describe('create', () => {
-  test('prints the path and makes a header block and one empty page', async () => {
+  test('prints the path and creates a header block and one empty page', async () => {
     const path = newPath();
     expect(await output(['create', path])).toBe(`${path}\n`);
     expect(statSync(path).size).toBe(524_288);
@@ -82,7 +82,7 @@ describe('create', () => {
     ]);
   });
 
-  test('refuses a file that exists, page file or not, and --force puts a new one in its place', async () => {
+  test('refuses a file that exists, page file or not, and --force replaces it', async () => {
     const path = await newFile();
     await output(['append', path, 'old']);
     await failure(3, path, ['create', path]);
@@ -95,7 +95,7 @@ describe('create', () => {
     expect(readdirSync(join(path, '..'))).toEqual(['file.part', 'file.part.lock']);
   });
 
-  test('--force makes a file where there is none, and replaces no directory', async () => {
+  test('--force creates a file if there is none, and does not replace a directory', async () => {
     const path = newPath();
     expect(await output(['create', path, '--force'])).toBe(`${path}\n`);
     const { exit, stderr } = await runInProcess(['create', join(path, '..'), '--force']);
@@ -137,7 +137,7 @@ describe('allocate and free', () => {
     expect(await output(['read', path, '1'])).toBe('');
   });
 
-  test('allocate --page-format says what the pages are', async () => {
+  test('allocate --page-format sets the format of the pages', async () => {
     const path = await newFile();
     await output(['allocate', path, '--page-format', 'v2']);
     await output(['allocate', path]);
@@ -151,7 +151,7 @@ describe('allocate and free', () => {
 });
 
 describe('update', () => {
-  test('puts a node of the same length in the place of another, and prints the ref', async () => {
+  test('replaces a node with one of the same length, and prints the ref', async () => {
     const path = await newFile();
     await output(['append', path, 'one', 'two', 'three']);
     expect(await output(['update', path, '1:1', 'TWO'])).toBe('1:1\n');
@@ -171,7 +171,7 @@ describe('update', () => {
 });
 
 describe('finalize', () => {
-  test('seals every page, and says of a second run that it was', async () => {
+  test('seals every page, and a second run says that it was sealed', async () => {
     const path = await newFile();
     await output(['append', path, 'a', 'b']);
     await output(['allocate', path]);
@@ -182,7 +182,7 @@ describe('finalize', () => {
     expect((await runInProcess(['verify', path, '--require-finalized', '--require-checksums'])).exit).toBe(0);
   });
 
-  test('--block seals the page that it names, and the next node goes to another', async () => {
+  test('--block seals the named page, and the next node goes to another page', async () => {
     const path = await newFile();
     await output(['append', path, 'a']);
     await output(['allocate', path]);

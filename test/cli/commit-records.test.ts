@@ -22,7 +22,7 @@ async function pendingFile(name: string): Promise<string> {
   return path;
 }
 
-test('a node that only a commit record knows of is read, verified and counted, and the file is not written to', async () => {
+test('a node that only a commit record describes is read, verified and counted, and the file is not written to', async () => {
   const path = await pendingFile('pending');
   expect(await output(['read', path, '1:1'])).toBe('second');
   expect(await output(['verify', path])).toContain('ok (0 errors, 0 warnings, 0 info); 2 blocks, 1 page, 2 nodes');
@@ -36,7 +36,7 @@ test('a node that only a commit record knows of is read, verified and counted, a
   ]);
 });
 
-test('the next writer finishes the commit, and goes on behind it', async () => {
+test('the next writer completes the commit, and appends after it', async () => {
   const path = await pendingFile('finished');
   expect(await output(['append', path, 'third'])).toBe('1:2\n');
   expect(await output(['read', path, '--all'])).toBe('first\nsecond\nthird\n');
@@ -44,7 +44,7 @@ test('the next writer finishes the commit, and goes on behind it', async () => {
   expect((await runInProcess(['verify', path])).exit).toBe(0);
 });
 
-test('a record whose page is damaged is void, and the damage is noticed where it is', async () => {
+test('a record whose page is damaged is void, and the damage is found', async () => {
   const path = await pendingFile('void');
   const { stdout } = await runInProcess(['dump', path, '--block', '1', '--json']);
   const first = jsonLines(stdout).find(({ type }) => type === 'slot');

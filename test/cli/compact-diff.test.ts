@@ -42,7 +42,7 @@ async function failure(exit: number, folder: string, args: readonly string[]): P
 }
 
 describe('compact', () => {
-  test('prints what the file was and what its copy is', async () => {
+  test('prints the file before and after', async () => {
     const { a, b } = await withFile();
     const lines = (await output(['compact', a, b, '--dedupe', '--page-format', 'v2'])).split('\n');
     expect(lines.map((line) => line.replaceAll(/ {2,}/g, ' | '))).toEqual([
@@ -89,7 +89,7 @@ describe('compact', () => {
     expect(readFileSync(map, 'utf8')).toBe('1:0 1:0\n1:1 1:1\n1:2 1:2\n');
   });
 
-  test('--map of a file of libdictenstein leads to the same node from every ref', async () => {
+  test('--map of a file of libdictenstein maps every ref to the same node', async () => {
     const folder = newFolder();
     const [target, map] = [join(folder, 'b.part'), join(folder, 'map')];
     await output(['compact', goldenPath('arenas'), target, '--page-format', 'v2', '--map', map]);
@@ -117,7 +117,7 @@ describe('compact', () => {
     expect(await failure(3, folder, ['compact', a, c, '--map', join(folder, 'x/../c.part')])).toContain('map');
   });
 
-  test('names the first damage of a source and what saves its nodes', async () => {
+  test('names the first damage of a source and the command that salvages its nodes', async () => {
     const { a, b, folder } = await withFile();
     writeFileSync(
       a,
@@ -199,7 +199,7 @@ describe('diff', () => {
     ]);
   });
 
-  test('exits 5 where damage kept it from comparing, and says what is damaged', async () => {
+  test('exits 5 if damage was not compared, and says what is damaged', async () => {
     const { a, b } = await withFile();
     writeFileSync(
       b,
@@ -213,7 +213,7 @@ describe('diff', () => {
     }
   });
 
-  test('does not go by a block count that the file does not have', async () => {
+  test('does not trust a block count beyond the file', async () => {
     const { a, b } = await withFile();
     writeFileSync(b, withHeader(readFileSync(a), { blockCount: MAX_BLOCKS }));
     const { exit, stdout } = await runInProcess(['diff', a, b]);
@@ -221,7 +221,7 @@ describe('diff', () => {
     expect(stdout.toString()).toMatch(/^damaged .*blockCount is 16777216, the file has 5 whole blocks\n$/);
   });
 
-  test('of a file that is not there exits 3, and what is interrupted 130', async () => {
+  test('of a missing file exits 3, and exits 130 if interrupted', async () => {
     const { a, folder } = await withFile();
     await failure(3, folder, ['diff', a, join(folder, 'none')]);
     const signal = AbortSignal.abort(new Interrupted('SIGINT'));

@@ -35,7 +35,7 @@ describe.each(['hex', 'base64'] as const)('%s', (encoding) => {
     );
   });
 
-  test('an argument and a frame of input are refused with the same words, cut at 40 characters', () => {
+  test('an argument and a frame of input are refused with the same message, cut at 40 characters', () => {
     fc.assert(
       fc.property(fc.nat(60), fc.constantFrom('!', '\r', '\u00e4', '\u00ff'), (length, bad) => {
         const text = `${'A'.repeat(length)}${bad}`;

@@ -24,7 +24,7 @@ async function runLimited(limitKib: number, args: readonly string[]): Promise<{ 
   return { exit, stderr };
 }
 
-test('an import that finds no room leaves nothing behind, and a file that it was to replace as it was', async () => {
+test('an import without space leaves nothing behind, and the file that it should replace unchanged', async () => {
   const [fresh, kept] = [join(folder, 'fresh.part'), join(folder, 'kept.part')];
   await output(['create', kept]);
   const before = readFileSync(kept);

@@ -55,7 +55,7 @@ describe('export', () => {
     );
   });
 
-  test('writes all nodes in the encoding that it is told, and is JSON Lines with --json too', async () => {
+  test('writes all nodes in the given encoding, and is JSON Lines with --json too', async () => {
     const path = await fileOf('a');
     expect(await exportOf(path, '--encoding', 'hex')).toContain('{"type":"node","ref":"1:0","hex":"61"}\n');
     expect(await exportOf(path, '--encoding', 'base64')).toContain('{"type":"node","ref":"1:0","base64":"YQ=="}\n');
@@ -63,7 +63,7 @@ describe('export', () => {
     expect((await runInProcess(['export', path, '--encoding', 'raw'])).exit).toBe(2);
   });
 
-  test('says of a page without a directory that its bytes are not exported', async () => {
+  test('notes that the bytes of a page without a directory are not exported', async () => {
     const path = goldenPath('v2-unfinalized');
     const told = await runInProcess(['export', path]);
     expect(told.exit).toBe(0);
@@ -74,7 +74,7 @@ describe('export', () => {
     expect((await runInProcess(['export', path, '--quiet'])).stderr).toBe('');
   });
 
-  test('ends at a damaged page, says what to do, and what it printed makes no file', async () => {
+  test('ends at a damaged page, says what to do, and its output cannot be imported', async () => {
     const path = await fileOf('alpha', 'beta');
     const bytes = readFileSync(path);
     bytes[262_144 + 70]! ^= 1;
@@ -89,7 +89,7 @@ describe('export', () => {
     expect((await refused(stdout.toString())).exit).toBe(2);
   });
 
-  test('of what is no page file, is empty, or is not there, is an error of input', async () => {
+  test('of a file that is not a page file, is empty, or does not exist, is an input error', async () => {
     const path = newPath();
     expect((await runInProcess(['export', path])).exit).toBe(3);
     writeFileSync(path, '');
@@ -99,7 +99,7 @@ describe('export', () => {
     expect((await runInProcess(['export', folder])).exit).toBe(3);
   });
 
-  test('ends quietly where nobody reads any more', async () => {
+  test('ends quietly when the reader has gone', async () => {
     const path = newPath();
     await output(['create', path]);
     await output(['append', path, '--quiet'], { stdin: [Buffer.from(`${'x'.repeat(40)}\n`.repeat(30_000))] });
@@ -122,7 +122,7 @@ describe('export', () => {
 });
 
 describe('import', () => {
-  test('makes the file of an export again, from standard input and from a file', async () => {
+  test('restores the file of an export, from standard input and from a file', async () => {
     const path = await fileOf('alpha', 'beta', '');
     const lines = join(folder, 'export.jsonl');
     writeFileSync(lines, await exportOf(path));
@@ -158,7 +158,7 @@ describe('import', () => {
     ]);
   });
 
-  test('packs nodes without refs, in pages of the format that it is told', async () => {
+  test('packs nodes without refs, in pages of the given format', async () => {
     const path = newPath();
     const stdin = [Buffer.from('{"type":"node","text":"one"}\n{"type":"node","text":"two"}')];
     expect(await output(['import', path, '--page-format', 'v2'], { stdin })).toBe(
@@ -168,7 +168,7 @@ describe('import', () => {
     expect(await exportOf(path)).toContain('"format":"v2"');
   });
 
-  test('refuses a file that exists, unless it is forced, and keeps it where the lines are wrong', async () => {
+  test('refuses a file that exists without --force, and keeps it if the lines are invalid', async () => {
     const path = await fileOf('kept');
     const before = readFileSync(path);
     const stdin = [Buffer.from(joinLines(GOOD_LINES))];
@@ -179,14 +179,14 @@ describe('import', () => {
     expect(await output(['read', path, '--all'])).toBe('a\n\xff\n');
   });
 
-  test('makes a file of its own export in one pipe', async () => {
+  test('restores a file from its own export in one pipe', async () => {
     const path = await fileOf('alpha', 'beta');
     const before = await exportOf(path);
     await output(['import', path, '--force'], { stdin: [Buffer.from(before)] });
     expect(await exportOf(path)).toBe(before);
   });
 
-  test('makes nothing of an export that is cut, wherever that is', async () => {
+  test('creates no file from a truncated export, wherever it is cut', async () => {
     const lines = joinLines(GOOD_LINES);
     for (const end of [0, 1, 20, 38, 39, 150, 200, lines.length - 80, lines.length - 3]) {
       const { exit, stderr } = await refused(lines.slice(0, end));
@@ -195,13 +195,13 @@ describe('import', () => {
     }
   });
 
-  test('says how nodes of which some were filtered out are stored all the same', async () => {
+  test('says how to store nodes of which some were filtered out', async () => {
     const { exit, stderr } = await refused(joinLines(GOOD_LINES.toSpliced(2, 1)));
     expect(exit).toBe(2);
     expect(stderr).toContain(`jq -c 'select(.type == "node") | del(.ref)'`);
   });
 
-  test('is an error of input where the input is not there, and takes no lock for it', async () => {
+  test('is an input error if the input does not exist, and takes no lock', async () => {
     const path = newPath();
     const { exit, stderr } = await runInProcess(['import', path, '--input', join(folder, 'none.jsonl')]);
     expect(exit).toBe(3);
@@ -209,7 +209,7 @@ describe('import', () => {
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
-  test('makes nothing when it is interrupted while it waits for lines', async () => {
+  test('creates no file when it is interrupted while it waits for lines', async () => {
     const path = newPath();
     const child = spawn(process.execPath, [BIN, 'import', path], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.write(`${GOOD_LINES[0]}\n${GOOD_LINES[1]}\n`);
@@ -235,7 +235,7 @@ describe('import', () => {
   });
 });
 
-test('a filter may stand between the two and drop the refs', async () => {
+test('a filter between the two may remove the refs', async () => {
   const path = newPath();
   copyFileSync(goldenPath('v1'), path);
   const lines = await runCli(['export', path]);

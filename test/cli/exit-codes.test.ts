@@ -93,7 +93,7 @@ async function expectFailure(args: readonly string[], path: string, exit: number
   expect(result.stdout.toString()).toBe('');
 }
 
-describe('what is no page file', () => {
+describe('a file that is not a page file', () => {
   const others = COMMANDS.filter((name) => name !== 'create');
 
   test.each(others.filter((name) => name !== 'import'))('%s of a file that does not exist exits 3', async (name) => {
@@ -161,7 +161,7 @@ describe('a page file that ends in the middle of a block', () => {
     expectUnchanged(path, before);
   });
 
-  test('stat counts what is sound, says how much is not, and exits 5', async () => {
+  test('stat counts what is valid, says how much is not, and exits 5', async () => {
     const { exit, stdout, stderr } = await runInProcess(['stat', await cutFile()]);
     expect(exit).toBe(5);
     expect(stdout.toString()).toMatch(/^damaged pages +1$/m);
@@ -175,7 +175,7 @@ describe('a page file that ends in the middle of a block', () => {
     expectUnchanged(path, before);
   });
 
-  test('verify says where it is cut and exits 1', async () => {
+  test('verify reports where it is cut and exits 1', async () => {
     const path = await cutFile();
     const before = stateOf(path);
     const { exit, stdout, stderr } = await runInProcess(['verify', path]);

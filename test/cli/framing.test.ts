@@ -63,7 +63,7 @@ const nodesOf = (framing: Framing): fc.Arbitrary<Uint8Array[]> => {
 const places = fc.array(fc.nat(600_000), { maxLength: 12 });
 
 describe.each(FRAMINGS)('framing %s', (framing) => {
-  test('any nodes, framed and cut into chunks at any places, come back the same', () => {
+  test('any nodes, framed and split into chunks anywhere, come back the same', () => {
     fc.assert(
       fc.property(nodesOf(framing), places, (nodes, at) => {
         expect(cut(framing, chunksOf(framed(framing, nodes), at))).toEqual(nodes.map(hexOf));
@@ -83,7 +83,7 @@ describe.each(FRAMINGS)('framing %s', (framing) => {
     );
   });
 
-  test('a node of the greatest length is taken, and a longer one refused, wherever the chunks end', () => {
+  test('the longest node is accepted, and a longer one refused, wherever the chunks end', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), places, (max, at) => {
         const longest = new Uint8Array(max).fill(0x61);
@@ -109,7 +109,7 @@ test.each([
   },
 );
 
-test('input without a byte has no node, but for whole, of which it is one', () => {
+test('empty input has no node, except with whole, where it is one', () => {
   for (const framing of ['lines', 'nul', 'u32'] as const) expect(cut(framing, [])).toEqual([]);
   expect(cut('whole', [])).toEqual(['']);
 });

@@ -6,14 +6,14 @@ import { runInProcess } from '../support/cli.ts';
 describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote,', (name) => {
   const path = goldenPath(name);
 
-  test('is read with --all as the nodes that a third program found', async () => {
+  test('read --all prints the nodes that a third program found', async () => {
     const { exit, stdout } = await runInProcess(['read', path, '--all', '--encoding', 'hex']);
     expect(exit).toBe(0);
     const expected = goldenNodes(name).map((node) => `${node.hex}\n`);
     expect(stdout.toString()).toBe(expected.join(''));
   });
 
-  test('is dumped: the file, each block, and each block as a hexdump', async () => {
+  test('dump shows the file, each block, and each block as a hexdump', async () => {
     const blocks = goldenBytes(name).length / 262_144;
     const whole = await runInProcess(['dump', path]);
     expect(whole.exit).toBe(0);
@@ -29,7 +29,7 @@ describe.each(GOLDEN_NAMES)('%s, which the Rust code wrote,', (name) => {
     }
   });
 
-  test('is not changed by commands that look', async () => {
+  test('is not changed by commands that only read', async () => {
     const before = readFileSync(path);
     for (const command of ['read', 'stat', 'dump', 'verify']) {
       await runInProcess([command, path, ...(command === 'read' ? ['--all'] : [])]);

@@ -62,7 +62,7 @@ describe.each(SIGNALS)('%s to a writer', (signal) => {
     },
   );
 
-  test('in the middle of finalize leaves pages sealed as far as it told, and the rest as they were', async () => {
+  test('in the middle of finalize leaves the printed pages sealed, and the rest unchanged', async () => {
     const path = await newFile('--page-format', 'v2');
     await output(['allocate', path, '--count', String(PAGES - 1)]);
     const { child, exit, stdout } = start(['finalize', path]);

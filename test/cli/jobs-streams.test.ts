@@ -2,7 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { BIN, expectOneError, output, publicCopy, runCli, runInProcess } from '../support/cli.ts';
+import {
+  BIN,
+  expectOneError,
+  output,
+  publicCopy,
+  runCli,
+  runInProcess,
+  TELLS_WHEN_IT_LISTENS,
+} from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { hexLines, TWO_SEGMENTS } from '../support/hex-lines.ts';
 import { until } from '../support/lock.ts';
@@ -46,7 +54,7 @@ describe('a stream that goes on', () => {
     };
   }
 
-  test('a pause makes what came before it durable, and prints where it is, but for a line that is not whole', async () => {
+  test('a pause makes complete lines durable, and prints their refs', async () => {
     const path = await newFile();
     const { child, send, refs, stderr, exit } = feed(path);
     send('61\n6262\n63');
@@ -63,7 +71,7 @@ describe('a stream that goes on', () => {
     expect((await output(['read', path, '--all'])).startsWith('a\nbb\ncc\n')).toBe(true);
   });
 
-  test('a bad line is refused as soon as the input pauses behind it', async () => {
+  test('a bad line is refused as soon as the input pauses after it', async () => {
     const path = await newFile();
     const { send, refs, stderr, exit } = feed(path);
     send('61\n6\n62\n');
@@ -117,7 +125,7 @@ describe('a stream that goes on', () => {
     return { stdout, stderr: withoutProgress(path, stderr) };
   }
 
-  test('a stdout that is closed ends it quietly, and what it printed is in the file', async () => {
+  test('a closed stdout ends it quietly, and the printed nodes are in the file', async () => {
     const path = await newFile();
     const command = `"$1" "$2" append "$3" --encoding hex --jobs 2 --input "$4" | head -1; echo "\${PIPESTATUS[0]}"`;
     const told = await bash(command, path, `${hexLines(40 * TWO_SEGMENTS)}xy\n`);
@@ -126,7 +134,7 @@ describe('a stream that goes on', () => {
     expect((await runInProcess(['verify', path, '--fail-on', 'info'])).exit).toBe(0);
   });
 
-  test('a stdout that is closed before a bad line ends it quietly, as without threads', async () => {
+  test('a closed stdout before a bad line ends it quietly, as without threads', async () => {
     const path = await newFile();
     for (const jobs of [1, 2]) {
       const append = `"$1" "$2" append "$3" --encoding hex --batch 1 --jobs ${jobs} --input "$4"`;
@@ -166,12 +174,14 @@ describe('a thread that fails', () => {
   test('and hangs can be interrupted', async () => {
     writeFileSync(workerPath, onMessage("console.error('at work'); for (;;);"));
     const path = await newFile();
-    const args = [bin, 'append', path, ...HEX, '--jobs', '2'];
+    const args = ['--import', TELLS_WHEN_IT_LISTENS, bin, 'append', path, ...HEX, '--jobs', '2'];
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'pipe'] });
+    const listens = new Promise((resolve) => child.stderr.once('data', resolve));
     const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
     child.stdin.on('error', () => undefined);
     child.stdin.end(hexLines(5 * TWO_SEGMENTS));
-    // All there is has been read, or waits for a thread.
+    await listens;
+    // By then all input has been read, or waits for a thread.
     await new Promise((resolve) => setTimeout(resolve, 500));
     child.kill('SIGINT');
     expect(await exit).toBe(130);

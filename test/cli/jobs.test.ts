@@ -160,7 +160,7 @@ test.concurrent.each(BAD)('$what: refused with the same words, after the same no
   expectSame(await withJobs(2, args, Buffer.from(input)), expected);
 });
 
-test('input that cannot be read is refused with the same words', async () => {
+test('input that cannot be read is refused with the same message', async () => {
   const args = [...HEX, '--input', folder];
   const expected = await withoutThreads(args, new Uint8Array(0));
   expect(expected.exit).toBe(3);
@@ -178,7 +178,7 @@ test('raw nodes, whole input and DATA arguments need no threads', async () => {
   expect(await output(['read', path, '--all'])).toBe('a\nb\nab\ncd\n');
 });
 
-test.each(['0', '65', '-1', '1.5', 'two'])('--jobs %s is a mistake in the command line', async (jobs) => {
+test.each(['0', '65', '-1', '1.5', 'two'])('--jobs %s is wrong usage', async (jobs) => {
   const path = await newFile();
   const { exit, stderr } = await runInProcess(['append', path, '--jobs', jobs, ...HEX, '61']);
   expect(exit).toBe(2);

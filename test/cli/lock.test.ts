@@ -83,7 +83,7 @@ describe.each([
     expect(await holder.finish()).toBe(0);
   });
 
-  test('is written to by who waits, once that process has ended', async () => {
+  test('is written to by a waiting writer, once that process has ended', async () => {
     const path = await newFile();
     const holder = await startHolder(path, bin);
     const waiting = runCli(['append', path, 'later', '--lock-timeout', '30'], { bin });
@@ -94,7 +94,7 @@ describe.each([
     expect({ exit, stdout: stdout.toString() }).toEqual({ exit: 0, stdout: '1:1\n' });
   });
 
-  test('is not waited for longer than told', async () => {
+  test('is not waited for longer than --lock-timeout', async () => {
     const path = await newFile();
     const holder = await startHolder(path, bin);
     const start = performance.now();
@@ -121,7 +121,7 @@ describe.each([
   });
 });
 
-test('a command that is interrupted while it waits exits 130 and says nothing', async () => {
+test('a command that is interrupted while it waits exits 130 and prints nothing', async () => {
   const path = await newFile();
   const holder = await startHolder(path);
   const interruption = new AbortController();
@@ -143,7 +143,7 @@ test.each(['-1', 'x', '', '1e3', 'Infinity'])('--lock-timeout %j is wrong usage'
 });
 
 describe('a lock that a killed process left', () => {
-  test('is told, and removed with --break-lock, where there is none of the system', async () => {
+  test('is reported, and removed with --break-lock, without system locks', async () => {
     const path = await newFile();
     const holder = await startHolder(path, copy);
     holder.kill('SIGKILL');
@@ -158,7 +158,7 @@ describe('a lock that a killed process left', () => {
     expect(existsSync(`${path}.lock.pid`)).toBe(false);
   });
 
-  test('is none where the system has locks', async () => {
+  test('does not exist with system locks', async () => {
     const path = await newFile();
     const holder = await startHolder(path);
     holder.kill('SIGKILL');
@@ -167,7 +167,7 @@ describe('a lock that a killed process left', () => {
   });
 });
 
-test('a folder in which no lock file can be made is an error of input and output that names the file', async () => {
+test('a folder in which no lock file can be created is an I/O error that names the file', async () => {
   const path = await newFile();
   chmodSync(folder, 0o755);
   chmodSync(join(path, '..'), 0o555);
@@ -227,7 +227,7 @@ describe('eight processes that append at once', () => {
     await expectFair(path, bins);
   });
 
-  test('where a killed process has left its lock, remove that once', async () => {
+  test('remove the lock of a killed process once', async () => {
     const path = await newFile();
     const holder = await startHolder(path, copy);
     holder.kill('SIGKILL');

@@ -90,14 +90,14 @@ describe('dump', () => {
     );
   });
 
-  test('--hex: each region of a block has its name', async () => {
+  test('--hex: a hexdump with the name of each region', async () => {
     const text = await output(['dump', v1, '--block', '1', '--hex']);
     expect(text).toContain('|hello world|       node 1:0 = 11 bytes\n');
     expect(text).toMatch(/\|@\.{7}\| {10}slot 1:0 = 64, 11\n$/);
     expect(await output(['dump', v1, '--hex'])).toMatch(/^0000000000 .*magic/);
   });
 
-  test('--json: the header, a line a block, and a summary', async () => {
+  test('--json: the header, a line per block, and a summary', async () => {
     const objects = jsonLines(await output(['dump', v1, '--json']));
     expect(objects.map(({ type }) => type)).toEqual(['header', 'block', 'block', 'summary']);
     expect(objects[0]).toMatchObject({ magic: '5782993917251223552', entryCount: '5', blockCount: 3 });
@@ -175,7 +175,7 @@ describe('verify', () => {
     expect({ exit, stderr }).toEqual({ exit: expected, stderr: '' });
   });
 
-  test('--output writes the report to a file, in the format that is told', async () => {
+  test('--output writes the report to a file, in the given format', async () => {
     const report = join(folder, 'report');
     expect(await output(['verify', v1, '--output', report])).toBe(v1Report);
     expect(readFileSync(report, 'utf8')).toBe(v1Report);
@@ -191,7 +191,7 @@ describe('verify', () => {
     expect(stderr).toContain(report);
   });
 
-  test('a file that does not exist keeps no other from being checked: 3 where that is all, 1 where there are findings', async () => {
+  test('other files are checked even if one does not exist: exit 3, or 1 with findings', async () => {
     const sound = await runInProcess(['verify', none, v1]);
     expect({ exit: sound.exit, stdout: sound.stdout.toString() }).toEqual({ exit: 3, stdout: v1Report });
     expectOneError(sound.stderr);
@@ -218,14 +218,14 @@ describe('verify', () => {
     expect(objects.at(-1)).toMatchObject({ type: 'summary', files: 2, failed: 0, unreadable: 1 });
   });
 
-  test('an error is told once where the report also goes to a file', async () => {
+  test('an error is printed once if the report also goes to a file', async () => {
     const { exit, stderr } = await runInProcess(['verify', none, '--output', join(folder, 'once')]);
     expect(exit).toBe(3);
     expectOneError(stderr);
   });
 });
 
-test('commands that look leave golden files as they are', async () => {
+test('commands that only read leave golden files unchanged', async () => {
   for (const name of GOLDEN_NAMES) {
     const path = goldenPath(name);
     const before = readFileSync(path);

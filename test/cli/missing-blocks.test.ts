@@ -20,11 +20,11 @@ beforeAll(async () => {
   writeFileSync(cut, bytes.subarray(0, 2 * BLOCK_BYTES + 100));
 });
 
-describe('a file that does not have all blocks that its header counts', () => {
+describe('a file with fewer blocks than its header counts', () => {
   test.each([
     { args: ['read', '--all'], there: 'alpha\nbeta\n' },
     { args: ['export'], there: '"text":"beta"}\n' },
-  ])('$args.0 prints what is there, and exits 5', async ({ args, there }) => {
+  ])('$args.0 prints the existing nodes, and exits 5', async ({ args, there }) => {
     const { exit, stdout, stderr } = await runInProcess([...args, cut]);
     expect(exit).toBe(5);
     expect(stdout.toString().endsWith(there)).toBe(true);
@@ -32,7 +32,7 @@ describe('a file that does not have all blocks that its header counts', () => {
     expect(stderr).toContain('block 2');
   });
 
-  test.each([['read', '--all'], ['export'], ['stat']])('%s exits 5 where it counts none', async (...args) => {
+  test.each([['read', '--all'], ['export'], ['stat']])('%s exits 5 if it counts none', async (...args) => {
     const { exit, stderr } = await runInProcess([...args, uncounted]);
     expect(exit).toBe(5);
     expectOneError(stderr);

@@ -34,7 +34,7 @@ async function appendFromPipe(...options: string[]): Promise<{
 }
 
 describe('append --input of a named pipe', () => {
-  test('waits until somebody writes to it, and ends with the writer', async () => {
+  test('waits for a writer, and ends with it', async () => {
     const { path, pipe, refs, exit } = await appendFromPipe();
     const writer = await open(pipe, 'w');
     await writer.write('one\ntw');

@@ -21,7 +21,7 @@ async function newFolder(): Promise<{ a: string; b: string; map: string; lines: 
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
-describe('what is made from a file may be read by those who may read that file', () => {
+describe('a file made from another has its permissions', () => {
   test.each([
     ['0600', 0o600, 0o600],
     ['0640', 0o640, 0o640],
@@ -39,7 +39,7 @@ describe('what is made from a file may be read by those who may read that file',
     expect([b, map].map(modeOf)).toEqual([expected, expected]);
   });
 
-  test('the undo file of a repair, which has bytes of it', async () => {
+  test('the undo file of a repair, which contains bytes of it', async () => {
     const { a } = await newFolder();
     const bytes = readFileSync(a);
     bytes[0x20]! ^= 1; // of block_count, which the checksum of the header then gives away
@@ -50,27 +50,24 @@ describe('what is made from a file may be read by those who may read that file',
   });
 });
 
-describe('a name that is taken', () => {
-  test.each(['create', 'import', 'compact', 'recover'])(
-    'is refused by %s, which says what --force does',
-    async (name) => {
-      const { a, b, lines } = await newFolder();
-      writeFileSync(b, 'mine');
-      const args = { create: [b], import: [b, '--input', lines], compact: [a, b], recover: [a, b] }[name] ?? [];
-      const { exit, stderr } = await runInProcess([name, ...args]);
-      expect({ exit, stderr }).toEqual({
-        exit: 3,
-        stderr: `artrie-pages: ${b}: file already exists; use --force to replace it\n`,
-      });
-      expectOneError(stderr);
-      expect(readFileSync(b, 'utf8')).toBe('mine');
-      expect(readdirSync(join(b, '..')).filter((each) => each.endsWith('.new'))).toEqual([]);
-      expect((await runInProcess([name, ...args, '--force'])).exit).toBe(0);
-    },
-  );
+describe('the name of a file that exists', () => {
+  test.each(['create', 'import', 'compact', 'recover'])('is refused by %s, which mentions --force', async (name) => {
+    const { a, b, lines } = await newFolder();
+    writeFileSync(b, 'mine');
+    const args = { create: [b], import: [b, '--input', lines], compact: [a, b], recover: [a, b] }[name] ?? [];
+    const { exit, stderr } = await runInProcess([name, ...args]);
+    expect({ exit, stderr }).toEqual({
+      exit: 3,
+      stderr: `artrie-pages: ${b}: file already exists; use --force to replace it\n`,
+    });
+    expectOneError(stderr);
+    expect(readFileSync(b, 'utf8')).toBe('mine');
+    expect(readdirSync(join(b, '..')).filter((each) => each.endsWith('.new'))).toEqual([]);
+    expect((await runInProcess([name, ...args, '--force'])).exit).toBe(0);
+  });
 });
 
-test('a report that finds no room says nothing of what was acknowledged', async () => {
+test('a report without space does not affect what was acknowledged', async () => {
   const { exit, stderr } = await runInProcess(['verify', goldenPath('v1'), '--output', '/dev/full', '--quiet']);
   expect(exit).toBe(3);
   expect(stderr).toContain('no space left on the device (ENOSPC)');

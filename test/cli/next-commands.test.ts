@@ -33,7 +33,7 @@ function wordsOf(commands: readonly string[]): string[][] {
     .map((words) => words.split('\0'));
 }
 
-test('what verify says to run next of each damaged file is a command line that there is', async () => {
+test('the next command that verify prints for each damaged file is a valid command line', async () => {
   const commands: string[] = [];
   const files: DamagedFile[] = [];
   for (const file of corpus) {
@@ -57,7 +57,7 @@ test('what verify says to run next of each damaged file is a command line that t
   expect(new Set(lines.map(([, command]) => command))).toEqual(new Set(['dump', 'repair', 'recover', 'finalize']));
 });
 
-describe('a file whose name a shell takes apart', () => {
+describe('a file whose name a shell would split', () => {
   const damage = (name: string): Uint8Array => corpus.find((file) => file.name === name)!.bytes();
 
   test.each([
@@ -93,7 +93,7 @@ describe('a file whose name a shell takes apart', () => {
     expect(dump).toEqual(['artrie-pages', 'dump', path, '--block', '0']);
   });
 
-  test.each(['line\nbreak', "tab\tand 'quote'"])('%j: the command is as good in text, in one line', async (name) => {
+  test.each(['line\nbreak', "tab\tand 'quote'"])('%j: the command in the text report is on one line', async (name) => {
     writeFileSync(name, damage('node-bit-v1'));
     const { stdout } = await runInProcess(['verify', name]);
     const [, command = ''] = /^ {2}next: (.*)$/m.exec(stdout.toString()) ?? [];

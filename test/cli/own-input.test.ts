@@ -7,7 +7,7 @@ import { runInProcess } from '../support/cli.ts';
 const folder = mkdtempSync(join(tmpdir(), 'own-input-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('import does not put the file that it makes in the place of its input, also through a link', async () => {
+test('import does not overwrite its input, also through a link', async () => {
   const [lines, other] = [join(folder, 'l.jsonl'), join(folder, 'link')];
   writeFileSync(lines, '{"type":"node","text":"a"}\n');
   symlinkSync(lines, other);

@@ -66,7 +66,7 @@ describe('a closed pipe ends the program quietly', () => {
     expect(stdout).toMatch(/^0000040000 .*\n0\n$/);
   });
 
-  test('append | head -1, and what was printed is in the file, which is sound', async () => {
+  test('append | head -1, and what was printed is in the file, which is valid', async () => {
     const path = await newFile();
     const { stdout, stderr } = await bash('pages append "$1" <"$2" | head -1; echo "${PIPESTATUS[0]}"', path, numbers);
     expect({ stdout, stderr }).toEqual({ stdout: '1:0\n0\n', stderr: '' });
@@ -74,7 +74,7 @@ describe('a closed pipe ends the program quietly', () => {
     expect((await runInProcess(['verify', path, '--fail-on', 'info'])).exit).toBe(0);
   });
 
-  test('a reader that is gone before the first byte', async () => {
+  test('a reader that has gone before the first byte', async () => {
     const { stdout, stderr } = await bash('{ sleep 0.3; pages read "$1" --all; echo "$?" >&2; } | true', full);
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '0\n' });
   });
@@ -94,13 +94,13 @@ describe('a closed pipe ends the program quietly', () => {
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '1\n' });
   });
 
-  test('an error whose reader is gone keeps its exit code', async () => {
+  test('an error keeps its exit code if its reader has gone', async () => {
     const { stdout } = await bash('pages stat "$1" 2>&1 | true; echo "${PIPESTATUS[0]}"', join(folder, 'none'));
     expect(stdout).toBe('3\n');
   });
 });
 
-describe('a stdout that takes no more', () => {
+describe('a stdout that cannot be written', () => {
   async function runFull(args: readonly string[]): Promise<{ exit: number | null; stderr: string }> {
     const fd = openSync('/dev/full', 'w');
     try {
@@ -136,7 +136,7 @@ describe('a stdout that takes no more', () => {
     expect(await runFull(['verify', damaged])).toEqual(told);
   });
 
-  test('verify whose findings could not be written exits 3, not 1 as if they had been', async () => {
+  test('verify exits 3, not 1, if its findings could not be written', async () => {
     const { exit, stderr } = await runFull(['verify', goldenPath('stale-header'), damaged]);
     expect(exit).toBe(3);
     expectOneError(stderr);

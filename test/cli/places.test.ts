@@ -38,7 +38,7 @@ const MAKERS: readonly (readonly [what: string, args: (folder: string, made: str
 
 describe.each(MAKERS)('%s', (_, args) => {
   test.each(['a.part.journal', 'a.part.lock', 'a.part.lock.pid', 'a link to a journal that is not there'])(
-    'is not made as %s',
+    'is not created as %s',
     async (name) => {
       const folder = await newFolder();
       const path = join(folder, 'a.part');
@@ -59,7 +59,7 @@ describe.each(MAKERS)('%s', (_, args) => {
   );
 });
 
-test('a map is made neither as the journal of the new file, nor as a lock file under another name', async () => {
+test('a map is created neither as the journal of the new file, nor as a lock file with another name', async () => {
   const folder = await newFolder();
   const [source, target, hard] = ['a.part', 'b.part', 'hard'].map((name) => join(folder, name)) as [
     string,
@@ -75,7 +75,7 @@ test('a map is made neither as the journal of the new file, nor as a lock file u
   }
 });
 
-test('a name that ends as that of a journal is free where it is of none', async () => {
+test('a name with the suffix of a journal is allowed if there is no such page file', async () => {
   const folder = await newFolder();
   await output(['create', join(folder, 'c.journal')]);
   const store = await PageStore.create(join(folder, 'd.lock'));

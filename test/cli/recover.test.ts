@@ -27,7 +27,7 @@ function place(bytes: Uint8Array = bad): { folder: string; source: string; targe
 }
 
 describe('recover', () => {
-  test('makes a file that verifies, leaves the source as it is, and says what became of each damaged block', async () => {
+  test('creates a valid file, leaves the source unchanged, and reports each damaged block', async () => {
     const { source, target } = place();
     const report = await output(['recover', source, target]);
     expect(
@@ -49,7 +49,7 @@ describe('recover', () => {
     await output(['verify', '--fail-on', 'warning', target]);
   });
 
-  test('says the same in JSON Lines, with a line for each run of slots', async () => {
+  test('reports the same as JSON Lines, with a line for each run of slots', async () => {
     const { source, target } = place();
     const lines = jsonLines(await output(['recover', source, target, '--json']));
     expect(lines.map(({ type }) => type)).toEqual(['block', 'block', 'slots', 'summary']);
@@ -68,7 +68,7 @@ describe('recover', () => {
     });
   });
 
-  test('exits with 0 once it is done, and with --strict only where nothing is doubtful', async () => {
+  test('exits 0, and with --strict only if nothing is doubtful', async () => {
     const { source, target } = place();
     expect((await runInProcess(['recover', source, target, '--strict'])).exit).toBe(5);
     expect(existsSync(target)).toBe(true);
@@ -76,7 +76,7 @@ describe('recover', () => {
     expect((await runInProcess(['recover', sound.source, sound.target, '--strict'])).exit).toBe(0);
   });
 
-  test('writes where moved nodes went, in the report and to --map', async () => {
+  test('writes the new refs of moved nodes to the report and to --map', async () => {
     const { folder, source, target } = place(crowded);
     const map = join(folder, 'map');
     expect(await output(['recover', source, target, '--map', map])).toContain('moved: 1:1 is now 2:0\n');
@@ -111,7 +111,7 @@ describe('recover', () => {
     expect(Buffer.compare(readFileSync(source), bad)).toBe(0);
   });
 
-  test('refuses what is no page file, and leaves nothing behind', async () => {
+  test('refuses a file that is not a page file, and leaves nothing behind', async () => {
     for (const bytes of [new Uint8Array(0), text('some text\n')]) {
       const { folder, source, target } = place(bytes);
       const { exit, stderr } = await runInProcess(['recover', source, target]);
@@ -124,7 +124,7 @@ describe('recover', () => {
     expect((await runInProcess(['recover', folder, target])).exit).toBe(3);
   });
 
-  test('reads a source that may not be written to', async () => {
+  test('reads a source that is read-only', async () => {
     const { folder, source, target } = place();
     chmodSync(folder, 0o777);
     chmodSync(source, 0o444);
@@ -133,7 +133,7 @@ describe('recover', () => {
     expect(existsSync(target)).toBe(true);
   });
 
-  test('leaves no target and no map where it is interrupted', async () => {
+  test('leaves no target and no map when it is interrupted', async () => {
     const { folder, source, target } = place();
     const signal = AbortSignal.abort(new Interrupted('SIGINT'));
     const { exit, stderr } = await runInProcess(['recover', source, target, '--map', join(folder, 'map')], { signal });
@@ -141,7 +141,7 @@ describe('recover', () => {
     expect(readdirSync(folder).filter((name) => !name.endsWith('.lock'))).toEqual(['source.part']);
   });
 
-  test('prints its report with --quiet as well, since that is what it has to say', async () => {
+  test('prints its report with --quiet too', async () => {
     const { source, target } = place();
     expect((await output(['recover', source, target, '--quiet'])).split('\n').length).toBe(6);
     await output(['verify', target]);

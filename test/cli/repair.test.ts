@@ -27,7 +27,7 @@ function file(name: string, bytes: Uint8Array = broken): string {
 }
 
 describe('repair --dry-run', () => {
-  test('prints each change as bytes before and after, writes nothing, and exits with 1', async () => {
+  test('prints each change as bytes before and after, writes nothing, and exits 1', async () => {
     const path = file('dry.part');
     const { exit, stdout, stderr } = await runInProcess(['repair', path, '--dry-run']);
     expect(stdout.toString()).toBe(
@@ -43,7 +43,7 @@ describe('repair --dry-run', () => {
     expect(existsSync(`${path}.lock`) || existsSync(`${path}.undo`)).toBe(false);
   });
 
-  test('exits with 0 where there is nothing to mend, and with 5 where nothing can be', async () => {
+  test('exits 0 if there is nothing to repair, and 5 if nothing can be repaired', async () => {
     expect((await runInProcess(['repair', file('sound.part', original), '--dry-run'])).exit).toBe(0);
     const noise = damaged(original, (copy) => copy.fill(9, BLOCK_BYTES + 70, BLOCK_BYTES + 90));
     const path = file('noise.part', noise);
@@ -53,7 +53,7 @@ describe('repair --dry-run', () => {
     expect(stderr).toContain(`artrie-pages recover ${path} ${path}.recovered`);
   });
 
-  test('works on a file that cannot be written to, in a folder that cannot', async () => {
+  test('works on a read-only file in a read-only folder', async () => {
     const closed = join(folder, 'closed');
     mkdirSync(closed);
     chmodSync(folder, 0o755);
@@ -71,7 +71,7 @@ describe('repair --dry-run', () => {
 });
 
 describe('repair', () => {
-  test('mends a file, keeps what it overwrites, and --undo brings it back', async () => {
+  test('repairs a file, keeps what it overwrites, and --undo restores it', async () => {
     const path = file('real.part');
     const { exit, stdout, stderr } = await runInProcess(['repair', path]);
     expect(stdout.toString()).toContain(`${path}: ok; 2 blocks, 2 changes made\n`);
@@ -103,7 +103,7 @@ describe('repair', () => {
     expect(twice.stdout.toString()).toBe(`${path}: 0 changes undone, 2 had not been made\n`);
   });
 
-  test('never writes over an undo file', async () => {
+  test('never overwrites an undo file', async () => {
     const path = file('again.part');
     await runInProcess(['repair', path]);
     const first = readFileSync(`${path}.undo`);
@@ -120,7 +120,7 @@ describe('repair', () => {
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
   });
 
-  test('exits with 5 where damage stays, and names the next command', async () => {
+  test('exits 5 if damage remains, and names the next command', async () => {
     const path = file(
       'half.part',
       damaged(broken, (copy) => copy.fill(9, BLOCK_BYTES + 70, BLOCK_BYTES + 90)),
@@ -214,14 +214,14 @@ describe('repair --undo', () => {
     expect(readFileSync(path).equals(original)).toBe(true);
   });
 
-  test('goes with no option of a repair', async () => {
+  test('cannot be combined with the options of a repair', async () => {
     const path = file('options.part');
     for (const option of ['--dry-run', '--stale-checksums', '--likely-bits']) {
       expect((await runInProcess(['repair', path, '--undo', 'x', option])).exit).toBe(2);
     }
   });
 
-  test('refuses an undo file that is not there, and a folder', async () => {
+  test('refuses an undo file that does not exist, and a folder', async () => {
     const path = file('missing.part');
     for (const undo of [join(folder, 'none'), folder]) {
       const { exit, stderr } = await runInProcess(['repair', path, '--undo', undo]);
@@ -235,7 +235,7 @@ test.each([
   ['missing', undefined, 'no such file'],
   ['empty', new Uint8Array(0), 'the file is empty'],
   ['words', Buffer.from('my diary, which is no page file'), 'not a page file'],
-])('what is %s is no page file to repair', async (name, bytes, message) => {
+])('repair refuses %s, which is not a page file', async (name, bytes, message) => {
   const path = join(folder, `${name}.none`);
   if (bytes) writeFileSync(path, bytes);
   for (const options of [[], ['--dry-run']]) {

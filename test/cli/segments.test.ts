@@ -86,7 +86,7 @@ function chunksOf(stream: Uint8Array, bytes: number): Uint8Array[] {
 }
 
 describe.each(FRAMINGS)('segments of %s', (framing) => {
-  test('have all frames in their order, each whole, wherever chunks and pauses are', () => {
+  test('contain all frames in order and complete, wherever chunks and pauses are', () => {
     fc.assert(
       fc.property(
         fc.array(length, { maxLength: 30 }),
@@ -107,7 +107,7 @@ describe.each(FRAMINGS)('segments of %s', (framing) => {
     );
   });
 
-  test('a chunk for each byte, where a segment gets full, gives the same frames', () => {
+  test('one chunk per byte at the end of a full segment gives the same frames', () => {
     for (const long of [10, SEGMENT_BYTES - 300, SEGMENT_BYTES + 5]) {
       const stream = framed(framing, [0, 3, 0, 0, 300, 1, long, 2, 0, Math.abs(SEGMENT_BYTES - long), 9, 0]);
       const from = SEGMENT_BYTES - 20;
@@ -119,7 +119,7 @@ describe.each(FRAMINGS)('segments of %s', (framing) => {
     }
   });
 
-  test('an end that is cut, or too long, is refused in the words of the stream, after all frames before it', () => {
+  test('an end that is truncated or too long is refused with the same message as in a stream, after all frames before it', () => {
     const ends = [
       framed(framing, [1000]).subarray(0, 600),
       framed(framing, [1000]).subarray(0, 2),
@@ -151,17 +151,17 @@ describe('SegmentDecoder', () => {
     return { nodes: lengths.map((length) => all.slice(2 * at, 2 * (at += length))), refusal: refusal?.message };
   };
 
-  test('puts the nodes one behind the other, with their lengths', () => {
+  test('writes the nodes without gaps, and their lengths', () => {
     expect(decodeAll('61\n\n626364\n65')).toEqual({ nodes: ['61', '', '626364', '65'], refusal: undefined });
     expect(decodeAll('')).toEqual({ nodes: [], refusal: undefined });
   });
 
-  test('has room for a segment of nothing but empty nodes, and for one that is a single node', () => {
+  test('has space for a segment of empty nodes, and for a segment of a single node', () => {
     expect(decodeAll('\n'.repeat(SEGMENT_BYTES)).nodes).toHaveLength(SEGMENT_BYTES);
     expect(decodeAll(`${'ab'.repeat(MAX_FRAME_BYTES / 2)}\n`).nodes).toEqual(['ab'.repeat(MAX_FRAME_BYTES / 2)]);
   });
 
-  test('stops at the first frame that is none, and gives the nodes before it', () => {
+  test('stops at the first invalid frame, and returns the nodes before it', () => {
     const { nodes, refusal } = decodeAll('61\n62\nxy\n63\n');
     expect(nodes).toEqual(['61', '62']);
     expect(refusal).toContain("'xy' is not hex");

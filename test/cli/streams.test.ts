@@ -85,7 +85,7 @@ class OpenAppend {
 const lines = (text: string): string[] => text.split('\n').slice(0, -1);
 
 describe('append from a pipe that stays open', () => {
-  test('a pause in the input makes what came before it durable, and prints where it is', async () => {
+  test('a pause in the input makes the nodes before it durable, and prints their refs', async () => {
     const path = await newFile();
     const run = new OpenAppend(path);
     run.child.stdin.write('a\nb\nhal');
@@ -101,7 +101,7 @@ describe('append from a pipe that stays open', () => {
   });
 
   test.each([[[]], [['--encoding', 'hex', '--jobs', '2']]])(
-    'input that comes steadily, and never pauses, is made durable all the same, with %j',
+    'input that never pauses is made durable too, with %j',
     async (options) => {
       const path = await newFile();
       const run = new OpenAppend(path, ...options);

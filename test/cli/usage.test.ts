@@ -47,7 +47,7 @@ describe.each(COMMAND_LINES.map(([name, ...rest]) => ({ name: name ?? '', rest }
     await expectWrongUsage([name]);
   });
 
-  test('an unknown option of a file that does not exist is wrong usage before it is an error of input', async () => {
+  test('an unknown option with a file that does not exist is wrong usage, not an input error', async () => {
     await expectWrongUsage([name, `${path}.none`, ...rest.slice(1), '--no-such-option']);
   });
 });
@@ -95,7 +95,7 @@ describe('a REF past the end is wrong usage', () => {
   });
 });
 
-describe('what no command takes is wrong usage', () => {
+describe('what no command accepts is wrong usage', () => {
   test.each([
     'create FILE --force --page-format v3',
     'allocate FILE --count 0',
@@ -118,7 +118,7 @@ describe('what no command takes is wrong usage', () => {
   });
 });
 
-describe('an error is one line whatever it quotes', () => {
+describe('an error is one line, whatever it quotes', () => {
   test('a REF with a line break in it', async () => {
     await expectWrongUsage(['read', path, '1\n2']);
   });
@@ -137,14 +137,14 @@ describe('an error is one line whatever it quotes', () => {
 });
 
 describe('ARTRIE_PAGES_DEBUG', () => {
-  test('a stack trace follows the error where it is set', async () => {
+  test('a stack trace follows the error if it is set', async () => {
     const { exit, stderr } = await runInProcess(['read', path, 'x'], { env: { ARTRIE_PAGES_DEBUG: '1' } });
     expect(exit).toBe(2);
     expect(stderr).toMatch(/^artrie-pages: .+\n/);
     expect(stderr).toContain('    at ');
   });
 
-  test('there is none where it is set to nothing', async () => {
+  test('there is none if it is set but empty', async () => {
     const { stderr } = await runInProcess(['read', path, 'x'], { env: { ARTRIE_PAGES_DEBUG: '' } });
     expectOneError(stderr);
   });

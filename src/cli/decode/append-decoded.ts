@@ -5,7 +5,7 @@ import type { AppendRun } from '../append-run.ts';
 import type { Progress } from '../command.ts';
 import { type Input, Interrupted } from '../context.ts';
 import type { TextEncoding } from '../framing.ts';
-import { type InputEvent, InputReader, type InputTarget, PAUSE_MS } from '../input.ts';
+import { type InputEvent, InputReader, type InputTarget } from '../input.ts';
 import {
   type DecodedNodes,
   type DecoderSetup,
@@ -262,9 +262,8 @@ export async function appendDecoded(
   const reader = new InputReader(input.source, chunk, signal);
   let inputBytes = 0;
   try {
-    let next = readAhead(reader);
     while (!run.isOver) {
-      const event = await eventOf(next, feed, run.hasStaged || feed.hasUnstaged);
+      const event = await nextEvent(reader, feed, run.hasStaged || feed.hasUnstaged);
       if (event.kind === 'pause') {
         await feed.flush();
         await run.commit();
@@ -274,7 +273,7 @@ export async function appendDecoded(
       await feed.push(chunk.bytes);
       inputBytes += event.bytes;
       // The chunk has been copied, so the next one can be read while nodes are staged.
-      next = readAhead(reader);
+      reader.startRead();
       await pipeline.takeDecoded();
       if (run.isDue(feed.hasUnstaged)) {
         await feed.flush();
@@ -287,29 +286,13 @@ export async function appendDecoded(
   }
 }
 
-/** Starts to read. An error is kept until the event is awaited, if it ever is. */
-function readAhead(reader: InputReader): Promise<InputEvent> {
-  const next = reader.nextEvent(false);
-  next.catch(() => undefined);
-  return next;
-}
-
-/** Waits for an event. @param mayPause - whether to return a pause after {@link PAUSE_MS} without input */
-async function eventOf(next: Promise<InputEvent>, feed: SegmentFeed, mayPause: boolean): Promise<InputEvent> {
-  let timer: NodeJS.Timeout | undefined;
+/** Waits for input. What came before the input failed is staged, as it is without threads. */
+async function nextEvent(reader: InputReader, feed: SegmentFeed, mayPause: boolean): Promise<InputEvent> {
   try {
-    if (!mayPause) return await next;
-    // After a pause there is nothing left to stage, so one event is awaited twice at most.
-    const pause = new Promise<InputEvent>((resolve) => {
-      timer = setTimeout(resolve, PAUSE_MS, { kind: 'pause' });
-    });
-    return await Promise.race([next, pause]);
+    return await reader.nextEvent(mayPause);
   } catch (error) {
-    // What came before the input failed is staged, as it is without threads.
     if (!(error instanceof Interrupted)) await feed.flush();
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
