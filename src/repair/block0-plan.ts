@@ -25,7 +25,7 @@ import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
 import { repairedCopy } from '../salvage/header-candidates.ts';
 import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/root-evidence.ts';
-import type { RepairedHeader } from './header-repair.ts';
+import type { FileState, RepairedHeader } from './header-repair.ts';
 import { differingFields, type PlanOutput, type RepairId } from './repairs.ts';
 import { isZero } from '../bytes/buffer.ts';
 
@@ -64,16 +64,8 @@ function planRootDescriptor(
   return { bytes: stored, left: [{ ...problem, message: problem.message + why }] };
 }
 
-/** Block 0, and what was repaired in it. */
-interface Block0 {
-  /** Its first 12,800 bytes, as they are. */
-  readonly head: Uint8Array;
-  /** The file header as it will be once commit records are checkpointed. */
-  readonly header: FileHeader;
-  readonly repairedHeader: RepairedHeader | undefined;
-  /** Commit records with a bit flipped back. */
-  readonly repairedRecords: readonly Overlay[];
-}
+/** Block 0 as it is and what was repaired in it, with the file header as it will be once commit records are checkpointed. */
+type Block0 = Pick<FileState, 'head' | 'repairedHeader' | 'repairedRecords'> & { readonly header: FileHeader };
 
 /**
  * Plans block 0 and what changes together with it: page headers and links of commit records that are not checkpointed. All

@@ -87,7 +87,7 @@ class Planner {
   }
 
   async run(): Promise<PlanResult> {
-    const { head, fileBytes, repairedHeader, repairedRecords, whyLost, lostPages } = this.#state;
+    const { head, fileBytes, repairedHeader, whyLost, lostPages } = this.#state;
     const isKnown = whyLost === undefined;
     const header = await this.#view.readFileHeader();
     const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
@@ -113,8 +113,7 @@ class Planner {
       await this.#leaveHeader(whyLost);
     } else if (!changed && !(keepsRecords && repairedHeader?.checkpointsRecords === true)) {
       // A header from another source may turn out to be older than a record that becomes valid.
-      const block0 = { head, header, repairedHeader, repairedRecords };
-      const plan = new Block0Plan(this.#output, block0, pendingRecords, !keepsRecords);
+      const plan = new Block0Plan(this.#output, { ...this.#state, header }, pendingRecords, !keepsRecords);
       for (const problem of fileSizeProblems(header, fileBytes)) await this.#leave(problem);
       if (!keepsRecords) await this.#planCounts(plan, scan, blocks);
       else if (!again) await this.#leaveUnknown(scan.others, checkFreeList(header, scan.others, blocks).free);

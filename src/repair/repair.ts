@@ -65,9 +65,9 @@ export async function repair(file: string | BlockFile, options: RepairOptions = 
   return withPageFile(file, 'write', (opened) => repairFile(opened, place, options), options);
 }
 
-function undoPlaceOf(file: string | BlockFile, undo: string | UndoPlace | undefined): UndoPlace {
+function undoPlaceOf(file: string | BlockFile, undo: string | UndoPlace | null | undefined): UndoPlace {
   if (typeof file === 'string' && (undo === undefined || typeof undo === 'string')) return new NodeUndoFile(file, undo);
-  const isPlace = typeof undo === 'object' && typeof undo.create === 'function' && typeof undo.remove === 'function';
+  const isPlace = typeof undo === 'object' && typeof undo?.create === 'function' && typeof undo.remove === 'function';
   if (isPlace) return undo;
   throw new TypeError('repair: options.undo must be a path or an UndoPlace; to repair a BlockFile, an UndoPlace');
 }
