@@ -31,7 +31,7 @@ describe('compact with dedupe', () => {
       }),
       { numRuns: 25 },
     );
-  }, 30_000);
+  });
 
   test('keeps different nodes with the same hash', async () => {
     // The table of known nodes uses 32 bits of the hash; among so many nodes, some share them.

@@ -41,7 +41,7 @@ describe('a compacted file', () => {
       }),
       { numRuns: 25 },
     );
-  }, 30_000);
+  });
 
   test('has all 15,389 nodes of a file of libdictenstein, in either format', async () => {
     const expected = goldenNodes('arenas').map(({ hex }) => hex);

@@ -34,7 +34,7 @@ describe('a diff by nodes', () => {
       }),
       { numRuns: 60 },
     );
-  }, 30_000);
+  });
 
   test('finds the one node among many that was inserted, removed or changed', async () => {
     const all: Uint8Array[] = Array.from({ length: 30_000 }, (_, index) => Buffer.from(`node ${index} of many`));

@@ -121,7 +121,7 @@ describe('a diff by places', () => {
       ),
       { numRuns: 30 },
     );
-  }, 30_000);
+  });
 
   test('reports what kind of blocks differ, and how their pages differ', async () => {
     const a = await changed(await fileOf([text('one')]), (store) => store.allocate(3, 'v1'));
