@@ -9,7 +9,7 @@ import { encodeEmptyPageHeader, PAGE_HEADER } from '../format/page-header.ts';
 import { decodePage, type Page, recomputePageHeader } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
-import { BlockReader, hasZerosAfterLink, type LostPage, otherBlock, OtherBlocks } from '../salvage/block-kind.ts';
+import { BlockReader, hasZerosAfterLink, type LostPage, nonPageIn, NonPages } from '../salvage/block-kind.ts';
 import { lostPageProblem } from '../salvage/commit-evidence.ts';
 import { repairPageBit } from '../salvage/flipped-bit.ts';
 import { checkFreeList, isZeroedPage } from '../salvage/free-blocks.ts';
@@ -44,7 +44,7 @@ const CHECKSUMS = 2 ** 32;
 export function repairBlock(block: Uint8Array, blockId: number, scratch: DirectoryScratch): PageRepair | undefined {
   const damaged = examinePage(block, blockId, scratch);
   if (damaged) return repairPage(damaged, scratch);
-  const { lostPage } = otherBlock(block, blockId, scratch);
+  const { lostPage } = nonPageIn(block, blockId, scratch);
   return lostPage && restoreMagic(block, lostPage, scratch);
 }
 
@@ -123,7 +123,7 @@ interface ScanOptions extends RepairScanOptions {
 /** Reads every block after block 0, plans the repair of pages, and collects what the file header has to be checked against. */
 export class BlockScan {
   /** The blocks that are not pages. */
-  readonly others: OtherBlocks = new OtherBlocks();
+  readonly others: NonPages = new NonPages();
   /** Those of them that have zeros after a link. */
   readonly withZerosAfterLink: BlockSet;
   readonly repaired: BlockSet;
@@ -188,7 +188,7 @@ export class BlockScan {
       const block = others.idAt(index);
       await this.#reader.read(this.#view, block);
       // Another process may have taken the block in the meantime.
-      if (this.#reader.page || this.#reader.other().zeroedFormat !== format) continue;
+      if (this.#reader.page || this.#reader.nonPage().zeroedFormat !== format) continue;
       const expected = encodeEmptyPageHeader(format).subarray(0, 8);
       const repair = restoreMagic(bytes, { expected, isValid: true }, scratch);
       if (repair === undefined) continue;
@@ -199,7 +199,7 @@ export class BlockScan {
   }
 
   #addOther(block: number, isPending: boolean): void {
-    const { mark, zeroedFormat } = this.#reader.other();
+    const { mark, zeroedFormat } = this.#reader.nonPage();
     // A block that a commit record is about to overwrite is not a page that lost its magic.
     this.others.add(block, isPending && zeroedFormat ? 0 : mark);
     if (hasZerosAfterLink(this.#reader.bytes)) this.withZerosAfterLink.add(block);

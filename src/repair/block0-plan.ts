@@ -22,7 +22,7 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import type { Problem } from '../format/problem.ts';
-import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
+import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
 import { repairedCopy } from '../salvage/header-candidates.ts';
 import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/root-evidence.ts';
 import type { FileState, RepairedHeader } from './header-repair.ts';
@@ -245,7 +245,7 @@ export interface FreeListPlan {
  */
 export function planFreeList(
   head: number,
-  others: OtherBlocks,
+  others: NonPages,
   withZerosAfterLink: BlockSet,
   blocks: number,
 ): FreeListPlan {
@@ -264,10 +264,10 @@ export function planFreeList(
 class FreeChains {
   readonly members: BlockSet;
   readonly blocks: number;
-  readonly #others: OtherBlocks;
+  readonly #others: NonPages;
   readonly #withZerosAfterLink: BlockSet;
 
-  constructor(others: OtherBlocks, withZerosAfterLink: BlockSet, blocks: number) {
+  constructor(others: NonPages, withZerosAfterLink: BlockSet, blocks: number) {
     this.#others = others;
     this.#withZerosAfterLink = withZerosAfterLink;
     this.blocks = blocks;
@@ -304,7 +304,7 @@ class FreeChains {
   }
 }
 
-function* relink(head: number, list: FreeChains, others: OtherBlocks): Generator<LinkChange> {
+function* relink(head: number, list: FreeChains, others: NonPages): Generator<LinkChange> {
   const { members, blocks } = list;
   const isFollower = new BlockSet(blocks);
   for (const block of idsIn(members, others)) isFollower.add(list.nextOf(block));
@@ -323,7 +323,7 @@ function* relink(head: number, list: FreeChains, others: OtherBlocks): Generator
 }
 
 /** In ascending order. */
-function* idsIn(members: BlockSet, others: OtherBlocks): Generator<number> {
+function* idsIn(members: BlockSet, others: NonPages): Generator<number> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     if (members.has(block)) yield block;

@@ -21,7 +21,7 @@ import {
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
-import type { OtherBlocks } from '../salvage/block-kind.ts';
+import type { NonPages } from '../salvage/block-kind.ts';
 import { checkFreeList, isListKnown } from '../salvage/free-blocks.ts';
 import { noRootRecordMessage, rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
@@ -141,7 +141,7 @@ class Planner {
     }
   }
 
-  async #leaveUnknown(others: OtherBlocks, free: BlockSet): Promise<void> {
+  async #leaveUnknown(others: NonPages, free: BlockSet): Promise<void> {
     for (let index = 0; index < others.count; index++) {
       const block = others.idAt(index);
       if (free.has(block) || others.linkAt(index) === 0) continue;

@@ -34,7 +34,7 @@ const MARK = {
  * The blocks that are not pages, with the link that each begins with. The free list is checked against it without reading
  * a block twice. It takes 8 bytes per block.
  */
-export class OtherBlocks {
+export class NonPages {
   #ids: Uint32Array = new Uint32Array(64);
   #marks: Uint32Array = new Uint32Array(64);
   #count = 0;
@@ -43,7 +43,7 @@ export class OtherBlocks {
     return this.#count;
   }
 
-  /** Adds the next block: they are in ascending order. @param mark - that of an {@link OtherBlock} */
+  /** Adds the next block: they are in ascending order. @param mark - that of a {@link NonPage} */
   add(id: number, mark: number): void {
     if (this.#count === this.#ids.length) {
       this.#ids = doubled(this.#ids);
@@ -113,9 +113,9 @@ function doubled(array: Uint32Array): Uint32Array {
 }
 
 /** A block that does not begin with the magic of a page. Valid until its bytes change. */
-export interface OtherBlock {
+export interface NonPage {
   readonly id: number;
-  /** The block as one number, for {@link OtherBlocks}. */
+  /** The block as one number, for {@link NonPages}. */
   readonly mark: number;
   /** The page that it is except for a damaged magic. */
   readonly lostPage?: LostPage | undefined;
@@ -165,8 +165,8 @@ export class BlockReader {
   }
 
   /** What the block is that is not a page. */
-  other(): OtherBlock {
-    return otherBlock(this.bytes, this.#block, this.scratch);
+  nonPage(): NonPage {
+    return nonPageIn(this.bytes, this.#block, this.scratch);
   }
 }
 
@@ -181,7 +181,7 @@ export function linkOf(block: Uint8Array): number {
 }
 
 /** @param block - 262,144 bytes that do not begin with the magic of a page; unchanged when it returns */
-export function otherBlock(block: Uint8Array, id: number, scratch: DirectoryScratch): OtherBlock {
+export function nonPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): NonPage {
   const link = linkOf(block);
   if (link === NO_LINK) {
     const lostPage = lostPageIn(block, id, scratch);

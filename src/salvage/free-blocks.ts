@@ -4,7 +4,7 @@ import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderFieldRange } from '../format/header-checks.ts';
 import { decodeFreeLink, fileOffset } from '../format/layout.ts';
 import type { Problem } from '../format/problem.ts';
-import type { OtherBlocks } from './block-kind.ts';
+import type { NonPages } from './block-kind.ts';
 
 /** The free list, followed through the blocks that are not pages. */
 export interface FreeList {
@@ -21,7 +21,7 @@ export interface FreeList {
  * wrong with the list, since nothing after that is known.
  * @param blocks - blocks that were read
  */
-export function checkFreeList(header: FileHeader, others: OtherBlocks, blocks: number): FreeList {
+export function checkFreeList(header: FileHeader, others: NonPages, blocks: number): FreeList {
   const walk = new FreeListWalk(header.freeListHead, blocks);
   while (walk.block !== 0) {
     const index = others.indexOf(walk.block);
@@ -75,11 +75,7 @@ function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Prob
  * leads to a block after those that the header counts, since then the count may be wrong.
  * @param wholeBlocks - blocks that the file has
  */
-export function isListKnown(
-  { blockCount, freeListHead }: FileHeader,
-  others: OtherBlocks,
-  wholeBlocks: number,
-): boolean {
+export function isListKnown({ blockCount, freeListHead }: FileHeader, others: NonPages, wholeBlocks: number): boolean {
   if (blockCount === 0 || blockCount > wholeBlocks) return false;
   const isUncounted = (link: number): boolean => link >= blockCount && link < wholeBlocks;
   if (isUncounted(decodeFreeLink(freeListHead))) return false;
@@ -98,7 +94,7 @@ const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');
  */
 export function isZeroedPage(
   { rootPointer }: FileHeader,
-  others: OtherBlocks,
+  others: NonPages,
   { free, isWhole }: Pick<FreeList, 'free' | 'isWhole'>,
   index: number,
 ): boolean {

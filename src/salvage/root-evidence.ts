@@ -4,7 +4,7 @@ import { type FileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { rootProblems } from '../format/header-checks.ts';
 import { decodePointer, encodePointer, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import type { Problem } from '../format/problem.ts';
-import { BlockReader, linkOf, OtherBlocks } from './block-kind.ts';
+import { BlockReader, linkOf, NonPages } from './block-kind.ts';
 import { checkFreeList } from './free-blocks.ts';
 import { copiedHeader } from './header-candidates.ts';
 
@@ -109,7 +109,7 @@ export async function findRootDescriptor(
 
 /** The first block that is neither a page with a checksum over all of it nor on the free list. */
 async function firstForeignBlock(view: CommittedView, blocks: number): Promise<number | undefined> {
-  const [reader, others] = [new BlockReader(), new OtherBlocks()];
+  const [reader, others] = [new BlockReader(), new NonPages()];
   for (let block = 1; block < blocks; block++) {
     await reader.read(view, block);
     const { page } = reader;

@@ -8,7 +8,7 @@ import {
 } from '../format/page-checks.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
 import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/problem.ts';
-import type { OtherBlock } from '../salvage/block-kind.ts';
+import type { NonPage } from '../salvage/block-kind.ts';
 import { flippedPageBit, type NamedBit } from '../salvage/flipped-bit.ts';
 
 /** Optional requirements on pages; a page that does not meet them is still valid. */
@@ -92,7 +92,7 @@ export function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly
 }
 
 /** A block that is a page except for its magic. */
-export function* lostMagicProblems({ id, lostPage }: OtherBlock): Generator<Problem> {
+export function* lostMagicProblems({ id, lostPage }: NonPage): Generator<Problem> {
   if (lostPage === undefined) return;
   const [found, expected] = [magicText(lostPage.found), magicText(lostPage.expected)];
   const rest = lostPage.isValid ? 'the rest of the block is a valid page' : 'the page is damaged elsewhere too';

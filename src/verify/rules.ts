@@ -3,7 +3,7 @@ import type { ProblemCode } from '../errors.ts';
 import { cutBlockProblems, missingBlockProblems } from '../format/header-checks.ts';
 import type { PageProblemCode } from '../format/page-checks.ts';
 import type { Problem, Severity } from '../format/problem.ts';
-import type { OtherBlock } from '../salvage/block-kind.ts';
+import type { NonPage } from '../salvage/block-kind.ts';
 import {
   commitRecordCheck,
   freeListHeadCheck,
@@ -95,7 +95,7 @@ export interface RuleCheck {
   /** Checks one page. */
   readonly page?: (page: CheckedPage) => Iterable<Problem>;
   /** Checks one block that does not start with a page magic. */
-  readonly other?: (block: OtherBlock) => Iterable<Problem>;
+  readonly other?: (block: NonPage) => Iterable<Problem>;
   /** Checks all blocks together, after the last one. Skipped if a writer changed the file during the run. */
   readonly whole?: (whole: WholeFacts) => Iterable<Problem>;
 }

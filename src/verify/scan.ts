@@ -2,7 +2,7 @@ import type { CommittedView } from '../disk/committed-view.ts';
 import type { PageFacts } from '../format/page-checks.ts';
 import { NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
-import { BlockReader, type OtherBlock } from '../salvage/block-kind.ts';
+import { BlockReader, type NonPage } from '../salvage/block-kind.ts';
 import { underOtherMagic } from '../salvage/page-candidates.ts';
 import { CheckedPage, type Demands } from './page-rules.ts';
 import { RULES } from './rules.ts';
@@ -68,7 +68,7 @@ export async function* scanRange(
       if (block === rootBlock) batch.rootPageSlots = slots;
       problems = pageProblems(page);
     } else {
-      const other = reader.other();
+      const other = reader.nonPage();
       batch.otherIds.push(block);
       batch.otherLinks.push(other.mark);
       problems = otherProblems(other);
@@ -100,6 +100,6 @@ function* pageProblems(page: CheckedPage): Generator<Problem> {
   }
 }
 
-function* otherProblems(block: OtherBlock): Generator<Problem> {
+function* otherProblems(block: NonPage): Generator<Problem> {
   for (const check of OTHER_CHECKS) yield* check(block);
 }

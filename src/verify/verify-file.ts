@@ -6,7 +6,7 @@ import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } fr
 import { fileHeaderProblems } from '../format/header-checks.ts';
 import { FILE_HEADER_BYTES } from '../format/layout.ts';
 import type { Problem, Severity } from '../format/problem.ts';
-import { OtherBlocks } from '../salvage/block-kind.ts';
+import { NonPages } from '../salvage/block-kind.ts';
 import { lostRecordedPages } from '../salvage/commit-evidence.ts';
 import { checkFreeList, type FreeList, isZeroedPage } from '../salvage/free-blocks.ts';
 import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
@@ -137,7 +137,7 @@ class FileCheck {
   readonly #head: HeadFacts;
   readonly #options: VerifyOptions;
   readonly #findings: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
-  readonly #others = new OtherBlocks();
+  readonly #others = new NonPages();
   readonly #commandFile: CommandFile;
   #blocks = 1;
   #pages = 0;

@@ -4,7 +4,7 @@ import { commitRecordProblems, fileHeaderFieldRange, rootDescriptorFieldRange } 
 import { BLOCK_BYTES } from '../format/layout.ts';
 import { zeroedMagicProblem } from '../format/page-checks.ts';
 import type { Problem } from '../format/problem.ts';
-import { NO_LINK, type OtherBlocks } from '../salvage/block-kind.ts';
+import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
 import { lostPageProblem, type RecordedPage } from '../salvage/commit-evidence.ts';
 import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
 import { noRootRecordMessage, type RootPlace } from '../salvage/root-evidence.ts';
@@ -13,7 +13,7 @@ import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
 /** What is known of a file after its last block has been read. */
 export interface WholeFacts {
   readonly head: HeadFacts;
-  readonly others: OtherBlocks;
+  readonly others: NonPages;
   readonly freeList: FreeList;
   readonly nodes: number;
   /** The location of the root record according to the root descriptor. */
@@ -29,7 +29,7 @@ export interface CountedFile {
   readonly header: FileHeader;
   readonly fileBytes: number;
   readonly damagedPages: number;
-  readonly others: OtherBlocks;
+  readonly others: NonPages;
   /** The blocks on the free list. */
   readonly free: BlockSet;
   /** Whether there is a damaged commit record that cannot be repaired. */

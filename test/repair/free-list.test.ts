@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { BlockSet } from '../../src/disk/free-list.ts';
 import { COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset } from '../../src/format/layout.ts';
 import { planFreeList } from '../../src/repair/block0-plan.ts';
-import { NO_LINK, OtherBlocks } from '../../src/salvage/block-kind.ts';
+import { NO_LINK, NonPages } from '../../src/salvage/block-kind.ts';
 import { damaged, fileWithFreeList, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
 import { repairsFully } from '../support/repair-expectations.ts';
@@ -82,7 +82,7 @@ test('whatever the links, the plan is one list without a cycle of every block th
       fc.integer({ min: -1, max: BLOCKS + 1 }),
       (kinds, head) => {
         const blocks = kinds.length + 1;
-        const [others, isMarked] = [new OtherBlocks(), new BlockSet(blocks)];
+        const [others, isMarked] = [new NonPages(), new BlockSet(blocks)];
         const links = new Map<number, number>();
         for (const [index, { kind, link }] of kinds.entries()) {
           if (kind === 'page') continue;
@@ -114,8 +114,8 @@ test('whatever the links, the plan is one list without a cycle of every block th
   );
 });
 
-function relinked(others: OtherBlocks, links: ReadonlyMap<number, number>): OtherBlocks {
-  const copy = new OtherBlocks();
+function relinked(others: NonPages, links: ReadonlyMap<number, number>): NonPages {
+  const copy = new NonPages();
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     copy.add(block, links.get(block) ?? NO_LINK);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { FreeListWalk } from '../../src/disk/free-list.ts';
 import { newFileHeader } from '../../src/format/file-header.ts';
 import { encodeFreeLink } from '../../src/format/layout.ts';
-import { OtherBlocks } from '../../src/salvage/block-kind.ts';
+import { NonPages } from '../../src/salvage/block-kind.ts';
 import { checkFreeList } from '../../src/salvage/free-blocks.ts';
 
 /** Walks a list in memory. @param links - the link of each block, by its id */
@@ -46,7 +46,7 @@ describe('a walk along a free list', () => {
 });
 
 test('a free list that leads to a page is broken there, and the page is not free', () => {
-  const others = new OtherBlocks();
+  const others = new NonPages();
   others.add(2, 3);
   const { free, problems, isWhole } = checkFreeList(
     { ...newFileHeader(4), freeListHead: encodeFreeLink(2) },
