@@ -76,7 +76,6 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
 export class CommitLog {
   readonly #file: BlockFile;
   #sequence: bigint;
-  #hasUnsyncedHeaders = false;
 
   private constructor(file: BlockFile, sequence: bigint) {
     this.#file = file;
@@ -112,18 +111,13 @@ export class CommitLog {
     return new CommitLog(file, 0n);
   }
 
-  /** Whether headers have been checkpointed that no sync covers yet. */
-  get hasUnsyncedHeaders(): boolean {
-    return this.#hasUnsyncedHeaders;
-  }
-
   /** Makes a change durable, with everything written before it. {@link writeHeaders} has to follow. */
   async record(change: RecordedChange): Promise<void> {
     const sequence = this.#sequence + 1n;
     const offset = recordOffset(sequence);
     try {
       await this.#file.write(encodeCommitRecord(change, sequence), offset);
-      await this.sync();
+      await this.#file.sync();
     } catch (error) {
       await this.#revert(new Uint8Array(COMMIT_RECORD.bytes), offset);
       throw error;
@@ -131,29 +125,12 @@ export class CommitLog {
     this.#sequence = sequence;
   }
 
-  /** Checkpoints the headers of the last change, without a sync. */
-  async writeHeaders(change: RecordedChange): Promise<void> {
-    await writeHeaders(this.#file, change);
-    this.#hasUnsyncedHeaders = true;
-  }
-
-  async sync(): Promise<void> {
-    await this.#file.sync();
-    this.#hasUnsyncedHeaders = false;
-  }
-
-  /** Writes the current header of a page again, and syncs it with everything written before. */
-  async rewriteHead(head: Uint8Array, block: number): Promise<void> {
-    await this.#file.write(head, fileOffset(block));
-    await this.sync();
-  }
-
   /** Syncs everything written before, then writes the new headers and syncs them; on failure the old ones are written back. */
   async replaceHeads(heads: readonly ReplacedHead[]): Promise<void> {
-    await this.sync();
+    await this.#file.sync();
     try {
       for (const { block, head } of heads) await this.#file.write(head, fileOffset(block));
-      await this.sync();
+      await this.#file.sync();
     } catch (error) {
       for (const { block, oldHead } of heads) await this.#revert(oldHead, fileOffset(block));
       throw error;
@@ -195,7 +172,8 @@ export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord
   }
 }
 
-async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: RecordedChange): Promise<void> {
+/** Writes the new headers of a change to their final places (checkpoints them), without a sync. */
+export async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: RecordedChange): Promise<void> {
   if (block !== 0) await file.write(blockHead, fileOffset(block));
   await file.write(fileHeader, 0);
 }

@@ -1,8 +1,9 @@
+import { isZero } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
-import { type BeforeImage, journalState, type Patch } from '../format/journal.ts';
+import { type BeforeImage, journalState } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
@@ -13,9 +14,8 @@ import {
 } from '../format/layout.ts';
 import { validPage } from '../format/page-checks.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
-import { type BlockFile, type Journal, ReadOnlyFile } from './block-file.ts';
-import { decodeJournalContent, overlayPatches } from './journal.ts';
-import { overlapOf } from './block-file.ts';
+import { type BlockFile, type Journal, overlapOf, ReadOnlyFile } from './block-file.ts';
+import { decodeJournalContent, type JournalContent, overlayPatches } from './journal.ts';
 import { readAgain, readStableFileHead } from './page-file.ts';
 
 /** The commit records with a matching checksum, in ascending order of sequence number. @param head - the first 12,800 bytes of block 0 */
@@ -26,9 +26,7 @@ export function decodeCommitRecords(head: Uint8Array): CommitRecord[] {
 
 /** Whether a commit record is damaged or missing; it may have been the newest one. @param head - the first 12,800 bytes of block 0 */
 export function hasLostRecord(head: Uint8Array): boolean {
-  const used = COMMIT_RECORD_OFFSETS.filter((offset) =>
-    head.subarray(offset, offset + COMMIT_RECORD.bytes).some((byte) => byte !== 0),
-  );
+  const used = COMMIT_RECORD_OFFSETS.filter((at) => !isZero(head.subarray(at, at + COMMIT_RECORD.bytes)));
   const records = decodeCommitRecords(head);
   // Only after the first commit of a file there is one record.
   return used.length > records.length || (records.length === 1 && records[0]?.sequence !== 1n);
@@ -48,14 +46,13 @@ export async function isCheckpointed(
  * batch was never acknowledged, or another program has changed the file since.
  * @param file - as the records before this one left it
  */
-export async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
+async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
   if (!(await recordFitsHeaders(file, record))) return false;
-  const { block, kind, blockHead, oldBlockCount, addedHeadersCrc } = record;
-  const { blockCount } = FILE_HEADER.read(record.fileHeader);
+  const { block, kind, blockHead, fileHeader, oldBlockCount, addedHeadersCrc } = record;
   const target = new Uint8Array(BLOCK_BYTES);
-  if (block !== 0 && kind === COMMIT_KIND.pageHeader && !(await isValidPage(file, block, blockHead, target))) {
-    return false;
-  }
+  const isPage = block !== 0 && kind === COMMIT_KIND.pageHeader;
+  if (isPage && !(await isValidPage(file, block, blockHead, target))) return false;
+  const { blockCount } = FILE_HEADER.read(fileHeader);
   let crc = 0;
   for (let added = oldBlockCount; added < blockCount; added++) {
     const head = await readHead(file, added);
@@ -99,53 +96,44 @@ async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
   return head;
 }
 
-/** What the commit records and the journal of a file contain. */
-interface Recovery {
+/** What the commit records and the journal of a file contain. Records are in ascending order of sequence number. */
+interface Recovery extends JournalContent {
   /** The bytes that the records were read from: the first 12,800 of block 0. */
   readonly head: Uint8Array;
-  /** All records with a matching checksum, in ascending order of sequence number. */
+  /** All records with a matching checksum. */
   readonly records: readonly CommitRecord[];
-  /** Those of them that are valid. */
   readonly validRecords: readonly CommitRecord[];
-  /** Those of the valid ones that are not checkpointed. */
+  /** The valid records that are not checkpointed. */
   readonly pendingRecords: readonly CommitRecord[];
-  /** The last record, valid or not; undefined if there is none. */
+  /** The last of all records, undefined if there is none. */
   readonly lastRecord: CommitRecord | undefined;
   /** Whether the last record is checkpointed; true if there is none. */
   readonly isLastCheckpointed: boolean;
-  /** From the journal: the block that was being updated. */
-  readonly beforeImage: BeforeImage | undefined;
-  /** From the journal: the patches of a repair. */
-  readonly patches: readonly Patch[] | undefined;
 }
 
 /**
- * A page file as its last commit left it, for those who write nothing: pending commit records and the journal are applied
- * to the bytes on their way to the reader. A writer may work on the file at the same time; its changes are seen once they
- * have been checkpointed, or after a {@link refresh}.
+ * A page file as its last commit left it, for code that writes nothing: pending commit records and the journal are applied
+ * to the bytes on their way to the reader. Changes of a concurrent writer are seen once they are checkpointed, or after a
+ * {@link refresh}.
  */
 export class CommittedView extends ReadOnlyFile {
   #recovery: Recovery;
   #hasChanged = false;
 
-  private constructor(file: BlockFile, head: Uint8Array) {
+  private constructor(file: BlockFile, head: Uint8Array, journal: Uint8Array | undefined) {
     super(file);
-    this.#recovery = {
-      head,
-      records: [],
-      validRecords: [],
-      pendingRecords: [],
-      lastRecord: undefined,
-      isLastCheckpointed: true,
-      beforeImage: undefined,
-      patches: undefined,
-    };
+    const content = decodeJournalContent(journal);
+    // A repair may have patched a record.
+    const records = decodeCommitRecords(overlayPatches(content.patches, head.slice(), 0));
+    const lastRecord = records.at(-1);
+    const none = { validRecords: [], pendingRecords: [], isLastCheckpointed: true };
+    this.#recovery = { ...content, head, records, lastRecord, ...none };
   }
 
   /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
   static async open(file: BlockFile): Promise<CommittedView> {
-    const view = new CommittedView(file, await readStableFileHead(file));
-    await view.#recover(await file.journal.read());
+    const view = new CommittedView(file, await readStableFileHead(file), await file.journal.read());
+    await view.#checkRecords();
     return view;
   }
 
@@ -172,8 +160,8 @@ export class CommittedView extends ReadOnlyFile {
     // Checking a record may take reading many blocks, so it is not done without need.
     const { beforeImage, patches } = this.#recovery;
     if (!hasChanged && journal === undefined && beforeImage === undefined && patches === undefined) return false;
-    const fresh = new CommittedView(this.file, head);
-    await fresh.#recover(journal);
+    const fresh = new CommittedView(this.file, head, journal);
+    await fresh.#checkRecords();
     this.#recovery = fresh.#recovery;
     return hasChanged;
   }
@@ -229,18 +217,13 @@ export class CommittedView extends ReadOnlyFile {
     return bytes;
   }
 
-  /** Applies the journal, and then each valid record to what the one before it left. */
-  async #recover(journal: Uint8Array | undefined): Promise<void> {
-    const { head } = this.#recovery;
-    const { beforeImage, patches } = decodeJournalContent(journal);
-    // A repair may have patched a record.
-    const records = decodeCommitRecords(overlayPatches(patches, head.slice(), 0));
-    this.#recovery = { ...this.#recovery, beforeImage, patches, records };
-    for (const record of records) {
+  /** Applies each valid record to what the one before it left. */
+  async #checkRecords(): Promise<void> {
+    for (const record of this.#recovery.records) {
       const isLastCheckpointed = await isCheckpointed(this, record);
-      this.#recovery = { ...this.#recovery, lastRecord: record, isLastCheckpointed };
+      this.#recovery = { ...this.#recovery, isLastCheckpointed };
       if (!isLastCheckpointed && !(await isValidRecord(this, record))) continue;
-      const { pendingRecords, validRecords } = this.#recovery;
+      const { validRecords, pendingRecords } = this.#recovery;
       this.#recovery = {
         ...this.#recovery,
         validRecords: [...validRecords, record],

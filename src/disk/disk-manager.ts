@@ -5,7 +5,7 @@ import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-h
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
-import { type Commit, CommitLog, headerChange, type ReplacedHead } from './commit-log.ts';
+import { type Commit, CommitLog, headerChange, type ReplacedHead, writeHeaders } from './commit-log.ts';
 import { CommittedView } from './committed-view.ts';
 import { FreeBlocks, freedBlockHead, nextFree } from './free-list.ts';
 import { HandleState } from './handle-state.ts';
@@ -27,18 +27,18 @@ export class DiskManager {
   readonly #file: BlockFile;
   /** Makes the commits of a writer; undefined for a reader, whose file is a {@link CommittedView}. */
   readonly #log: CommitLog | undefined;
+  readonly #state: HandleState;
   #header: FileHeader;
   #headerBytes: Uint8Array;
   #blockCount: number;
   #free: FreeBlocks | undefined;
-  #isCopyStale = false;
   /** End of the blocks that a write may have changed: after `#blockCount` during a batch, or when one was given up. */
   #touchedBlocks: number;
   /** Size of the file as far as writes have succeeded. */
   #writtenBytes: number;
-  #hasUnsyncedWrites = false;
-  readonly #state: HandleState;
-  readonly #overwrites = new OverwriteGate();
+  #isUnsynced = false;
+  #hasCommitted = false;
+  #lastOverwrite: Promise<void> | undefined;
 
   private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
     this.#file = file;
@@ -63,8 +63,8 @@ export class DiskManager {
     const view = await CommittedView.open(file);
     const header = await view.readFileHeader();
     assertUsableHeader(file, header, access);
-    if (access === 'read') return new DiskManager(view, undefined, header, await file.size());
     const fileBytes = await file.size();
+    if (access === 'read') return new DiskManager(view, undefined, header, fileBytes);
     await assertWritableFile(view, header, fileBytes);
     const log = await CommitLog.open(file, view);
     // Blocks after the last one are of a batch that was never acknowledged.
@@ -99,7 +99,7 @@ export class DiskManager {
     assertInBlock('read', 'target', target, offset);
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
-    this.#assertHas(block, bytes, target.length);
+    if (bytes < target.length) throw this.#noBlockError(block);
   }
 
   /**
@@ -113,11 +113,18 @@ export class DiskManager {
     assertBytes('readStable', 'target', target, BLOCK_BYTES);
     if (this.#file instanceof CommittedView) {
       this.assertBlock(block);
-      this.#assertHas(block, await this.#file.readStable(block, target, isValid), target.length);
-    } else {
-      await this.#overwrites.read(() => this.read(block, target));
-      isValid();
+      const bytes = await this.#file.readStable(block, target, isValid);
+      if (bytes < target.length) throw this.#noBlockError(block);
+      return;
     }
+    // During an overwrite the page may be a mixture, so it is read again after one that has started since.
+    let overwrite: Promise<void> | undefined;
+    do {
+      overwrite = this.#lastOverwrite;
+      await overwrite?.catch(() => undefined); // the caller of `overwrite` gets the error
+      await this.read(block, target);
+    } while (overwrite !== this.#lastOverwrite);
+    isValid();
   }
 
   /** Makes commits of a writer since the file was opened visible to a reader. @returns whether there are any; false for a writer */
@@ -149,7 +156,7 @@ export class DiskManager {
       throw new RangeError(`write: block must be at most ${this.#touchedBlocks}, the next new block, not ${block}`);
     if (offset < PAGE_HEADER_BYTES && block < this.#blockCount) await this.#assertNoHeader(block);
     this.#touchedBlocks = Math.max(this.#touchedBlocks, block + 1);
-    this.#hasUnsyncedWrites = true;
+    this.#isUnsynced = true;
     await this.#file.write(source, fileOffset(block, offset));
     this.#writtenBytes = Math.max(this.#writtenBytes, fileOffset(block, offset + source.length));
   }
@@ -165,7 +172,7 @@ export class DiskManager {
     this.#assertCountable(this.#blockCount + blocks - 1);
     await this.#cutUncounted();
     this.#touchedBlocks = this.#blockCount + blocks;
-    this.#hasUnsyncedWrites = true;
+    this.#isUnsynced = true;
     await this.#file.truncate(fileOffset(this.#touchedBlocks));
     this.#writtenBytes = fileOffset(this.#touchedBlocks);
   }
@@ -181,14 +188,14 @@ export class DiskManager {
     this.#assertValid(commit);
     const change = headerChange(this.#header, this.#headerBytes, commit);
     await this.#state.run(() => log.record(change));
-    this.#header = FILE_HEADER.read((this.#headerBytes = change.fileHeader));
+    this.#headerBytes = change.fileHeader;
+    this.#header = FILE_HEADER.read(change.fileHeader);
     this.#blockCount = this.#header.blockCount;
     this.#free?.follow(commit);
-    this.#isCopyStale = true;
-    this.#hasUnsyncedWrites = false;
+    this.#isUnsynced = this.#hasCommitted = true;
     // The batch is durable, so an error from here on is not one of this call.
     await this.#state.runDeferred(async () => {
-      await log.writeHeaders(change);
+      await writeHeaders(this.#file, change);
       if (commit.added) await writeHeaderCopy(this.#file);
     });
   }
@@ -209,20 +216,20 @@ export class DiskManager {
       if (block === undefined) break;
       taken.push(block);
     }
-    const first = this.#blockCount;
     const added = count - taken.length;
     if (added === 0) return taken;
     const head = encodeEmptyPageHeader(pageFormat);
     let headsCrc = 0;
     await this.truncateOnFailure(async () => {
+      const first = this.#blockCount;
       await this.lengthen(added);
       for (let block = first; block < first + added; block++) {
         await this.write(block, head);
         headsCrc = crc32(head, headsCrc);
+        taken.push(block);
       }
     });
     await this.commit({ added: { count: added, headsCrc } });
-    for (let block = first; block < first + added; block++) taken.push(block);
     return taken;
   }
 
@@ -272,9 +279,9 @@ export class DiskManager {
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`
    */
   async sync(): Promise<void> {
-    const log = this.#writable();
-    if (log.hasUnsyncedHeaders || this.#hasUnsyncedWrites) await this.#state.run(() => log.sync());
-    this.#hasUnsyncedWrites = false;
+    this.#writable();
+    if (this.#isUnsynced) await this.#state.run(() => this.#file.sync());
+    this.#isUnsynced = false;
   }
 
   /**
@@ -285,7 +292,7 @@ export class DiskManager {
     const log = this.#writable();
     for (const head of heads) this.#assertReplacedHead('commitHeads', 'heads', head);
     await this.#state.run(() => log.replaceHeads(heads));
-    this.#hasUnsyncedWrites = false;
+    this.#isUnsynced = false;
   }
 
   /**
@@ -295,13 +302,17 @@ export class DiskManager {
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async overwrite(change: Overwrite): Promise<void> {
-    const log = this.#writable();
+    this.#writable();
     this.#assertOverwrite(change);
-    const head = change.image.subarray(0, PAGE_HEADER_BYTES);
+    const { block, image } = change;
     // The header that was read may be in the system's cache alone; the journal must be of a durable block.
-    await this.#state.run(() => log.rewriteHead(head, change.block));
+    await this.#state.run(async () => {
+      await this.#file.write(image.subarray(0, PAGE_HEADER_BYTES), fileOffset(block));
+      await this.#file.sync();
+    });
+    this.#isUnsynced = false;
     await this.#file.journal.write(encodeOverwriteJournal(change));
-    await this.#overwrites.run(() => this.#state.run(() => overwrite(this.#file, change)));
+    await (this.#lastOverwrite = this.#state.run(() => overwrite(this.#file, change)));
   }
 
   /** Runs `work`, which writes blocks after the last one; if it fails, they are cut off. */
@@ -329,12 +340,14 @@ export class DiskManager {
    */
   async close(): Promise<void> {
     if (this.#state.isClosed) return;
-    const log = this.#state.isUnusable ? undefined : this.#log;
+    const isWriter = this.#log !== undefined && !this.#state.isUnusable;
     this.#state.close();
     try {
-      if (log) await this.#cutUncounted();
-      if (log && this.#isCopyStale) await writeHeaderCopy(this.#file);
-      if (log && (this.#isCopyStale || log.hasUnsyncedHeaders)) await log.sync();
+      if (isWriter) await this.#cutUncounted();
+      if (isWriter && this.#hasCommitted) {
+        await writeHeaderCopy(this.#file);
+        await this.#file.sync();
+      }
     } finally {
       await this.#file.close();
     }
@@ -362,15 +375,10 @@ export class DiskManager {
     throw readOnlyError(this);
   }
 
-  #assertHas(block: number, bytes: number, expectedBytes: number): void {
-    if (bytes < expectedBytes) throw this.#noBlockError(block, block);
-  }
-
-  /** @param blocks - number of blocks in the file */
-  #noBlockError(block: number, blocks: number = this.#blockCount): PageStoreError {
-    const { blockCount } = this.#header;
-    if (block >= 1 && block < blockCount) {
-      const message = `block ${block} is missing: the header counts ${blockCount} blocks, but the file ends before it`;
+  #noBlockError(block: number): PageStoreError {
+    const [counted, blocks] = [this.#header.blockCount, this.#blockCount];
+    if (block >= 1 && block < counted) {
+      const message = `block ${block} is missing: the header counts ${counted} blocks, but the file ends before it`;
       const detail = { file: this.name, block, offset: fileOffset(block) };
       return new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, detail);
     }
@@ -386,25 +394,23 @@ export class DiskManager {
 
   #assertValid({ changed, added, firstFree, nodes = 0 }: Commit): void {
     if (changed) this.#assertReplacedHead('commit', 'changed', changed);
-    let blocks = this.#blockCount;
     if (added) {
       assertWholeNumber('commit', 'added.count', added.count, 1);
       assertWholeNumber('commit', 'added.headsCrc', added.headsCrc);
-      blocks += added.count;
-      if (fileOffset(blocks) > this.#writtenBytes) {
-        const complete = Math.floor(this.#writtenBytes / BLOCK_BYTES) - this.#blockCount;
+      const complete = Math.floor(this.#writtenBytes / BLOCK_BYTES) - this.#blockCount;
+      if (added.count > complete)
         throw new RangeError(`commit: added.count is ${added.count}, but only ${complete} new blocks were written`);
-      }
     }
     if (!Number.isSafeInteger(nodes))
       throw new RangeError(`commit: nodes must be a whole number, not ${String(nodes)}`);
-    if (changed?.isLink === true && firstFree !== changed.block)
+    const isLink = changed?.isLink === true;
+    if (isLink && firstFree !== changed.block)
       throw new RangeError('commit: firstFree must be changed.block if changed.isLink is true');
     if (firstFree === undefined) return;
     assertWholeNumber('commit', 'firstFree', firstFree);
-    if (firstFree >= blocks || (firstFree === changed?.block && changed.isLink !== true)) {
+    const blocks = this.#blockCount + (added?.count ?? 0);
+    if (firstFree >= blocks || (firstFree === changed?.block && !isLink))
       throw new RangeError(`commit: firstFree must be 0 or a free block of the file, not ${firstFree}`);
-    }
   }
 
   #assertReplacedHead(call: string, parameter: string, { block, head, oldHead }: ReplacedHead): void {
@@ -450,33 +456,6 @@ export class DiskManager {
         return `DiskManager { '${this.name}', ${access}${state}, ${this.#blockCount} blocks }`;
       },
     });
-  }
-}
-
-/** Repeats a writer's reads of a block that it overwrites at the same time: between the two writes the page is a mixture. */
-class OverwriteGate {
-  #started = 0;
-  #current: Promise<void> | undefined;
-
-  /** Runs an overwrite; one at a time. */
-  async run(overwrite: () => Promise<void>): Promise<void> {
-    this.#started++;
-    this.#current = overwrite();
-    try {
-      await this.#current;
-    } finally {
-      this.#current = undefined;
-    }
-  }
-
-  /** Repeats a read during which an overwrite has started. */
-  async read(read: () => Promise<void>): Promise<void> {
-    let started: number;
-    do {
-      await this.#current?.catch(() => undefined); // the caller of `run` gets the error
-      started = this.#started;
-      await read();
-    } while (started !== this.#started);
   }
 }
 

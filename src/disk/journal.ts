@@ -68,7 +68,7 @@ async function writePatches(file: BlockFile, patches: readonly Patch[]): Promise
 }
 
 /** What a valid journal contains: the image of a block that was being updated, or the patches of a repair. */
-interface JournalContent {
+export interface JournalContent {
   readonly beforeImage: BeforeImage | undefined;
   readonly patches: readonly Patch[] | undefined;
 }
