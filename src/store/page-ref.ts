@@ -1,4 +1,5 @@
 import { assertWholeNumber } from '../arguments.ts';
+import { writeDecimal } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
 /**
@@ -54,6 +55,16 @@ export function formatRef(ref: PageRef): string {
   assertRef('formatRef', ref);
   const { block, slot } = ref;
   return `${block}:${slot}`;
+}
+
+/**
+ * Writes a ref as `block:slot` in ASCII; no string is made.
+ * @returns the offset after it
+ */
+export function writeRef(block: number, slot: number, target: Uint8Array, offset: number): number {
+  const colonOffset = writeDecimal(block, target, offset);
+  target[colonOffset] = 0x3a;
+  return writeDecimal(slot, target, colonOffset + 1);
 }
 
 const REF = /^(\d{1,8})(?::(\d{1,8})(?:-(\d{1,8}))?)?$/;
