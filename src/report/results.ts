@@ -4,7 +4,7 @@ import { BLOCK_BYTES } from '../format/layout.ts';
 import type { Change, LeftProblem, RepairReport } from '../repair/repairs.ts';
 import type { CompactReport, FileCounts } from '../transfer/compact.ts';
 import type { Difference } from '../transfer/difference.ts';
-import { commandFile, commandLine, ruleOf } from '../verify/rules.ts';
+import { commandLine, ruleOf } from '../verify/rules.ts';
 import type { Style } from './reporter.ts';
 import { plural } from './text.ts';
 
@@ -37,7 +37,7 @@ export function leftJson(problem: LeftProblem, file: string): object {
 function nextAfterRepair(problem: LeftProblem, file: string): string {
   const step =
     problem.isLikely === true ? 'repair likely bit' : ruleOf(problem).next({ ...problem, isBeyondRepair: true });
-  return commandLine(step, commandFile(file), problem);
+  return commandLine(step, file, problem);
 }
 
 /** The result of a repair as a line. */

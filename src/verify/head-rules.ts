@@ -7,25 +7,25 @@ import {
   type JournalPurpose,
 } from '../disk/journal.ts';
 import { readAgain } from '../disk/page-file.ts';
+import type { ProblemCode } from '../errors.ts';
 import { COMMIT_RECORD } from '../format/commit-record.ts';
 import { FILE_HEADER, type FileHeader, HEADER_COPY } from '../format/file-header.ts';
 import {
   commitRecordProblems,
-  FILE_HEADER_CHECKS,
   fileHeaderFlagProblems,
-  type FileHeaderProblemCode,
+  fileHeaderProblems,
+  fileSizeProblems,
   freeListHeadProblems,
   headerCopyProblems,
   rootDescriptorCopyProblems,
   rootProblems,
-  uncountedBlockProblems,
 } from '../format/header-checks.ts';
 import { decodeJournal, decodePatchJournal, journalKind, type JournalState, journalState } from '../format/journal.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
-import type { Problem } from '../format/problem.ts';
+import type { FileRange, Problem } from '../format/problem.ts';
 import type { RecordedPage } from '../salvage/commit-evidence.ts';
 import { flippedBitUnderCrc, flippedHeaderBit } from '../salvage/flipped-bit.ts';
-import { flippedBitText } from './page-rules.ts';
+import { type Checks, withBit } from './page-rules.ts';
 
 /** What is known of a file before its pages are read. */
 export interface HeadFacts {
@@ -49,9 +49,81 @@ export interface HeadFacts {
   readonly headerState: 'valid' | 'repairable' | 'lost' | 'newer';
 }
 
-/** Problems of the file header itself. */
-export function headerProblems(code: FileHeaderProblemCode, { header, headerState }: HeadFacts): Iterable<Problem> {
-  return beyondRepairIf(headerState === 'lost', FILE_HEADER_CHECKS[code](header));
+/** The checks of block 0, and of the size and journal of the file. */
+export const HEAD_RULES: Checks<HeadFacts> = {
+  FILE_HEADER_MAGIC: (head) => headerProblems('FILE_HEADER_MAGIC', head),
+  FILE_HEADER_VERSION: (head) => withHeaderBit(headerProblems('FILE_HEADER_VERSION', head), head),
+  FILE_HEADER_CHECKSUM: (head) => withHeaderBit(headerProblems('FILE_HEADER_CHECKSUM', head), head),
+  *FILE_HEADER_RESERVED(head) {
+    yield* withHeaderBit(headerProblems('FILE_HEADER_RESERVED', head), head);
+    yield* fileHeaderFlagProblems(head.header);
+  },
+  FILE_SIZE: (head) => sizeProblems('FILE_SIZE', head),
+  BLOCK_COUNT_BEYOND_FILE: (head) => withHeaderBit(sizeProblems('BLOCK_COUNT_BEYOND_FILE', head), head),
+  *BLOCKS_UNCOUNTED(head) {
+    const { foreignBlock, headerState } = head;
+    yield* beyondRepairIf(true, sizeProblems('BLOCKS_UNCOUNTED', head));
+    // Repair changes the block count only in a header that is damaged.
+    const isBeyondRepair = headerState !== 'repairable';
+    if (foreignBlock) yield { ...foreignBlock, severity: 'warning', isBeyondRepair };
+  },
+  ROOT_POINTER: (head) => withHeaderBit(rootProblemsOf('ROOT_POINTER', head), head),
+  *ROOT_DESCRIPTOR(head) {
+    const differing = [...rootDescriptorCopyProblems(head.block0)];
+    // The difference from the copy can explain an invalid field.
+    const flippedBit = differing[0]?.flippedBit;
+    for (const problem of rootProblemsOf('ROOT_DESCRIPTOR', head))
+      yield flippedBit ? { ...problem, flippedBit } : problem;
+    yield* differing;
+  },
+  // The copy is rebuilt from the header, so it needs one.
+  FILE_HEADER_COPY: ({ block0, headerState }) =>
+    beyondRepairIf(headerState === 'lost', withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY)),
+  // A crash can leave a torn record, which is harmless; a single wrong bit is damage to what may be the only trace of a commit.
+  *COMMIT_RECORD({ block0 }) {
+    for (const problem of withCrcBit(commitRecordProblems(block0), block0, COMMIT_RECORD))
+      yield problem.flippedBit ? { ...problem, severity: 'error' } : problem;
+  },
+  // A journal that does not match the file, or that this version cannot read: writers refuse the file.
+  *JOURNAL_MISMATCH({ journal }) {
+    const common = { code: 'JOURNAL_MISMATCH', severity: 'error' } as const;
+    if (journal?.state === 'foreign' || journal?.state === 'newer') {
+      const message = FOREIGN_JOURNAL_MESSAGES[journal.state];
+      yield { ...common, ...journalLocation(journal), ...MISMATCH[journal.state], message };
+    } else if (journal?.state === 'other') {
+      const message = journalMismatchMessage(journal.purpose, journal.block);
+      yield { ...common, ...journalLocation(journal), ...MISMATCH[journal.purpose], message };
+    }
+  },
+  // A journal of a writer that is still running, or was stopped. Readers and the next writer take it into account.
+  *JOURNAL_PENDING({ journal }) {
+    if (journal === undefined || isMismatch(journal)) return;
+    const [found, expected, message] = [`a journal: ${journal.state}`, 'no journal', pendingMessage(journal)];
+    yield { code: 'JOURNAL_PENDING', severity: 'info', ...journalLocation(journal), found, expected, message };
+  },
+  FREE_LIST_LINK({ header, blocks, wholeBlocks, headerState }) {
+    const target = decodeFreeLink(header.freeListHead);
+    const isBeyondRepair =
+      headerState === 'lost' ||
+      (headerState === 'valid' && (header.blockCount !== blocks || (target >= blocks && target < wholeBlocks)));
+    return beyondRepairIf(isBeyondRepair, freeListHeadProblems(header, blocks));
+  },
+};
+
+function headerProblems(code: ProblemCode, { header, headerState }: HeadFacts): Iterable<Problem> {
+  return beyondRepairIf(headerState === 'lost', ofCode(code, fileHeaderProblems(header)));
+}
+
+function sizeProblems(code: ProblemCode, { header, fileBytes }: HeadFacts): Iterable<Problem> {
+  return ofCode(code, fileSizeProblems(header, fileBytes));
+}
+
+function rootProblemsOf(code: ProblemCode, { header, block0, blocks }: HeadFacts): Iterable<Problem> {
+  return ofCode(code, rootProblems(header, block0, blocks));
+}
+
+function* ofCode(code: ProblemCode, problems: Iterable<Problem>): Generator<Problem> {
+  for (const problem of problems) if (problem.code === code) yield problem;
 }
 
 /** Marks problems that nothing in the file can fix. */
@@ -59,17 +131,12 @@ export function* beyondRepairIf(isBeyondRepair: boolean, problems: Iterable<Prob
   for (const problem of problems) yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
 }
 
-export function* reservedFieldProblems(head: HeadFacts): Generator<Problem> {
-  yield* withHeaderBit(headerProblems('FILE_HEADER_RESERVED', head), head);
-  yield* fileHeaderFlagProblems(head.header);
-}
-
 /** Adds to problems of the file header the one flipped bit that explains all of them, if there is one. */
-export function* withHeaderBit(problems: Iterable<Problem>, { header, wholeBlocks }: HeadFacts): Generator<Problem> {
+function* withHeaderBit(problems: Iterable<Problem>, { header, wholeBlocks }: HeadFacts): Generator<Problem> {
   let bit: number | undefined | 'unknown' = 'unknown';
   for (const problem of problems) {
     if (bit === 'unknown') bit = flippedHeaderBit(header, wholeBlocks);
-    yield bit === undefined ? problem : withBit(problem, bit, fieldAt(FILE_HEADER, bit >> 3));
+    yield bit === undefined ? problem : withBit(problem, 0, bit, fieldAt(FILE_HEADER, bit >> 3));
   }
 }
 
@@ -77,61 +144,13 @@ export function* withHeaderBit(problems: Iterable<Problem>, { header, wholeBlock
 function* withCrcBit<T>(problems: Iterable<Problem>, block0: Uint8Array, layout: RecordLayout<T>): Generator<Problem> {
   for (const problem of problems) {
     const bit = flippedBitUnderCrc(block0.subarray(problem.offset, problem.offset + layout.bytes));
-    yield bit === undefined ? problem : withBit(problem, 8 * problem.offset + bit, fieldAt(layout, bit >> 3));
+    yield bit === undefined ? problem : withBit(problem, problem.offset, bit, fieldAt(layout, bit >> 3));
   }
-}
-
-/** @param bit - its index in block 0 */
-function withBit(problem: Problem, bit: number, name: string): Problem {
-  const flippedBit = { offset: bit >> 3, bit: bit & 7 };
-  return { ...problem, flippedBit, message: `${problem.message}; ${flippedBitText(flippedBit, name)}` };
 }
 
 /** The name of the field at an offset of a record. */
 function fieldAt<T>({ fields }: RecordLayout<T>, offset: number): string {
   return fields.findLast((field) => field.offset <= offset)?.name ?? '';
-}
-
-export function headerCopyCheck({ block0, headerState }: HeadFacts): Iterable<Problem> {
-  // The copy is rebuilt from the header, so it needs one.
-  return beyondRepairIf(headerState === 'lost', withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY));
-}
-
-/** A crash can leave a torn record, which is harmless; a single wrong bit is damage to what may be the only trace of a commit. */
-export function* commitRecordCheck({ block0 }: HeadFacts): Generator<Problem> {
-  for (const problem of withCrcBit(commitRecordProblems(block0), block0, COMMIT_RECORD))
-    yield problem.flippedBit ? { ...problem, severity: 'error' } : problem;
-}
-
-export function* uncountedProblems({ header, fileBytes, foreignBlock, headerState }: HeadFacts): Generator<Problem> {
-  yield* beyondRepairIf(true, uncountedBlockProblems(header, fileBytes));
-  // Repair changes the block count only in a header that is damaged.
-  const isBeyondRepair = headerState !== 'repairable';
-  if (foreignBlock) yield { ...foreignBlock, severity: 'warning', isBeyondRepair };
-}
-
-export function rootProblemsOf(
-  { header, block0, blocks }: HeadFacts,
-  code: 'ROOT_POINTER' | 'ROOT_DESCRIPTOR',
-): Problem[] {
-  return [...rootProblems(header, block0, blocks)].filter((problem) => problem.code === code);
-}
-
-export function* rootDescriptorProblems(head: HeadFacts): Generator<Problem> {
-  const invalid = rootProblemsOf(head, 'ROOT_DESCRIPTOR');
-  const differing = [...rootDescriptorCopyProblems(head.block0)];
-  // The difference from the copy can explain an invalid field.
-  const flippedBit = differing[0]?.flippedBit;
-  yield* invalid.map((problem) => (flippedBit ? { ...problem, flippedBit } : problem));
-  yield* differing;
-}
-
-export function freeListHeadCheck({ header, blocks, wholeBlocks, headerState }: HeadFacts): Iterable<Problem> {
-  const target = decodeFreeLink(header.freeListHead);
-  const isBeyondRepair =
-    headerState === 'lost' ||
-    (headerState === 'valid' && (header.blockCount !== blocks || (target >= blocks && target < wholeBlocks)));
-  return beyondRepairIf(isBeyondRepair, freeListHeadProblems(header, blocks));
 }
 
 /**
@@ -189,54 +208,33 @@ async function compareWithFile(bytes: Uint8Array, file: BlockFile): Promise<Foun
 
 const STATES = { none: 'foreign', newer: 'newer', known: 'unfinished' } as const;
 
-/** A journal that does not match the file, or that this version cannot read: writers refuse the file. */
-export function* journalMismatchProblems(journal: FoundJournal | undefined): Generator<Problem> {
-  if (journal?.state === 'foreign' || journal?.state === 'newer') {
-    const message = FOREIGN_JOURNAL_MESSAGES[journal.state];
-    const [found, expected] = {
-      foreign: ['not a journal', 'a journal, or no such file'] as const,
-      newer: ['a journal of an unknown version', 'a journal of version 1'] as const,
-    }[journal.state];
-    yield { code: 'JOURNAL_MISMATCH', severity: 'error', block: 0, offset: 0, found, expected, message };
-  } else if (journal?.state === 'other') {
-    const { block, purpose } = journal;
-    const message = journalMismatchMessage(purpose, block);
-    const [found, expected] = {
-      update: [
-        'a block that the journal does not describe',
-        'the block as it was before, during or after its overwrite',
-      ],
-      repair: ['bytes that the repair did not write', 'the bytes before, during or after the repair'],
-    }[purpose] as [string, string];
-    yield { code: 'JOURNAL_MISMATCH', severity: 'error', ...wholeBlock(block), found, expected, message };
-  }
-}
+const MISMATCH = {
+  foreign: { found: 'not a journal', expected: 'a journal, or no such file' },
+  newer: { found: 'a journal of an unknown version', expected: 'a journal of version 1' },
+  update: {
+    found: 'a block that the journal does not describe',
+    expected: 'the block as it was before, during or after its overwrite',
+  },
+  repair: { found: 'bytes that the repair did not write', expected: 'the bytes before, during or after the repair' },
+} as const;
 
-/** A journal of a writer that is still running, or was stopped. Readers and the next writer take it into account. */
-export function* journalPendingProblems(journal: FoundJournal | undefined): Generator<Problem> {
-  if (journal === undefined || isMismatch(journal)) return;
-  const message = pendingMessage(journal);
-  const place = 'block' in journal ? wholeBlock(journal.block) : { block: 0, offset: 0 };
-  const [found, expected] = [`a journal: ${journal.state}`, 'no journal'];
-  yield { code: 'JOURNAL_PENDING', severity: 'info', ...place, found, expected, message };
+function journalLocation(journal: FoundJournal): Pick<Problem, 'block' | 'offset' | 'bytes'> {
+  return 'block' in journal ? wholeBlock(journal.block) : { block: 0, offset: 0 };
 }
 
 function pendingMessage(journal: FoundJournal): string {
   if (!('block' in journal)) return 'the journal next to the file is incomplete, so nothing has been overwritten yet';
   const { state, purpose, block } = journal;
-  if (purpose === 'repair') {
-    return state === 'complete'
-      ? 'a repair is complete, but its journal still exists; the next writer removes it'
-      : 'a repair is in progress or was interrupted; readers see the file as repaired, and the next writer completes the repair';
-  }
-  if (state === 'complete')
-    return `the overwrite of block ${block} is complete, but its journal still exists; the next writer removes it`;
+  const what = purpose === 'repair' ? 'a repair' : `the overwrite of block ${block}`;
+  if (state === 'complete') return `${what} is complete, but its journal still exists; the next writer removes it`;
+  if (purpose === 'repair')
+    return `${what} is in progress or was interrupted; readers see the file as repaired, and the next writer completes the repair`;
   return state === 'before'
     ? `the journal next to the file contains block ${block}, which has not been overwritten yet`
-    : `the overwrite of block ${block} is in progress or was interrupted; readers see the block in the journal, and the next writer restores it`;
+    : `${what} is in progress or was interrupted; readers see the block in the journal, and the next writer restores it`;
 }
 
 /** The location of a problem that concerns a whole block. */
-export function wholeBlock(block: number): { block: number; offset: number; bytes: number } {
+export function wholeBlock(block: number): FileRange {
   return { block, offset: fileOffset(block), bytes: BLOCK_BYTES };
 }

@@ -1,11 +1,6 @@
+import type { ProblemCode } from '../errors.ts';
 import { fileOffset, firstU64 } from '../format/layout.ts';
-import {
-  PAGE_CHECKS,
-  type PageFacts,
-  pageFieldProblem,
-  pageFieldRange,
-  type PageProblemCode,
-} from '../format/page-checks.ts';
+import { PAGE_CHECKS, type PageFacts, pageFieldProblem, pageFieldRange } from '../format/page-checks.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
 import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { NonPage } from '../salvage/block-kind.ts';
@@ -40,39 +35,64 @@ export class CheckedPage {
   }
 }
 
-/** Runs the check of a page invariant, and adds to each error the flipped bit that explains it. */
-export function pageCheck(code: PageProblemCode): (page: CheckedPage) => Iterable<Problem> {
+/** Yields what is wrong; must end on any input. */
+export type Check<Facts> = (facts: Facts) => Iterable<Problem>;
+
+/** Checks by the code of what they find. */
+export type Checks<Facts> = Readonly<Partial<Record<ProblemCode, Check<Facts>>>>;
+
+/** The checks of one page: the invariants that opening it checks as well, and what verify requires in addition. */
+export const PAGE_RULES: Checks<CheckedPage> = {
+  ...Object.fromEntries(Object.entries(PAGE_CHECKS).map(([code, check]) => [code, withFlippedBits(check)])),
+  PAGE_MAGIC: wrongMagicProblems,
+  PAGE_CHECKSUM_ABSENT: absentChecksumProblems,
+  PAGE_NOT_FINALIZED: notFinalizedProblems,
+};
+
+/** The checks of a block that does not start with a page magic. */
+export const NON_PAGE_RULES: Checks<NonPage> = { PAGE_MAGIC: lostMagicProblems };
+
+function withFlippedBits(check: Check<PageFacts>): Check<CheckedPage> {
   return (page) => {
-    const problems = PAGE_CHECKS[code](page.facts);
-    return problems === NO_PROBLEMS ? problems : withFlippedBits(problems, page);
+    const problems = check(page.facts);
+    return problems === NO_PROBLEMS ? problems : eachWithFlippedBit(problems, page);
   };
 }
 
-function* withFlippedBits(problems: Iterable<Problem>, page: CheckedPage): Generator<Problem> {
+/** Adds the flipped bit to errors one by one: a page can have more of them than memory should hold. */
+function* eachWithFlippedBit(problems: Iterable<Problem>, page: CheckedPage): Generator<Problem> {
   for (const problem of problems) yield problem.severity === 'error' ? withFlippedBit(problem, page) : problem;
 }
 
-function withFlippedBit(problem: Problem, { flippedBit: found, facts }: CheckedPage): Problem {
-  if (found === undefined) return problem;
-  const flippedBit = { offset: fileOffset(facts.blockId, found.bit >> 3), bit: found.bit & 7 };
+function withFlippedBit(problem: Problem, { flippedBit, facts }: CheckedPage): Problem {
+  if (flippedBit === undefined) return problem;
+  const { bit, name } = flippedBit;
+  const start = fileOffset(facts.blockId);
   // A page may have many errors, all caused by this bit: the messages name it once.
   const isNamed = problem.code === 'PAGE_CHECKSUM' || problem.code === 'PAGE_CHECKSUM_FIELDS';
-  const message = isNamed ? `${problem.message}; ${flippedBitText(flippedBit, found.name)}` : problem.message;
-  return { ...problem, flippedBit, message };
+  return isNamed ? withBit(problem, start, bit, name) : { ...problem, flippedBit: bitAt(start, bit) };
 }
 
-/** Names a bit in a message. @param name - the field or node that it is part of */
-export function flippedBitText({ offset, bit }: FlippedBit, name: string): string {
-  return `flipping bit ${bit} of byte ${offset} (${name}) would fix it`;
+/**
+ * Adds the flipped bit that explains a problem, also to its message.
+ * @param start - file offset that `index` counts bits from
+ * @param name - the field or node that contains the bit
+ */
+export function withBit(problem: Problem, start: number, index: number, name: string): Problem {
+  const flippedBit = bitAt(start, index);
+  const fix = `flipping bit ${flippedBit.bit} of byte ${flippedBit.offset} (${name}) would fix it`;
+  return { ...problem, flippedBit, message: `${problem.message}; ${fix}` };
 }
 
-export function absentChecksumProblems({ facts, demands }: CheckedPage): Iterable<Problem> {
+const bitAt = (start: number, index: number): FlippedBit => ({ offset: start + (index >> 3), bit: index & 7 });
+
+function absentChecksumProblems({ facts, demands }: CheckedPage): Iterable<Problem> {
   const problems = PAGE_CHECKS.PAGE_CHECKSUM_ABSENT(facts);
   if (problems === NO_PROBLEMS || !demands.checksums) return problems;
   return Array.from(problems, (problem) => ({ ...problem, severity: 'error' }));
 }
 
-export function notFinalizedProblems({ facts, demands }: CheckedPage): readonly Problem[] {
+function notFinalizedProblems({ facts, demands }: CheckedPage): readonly Problem[] {
   const { flags } = facts.page.header;
   if (!demands.finalized || (flags & PAGE_FLAG.finalized) !== 0) return NO_PROBLEMS;
   const expected = `${hex(PAGE_FLAG.finalized, 4)} (FINALIZED) set`;
@@ -81,40 +101,30 @@ export function notFinalizedProblems({ facts, demands }: CheckedPage): readonly 
 }
 
 /** A page with the magic of the other format. Its other fields are checked as those of its own format. */
-export function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Problem[] {
+function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Problem[] {
   if (wrongMagic === undefined) return NO_PROBLEMS;
   const { blockId, page } = facts;
   const [found, expected] = [hex(wrongMagic, 16), hex(PAGE_MAGIC[page.format], 16)];
   const [own, other] = page.format === 'v1' ? ['V1', 'V2'] : ['V2', 'V1'];
   const message = `page ${blockId}: magic is ${found} (${other}), expected ${expected}; the rest of the block is a valid ${own} page`;
-  const place = pageFieldRange(blockId, 'magic');
-  return [{ code: 'PAGE_MAGIC', severity: 'error', ...place, found, expected, message }];
+  return [{ code: 'PAGE_MAGIC', severity: 'error', ...pageFieldRange(blockId, 'magic'), found, expected, message }];
 }
 
 /** A block that is a page except for its magic. */
-export function* lostMagicProblems({ id, lostPage }: NonPage): Generator<Problem> {
+function* lostMagicProblems({ id, lostPage }: NonPage): Generator<Problem> {
   if (lostPage === undefined) return;
-  const [found, expected] = [magicText(lostPage.found), magicText(lostPage.expected)];
-  const rest = lostPage.isValid ? 'the rest of the block is a valid page' : 'the page is damaged elsewhere too';
+  const { isValid, flippedBit: bit } = lostPage;
+  const [found, expected] = [hex(firstU64(lostPage.found), 16), hex(firstU64(lostPage.expected), 16)];
+  const rest = isValid ? 'the rest of the block is a valid page' : 'the page is damaged elsewhere too';
   const message = `block ${id}: magic is ${found}, expected ${expected}; ${rest}`;
-  const place = { block: id, offset: fileOffset(id), bytes: lostPage.found.length };
-  const isBeyondRepair = !lostPage.isValid;
   const problem: Problem = {
     code: 'PAGE_MAGIC',
     severity: 'error',
-    ...place,
+    ...pageFieldRange(id, 'magic'),
     found,
     expected,
     message,
-    isBeyondRepair,
+    isBeyondRepair: !isValid,
   };
-  const { flippedBit: index } = lostPage;
-  const flippedBit = index === undefined ? undefined : { offset: fileOffset(id, index >> 3), bit: index & 7 };
-  yield flippedBit === undefined
-    ? problem
-    : { ...problem, flippedBit, message: `${message}; ${flippedBitText(flippedBit, 'magic')}` };
-}
-
-function magicText(bytes: Uint8Array): string {
-  return hex(firstU64(bytes), 16);
+  yield bit === undefined ? problem : withBit(problem, fileOffset(id), bit, 'magic');
 }

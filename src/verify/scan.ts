@@ -38,12 +38,12 @@ export interface ScanBatch {
   rootPageSlots?: number;
 }
 
-export function emptyBatch(): ScanBatch {
+function emptyBatch(): ScanBatch {
   return { blocks: 0, pages: 0, nodes: 0, problems: [], otherIds: [], otherLinks: [] };
 }
 
-const PAGE_CHECKS = RULES.flatMap(({ check }) => check.page ?? []);
-const OTHER_CHECKS = RULES.flatMap(({ check }) => check.other ?? []);
+const PAGE_CHECKS = RULES.flatMap(({ page }) => page ?? []);
+const NON_PAGE_CHECKS = RULES.flatMap(({ nonPage }) => nonPage ?? []);
 
 /**
  * Checks each block of a range once, in order. It works on one batch at a time, when that is asked for, so that memory is
@@ -101,5 +101,5 @@ function* pageProblems(page: CheckedPage): Generator<Problem> {
 }
 
 function* otherProblems(block: NonPage): Generator<Problem> {
-  for (const check of OTHER_CHECKS) yield* check(block);
+  for (const check of NON_PAGE_CHECKS) yield* check(block);
 }

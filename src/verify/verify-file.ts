@@ -12,7 +12,7 @@ import { checkFreeList, type FreeList, isZeroedPage } from '../salvage/free-bloc
 import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { type HeadFacts, readJournal } from './head-rules.ts';
-import { type CommandFile, commandFile, commandLine, ruleOf, RULES } from './rules.ts';
+import { commandLine, ruleOf, RULES } from './rules.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
 /** One thing that verify found in a file. */
@@ -138,7 +138,6 @@ class FileCheck {
   readonly #options: VerifyOptions;
   readonly #findings: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
   readonly #others = new NonPages();
-  readonly #commandFile: CommandFile;
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
@@ -151,12 +150,11 @@ class FileCheck {
     this.#view = view;
     this.#head = head;
     this.#options = options;
-    this.#commandFile = commandFile(view.name);
   }
 
   async run(scan: ScanBlocks): Promise<VerifyReport> {
     const { header, block0, wholeBlocks, blocks, fileBytes } = this.#head;
-    for (const { check } of RULES) await this.#addAll(check.head?.(this.#head));
+    for (const { head } of RULES) await this.#addAll(head?.(this.#head));
     const rootPlace = rootPlaceOf(header, rootDescriptorOf(block0), wholeBlocks);
     const interrupted = !(await this.#scan(scan, rootPlace?.block ?? 0));
     const freeList = checkFreeList(header, this.#others, this.#blocks);
@@ -172,9 +170,9 @@ class FileCheck {
         rootPlace,
         rootPageSlots: this.#rootPageSlots,
       };
-      for (const { check } of RULES) {
+      for (const rule of RULES) {
         const found = { errors: this.#findings.error, isRepairable: this.#isRepairable };
-        await this.#addAll(check.whole?.({ ...whole, found }));
+        await this.#addAll(rule.whole?.({ ...whole, found }));
       }
     }
     return {
@@ -226,7 +224,7 @@ class FileCheck {
       this.#findings[problem.severity]++;
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
-      const next = commandLine(step, this.#commandFile, problem);
+      const next = commandLine(step, this.#view.name, problem);
       // Not a spread: V8 keeps part of every object that a spread with more fields made until its next full collection.
       await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));
     }

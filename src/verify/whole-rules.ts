@@ -1,4 +1,5 @@
 import type { BlockSet } from '../disk/free-list.ts';
+import type { ProblemCode } from '../errors.ts';
 import type { FileHeader } from '../format/file-header.ts';
 import { commitRecordProblems, fileHeaderFieldRange, rootDescriptorFieldRange } from '../format/header-checks.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
@@ -9,6 +10,7 @@ import { lostPageProblem, type RecordedPage } from '../salvage/commit-evidence.t
 import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
 import { noRootRecordMessage, type RootPlace } from '../salvage/root-evidence.ts';
 import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
+import type { Checks } from './page-rules.ts';
 
 /** What is known of a file after its last block has been read. */
 export interface WholeFacts {
@@ -24,17 +26,16 @@ export interface WholeFacts {
   readonly found: { readonly errors: number; readonly isRepairable: boolean };
 }
 
-/** What decides whether all nodes of a file can be counted. */
-export interface CountedFile {
-  readonly header: FileHeader;
-  readonly fileBytes: number;
-  readonly damagedPages: number;
-  readonly others: NonPages;
-  /** The blocks on the free list. */
-  readonly free: BlockSet;
-  /** Whether there is a damaged commit record that cannot be repaired. */
-  readonly hasLostRecord: boolean;
-}
+/** The checks of all blocks together. */
+export const WHOLE_RULES: Checks<WholeFacts> = {
+  ROOT_DESCRIPTOR: rootRecordProblems,
+  PAGE_MAGIC: zeroedMagicProblems,
+  FREE_LIST_LINK: (facts) => freeListProblems('FREE_LIST_LINK', facts),
+  FREE_LIST_CYCLE: (facts) => freeListProblems('FREE_LIST_CYCLE', facts),
+  BLOCK_UNKNOWN: unknownBlockProblems,
+  BLOCK_UNWRITTEN: unwrittenBlockProblems,
+  ENTRY_COUNT: countProblems,
+};
 
 /** A node count in the header that differs from that of the pages. In a file with a root pointer the field counts terms, not nodes. */
 export function* entryCountProblems(header: FileHeader, nodes: number): Generator<Problem> {
@@ -45,18 +46,24 @@ export function* entryCountProblems(header: FileHeader, nodes: number): Generato
   yield { code: 'ENTRY_COUNT', severity: 'warning', ...fileHeaderFieldRange('entryCount'), found, expected, message };
 }
 
+/** What decides whether all nodes of a file can be counted. */
+interface CountedFile {
+  readonly header: FileHeader;
+  readonly fileBytes: number;
+  readonly damagedPages: number;
+  readonly others: NonPages;
+  /** The blocks on the free list. */
+  readonly free: BlockSet;
+  /** Whether there is a damaged commit record that cannot be repaired. */
+  readonly hasLostRecord: boolean;
+}
+
 /**
  * Why counting the nodes of all valid pages may miss some. Then the count in the header may be the only trace of them.
  * @returns undefined where every block is a valid page or free
  */
-export function whyNotCounted({
-  header,
-  fileBytes,
-  damagedPages,
-  others,
-  free,
-  hasLostRecord,
-}: CountedFile): string | undefined {
+export function whyNotCounted(file: CountedFile): string | undefined {
+  const { header, fileBytes, damagedPages, others, free, hasLostRecord } = file;
   const { blockCount } = header;
   if (blockCount === 0) return 'the header counts no blocks';
   if (fileBytes < blockCount * BLOCK_BYTES) return 'the file is truncated, and its other nodes may exist elsewhere';
@@ -73,7 +80,7 @@ export function whyNotCounted({
 }
 
 /** A node count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
-export function countProblems({ head, others, freeList, nodes, found }: WholeFacts): Iterable<Problem> {
+function countProblems({ head, others, freeList, nodes, found }: WholeFacts): Iterable<Problem> {
   const { header, block0, fileBytes } = head;
   const problems = [...entryCountProblems(header, nodes)];
   if (problems.length === 0) return problems;
@@ -83,39 +90,28 @@ export function countProblems({ head, others, freeList, nodes, found }: WholeFac
   return beyondRepairIf(isCut || (!found.isRepairable && whyNotCounted(counted) !== undefined), problems);
 }
 
-/** The root record must be in a slot of a page. */
-export function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
+function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
   if (rootPlace === undefined || rootPlace.slot < rootPageSlots) return;
   const message = noRootRecordMessage(rootPlace, rootPageSlots);
-  const expected = rootPageSlots < 0 ? 'a slot of a page' : `a slot below ${rootPageSlots}`;
   const found = `${rootPlace.block}:${rootPlace.slot}`;
-  yield {
-    code: 'ROOT_DESCRIPTOR',
-    severity: 'error',
-    ...rootDescriptorFieldRange('rootRecord'),
-    found,
-    expected,
-    message,
-  };
+  const expected = rootPageSlots < 0 ? 'a slot of a page' : `a slot below ${rootPageSlots}`;
+  const range = rootDescriptorFieldRange('rootRecord');
+  yield { code: 'ROOT_DESCRIPTOR', severity: 'error', ...range, found, expected, message };
 }
 
 /** Pages whose magic is zero. Only the complete free list can tell them from free blocks. */
-export function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   if (head.headerState !== 'valid') return;
   for (let index = 0; index < others.count; index++) {
     const format = others.zeroedFormatAt(index);
     if (format === undefined || !isZeroedPage(head.header, others, freeList, index)) continue;
     const block = others.idAt(index);
-    // BLOCK_UNKNOWN reports these.
-    if (head.recordedPages.some(({ record }) => record.block === block)) continue;
-    yield zeroedMagicProblem(block, format);
+    // BLOCK_UNKNOWN reports the pages that a commit record contains.
+    if (recordedPage(head, block) === undefined) yield zeroedMagicProblem(block, format);
   }
 }
 
-export function freeListProblems(
-  { head, freeList, others }: WholeFacts,
-  code: 'FREE_LIST_LINK' | 'FREE_LIST_CYCLE',
-): Iterable<Problem> {
+function freeListProblems(code: ProblemCode, { head, freeList, others }: WholeFacts): Iterable<Problem> {
   const problems = freeList.problems.filter((problem) => problem.code === code);
   const isRepairable = head.headerState === 'valid' && isListKnown(head.header, others, head.wholeBlocks);
   return beyondRepairIf(head.headerState !== 'repairable' && !isRepairable, problems);
@@ -126,30 +122,30 @@ function recordedPage({ recordedPages }: HeadFacts, block: number): RecordedPage
   return recordedPages.find(({ record }) => record.block === block);
 }
 
+const EXPECTED = 'a page magic, or an entry in the free list';
+
 /** Blocks that start with neither a magic nor zeros must be on the free list. */
-export function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
-    const link = others.linkAt(index);
+    if (others.isLostPage(index) || freeList.free.has(block)) continue;
     const page = recordedPage(head, block);
-    if (page && !others.isLostPage(index) && !freeList.free.has(block)) {
+    const link = others.linkAt(index);
+    if (page) {
       const isBeyondRepair = !page.isWhole || head.headerState === 'lost';
       yield { ...lostPageProblem(block, page.found), isBeyondRepair };
-      continue;
+    } else if (link !== 0) {
+      const found = link === NO_LINK ? 'neither a magic nor a link' : `a link to block ${link}`;
+      const message =
+        link !== NO_LINK && !freeList.isWhole
+          ? `block ${block} starts like a free block, but is not on the part of the free list that can be followed`
+          : `block ${block} is neither a page nor on the free list`;
+      yield { code: 'BLOCK_UNKNOWN', severity: 'error', ...wholeBlock(block), found, expected: EXPECTED, message };
     }
-    if (link === 0 || others.isLostPage(index) || freeList.free.has(block)) continue;
-    const found = link === NO_LINK ? 'neither a magic nor a link' : `a link to block ${link}`;
-    const message =
-      link !== NO_LINK && !freeList.isWhole
-        ? `block ${block} starts like a free block, but is not on the part of the free list that can be followed`
-        : `block ${block} is neither a page nor on the free list`;
-    yield { code: 'BLOCK_UNKNOWN', severity: 'error', ...wholeBlock(block), found, expected: EXPECTED, message };
   }
 }
 
-const EXPECTED = 'a page magic, or an entry in the free list';
-
-export function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
+function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
     if (others.linkAt(index) !== 0 || freeList.free.has(block) || recordedPage(head, block)) continue;

@@ -77,7 +77,7 @@ describe('the rules', () => {
   });
 
   test('each have a check', () => {
-    expect(RULES.filter(({ check }) => Object.keys(check).length === 0)).toEqual([]);
+    expect(RULES.filter(({ head, page, nonPage, whole }) => !(head ?? page ?? nonPage ?? whole))).toEqual([]);
   });
 
   test.each(Object.keys(TRIGGERS) as ProblemCode[])(
