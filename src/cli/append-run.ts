@@ -1,6 +1,5 @@
-import { writeDecimal } from '../bytes/encodings.ts';
 import { jsonLine } from '../report/reporter.ts';
-import type { RefRun } from '../store/page-ref.ts';
+import { type RefRun, writeRef } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
 import type { CommandRun, Progress } from './command.ts';
 import { decodeFrame, type Encoding, Framer, type Framing, MAX_FRAME_BYTES } from './framing.ts';
@@ -36,8 +35,8 @@ export class AppendRun {
   }
 
   /**
-   * Whether nodes have waited so long that they should be committed: for input that comes slowly without a pause. To be
-   * called with each piece of input.
+   * Whether nodes have waited so long that they should be committed, although the input has not paused. To be called with
+   * each piece of input.
    * @param hasMore - whether there are nodes that have not been staged yet
    */
   isDue(hasMore: boolean): boolean {
@@ -115,11 +114,8 @@ export class AppendRun {
   async #printText({ block, slot, count }: RefRun): Promise<void> {
     for (let each = slot; each < slot + count; each++) {
       if (this.#usedBytes + MAX_REF_LINE_BYTES > this.#refs.length) await this.#flushRefs();
-      const colon = writeDecimal(block, this.#refs, this.#usedBytes);
-      this.#refs[colon] = 0x3a;
-      const end = writeDecimal(each, this.#refs, colon + 1);
-      this.#refs[end] = 0x0a;
-      this.#usedBytes = end + 1;
+      this.#usedBytes = writeRef(block, each, this.#refs, this.#usedBytes);
+      this.#refs[this.#usedBytes++] = 0x0a;
     }
   }
 

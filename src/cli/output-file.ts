@@ -1,16 +1,16 @@
 import { type FileHandle, lstat, open, realpath, rm, stat } from 'node:fs/promises';
-import { writeDecimal } from '../bytes/encodings.ts';
 import { ioError, NewFile, permissionsOf, unlessMissing } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_MAGIC } from '../format/file-header.ts';
 import type { MovedRun } from '../recover/report.ts';
+import { writeRef } from '../store/page-ref.ts';
 import type { MovedPage } from '../transfer/node-packer.ts';
 import { BufferedOutput } from './context.ts';
 
 /** How a complete file gets its name. */
 interface Publication {
   readonly file: NewFile;
-  /** The path behind symbolic links. */
+  /** The path, with symbolic links resolved. */
   readonly target: string;
   readonly replace: boolean;
   /** Whether its content is made durable first. */
@@ -141,7 +141,7 @@ async function reportTarget(path: string): Promise<string | undefined> {
 const LINES_BYTES = 65_536;
 /** Two refs of at most 8 digits, a colon and at most 7 digits each, a space and a line feed. */
 const MAX_LINE_BYTES = 40;
-const [SPACE, LINE_FEED, COLON] = [0x20, 0x0a, 0x3a];
+const [SPACE, LINE_FEED] = [0x20, 0x0a];
 
 /** Writes a map of refs: a line with the old ref, a space and the new ref of each node. */
 export class RefMap {
@@ -172,11 +172,8 @@ export class RefMap {
   }
 
   #addRef(block: number, slot: number, end: number): void {
-    const colon = writeDecimal(block, this.#lines, this.#usedBytes);
-    this.#lines[colon] = COLON;
-    const behind = writeDecimal(slot, this.#lines, colon + 1);
-    this.#lines[behind] = end;
-    this.#usedBytes = behind + 1;
+    this.#usedBytes = writeRef(block, slot, this.#lines, this.#usedBytes);
+    this.#lines[this.#usedBytes++] = end;
   }
 
   /** Completes the file. */

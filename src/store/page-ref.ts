@@ -28,11 +28,7 @@ export class PageRef {
 
   static {
     // Not a declared method: an object literal with a block and a slot has to pass as a PageRef.
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: PageRef): string {
-        return this.toString();
-      },
-    });
+    showAs(this, (ref) => ref.toString());
   }
 }
 

@@ -97,10 +97,10 @@ const COMMIT_NOTES: Readonly<Record<CommitState, string>> = {
 };
 
 function commitState(view: CommittedView, { sequence }: CommitRecord): CommitState {
-  const { lastRecord, isLastCheckpointed, pendingRecords } = view.recovery;
+  const { records, validRecords, pendingRecords } = view.recovery;
   if (pendingRecords.some((record) => record.sequence === sequence)) return 'pending';
-  if (lastRecord?.sequence !== sequence) return 'superseded';
-  return isLastCheckpointed ? 'home' : 'void';
+  if (records.at(-1)?.sequence !== sequence) return 'superseded';
+  return validRecords.at(-1)?.sequence === sequence ? 'home' : 'void';
 }
 
 async function blockRow(blocks: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
