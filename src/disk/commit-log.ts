@@ -88,7 +88,7 @@ export class CommitLog {
    * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
    */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
-    const { lastRecord, isLastCheckpointed, pendingRecords, validRecords } = view.recovery;
+    const { records, validRecords, pendingRecords } = view.recovery;
     await finishJournal(file, view.recovery);
     // What was read may be in the system's cache alone, after a killed process or a failed sync; only what is written
     // again is sure to be synced.
@@ -96,9 +96,11 @@ export class CommitLog {
       await rewriteCoveredBlocks(file, record);
       await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
     }
-    if (lastRecord && isLastCheckpointed) await writeHeaders(file, lastRecord);
+    const last = records.at(-1);
+    const isCheckpointed = last !== undefined && last === validRecords.at(-1) && last !== pendingRecords.at(-1);
+    if (isCheckpointed) await writeHeaders(file, last);
     await file.sync();
-    if (lastRecord === undefined || isLastCheckpointed) return new CommitLog(file, lastRecord?.sequence ?? 0n);
+    if (last === undefined || isCheckpointed) return new CommitLog(file, last?.sequence ?? 0n);
     for (const record of validRecords) {
       await writeHeaders(file, record);
       // One record at a time: if the second file header reached the disk without the first page header, the first record

@@ -7,7 +7,6 @@ import { type BeforeImage, journalState } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
-  FILE_HEADER_BYTES,
   fileOffset,
   NODE_AREA_OFFSET,
   PAGE_HEADER_BYTES,
@@ -90,8 +89,9 @@ async function isValidPage(file: BlockFile, block: number, head: Uint8Array, tar
   return validPage(target, block) !== undefined;
 }
 
-async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
-  const head = new Uint8Array(block === 0 ? FILE_HEADER_BYTES : PAGE_HEADER_BYTES);
+/** The first 64 bytes of a block. */
+export async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
+  const head = new Uint8Array(PAGE_HEADER_BYTES);
   await file.read(head, fileOffset(block));
   return head;
 }
@@ -105,10 +105,6 @@ interface Recovery extends JournalContent {
   readonly validRecords: readonly CommitRecord[];
   /** The valid records that are not checkpointed. */
   readonly pendingRecords: readonly CommitRecord[];
-  /** The last of all records, undefined if there is none. */
-  readonly lastRecord: CommitRecord | undefined;
-  /** Whether the last record is checkpointed; true if there is none. */
-  readonly isLastCheckpointed: boolean;
 }
 
 /**
@@ -125,9 +121,7 @@ export class CommittedView extends ReadOnlyFile {
     const content = decodeJournalContent(journal);
     // A repair may have patched a record.
     const records = decodeCommitRecords(overlayPatches(content.patches, head.slice(), 0));
-    const lastRecord = records.at(-1);
-    const none = { validRecords: [], pendingRecords: [], isLastCheckpointed: true };
-    this.#recovery = { ...content, head, records, lastRecord, ...none };
+    this.#recovery = { ...content, head, records, validRecords: [], pendingRecords: [] };
   }
 
   /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
@@ -167,20 +161,6 @@ export class CommittedView extends ReadOnlyFile {
   }
 
   /**
-   * As {@link refresh}.
-   * @param known - the header that the caller has; the view may have refreshed since while it read a block
-   * @returns the header, undefined if nothing has been committed since
-   */
-  async refreshHeader(known: FileHeader): Promise<FileHeader | undefined> {
-    const hasChanged = await this.refresh();
-    const header = await this.readFileHeader();
-    const [before, now] = [new Uint8Array(FILE_HEADER_BYTES), new Uint8Array(FILE_HEADER_BYTES)];
-    FILE_HEADER.write(known, before);
-    FILE_HEADER.write(header, now);
-    return hasChanged || Buffer.compare(before, now) !== 0 ? header : undefined;
-  }
-
-  /**
    * Reads a block until it is valid, or two reads agree: a writer may be changing it.
    * @param target - 262,144 bytes
    * @param isValid - checks the content of `target`; called after each read that changed it
@@ -200,9 +180,7 @@ export class CommittedView extends ReadOnlyFile {
 
   /** The file header as of the last commit. */
   async readFileHeader(): Promise<FileHeader> {
-    const bytes = new Uint8Array(FILE_HEADER_BYTES);
-    await this.read(bytes, 0);
-    return FILE_HEADER.read(bytes);
+    return FILE_HEADER.read(await readHead(this, 0));
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
@@ -220,14 +198,13 @@ export class CommittedView extends ReadOnlyFile {
   /** Applies each valid record to what the one before it left. */
   async #checkRecords(): Promise<void> {
     for (const record of this.#recovery.records) {
-      const isLastCheckpointed = await isCheckpointed(this, record);
-      this.#recovery = { ...this.#recovery, isLastCheckpointed };
-      if (!isLastCheckpointed && !(await isValidRecord(this, record))) continue;
+      const isPending = !(await isCheckpointed(this, record));
+      if (isPending && !(await isValidRecord(this, record))) continue;
       const { validRecords, pendingRecords } = this.#recovery;
       this.#recovery = {
         ...this.#recovery,
         validRecords: [...validRecords, record],
-        pendingRecords: isLastCheckpointed ? pendingRecords : [...pendingRecords, record],
+        pendingRecords: isPending ? [...pendingRecords, record] : pendingRecords,
       };
     }
   }

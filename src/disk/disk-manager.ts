@@ -1,12 +1,12 @@
-import { assertBlockFile, assertOneOf, assertWholeNumber } from '../arguments.ts';
+import { assertBlockFile, assertOneOf, assertWholeNumber, showAs } from '../arguments.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
-import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
 import { type Commit, CommitLog, headerChange, type ReplacedHead, writeHeaders } from './commit-log.ts';
-import { CommittedView } from './committed-view.ts';
+import { CommittedView, readHead } from './committed-view.ts';
 import { FreeBlocks, freedBlockHead, nextFree } from './free-list.ts';
 import { HandleState } from './handle-state.ts';
 import { encodeOverwriteJournal, type Overwrite, overwrite } from './journal.ts';
@@ -34,26 +34,27 @@ export class DiskManager {
   #free: FreeBlocks | undefined;
   /** End of the blocks that a write may have changed: after `#blockCount` during a batch, or when one was given up. */
   #touchedBlocks: number;
-  /** Size of the file as far as writes have succeeded. */
+  /** End of the bytes that were written. */
   #writtenBytes: number;
   #isUnsynced = false;
   #hasCommitted = false;
   #lastOverwrite: Promise<void> | undefined;
 
-  private constructor(file: BlockFile, log: CommitLog | undefined, header: FileHeader, fileBytes: number) {
+  private constructor(file: BlockFile, log: CommitLog | undefined, headerBytes: Uint8Array, fileBytes: number) {
     this.#file = file;
     this.#log = log;
     this.#state = new HandleState(file.name);
-    this.#header = header;
-    this.#headerBytes = encodeFileHeader(header);
-    this.#blockCount = this.#touchedBlocks = Math.min(header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
+    this.#headerBytes = headerBytes;
+    this.#header = FILE_HEADER.read(headerBytes);
+    this.#blockCount = Math.min(this.#header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
+    this.#touchedBlocks = this.#blockCount;
     this.#writtenBytes = fileOffset(this.#blockCount);
   }
 
   /**
    * Opens a page file. For reading, its magic and version must be known; for writing, its header and size must be valid,
-   * and no other program may have added pages that the header does not count. A writer finishes what a crash
-   * interrupted; a reader sees it as finished.
+   * and the header must count all pages of other programs. A writer completes or undoes what a crash interrupted; a reader
+   * sees it so.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
    * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
    */
@@ -61,15 +62,16 @@ export class DiskManager {
     assertBlockFile('DiskManager.open', 'file', file);
     assertOneOf('DiskManager.open', 'access', access ?? 'undefined', ['read', 'write']);
     const view = await CommittedView.open(file);
-    const header = await view.readFileHeader();
+    const headerBytes = await readHead(view, 0);
+    const header = FILE_HEADER.read(headerBytes);
     assertUsableHeader(file, header, access);
     const fileBytes = await file.size();
-    if (access === 'read') return new DiskManager(view, undefined, header, fileBytes);
+    if (access === 'read') return new DiskManager(view, undefined, headerBytes, fileBytes);
     await assertWritableFile(view, header, fileBytes);
     const log = await CommitLog.open(file, view);
     // Blocks after the last one are of a batch that was never acknowledged.
     if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
-    return new DiskManager(file, log, header, fileBytes);
+    return new DiskManager(file, log, headerBytes, fileBytes);
   }
 
   /** Name of the file in messages. */
@@ -117,7 +119,7 @@ export class DiskManager {
       if (bytes < target.length) throw this.#noBlockError(block);
       return;
     }
-    // During an overwrite the page may be a mixture, so it is read again after one that has started since.
+    // During an overwrite the page may be a mixture of old and new bytes.
     let overwrite: Promise<void> | undefined;
     do {
       overwrite = this.#lastOverwrite;
@@ -127,14 +129,18 @@ export class DiskManager {
     isValid();
   }
 
-  /** Makes commits of a writer since the file was opened visible to a reader. @returns whether there are any; false for a writer */
+  /** Makes new commits of a concurrent writer visible to a reader. @returns whether there are any; false for a writer */
   async refresh(): Promise<boolean> {
     this.#state.assertUsable();
     if (!(this.#file instanceof CommittedView)) return false;
-    const header = await this.#file.refreshHeader(this.#header);
-    if (header === undefined) return false;
+    const hasChanged = await this.#file.refresh();
+    const headerBytes = await readHead(this.#file, 0);
+    // The view may have refreshed before, while it read a block.
+    if (!hasChanged && Buffer.compare(headerBytes, this.#headerBytes) === 0) return false;
+    const header = FILE_HEADER.read(headerBytes);
     assertUsableHeader(this.#file, header, 'read');
     this.#header = header;
+    this.#headerBytes = headerBytes;
     this.#free = undefined;
     this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
     return true;
@@ -177,15 +183,34 @@ export class DiskManager {
     this.#writtenBytes = fileOffset(this.#touchedBlocks);
   }
 
+  /** Runs `work`, which writes blocks after the last one; if it fails, they are cut off. */
+  async truncateOnFailure(work: () => Promise<void>): Promise<void> {
+    this.#writable();
+    try {
+      await work();
+    } catch (error) {
+      await this.#state.run(() => this.#cutUncounted());
+      throw error;
+    }
+  }
+
+  /** Cuts off what was written after the last block by a batch that was given up. */
+  async #cutUncounted(): Promise<void> {
+    if (this.#touchedBlocks <= this.#blockCount) return;
+    this.#writtenBytes = fileOffset(this.#blockCount);
+    await this.#file.truncate(this.#writtenBytes);
+    this.#touchedBlocks = this.#blockCount;
+  }
+
   /**
    * Makes a batch part of the file with one sync: when it resolves, what was written and the headers that cover it are
-   * durable. After an `IO` error the manager cannot be used any more; the batch is not in the file or, after a power
-   * failure, may be in it as a whole.
+   * durable. After an `IO` error the manager cannot be used any more, and the batch is not in the file; only after a power
+   * failure it may be, as a whole.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for a commit that would damage the file
    */
   async commit(commit: Commit): Promise<void> {
     const log = this.#writable();
-    this.#assertValid(commit);
+    this.#assertCommit(commit);
     const change = headerChange(this.#header, this.#headerBytes, commit);
     await this.#state.run(() => log.record(change));
     this.#headerBytes = change.fileHeader;
@@ -198,6 +223,37 @@ export class DiskManager {
       await writeHeaders(this.#file, change);
       if (commit.added) await writeHeaderCopy(this.#file);
     });
+  }
+
+  /**
+   * Replaces the headers of many pages with two syncs: one of what was written before, one of the headers.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
+   */
+  async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
+    const log = this.#writable();
+    for (const head of heads) this.#assertReplacedHead('commitHeads', 'heads', head);
+    await this.#state.run(() => log.replaceHeads(heads));
+    this.#isUnsynced = false;
+  }
+
+  /**
+   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, as on a full disk,
+   * nothing has changed. After another `IO` error the manager cannot be used any more, and the next open completes or
+   * undoes the change.
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
+   */
+  async overwrite(change: Overwrite): Promise<void> {
+    this.#writable();
+    this.#assertOverwrite(change);
+    const { block, image } = change;
+    // The header that was read may be in the system's cache alone; the journal must be of a durable block.
+    await this.#state.run(async () => {
+      await this.#file.write(image.subarray(0, PAGE_HEADER_BYTES), fileOffset(block));
+      await this.#file.sync();
+    });
+    this.#isUnsynced = false;
+    await this.#file.journal.write(encodeOverwriteJournal(change));
+    await (this.#lastOverwrite = this.#state.run(() => overwrite(this.#file, change)));
   }
 
   /**
@@ -274,64 +330,14 @@ export class DiskManager {
   }
 
   /**
-   * Makes everything written so far durable: after it, bytes that only older headers cover may be changed. Written blocks
-   * become part of the file with {@link commit} only, which needs no call of this.
+   * Makes everything written so far durable. {@link commit} needs no call of this; before bytes that only older headers
+   * cover are overwritten, it is needed.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`
    */
   async sync(): Promise<void> {
     this.#writable();
     if (this.#isUnsynced) await this.#state.run(() => this.#file.sync());
     this.#isUnsynced = false;
-  }
-
-  /**
-   * Replaces the headers of many pages with two syncs: one of what was written before, one of the headers.
-   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
-   */
-  async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
-    const log = this.#writable();
-    for (const head of heads) this.#assertReplacedHead('commitHeads', 'heads', head);
-    await this.#state.run(() => log.replaceHeads(heads));
-    this.#isUnsynced = false;
-  }
-
-  /**
-   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, as on a full disk,
-   * nothing has changed. After another `IO` error the manager cannot be used any more, and the next open completes or
-   * undoes the change.
-   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
-   */
-  async overwrite(change: Overwrite): Promise<void> {
-    this.#writable();
-    this.#assertOverwrite(change);
-    const { block, image } = change;
-    // The header that was read may be in the system's cache alone; the journal must be of a durable block.
-    await this.#state.run(async () => {
-      await this.#file.write(image.subarray(0, PAGE_HEADER_BYTES), fileOffset(block));
-      await this.#file.sync();
-    });
-    this.#isUnsynced = false;
-    await this.#file.journal.write(encodeOverwriteJournal(change));
-    await (this.#lastOverwrite = this.#state.run(() => overwrite(this.#file, change)));
-  }
-
-  /** Runs `work`, which writes blocks after the last one; if it fails, they are cut off. */
-  async truncateOnFailure(work: () => Promise<void>): Promise<void> {
-    this.#writable();
-    try {
-      await work();
-    } catch (error) {
-      await this.#state.run(() => this.#cutUncounted());
-      throw error;
-    }
-  }
-
-  /** Cuts off what was written after the last block by a batch that was given up. */
-  async #cutUncounted(): Promise<void> {
-    if (this.#touchedBlocks <= this.#blockCount) return;
-    this.#writtenBytes = fileOffset(this.#blockCount);
-    await this.#file.truncate(this.#writtenBytes);
-    this.#touchedBlocks = this.#blockCount;
   }
 
   /**
@@ -392,7 +398,7 @@ export class DiskManager {
     throw new PageStoreError('FILE_FULL', message, { file: this.name });
   }
 
-  #assertValid({ changed, added, firstFree, nodes = 0 }: Commit): void {
+  #assertCommit({ changed, added, firstFree, nodes = 0 }: Commit): void {
     if (changed) this.#assertReplacedHead('commit', 'changed', changed);
     if (added) {
       assertWholeNumber('commit', 'added.count', added.count, 1);
@@ -449,12 +455,10 @@ export class DiskManager {
   }
 
   static {
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: DiskManager) {
-        const access = this.#log ? 'write' : 'read';
-        const state = this.#state.isClosed ? ', closed' : this.#state.isUnusable ? ', failed' : '';
-        return `DiskManager { '${this.name}', ${access}${state}, ${this.#blockCount} blocks }`;
-      },
+    showAs(this, (disk) => {
+      const access = disk.#log ? 'write' : 'read';
+      const state = disk.#state.isClosed ? ', closed' : disk.#state.isUnusable ? ', failed' : '';
+      return `DiskManager { '${disk.name}', ${access}${state}, ${disk.#blockCount} blocks }`;
     });
   }
 }

@@ -1,4 +1,4 @@
-import { assertWholeNumber, checkOptions } from '../arguments.ts';
+import { assertWholeNumber, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { SECTOR_BYTES } from '../format/layout.ts';
 import type { BlockFile, Journal } from './block-file.ts';
@@ -166,11 +166,9 @@ export class FaultyBlockFile implements BlockFile {
   }
 
   static {
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: FaultyBlockFile) {
-        const counts = [...this.#counts].map(([kind, count]) => `, ${count} x ${kind}`).join('');
-        return `FaultyBlockFile { '${this.name}'${counts} }`;
-      },
+    showAs(this, (file) => {
+      const counts = [...file.#counts].map(([kind, count]) => `, ${count} x ${kind}`).join('');
+      return `FaultyBlockFile { '${file.name}'${counts} }`;
     });
   }
 }

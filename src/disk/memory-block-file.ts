@@ -1,3 +1,4 @@
+import { showAs } from '../arguments.ts';
 import type { BlockFile, Journal } from './block-file.ts';
 
 /** A {@link BlockFile} in memory, for tests, and for page files that are sent elsewhere. */
@@ -53,11 +54,7 @@ export class MemoryBlockFile implements BlockFile {
   }
 
   static {
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: MemoryBlockFile) {
-        return `MemoryBlockFile { '${this.name}', ${this.#size} bytes }`;
-      },
-    });
+    showAs(this, (file) => `MemoryBlockFile { '${file.name}', ${file.#size} bytes }`);
   }
 }
 

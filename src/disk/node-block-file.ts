@@ -2,16 +2,18 @@ import { constants, fdatasyncSync, readSync, writeSync } from 'node:fs';
 import { type FileHandle, open, realpath, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { assertOneOf, assertPath, checkOptions } from '../arguments.ts';
+import { assertOneOf, assertPath, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
 import type { Access, BlockFile, Journal } from './block-file.ts';
-import { errnoOf, ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
+import { ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
 import { LOCK_OPTION_KINDS, type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 import { readFileHead } from './page-file.ts';
 
-/** The methods of node:fs' `FileHandle` that a block file needs; declared here so that the public types need no others. */
+/** The part of node:fs' `FileHandle` that a block file needs; declared here so that the public types need no others. */
 export interface Handle {
+  /** Without it, all calls are asynchronous. */
+  readonly fd?: number;
   stat(): Promise<{ readonly size: number }>;
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
   write(
@@ -23,37 +25,6 @@ export interface Handle {
   truncate(bytes: number): Promise<void>;
   datasync(): Promise<void>;
   close(): Promise<void>;
-  /** Synchronous variants. */
-  readonly sync?: SyncHandle;
-}
-
-interface SyncHandle {
-  read(target: Uint8Array, offset: number, length: number, position: number): number;
-  write(source: Uint8Array, offset: number, length: number, position: number): number;
-  datasync(): void;
-}
-
-/** A handle of node:fs, with synchronous variants. @internal */
-export function nodeHandle(handle: FileHandle): Handle {
-  return {
-    stat: () => handle.stat(),
-    read: (target, offset, length, position) => handle.read(target, offset, length, position),
-    write: (source, offset, length, position) => handle.write(source, offset, length, position),
-    truncate: (bytes) => handle.truncate(bytes),
-    datasync: () => handle.datasync(),
-    close: () => handle.close(),
-    sync: {
-      read: (target, offset, length, position) => readSync(openFd(handle), target, offset, length, position),
-      write: (source, offset, length, position) => writeSync(openFd(handle), source, offset, length, position),
-      datasync: () => fdatasyncSync(openFd(handle)),
-    },
-  };
-}
-
-/** @throws an error with the code EBADF for a closed file, as the asynchronous calls do; node:fs would throw a RangeError for -1 */
-function openFd({ fd }: FileHandle): number {
-  if (fd >= 0) return fd;
-  throw Object.assign(new Error('file closed'), { code: 'EBADF' });
 }
 
 /** After a system call that takes longer than this, the next one of its kind is asynchronous. */
@@ -132,40 +103,40 @@ export class NodeBlockFile implements BlockFile {
   async read(target: Uint8Array, position: number): Promise<number> {
     let done = 0;
     while (done < target.length) {
-      const bytesRead = await this.#io('read', this.#read(target, done, position + done), position + done);
+      const bytesRead = await this.#transfer('read', this.#reads, target, done, position + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
     return done;
   }
 
-  async #read(target: Uint8Array, done: number, position: number): Promise<number> {
-    const handle = this.#handle;
-    const { sync } = handle;
-    const length = target.length - done;
-    const readAsync = async (): Promise<number> => (await handle.read(target, done, length, position)).bytesRead;
-    if (sync === undefined) return readAsync();
-    return this.#calls.run(this.#reads, () => sync.read(target, done, length, position), readAsync);
-  }
-
   async write(source: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < source.length) {
-      const bytesWritten = await this.#io('write', this.#write(source, done, position + done), position + done);
+      const history = source.length - done <= SHORT_WRITE_BYTES ? this.#shortWrites : this.#writes;
+      const bytesWritten = await this.#transfer('write', history, source, done, position + done);
       // A device that accepts no byte and reports no error would loop forever.
       if (bytesWritten === 0) throw ioError(this.name, 'write', undefined, position + done);
       done += bytesWritten;
     }
   }
 
-  async #write(source: Uint8Array, done: number, position: number): Promise<number> {
+  async #transfer(
+    call: 'read' | 'write',
+    history: CallHistory,
+    bytes: Uint8Array,
+    done: number,
+    position: number,
+  ): Promise<number> {
     const handle = this.#handle;
-    const { sync } = handle;
-    const length = source.length - done;
-    const writeAsync = async (): Promise<number> => (await handle.write(source, done, length, position)).bytesWritten;
-    if (sync === undefined) return writeAsync();
-    const history = length <= SHORT_WRITE_BYTES ? this.#shortWrites : this.#writes;
-    return this.#calls.run(history, () => sync.write(source, done, length, position), writeAsync);
+    const length = bytes.length - done;
+    const transferSync = (fd: number): number =>
+      call === 'read' ? readSync(fd, bytes, done, length, position) : writeSync(fd, bytes, done, length, position);
+    const transferAsync = async (): Promise<number> =>
+      call === 'read'
+        ? (await handle.read(bytes, done, length, position)).bytesRead
+        : (await handle.write(bytes, done, length, position)).bytesWritten;
+    return this.#io(call, this.#run(history, transferSync, transferAsync), position);
   }
 
   async truncate(bytes: number): Promise<void> {
@@ -173,10 +144,11 @@ export class NodeBlockFile implements BlockFile {
   }
 
   async sync(): Promise<void> {
-    const { sync } = this.#handle;
-    const syncAsync = async (): Promise<void> => this.#handle.datasync();
-    const syncing = sync ? this.#calls.run(this.#syncs, () => sync.datasync(), syncAsync) : syncAsync();
-    await this.#io('fdatasync', syncing);
+    const handle = this.#handle;
+    await this.#io(
+      'fdatasync',
+      this.#run(this.#syncs, fdatasyncSync, () => handle.datasync()),
+    );
   }
 
   async close(): Promise<void> {
@@ -189,6 +161,12 @@ export class NodeBlockFile implements BlockFile {
     }
   }
 
+  async #run<T>(history: CallHistory, callSync: (fd: number) => T, callAsync: () => Promise<T>): Promise<T> {
+    const handle = this.#handle;
+    if (handle.fd === undefined) return callAsync();
+    return this.#calls.run(history, () => callSync(openFd(handle)), callAsync);
+  }
+
   async #io<T>(call: string, result: Promise<T>, offset?: number): Promise<T> {
     try {
       return await result;
@@ -198,12 +176,14 @@ export class NodeBlockFile implements BlockFile {
   }
 
   static {
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: NodeBlockFile) {
-        return `NodeBlockFile { '${this.name}'${this.#lock ? ', locked' : ''} }`;
-      },
-    });
+    showAs(this, (file) => `NodeBlockFile { '${file.name}'${file.#lock ? ', locked' : ''} }`);
   }
+}
+
+/** @throws an error with the code EBADF for a closed file, as the asynchronous calls do; node:fs would throw a RangeError for -1 */
+function openFd({ fd = -1 }: Handle): number {
+  if (fd >= 0) return fd;
+  throw Object.assign(new Error('file closed'), { code: 'EBADF' });
 }
 
 const NOT_A_JOURNAL =
@@ -260,13 +240,8 @@ export class NodeJournal implements Journal {
 
   async remove(): Promise<void> {
     await this.#io('remove', async () => {
-      try {
-        await unlink(this.path);
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return;
-        throw error;
-      }
-      await syncDirectory(dirname(this.path));
+      const isRemoved = await unlessMissing(unlink(this.path).then(() => true));
+      if (isRemoved) await syncDirectory(dirname(this.path));
     });
   }
 
@@ -330,8 +305,8 @@ async function openFile(
   let lock: WriterLock | undefined;
   try {
     const journal = new NodeJournal(target);
-    if (access === 'read') return new NodeBlockFile(path, nodeHandle(handle), journal);
-    await check(new NodeBlockFile(path, nodeHandle(handle), journal));
+    if (access === 'read') return new NodeBlockFile(path, handle, journal);
+    await check(new NodeBlockFile(path, handle, journal));
     lock = await takeWriterLock(path, options);
     if (!(await isOpenFile(path, handle))) {
       // The file was replaced before the lock was taken; with the lock, it can no longer be.
@@ -346,7 +321,7 @@ async function openFile(
         return await openFile(path, access, options, check);
       }
     }
-    return new NodeBlockFile(path, nodeHandle(handle), journal, lock, true);
+    return new NodeBlockFile(path, handle, journal, lock, true);
   } catch (error) {
     await handle.close();
     await lock?.release();

@@ -5,7 +5,7 @@ import { assertPath } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import type { BlockFile } from './block-file.ts';
 import { assertKnownJournal, decodeJournalContent } from './journal.ts';
-import { nodeHandle, NodeBlockFile, NodeJournal } from './node-block-file.ts';
+import { NodeBlockFile, NodeJournal } from './node-block-file.ts';
 import {
   assertNoPathConflict,
   errnoOf,
@@ -53,7 +53,7 @@ export async function createBlockFile(
   } catch (error) {
     throw ioError(path, 'create', error);
   }
-  const handle = nodeHandle(newFile.handle);
+  const { handle } = newFile;
   let file = new NodeBlockFile(path, handle, journal);
   try {
     // The lock file stays, so it is created only once the directory is known to accept files.
@@ -161,7 +161,7 @@ export class NodeUndoFile {
           await handle.close();
           throw error;
         }
-        return new NodeBlockFile(path, nodeHandle(handle), new NodeJournal(resolve(path)));
+        return new NodeBlockFile(path, handle, new NodeJournal(resolve(path)));
       } catch (error) {
         const isTaken = errnoOf(error) === 'EEXIST' && this.#wantedPath === undefined && count < MAX_UNDO_FILES;
         if (!isTaken) throw ioError(path, 'create the undo file', error);
@@ -185,11 +185,8 @@ export class NodeUndoFile {
 /** Opens an undo file for reading. @throws {@link PageStoreError} `IO` */
 export async function openNodeUndoFile(path: string): Promise<BlockFile> {
   try {
-    return new NodeBlockFile(
-      path,
-      nodeHandle(await open(path, constants.O_RDONLY | O_NONBLOCK)),
-      new NodeJournal(resolve(path)),
-    );
+    const handle = await open(path, constants.O_RDONLY | O_NONBLOCK);
+    return new NodeBlockFile(path, handle, new NodeJournal(resolve(path)));
   } catch (error) {
     throw ioError(path, 'open', error);
   }

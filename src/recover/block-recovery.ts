@@ -48,7 +48,7 @@ export class BlockRecovery {
 
   constructor(found: FoundHeader) {
     this.#found = found;
-    const last = found.view.recovery.lastRecord;
+    const last = found.view.recovery.records.at(-1);
     const committed = last && FILE_HEADER.read(last.fileHeader).checksum;
     this.#isLastCommitted = committed === found.header.checksum && found.isCountProven;
   }
