@@ -69,39 +69,34 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
-  return checksumOf(bytes, header.version).value;
+  return checksumOf(bytes, header.version);
 }
 
 /** Whether the checksum in the 64 bytes of a file header is correct. */
 export function hasValidHeaderChecksum(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
-  return checksumOf(bytes, view.getUint32(OFFSETS.version, true)).value === view.getBigUint64(OFFSETS.checksum, true);
+  return checksumOf(bytes, view.getUint32(OFFSETS.version, true)) === view.getBigUint64(OFFSETS.checksum, true);
 }
 
 const sharedHash = new Hash64();
 
-/** @returns the same object on each call */
-function checksumOf(bytes: Uint8Array, version: number): Hash64 {
+function checksumOf(bytes: Uint8Array, version: number): bigint {
   fnv1a64Into(bytes, 0, OFFSETS.padding, sharedHash);
   updateFnv1a64(bytes, OFFSETS.freeListHead, OFFSETS.checksum, sharedHash);
   if (version >= 2) updateFnv1a64(bytes, OFFSETS.imageCheckpointLsn, FILE_HEADER_BYTES, sharedHash);
-  return sharedHash;
+  return sharedHash.value;
 }
 
 /** Encodes a file header with a new checksum. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
   const bytes = pooledBytes(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
-  FILE_HEADER.set('checksum', checksumOf(bytes, header.version).value, bytes);
+  FILE_HEADER.set('checksum', checksumOf(bytes, header.version), bytes);
   return bytes;
 }
 
 /** The fields of a file header that appending, allocating and freeing change. */
-export interface FileCounts {
-  readonly blockCount: number;
-  readonly freeListHead: bigint;
-  readonly entryCount: bigint;
-}
+export type FileCounts = Pick<FileHeader, 'blockCount' | 'freeListHead' | 'entryCount'>;
 
 /**
  * Encodes a file header with other counts and a new checksum.
@@ -114,7 +109,7 @@ export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, c
   view.setUint32(OFFSETS.blockCount, counts.blockCount, true);
   view.setBigUint64(OFFSETS.freeListHead, counts.freeListHead, true);
   view.setBigUint64(OFFSETS.entryCount, counts.entryCount, true);
-  view.setBigUint64(OFFSETS.checksum, checksumOf(changed, version).value, true);
+  view.setBigUint64(OFFSETS.checksum, checksumOf(changed, version), true);
   return changed;
 }
 
@@ -136,10 +131,7 @@ export function newFileHeader(blockCount: number): FileHeader {
   return header;
 }
 
-/**
- * Encodes a header copy.
- * @param source - the file header and root descriptor: the first 82 bytes of block 0
- */
+/** Encodes a header copy. @param source - the file header and root descriptor: the first 82 bytes of block 0 */
 export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
   const bytes = source.subarray(0, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
   const copy = new Uint8Array(HEADER_COPY.bytes);

@@ -1,4 +1,4 @@
-import { isZero } from '../bytes/buffer.ts';
+import { equalRange, isZero } from '../bytes/buffer.ts';
 import { crc32, onlyDifferingBit } from '../bytes/checksum.ts';
 import { counted } from '../bytes/encodings.ts';
 import type { ProblemCode } from '../errors.ts';
@@ -25,7 +25,7 @@ import {
   ROOT_DESCRIPTOR_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from './layout.ts';
-import { type FileRange, hex, type Problem } from './problem.ts';
+import { type FileRange, hex, type Problem, type Severity } from './problem.ts';
 
 /** The location of a file header field. */
 export function fileHeaderFieldRange(field: keyof FileHeader): FileRange {
@@ -38,60 +38,40 @@ function headerProblem(
   found: string,
   expected: string,
   message: string,
+  severity: Severity = 'error',
 ): Problem {
-  return { code, severity: 'error', ...fileHeaderFieldRange(field), found, expected, message };
+  return { code, severity, ...fileHeaderFieldRange(field), found, expected, message };
 }
 
-/** Finds violations of one file header invariant. */
-type FileHeaderCheck = (header: FileHeader) => Iterable<Problem>;
-
-/** Codes of the problems that a file header can have regardless of the rest of the file. */
-export type FileHeaderProblemCode = Extract<
-  ProblemCode,
-  `FILE_HEADER_${'MAGIC' | 'VERSION' | 'CHECKSUM' | 'RESERVED'}`
->;
-
-/** Every invariant of a file header by itself, in reporting order. */
-export const FILE_HEADER_CHECKS: Readonly<Record<FileHeaderProblemCode, FileHeaderCheck>> = {
-  *FILE_HEADER_MAGIC({ magic }) {
-    if (magic === FILE_MAGIC) return;
+/** Errors of a file header by itself. A writer refuses the file on any of them; a reader only on one of magic or version. */
+export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
+  const { magic, version, checksum, padding, imageCheckpointLsn } = header;
+  if (magic !== FILE_MAGIC) {
     const [found, expected] = [hex(magic, 16), hex(FILE_MAGIC, 16)];
     const message = `file header magic is ${found}, expected ${expected}`;
     yield headerProblem('FILE_HEADER_MAGIC', 'magic', found, expected, message);
-  },
-  *FILE_HEADER_VERSION({ version }) {
-    if (version >= 1 && version <= FILE_VERSION) return;
+  }
+  if (version < 1 || version > FILE_VERSION) {
     const message = `file version is ${version}, supported are 1 and 2`;
     yield headerProblem('FILE_HEADER_VERSION', 'version', String(version), '1 or 2', message);
-  },
-  *FILE_HEADER_CHECKSUM(header) {
-    const computed = fileHeaderChecksum(header);
-    if (computed === header.checksum) return;
-    const [found, expected] = [hex(header.checksum, 16), hex(computed, 16)];
+  }
+  const computed = fileHeaderChecksum(header);
+  if (computed !== checksum) {
+    const [found, expected] = [hex(checksum, 16), hex(computed, 16)];
     const message = `file header: stored checksum ${found}, computed ${expected}`;
     yield headerProblem('FILE_HEADER_CHECKSUM', 'checksum', found, expected, message);
-  },
-  // The checksum does not cover these two fields, so only this check notices a flipped bit in them.
-  *FILE_HEADER_RESERVED({ padding, version, imageCheckpointLsn }) {
-    if (padding !== 0) {
-      const found = hex(padding, 8);
-      const message = `file header padding is ${found}, expected 0`;
-      yield headerProblem('FILE_HEADER_RESERVED', 'padding', found, '0', message);
-    }
-    if (version === 1 && imageCheckpointLsn !== 0n) {
-      const found = hex(imageCheckpointLsn);
-      const message = `imageCheckpointLsn is ${found} in a file of version 1, which has no such field`;
-      yield headerProblem('FILE_HEADER_RESERVED', 'imageCheckpointLsn', found, '0', message);
-    }
-  },
-};
-
-/**
- * Problems of a file header by itself. A writer refuses the file on the first problem of severity `error`; a reader only
- * on one of magic or version.
- */
-export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
-  for (const check of Object.values(FILE_HEADER_CHECKS)) yield* check(header);
+  }
+  // The checksum does not cover the following two fields, so only this check notices a flipped bit in them.
+  if (padding !== 0) {
+    const found = hex(padding, 8);
+    const message = `file header padding is ${found}, expected 0`;
+    yield headerProblem('FILE_HEADER_RESERVED', 'padding', found, '0', message);
+  }
+  if (version === 1 && imageCheckpointLsn !== 0n) {
+    const found = hex(imageCheckpointLsn);
+    const message = `imageCheckpointLsn is ${found} in a file of version 1, which has no such field`;
+    yield headerProblem('FILE_HEADER_RESERVED', 'imageCheckpointLsn', found, '0', message);
+  }
 }
 
 /** Unknown flags under a valid checksum. A newer program may have set them, so the file is not refused. */
@@ -99,51 +79,31 @@ export function* fileHeaderFlagProblems(header: FileHeader): Generator<Problem> 
   if (header.flags === 0 || fileHeaderChecksum(header) !== header.checksum) return;
   const found = hex(header.flags, 8);
   const message = `file header flags are ${found}, none of which is known; the checksum is valid, so a program has set them`;
-  yield { ...headerProblem('FILE_HEADER_RESERVED', 'flags', found, '0', message), severity: 'warning' };
+  yield headerProblem('FILE_HEADER_RESERVED', 'flags', found, '0', message, 'warning');
 }
 
 /** Contradictions between a file header and the size of its file in bytes. */
-export function* fileSizeProblems(header: FileHeader, fileBytes: number): Generator<Problem> {
-  yield* cutBlockProblems(header, fileBytes);
-  yield* missingBlockProblems(header, fileBytes);
-  yield* uncountedBlockProblems(header, fileBytes);
-}
-
-const wholeBlocksIn = (fileBytes: number): number => Math.floor(fileBytes / BLOCK_BYTES);
-
-/** A file that ends within a block. */
-export function* cutBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
-  const wholeBlocks = wholeBlocksIn(fileBytes);
+export function* fileSizeProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
+  const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
   const rest = fileBytes % BLOCK_BYTES;
-  if (rest === 0) return;
-  const isCut = blockCount > wholeBlocks;
-  const message = isCut
-    ? `the file ends ${counted(rest, 'byte')} into block ${wholeBlocks}: it is truncated`
-    : `the file has ${counted(rest, 'byte')} after its last whole block: a batch that was not acknowledged, or is being written`;
-  const range = { block: wholeBlocks, offset: wholeBlocks * BLOCK_BYTES, bytes: rest };
-  const [found, expected] = [String(fileBytes), `a multiple of ${BLOCK_BYTES}`];
-  yield { code: 'FILE_SIZE', severity: isCut ? 'error' : 'info', ...range, found, expected, message };
-}
-
-/** Blocks that the header counts and the file does not have. */
-export function* missingBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
-  const wholeBlocks = wholeBlocksIn(fileBytes);
-  if (blockCount !== 0 && blockCount <= wholeBlocks) return;
-  const message = `blockCount is ${blockCount}, the file has ${counted(wholeBlocks, 'whole block')}`;
+  if (rest > 0) {
+    const isCut = blockCount > wholeBlocks;
+    const message = isCut
+      ? `the file ends ${counted(rest, 'byte')} into block ${wholeBlocks}: it is truncated`
+      : `the file has ${counted(rest, 'byte')} after its last whole block: a batch that was not acknowledged, or is being written`;
+    const range = { block: wholeBlocks, offset: wholeBlocks * BLOCK_BYTES, bytes: rest };
+    const [found, expected] = [String(fileBytes), `a multiple of ${BLOCK_BYTES}`];
+    yield { code: 'FILE_SIZE', severity: isCut ? 'error' : 'info', ...range, found, expected, message };
+  }
   const [found, expected] = [String(blockCount), String(wholeBlocks)];
-  yield headerProblem('BLOCK_COUNT_BEYOND_FILE', 'blockCount', found, expected, message);
-}
-
-/** Blocks that the file has and the header does not count. */
-export function* uncountedBlockProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
-  const wholeBlocks = wholeBlocksIn(fileBytes);
-  if (blockCount === 0 || wholeBlocks <= blockCount) return;
-  const uncounted = wholeBlocks - blockCount;
-  const are = uncounted === 1 ? 'is' : 'are';
-  const message = `${counted(uncounted, 'block')} after blockCount (${blockCount}) ${are} not part of the file: a batch that was not acknowledged, or is being written`;
-  const [found, expected] = [String(blockCount), String(wholeBlocks)];
-  const problem = headerProblem('BLOCKS_UNCOUNTED', 'blockCount', found, expected, message);
-  yield { ...problem, severity: 'info' };
+  if (blockCount === 0 || blockCount > wholeBlocks) {
+    const message = `blockCount is ${blockCount}, the file has ${counted(wholeBlocks, 'whole block')}`;
+    yield headerProblem('BLOCK_COUNT_BEYOND_FILE', 'blockCount', found, expected, message);
+  } else if (blockCount < wholeBlocks) {
+    const uncounted = wholeBlocks - blockCount;
+    const message = `${counted(uncounted, 'block')} after blockCount (${blockCount}) ${uncounted === 1 ? 'is' : 'are'} not part of the file: a batch that was not acknowledged, or is being written`;
+    yield headerProblem('BLOCKS_UNCOUNTED', 'blockCount', found, expected, message, 'info');
+  }
 }
 
 /** Problems of the free-list head by itself. @param blocks - blocks in the file */
@@ -173,14 +133,18 @@ export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
     if (isZero(stored) || decodeCommitRecord(block0, offset) !== undefined) continue;
     const computed = crc32(stored.subarray(0, COMMIT_RECORD.offsets.checksum));
     const { checksum, magic, version } = COMMIT_RECORD.read(stored);
-    const isWhole = checksum === computed;
-    const found = isWhole ? `magic ${hex(magic, 8)}, version ${version}` : hex(checksum, 8);
-    const expected = isWhole
-      ? `magic ${hex(COMMIT_RECORD_MAGIC, 8)}, version ${COMMIT_RECORD_VERSION}`
-      : hex(computed, 8);
-    const message = isWhole
-      ? `commit record ${index} has an unknown magic or version and is ignored`
-      : `commit record ${index} is invalid: a crash cut off its write, or its bytes are damaged; if they are, an acknowledged commit may be lost`;
+    const [found, expected, message] =
+      checksum === computed
+        ? [
+            `magic ${hex(magic, 8)}, version ${version}`,
+            `magic ${hex(COMMIT_RECORD_MAGIC, 8)}, version ${COMMIT_RECORD_VERSION}`,
+            `commit record ${index} has an unknown magic or version and is ignored`,
+          ]
+        : [
+            hex(checksum, 8),
+            hex(computed, 8),
+            `commit record ${index} is invalid: a crash cut off its write, or its bytes are damaged; if they are, an acknowledged commit may be lost`,
+          ];
     const range = { block: 0, offset, bytes: COMMIT_RECORD.bytes };
     yield { code: 'COMMIT_RECORD', severity: 'info', ...range, found, expected, message };
   }
@@ -196,20 +160,23 @@ export function* rootDescriptorCopyProblems(block0: Uint8Array): Generator<Probl
   if (block !== 0 || slot !== ROOT_DESCRIPTOR_OFFSET || headerCopyState(block0) !== 'valid') return;
   const copy = HEADER_COPY.read(block0, HEADER_COPY_OFFSET).bytes;
   const [stored, copied] = [descriptorOf(block0), descriptorOf(copy)];
-  const isSameHeader = Buffer.compare(block0.subarray(0, FILE_HEADER_BYTES), copy.subarray(0, FILE_HEADER_BYTES)) === 0;
-  if (!isSameHeader || Buffer.compare(stored, copied) === 0) return;
-  yield rootDescriptorDifference(stored, copied);
+  if (!equalRange(block0, 0, copy, 0, FILE_HEADER_BYTES)) return;
+  if (Buffer.compare(stored, copied) !== 0) yield rootDescriptorDifference(stored, copied);
 }
 
 /** The problem of a root descriptor that differs from the header copy. @param copied - the descriptor in the copy */
 export function rootDescriptorDifference(stored: Uint8Array, copied: Uint8Array): Problem {
   const bit = onlyDifferingBit(stored, copied);
-  const [found, expected] = [stored, copied].map((bytes) => Buffer.from(bytes).toString('hex'));
-  const message = 'the root descriptor differs from the header copy, while the file header is the same in both';
   const range = { block: 0, offset: ROOT_DESCRIPTOR_OFFSET, bytes: ROOT_DESCRIPTOR_BYTES };
-  const problem: Problem = { code: 'ROOT_DESCRIPTOR', severity: 'warning', ...range, message };
-  const flippedBit = { offset: ROOT_DESCRIPTOR_OFFSET + (bit >> 3), bit: bit & 7 };
-  return { ...problem, ...(found && { found }), ...(expected && { expected }), ...(bit >= 0 && { flippedBit }) };
+  return {
+    code: 'ROOT_DESCRIPTOR',
+    severity: 'warning',
+    ...range,
+    message: 'the root descriptor differs from the header copy, while the file header is the same in both',
+    found: Buffer.from(stored).toString('hex'),
+    expected: Buffer.from(copied).toString('hex'),
+    ...(bit >= 0 && { flippedBit: { offset: ROOT_DESCRIPTOR_OFFSET + (bit >> 3), bit: bit & 7 } }),
+  };
 }
 
 function descriptorOf(bytes: Uint8Array): Uint8Array {
@@ -218,26 +185,21 @@ function descriptorOf(bytes: Uint8Array): Uint8Array {
 
 /** Problems of root pointer and root descriptor. @param block0 - the block that begins with `header` */
 export function* rootProblems(
-  header: Pick<FileHeader, 'rootPointer'>,
+  { rootPointer }: Pick<FileHeader, 'rootPointer'>,
   block0: Uint8Array,
   blocks: number,
 ): Generator<Problem> {
-  if (header.rootPointer === 0n) return;
-  const common = {
-    code: 'ROOT_POINTER',
-    severity: 'error',
-    ...fileHeaderFieldRange('rootPointer'),
-    found: hex(header.rootPointer, 16),
-  } as const;
-  const { inMemory, block, slot } = decodePointer(header.rootPointer);
-  if (inMemory || block >= blocks) {
-    const why = inMemory
-      ? 'has bit 63 set, which is valid only in memory'
-      : `points to block ${block}, the file has ${blocks}`;
-    yield { ...common, expected: `a block id below ${blocks}`, message: `the root pointer ${why}` };
+  if (rootPointer === 0n) return;
+  const problem = (expected: string, message: string): Problem =>
+    headerProblem('ROOT_POINTER', 'rootPointer', hex(rootPointer, 16), expected, message);
+  const { inMemory, block, slot } = decodePointer(rootPointer);
+  if (inMemory) {
+    yield problem(`a block id below ${blocks}`, 'the root pointer has bit 63 set, which is valid only in memory');
+  } else if (block >= blocks) {
+    yield problem(`a block id below ${blocks}`, `the root pointer points to block ${block}, the file has ${blocks}`);
   } else if (block === 0 && slot !== ROOT_DESCRIPTOR_OFFSET) {
     const message = `the root pointer points to byte ${slot} of block 0, the root descriptor is at ${ROOT_DESCRIPTOR_OFFSET}`;
-    yield { ...common, expected: `byte ${ROOT_DESCRIPTOR_OFFSET} of block 0`, message };
+    yield problem(`byte ${ROOT_DESCRIPTOR_OFFSET} of block 0`, message);
   } else if (block === 0) {
     yield* rootDescriptorProblems(ROOT_DESCRIPTOR.read(block0, ROOT_DESCRIPTOR_OFFSET), blocks);
   }

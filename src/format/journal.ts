@@ -1,4 +1,4 @@
-import { isZero } from '../bytes/buffer.ts';
+import { equalRange, isZero } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import {
   defineRecord,
@@ -17,15 +17,7 @@ import type { ByteRange } from './slots.ts';
 // The journal of an update holds the old image of one block; the journal of a repair holds patches, and so does the undo
 // file of a repair. See docs/format.md#journal.
 
-/** First four bytes of the journal of an update: ASCII `APJL`. */
-export const JOURNAL_MAGIC = 0x4c4a5041;
-const JOURNAL_VERSION = 1;
-/** First four bytes of the journal of a repair: ASCII `APJP`. A program that knows only the other kind refuses it. */
-export const PATCH_JOURNAL_MAGIC = 0x504a5041;
-export const PATCH_JOURNAL_VERSION = 1;
-
-/** Offset of the block image in a journal. */
-export const JOURNAL_IMAGE_OFFSET: number = SECTOR_BYTES;
+const JOURNAL_IMAGE_OFFSET: number = SECTOR_BYTES;
 /** Size of the journal of an update: its header in one sector, and the image of one block. */
 export const JOURNAL_BYTES: number = JOURNAL_IMAGE_OFFSET + BLOCK_BYTES;
 
@@ -41,20 +33,16 @@ export interface JournalHeader {
   checksum: number;
 }
 
-export const JOURNAL_HEADER: SealedRecordLayout<JournalHeader> = defineSealedRecord<JournalHeader>(
-  JOURNAL_MAGIC,
-  JOURNAL_VERSION,
-  {
-    magic: u32('ASCII `APJL`'),
-    version: u32('1'),
-    block: u32('block that is overwritten'),
-    changedStart: u32('first byte that changes after the page header, from the start of the block'),
-    changedEnd: u32('end of the bytes that change'),
-    newPageHeaderCrc: u32('CRC-32 of the new 64-byte page header'),
-    imageCrc: u32('CRC-32 of the old block'),
-    checksum: u32('CRC-32 of the bytes above'),
-  },
-);
+export const JOURNAL_HEADER: SealedRecordLayout<JournalHeader> = defineSealedRecord<JournalHeader>(0x4c4a5041, 1, {
+  magic: u32('ASCII `APJL`'),
+  version: u32('1'),
+  block: u32('block that is overwritten'),
+  changedStart: u32('first byte that changes after the page header, from the start of the block'),
+  changedEnd: u32('end of the bytes that change'),
+  newPageHeaderCrc: u32('CRC-32 of the new 64-byte page header'),
+  imageCrc: u32('CRC-32 of the old block'),
+  checksum: u32('CRC-32 of the bytes above'),
+});
 
 /** A block before an update overwrote bytes of it. */
 export interface BeforeImage {
@@ -90,24 +78,14 @@ export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
 export type JournalKind = 'known' | 'newer' | 'none';
 
 /** Magic and version of each kind of journal. */
-const KNOWN_STARTS = [startOf(JOURNAL_MAGIC, JOURNAL_VERSION), startOf(PATCH_JOURNAL_MAGIC, PATCH_JOURNAL_VERSION)];
-const MAGIC_BYTES = 4;
+const KNOWN_STARTS = ['APJL\x01\0\0\0', 'APJP\x01\0\0\0'];
 
 /** Recognizes a journal, complete or not: an interrupted write leaves nothing, zeros, or the start of one. */
 export function journalKind(bytes: Uint8Array): JournalKind {
   if (isZero(bytes.subarray(0, JOURNAL_IMAGE_OFFSET))) return 'known';
-  const start = bytes.subarray(0, JOURNAL_HEADER.offsets.block);
-  if (KNOWN_STARTS.some((known) => isEqualRange(known, start, 0, start.length))) return 'known';
-  const isNewer =
-    start.length > MAGIC_BYTES && KNOWN_STARTS.some((known) => isEqualRange(known, start, 0, MAGIC_BYTES));
-  return isNewer ? 'newer' : 'none';
-}
-
-function startOf(magic: number, version: number): Uint8Array {
-  const bytes = new Uint8Array(JOURNAL_HEADER.bytes);
-  JOURNAL_HEADER.set('magic', magic, bytes);
-  JOURNAL_HEADER.set('version', version, bytes);
-  return bytes.subarray(0, JOURNAL_HEADER.offsets.block);
+  const start = Buffer.from(bytes.subarray(0, 8)).toString('latin1');
+  if (KNOWN_STARTS.some((known) => known.startsWith(start))) return 'known';
+  return KNOWN_STARTS.some((known) => start.startsWith(known.slice(0, 4))) ? 'newer' : 'none';
 }
 
 /** How far the update of a journal got. `other`: another program has changed the block since. */
@@ -118,8 +96,8 @@ export function journalState(before: BeforeImage, bytes: Uint8Array): JournalSta
   const { image, changed, newPageHeaderCrc } = before;
   const page = decodePage(image);
   if (page === undefined || !isUnchangedOutside(page, bytes, changed)) return 'other';
-  if (isEqualRange(image, bytes, 0, PAGE_HEADER_BYTES)) {
-    return isEqualRange(image, bytes, changed.start, changed.end) ? 'before' : 'cut off';
+  if (isEqual(image, bytes, 0, PAGE_HEADER_BYTES)) {
+    return isEqual(image, bytes, changed.start, changed.end) ? 'before' : 'cut off';
   }
   if (crc32(bytes.subarray(0, PAGE_HEADER_BYTES)) !== newPageHeaderCrc) return 'other';
   return validPage(bytes, before.block) ? 'complete' : 'cut off';
@@ -127,32 +105,29 @@ export function journalState(before: BeforeImage, bytes: Uint8Array): JournalSta
 
 /** Whether nodes and directory are unchanged outside `changed`. Free space is not compared. */
 function isUnchangedOutside({ header, directory, block }: Page, bytes: Uint8Array, changed: ByteRange): boolean {
-  const covered = [
-    { start: PAGE_HEADER_BYTES, end: Math.min(header.freeOffset, BLOCK_BYTES) },
-    { start: directory.start, end: directory.end },
-  ];
-  return covered.every(
+  const nodes = { start: PAGE_HEADER_BYTES, end: Math.min(header.freeOffset, BLOCK_BYTES) };
+  return [nodes, directory].every(
     ({ start, end }) =>
-      isEqualRange(block, bytes, start, Math.min(end, Math.max(start, changed.start))) &&
-      isEqualRange(block, bytes, Math.max(start, changed.end), end),
+      isEqual(block, bytes, start, Math.min(end, changed.start)) &&
+      isEqual(block, bytes, Math.max(start, changed.end), end),
   );
 }
 
-function isEqualRange(a: Uint8Array, b: Uint8Array, start: number, end: number): boolean {
-  return end <= start || Buffer.compare(a.subarray(start, end), b.subarray(start, end)) === 0;
+/** Compares `[start, end)` of two blocks; an empty range is equal. */
+function isEqual(a: Uint8Array, b: Uint8Array, start: number, end: number): boolean {
+  return equalRange(a, start, b, start, end - start);
 }
 
 /** A replacement of bytes by others of the same length. */
 export interface Patch {
   /** Byte offset from the start of the file. */
   readonly position: number;
-  /** The purpose of the patch, a number below 65,536 that its maker defines. */
+  /** The repair that the patch belongs to, a number below 65,536. */
   readonly kind: number;
   readonly before: Uint8Array;
   readonly after: Uint8Array;
 }
 
-/** Longest patch. */
 export const MAX_PATCH_BYTES: number = SECTOR_BYTES;
 
 /** Precedes the old and the new bytes of a patch, in a journal and in an undo file. */
@@ -168,7 +143,6 @@ export const PATCH_HEADER: RecordLayout<PatchHeader> = defineRecord<PatchHeader>
   kind: u16('the repair that the patch belongs to, by its number in the list of repairs'),
 });
 
-/** Size of an encoded patch. */
 export function patchBytes({ before }: Patch): number {
   return PATCH_HEADER.bytes + 2 * before.length;
 }
@@ -197,7 +171,10 @@ export function isBeforeOrAfter({ before, after }: Pick<Patch, 'before' | 'after
   return now.length === before.length && now.every((byte, at) => byte === before[at] || byte === after[at]);
 }
 
-/** First bytes of the journal of a repair; its patches follow. */
+/**
+ * First bytes of the journal of a repair; its patches follow. It has its own magic, so that a program that knows only the
+ * other kind refuses it.
+ */
 export interface PatchJournalHeader {
   magic: number;
   version: number;
@@ -207,8 +184,8 @@ export interface PatchJournalHeader {
 }
 
 export const PATCH_JOURNAL_HEADER: SealedRecordLayout<PatchJournalHeader> = defineSealedRecord<PatchJournalHeader>(
-  PATCH_JOURNAL_MAGIC,
-  PATCH_JOURNAL_VERSION,
+  0x504a5041,
+  1,
   {
     magic: u32('ASCII `APJP`'),
     version: u32('1'),
@@ -247,10 +224,6 @@ export function decodePatchJournal(bytes: Uint8Array): readonly Patch[] | undefi
   return patches.length === header.patchCount ? patches : undefined;
 }
 
-/** First four bytes of an undo file: ASCII `APUN`. */
-export const UNDO_MAGIC = 0x4e555041;
-export const UNDO_VERSION = 1;
-
 /** First bytes of an undo file; its patches follow in the order in which they are applied. */
 export interface UndoHeader {
   magic: number;
@@ -262,7 +235,7 @@ export interface UndoHeader {
   checksum: number;
 }
 
-export const UNDO_HEADER: SealedRecordLayout<UndoHeader> = defineSealedRecord<UndoHeader>(UNDO_MAGIC, UNDO_VERSION, {
+export const UNDO_HEADER: SealedRecordLayout<UndoHeader> = defineSealedRecord<UndoHeader>(0x4e555041, 1, {
   magic: u32('ASCII `APUN`'),
   version: u32('1'),
   fileBytes: u64('size of the page file'),

@@ -1,6 +1,6 @@
 // Sizes and offsets of the page file; docs/format.md describes them in prose.
 
-/** Size of a block: 256 KiB. A file is a sequence of blocks. */
+/** Size of a block: 256 KiB. */
 export const BLOCK_BYTES = 262_144;
 
 /** Most blocks in a file: 2^24, because a link of the free list has 24 bits for a block id. */
@@ -21,10 +21,8 @@ export const HEADER_COPY_OFFSET: number = 24 * SECTOR_BYTES;
 export const FILE_HEAD_BYTES: number = HEADER_COPY_OFFSET + SECTOR_BYTES;
 
 export const PAGE_HEADER_BYTES = 64;
-/** Offset of the first node of a page. */
 export const NODE_AREA_OFFSET: number = PAGE_HEADER_BYTES;
 
-/** Size of a slot in the directory of a V1 page. */
 export const V1_SLOT_BYTES = 8;
 /** Bytes of a V1 page that are kept free, so that all writers agree on when it is full. */
 export const V1_RESERVE_BYTES = 64;
@@ -76,15 +74,15 @@ export function decodePointer(pointer: bigint): Pointer {
  * @throws RangeError if a part does not fit: 23 bits of block, 22 of slot, 18 of node type
  */
 export function encodePointer(block: number, slot: number, nodeType: number): bigint {
-  assertBits('block', block, 23);
-  assertBits('slot', slot, 22);
-  assertBits('nodeType', nodeType, 18);
+  assertBits('encodePointer: block', block, 23);
+  assertBits('encodePointer: slot', slot, 22);
+  assertBits('encodePointer: nodeType', nodeType, 18);
   return (BigInt(block) << 40n) | (BigInt(slot) << 18n) | BigInt(nodeType);
 }
 
 function assertBits(parameter: string, value: number, bits: number): void {
   if (Number.isInteger(value) && value >= 0 && value < 2 ** bits) return;
-  throw new RangeError(`encodePointer: ${parameter} must be an integer of 0 to 2^${bits} - 1, it is ${String(value)}`);
+  throw new RangeError(`${parameter} must be an integer of 0 to 2^${bits} - 1, it is ${String(value)}`);
 }
 
 /**
@@ -93,17 +91,16 @@ function assertBits(parameter: string, value: number, bits: number): void {
  * @throws RangeError if `block` is not a block id
  */
 export function encodeFreeLink(block: number): bigint {
-  if (!Number.isInteger(block) || block < 0 || block >= MAX_BLOCKS)
-    throw new RangeError(`encodeFreeLink: block must be an integer of 0 to 2^24 - 1, it is ${String(block)}`);
+  assertBits('encodeFreeLink: block', block, 24);
   return BigInt(block) << 40n;
-}
-
-/** The first 8 bytes of a block as a u64: the magic of a page, or the link of a free block. */
-export function firstU64(block: Uint8Array): bigint {
-  return new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true);
 }
 
 /** The block id in a link of the free list: 0 at the end of the list, -1 if `link` is not a link. */
 export function decodeFreeLink(link: bigint): number {
   return (link & 0xff_ffff_ffffn) === 0n ? Number(link >> 40n) : -1;
+}
+
+/** The first 8 bytes of a block as a u64: the magic of a page, or the link of a free block. */
+export function firstU64(block: Uint8Array): bigint {
+  return new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true);
 }

@@ -22,7 +22,7 @@ import {
   type PageFormat,
   type PageHeader,
 } from './page-header.ts';
-import { decodePage, orphanedBytes, type Page } from './page.ts';
+import { decodePage, orphanedBytes, type Page, slotEntry } from './page.ts';
 import { type FileRange, hex, NO_PROBLEMS, type Problem } from './problem.ts';
 import { type SlotScan, slotsByOffset } from './slots.ts';
 import type { DirectoryScratch } from './v2-directory.ts';
@@ -33,11 +33,13 @@ interface BoundsFault {
   readonly expected: string;
 }
 
-/** A decoded page and what its checks share; each property is computed once, on first use. Valid until the page changes. */
+/** A decoded page and what its checks share, each computed once. Valid until the page changes. */
 export class PageFacts {
   readonly page: Page;
   readonly blockId: number;
-  #boundsFaults: readonly BoundsFault[] | undefined;
+  readonly hasChecksum: boolean;
+  /** Invalid bounds in the header. Slots and checksum are checked only if there are none. */
+  readonly boundsFaults: readonly BoundsFault[];
   #orphanedBytes: number | undefined;
   #slots: SlotScan | undefined;
   #checksumState: ChecksumState | undefined;
@@ -48,21 +50,14 @@ export class PageFacts {
   constructor(page: Page, blockId: number) {
     this.page = page;
     this.blockId = blockId;
+    this.hasChecksum = (page.header.flags & PAGE_FLAG.hasChecksum) !== 0;
+    this.boundsFaults = boundsFaults(page);
   }
 
   /** The first problem that makes nodes of the page unsafe to read or to add; undefined in a valid page. */
   get error(): Problem | undefined {
     if (this.#error === undefined) this.#error = findError(this) ?? null;
     return this.#error ?? undefined;
-  }
-
-  get hasChecksum(): boolean {
-    return (this.page.header.flags & PAGE_FLAG.hasChecksum) !== 0;
-  }
-
-  /** Invalid bounds in the header. Slots and checksum are checked only if there are none. */
-  get boundsFaults(): readonly BoundsFault[] {
-    return (this.#boundsFaults ??= boundsFaults(this.page.format, this.page.header));
   }
 
   get isBounded(): boolean {
@@ -119,8 +114,6 @@ export function validPageWithHeader(block: Uint8Array, blockId: number, header: 
   return undefined;
 }
 
-const FORMATS = ['v1', 'v2'] as const;
-
 /**
  * The format of a page whose magic is 0, if everything else in the block is a valid page with a matching checksum. A
  * block that libdictenstein has freed looks the same: only its first 8 bytes are overwritten.
@@ -132,7 +125,7 @@ export function formatOfZeroedPage(
   scratch?: DirectoryScratch,
 ): PageFormat | undefined {
   const { magic, version, flags } = PAGE_HEADER.read(block);
-  const format = FORMATS.find((each) => PAGE_VERSION[each] === version);
+  const format = (['v1', 'v2'] as const).find((each) => PAGE_VERSION[each] === version);
   if (magic !== 0n || format === undefined || (flags & PAGE_FLAG.hasChecksum) === 0) return undefined;
   PAGE_HEADER.set('magic', PAGE_MAGIC[format], block);
   const facts = examinePage(block, blockId, scratch);
@@ -148,6 +141,8 @@ export function zeroedMagicProblem(block: number, format: PageFormat): Problem {
   const range = pageFieldRange(block, 'magic');
   return { code: 'PAGE_MAGIC', severity: 'error', ...range, found: hex(0n, 16), expected, message };
 }
+
+const OPTIONAL_FLAGS = PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
 
 /** Finds violations of one page invariant. It terminates on any bytes. */
 type PageCheck = (facts: PageFacts) => Iterable<Problem>;
@@ -167,20 +162,92 @@ export type PageProblemCode =
   | 'PAGE_CHECKSUM_FIELDS'
   | 'PAGE_CHECKSUM_ABSENT';
 
-/** Every page invariant, in reporting order: header, bounds, directory, slots, checksum. */
+/** Every page invariant, in reporting order. Only invalid pages cost an allocation. */
 export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
-  PAGE_VERSION: versionProblems,
-  PAGE_FLAGS: flagProblems,
-  PAGE_BOUNDS: boundsProblems,
-  NODES_WITHOUT_DIRECTORY: orphanProblems,
-  DIRECTORY_TRUNCATED: truncationProblems,
-  DIRECTORY_LENGTH: directoryLengthProblems,
-  SLOT_BOUNDS: slotBoundsProblems,
-  SLOT_OVERLAP: slotOverlapProblems,
-  PAGE_CHECKSUM: checksumMismatchProblems,
-  PAGE_CHECKSUM_STALE: checksumStaleProblems,
-  PAGE_CHECKSUM_FIELDS: checksumFieldProblems,
-  PAGE_CHECKSUM_ABSENT: checksumAbsentProblems,
+  PAGE_VERSION({ page: { format, header }, blockId }) {
+    const expected = PAGE_VERSION[format];
+    if (header.version === expected) return NO_PROBLEMS;
+    return [pageFieldProblem(blockId, 'PAGE_VERSION', 'version', header.version, expected)];
+  },
+  PAGE_FLAGS({ page: { format, header }, blockId }) {
+    const required = PAGE_FORMAT_FLAGS[format];
+    if ((header.flags & ~OPTIONAL_FLAGS) === required) return NO_PROBLEMS;
+    const expected = `${hex(required, 4)} with or without 0x0002 and 0x0004`;
+    return [pageFieldProblem(blockId, 'PAGE_FLAGS', 'flags', hex(header.flags, 4), expected)];
+  },
+  PAGE_BOUNDS({ isBounded, boundsFaults, page, blockId }) {
+    if (isBounded) return NO_PROBLEMS;
+    return boundsFaults.map(({ field, expected }) =>
+      pageFieldProblem(blockId, 'PAGE_BOUNDS', field, page.header[field], expected),
+    );
+  },
+  NODES_WITHOUT_DIRECTORY(facts) {
+    if (!facts.isBounded || facts.orphanedBytes === 0) return NO_PROBLEMS;
+    const nodeBytes = counted(facts.orphanedBytes, 'node byte');
+    const [expected, text] = [`slots for ${nodeBytes}`, `${nodeBytes}, but no directory: the page was never finalized`];
+    const problem = pageFieldProblem(facts.blockId, 'NODES_WITHOUT_DIRECTORY', 'nodeCount', 0, expected, text);
+    return [{ ...problem, severity: 'warning' }];
+  },
+  DIRECTORY_TRUNCATED({ isBounded, page, blockId }) {
+    const { count, end } = page.directory;
+    const { nodeCount } = page.header;
+    if (!isBounded || count >= nodeCount) return NO_PROBLEMS;
+    const [found, expected] = [counted(count, 'slot'), counted(nodeCount, 'slot')];
+    const message = `page ${blockId}: the directory runs past the end of the block after ${count} of ${expected}`;
+    const range = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: BLOCK_BYTES - end };
+    return [{ code: 'DIRECTORY_TRUNCATED', severity: 'error', ...range, found, expected, message }];
+  },
+  DIRECTORY_LENGTH({ isBounded, hasChecksum, page, blockId }) {
+    const { header, directory, format } = page;
+    if (!isBounded || !hasChecksum || directory.count < header.nodeCount) return NO_PROBLEMS;
+    const expected = format === 'v2' ? directory.end - directory.start : 0;
+    if (header.directoryLength === expected) return NO_PROBLEMS;
+    return [pageFieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, expected)];
+  },
+  SLOT_BOUNDS(facts) {
+    return !facts.isBounded || facts.slots.firstOutside < 0 ? NO_PROBLEMS : outsideProblems(facts);
+  },
+  SLOT_OVERLAP(facts) {
+    // Writers place nodes in slot order, so sorting is rarely needed.
+    return !facts.isBounded || facts.slots.isAscending ? NO_PROBLEMS : overlapProblems(facts);
+  },
+  PAGE_CHECKSUM(facts) {
+    if (facts.checksumState !== 'mismatch') return NO_PROBLEMS;
+    const { isBounded, blockId } = facts;
+    const { format, block, header } = facts.page;
+    const found = hex(header.checksum, 8);
+    const directory = checksummedDirectory(format, header);
+    if (!isBounded || directory.end > BLOCK_BYTES) {
+      const text = 'the checksum cannot be computed because the bounds in the header are invalid';
+      return [pageFieldProblem(blockId, 'PAGE_CHECKSUM', 'checksum', found, 'the CRC-32 of the page', text)];
+    }
+    const computed = hex(pageChecksum(block, header, directory), 8);
+    const text = `stored checksum ${found}, computed ${computed}`;
+    return [pageFieldProblem(blockId, 'PAGE_CHECKSUM', 'checksum', found, computed, text)];
+  },
+  PAGE_CHECKSUM_STALE({ checksumState, blockId, page }) {
+    if (checksumState !== 'stale') return NO_PROBLEMS;
+    const { nodeCount, checksumNodeCount: covered } = page.header;
+    const text = `the checksum covers ${covered} of ${counted(nodeCount, 'node')}: another program has appended since`;
+    const problem = pageFieldProblem(blockId, 'PAGE_CHECKSUM_STALE', 'checksumNodeCount', covered, nodeCount, text);
+    return [{ ...problem, severity: 'warning' }];
+  },
+  // Otherwise one flipped flag bit would hide all other damage.
+  PAGE_CHECKSUM_FIELDS({ hasChecksum, blockId, page: { header } }) {
+    if (hasChecksum) return NO_PROBLEMS;
+    const expected = '0, in a page without HAS_CHECKSUM';
+    return (['checksum', 'directoryLength', 'checksumNodeCount'] as const)
+      .filter((field) => header[field] !== 0)
+      .map((field) => pageFieldProblem(blockId, 'PAGE_CHECKSUM_FIELDS', field, header[field], expected));
+  },
+  // Such a page is unverified, not damaged.
+  PAGE_CHECKSUM_ABSENT({ hasChecksum, blockId, page }) {
+    if (hasChecksum) return NO_PROBLEMS;
+    const [found, expected] = [hex(page.header.flags, 4), '0x0002 (HAS_CHECKSUM) set'];
+    const text = 'no checksum, so its bytes cannot be verified';
+    const problem = pageFieldProblem(blockId, 'PAGE_CHECKSUM_ABSENT', 'flags', found, expected, text);
+    return [{ ...problem, severity: 'info' }];
+  },
 };
 
 const CHECKS = Object.values(PAGE_CHECKS);
@@ -204,41 +271,22 @@ export function pageFieldRange(blockId: number, field: keyof PageHeader): FileRa
   return { block: blockId, offset, bytes: PAGE_HEADER.bytesOf(field) };
 }
 
-/** The error of a page header field that has the wrong value. */
+/** The error of a page header field. @param text - by default, that the field has a wrong value */
 export function pageFieldProblem(
   blockId: number,
   code: ProblemCode,
   field: keyof PageHeader,
   found: number | string,
   expected: number | string,
+  text: string = `${field} is ${found}, expected ${expected}`,
 ): Problem {
-  const message = `page ${blockId}: ${field} is ${found}, expected ${expected}`;
+  const message = `page ${blockId}: ${text}`;
   const range = pageFieldRange(blockId, field);
   return { code, severity: 'error', ...range, found: String(found), expected: String(expected), message };
 }
 
-function versionProblems({ page, blockId }: PageFacts): readonly Problem[] {
-  const { version } = page.header;
-  const expected = PAGE_VERSION[page.format];
-  return version === expected ? NO_PROBLEMS : [pageFieldProblem(blockId, 'PAGE_VERSION', 'version', version, expected)];
-}
-
-const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
-
-function flagProblems({ page, blockId }: PageFacts): readonly Problem[] {
-  const { flags } = page.header;
-  const required = PAGE_FORMAT_FLAGS[page.format];
-  if ((flags & ~KNOWN_FLAGS) === 0 && (flags & PAGE_FLAG.varintDirectory) === required) return NO_PROBLEMS;
-  const expected = `${hex(required, 4)} with or without 0x0002 and 0x0004`;
-  return [pageFieldProblem(blockId, 'PAGE_FLAGS', 'flags', hex(flags, 4), expected)];
-}
-
-const NO_FAULTS: readonly BoundsFault[] = [];
-
-function boundsFaults(
-  format: PageFormat,
-  { nodeCount, freeOffset, directoryStart }: PageHeader,
-): readonly BoundsFault[] {
+function boundsFaults({ format, header }: Page): readonly BoundsFault[] {
+  const { nodeCount, freeOffset, directoryStart } = header;
   const faults: BoundsFault[] = [];
   const maxSlots = format === 'v1' ? V1_MAX_SLOTS : V2_MAX_SLOTS;
   if (nodeCount > maxSlots) {
@@ -254,46 +302,7 @@ function boundsFaults(
     const expected = `${NODE_AREA_OFFSET} to ${directoryStart}, where the directory begins`;
     faults.push({ field: 'freeOffset', expected });
   }
-  return faults.length === 0 ? NO_FAULTS : faults;
-}
-
-function boundsProblems({ isBounded, boundsFaults, page, blockId }: PageFacts): readonly Problem[] {
-  if (isBounded) return NO_PROBLEMS;
-  return boundsFaults.map(({ field, expected }) =>
-    pageFieldProblem(blockId, 'PAGE_BOUNDS', field, page.header[field], expected),
-  );
-}
-
-function orphanProblems(facts: PageFacts): readonly Problem[] {
-  if (!facts.isBounded || facts.orphanedBytes === 0) return NO_PROBLEMS;
-  const { blockId, orphanedBytes } = facts;
-  const message = `page ${blockId}: ${counted(orphanedBytes, 'node byte')}, but no directory: the page was never finalized`;
-  const expected = `slots for ${counted(orphanedBytes, 'node byte')}`;
-  const range = pageFieldRange(blockId, 'nodeCount');
-  return [{ code: 'NODES_WITHOUT_DIRECTORY', severity: 'warning', ...range, found: '0', expected, message }];
-}
-
-function truncationProblems({ isBounded, page, blockId }: PageFacts): readonly Problem[] {
-  const { count, end } = page.directory;
-  const { nodeCount } = page.header;
-  if (!isBounded || count >= nodeCount) return NO_PROBLEMS;
-  const message = `page ${blockId}: the directory runs past the end of the block after ${count} of ${counted(nodeCount, 'slot')}`;
-  const range = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: BLOCK_BYTES - end };
-  const [found, expected] = [counted(count, 'slot'), counted(nodeCount, 'slot')];
-  return [{ code: 'DIRECTORY_TRUNCATED', severity: 'error', ...range, found, expected, message }];
-}
-
-function directoryLengthProblems({ isBounded, hasChecksum, page, blockId }: PageFacts): readonly Problem[] {
-  const { header, directory, format } = page;
-  if (!isBounded || !hasChecksum || directory.count < header.nodeCount) return NO_PROBLEMS;
-  const expected = format === 'v2' ? directory.end - directory.start : 0;
-  if (header.directoryLength === expected) return NO_PROBLEMS;
-  return [pageFieldProblem(blockId, 'DIRECTORY_LENGTH', 'directoryLength', header.directoryLength, expected)];
-}
-
-/** Nodes outside the node area, which the directory borders on. */
-function slotBoundsProblems(facts: PageFacts): Iterable<Problem> {
-  return !facts.isBounded || facts.slots.firstOutside < 0 ? NO_PROBLEMS : outsideProblems(facts);
+  return faults;
 }
 
 function* outsideProblems(facts: PageFacts): Generator<Problem> {
@@ -307,12 +316,6 @@ function* outsideProblems(facts: PageFacts): Generator<Problem> {
     const message = `page ${blockId}, slot ${slot}: the node at ${offset} with ${counted(bytes, 'byte')} is outside the node area, ${NODE_AREA_OFFSET} to ${header.freeOffset}`;
     yield { code: 'SLOT_BOUNDS', ...slotRange(facts, slot), found: `${offset}+${bytes}`, expected, message };
   }
-}
-
-/** Nodes that share bytes. */
-function slotOverlapProblems(facts: PageFacts): Iterable<Problem> {
-  // Writers place nodes in slot order, so sorting is rarely needed.
-  return !facts.isBounded || facts.slots.isAscending ? NO_PROBLEMS : overlapProblems(facts);
 }
 
 function* overlapProblems(facts: PageFacts): Generator<Problem> {
@@ -338,63 +341,6 @@ function* overlapProblems(facts: PageFacts): Generator<Problem> {
 
 /** The location of a slot's directory entry. */
 function slotRange({ blockId, page }: PageFacts, slot: number): FileRange & Pick<Problem, 'severity' | 'slot'> {
-  const { directory, format } = page;
-  const entry = directory.entryOffset(slot);
-  const next = slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end;
-  const bytes = format === 'v1' ? V1_SLOT_BYTES : next - entry;
-  return { severity: 'error', block: blockId, slot, offset: fileOffset(blockId, entry), bytes };
-}
-
-/** A checksum that matches neither the page nor its first nodes. */
-function checksumMismatchProblems(facts: PageFacts): readonly Problem[] {
-  if (facts.checksumState !== 'mismatch') return NO_PROBLEMS;
-  const { blockId } = facts;
-  const found = hex(facts.page.header.checksum, 8);
-  const computed = computedChecksum(facts);
-  const message =
-    computed === undefined
-      ? `page ${blockId}: the checksum cannot be computed because the bounds in the header are invalid`
-      : `page ${blockId}: stored checksum ${found}, computed ${computed}`;
-  const expected = computed ?? 'the CRC-32 of the page';
-  const range = pageFieldRange(blockId, 'checksum');
-  return [{ code: 'PAGE_CHECKSUM', severity: 'error', ...range, found, expected, message }];
-}
-
-function computedChecksum({ isBounded, page }: PageFacts): string | undefined {
-  const { format, block, header } = page;
-  const directory = checksummedDirectory(format, header);
-  const hasBounds = isBounded && directory.end <= block.length;
-  return hasBounds ? hex(pageChecksum(block, header, directory), 8) : undefined;
-}
-
-/** A checksum of the nodes that a V1 page had before another program appended to it. */
-function checksumStaleProblems(facts: PageFacts): readonly Problem[] {
-  if (facts.checksumState !== 'stale') return NO_PROBLEMS;
-  const { blockId, page } = facts;
-  const { nodeCount, checksumNodeCount } = page.header;
-  const message = `page ${blockId}: the checksum covers ${checksumNodeCount} of ${counted(nodeCount, 'node')}: another program has appended since`;
-  const [found, expected] = [String(checksumNodeCount), String(nodeCount)];
-  const range = pageFieldRange(blockId, 'checksumNodeCount');
-  return [{ code: 'PAGE_CHECKSUM_STALE', severity: 'warning', ...range, found, expected, message }];
-}
-
-/** Checksum fields set in a page without a checksum. Otherwise one flipped flag bit would hide all other damage. */
-function checksumFieldProblems({ hasChecksum, blockId, page }: PageFacts): readonly Problem[] {
-  if (hasChecksum) return NO_PROBLEMS;
-  const { header } = page;
-  return (['checksum', 'directoryLength', 'checksumNodeCount'] as const)
-    .filter((field) => header[field] !== 0)
-    .map((field) =>
-      pageFieldProblem(blockId, 'PAGE_CHECKSUM_FIELDS', field, header[field], '0, in a page without HAS_CHECKSUM'),
-    );
-}
-
-/** A page without a checksum is unverified, not damaged. */
-function checksumAbsentProblems({ hasChecksum, blockId, page }: PageFacts): readonly Problem[] {
-  if (hasChecksum) return NO_PROBLEMS;
-  const message = `page ${blockId}: no checksum, so its bytes cannot be verified`;
-  const found = hex(page.header.flags, 4);
-  const expected = '0x0002 (HAS_CHECKSUM) set';
-  const range = pageFieldRange(blockId, 'flags');
-  return [{ code: 'PAGE_CHECKSUM_ABSENT', severity: 'info', ...range, found, expected, message }];
+  const { start, end } = slotEntry(page, slot);
+  return { severity: 'error', block: blockId, slot, offset: fileOffset(blockId, start), bytes: end - start };
 }

@@ -84,11 +84,9 @@ export const isFinalized = ({ flags }: Pick<PageHeader, 'flags'>): boolean => (f
 /** Encodes a page header with HAS_CHECKSUM set and the checksum computed from the current content of `block`. */
 export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
   const flags = header.flags | PAGE_FLAG.hasChecksum;
-  const checked = { ...header, flags, checksumNodeCount: header.nodeCount, checksum: 0 };
-  return encodePageHeader({
-    ...checked,
-    checksum: pageChecksum(block, checked, checksummedDirectory(format, checked)),
-  });
+  const checked = { ...header, flags, checksumNodeCount: header.nodeCount };
+  const checksum = pageChecksum(block, checked, checksummedDirectory(format, checked));
+  return encodePageHeader({ ...checked, checksum });
 }
 
 /** The 64 header bytes of an empty page; the rest of its block may have any content. */
@@ -102,10 +100,7 @@ export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
  */
 export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
 
-const CHECKSUM_OFFSET = PAGE_HEADER.offsets.checksum;
-const CHECKSUM_BYTES = PAGE_HEADER.bytesOf('checksum');
-
-const scratch = new Uint8Array(PAGE_HEADER.bytes);
+const scratch = new Uint8Array(PAGE_HEADER_BYTES);
 
 /**
  * CRC-32 of the header with a checksum field of 0, the node area [64, freeOffset), and the directory.
@@ -113,7 +108,7 @@ const scratch = new Uint8Array(PAGE_HEADER.bytes);
  */
 export function pageChecksum(block: Uint8Array, header: PageHeader, directory: ByteRange): number {
   PAGE_HEADER.write(header, scratch);
-  scratch.fill(0, CHECKSUM_OFFSET, CHECKSUM_OFFSET + CHECKSUM_BYTES);
+  PAGE_HEADER.set('checksum', 0, scratch);
   let crc = crc32(scratch);
   crc = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), crc);
   return crc32(block.subarray(directory.start, directory.end), crc);
@@ -148,19 +143,15 @@ export function checksumState(
   directory: SlotDirectory,
 ): ChecksumState {
   if ((header.flags & PAGE_FLAG.hasChecksum) === 0) return 'absent';
-  if (matches(block, header, checksummedDirectory(format, header))) return 'match';
-  return format === 'v1' && matchesEarlierNodes(block, header, directory) ? 'stale' : 'mismatch';
+  if (matches(format, block, header)) return 'match';
+  const earlier = format === 'v1' ? headerAtChecksum(header, directory) : undefined;
+  return earlier && matches(format, block, earlier) ? 'stale' : 'mismatch';
 }
 
-function matches(block: Uint8Array, header: PageHeader, directory: ByteRange): boolean {
+function matches(format: PageFormat, block: Uint8Array, header: PageHeader): boolean {
+  const directory = checksummedDirectory(format, header);
   const bounded = header.freeOffset <= BLOCK_BYTES && directory.start <= directory.end && directory.end <= BLOCK_BYTES;
   return bounded && pageChecksum(block, header, directory) === header.checksum;
-}
-
-/** Whether the checksum is that of the page when it had `checksumNodeCount` nodes. */
-function matchesEarlierNodes(block: Uint8Array, header: PageHeader, directory: SlotDirectory): boolean {
-  const earlier = headerAtChecksum(header, directory);
-  return earlier !== undefined && matches(block, earlier, checksummedDirectory('v1', earlier));
 }
 
 /** The header that a V1 page had when its checksum was computed; undefined if no node was added since. */

@@ -65,6 +65,13 @@ export function* nodesOf({ block, directory }: Page): Generator<Uint8Array, void
   }
 }
 
+/** The bytes of a slot's own entry in the directory. */
+export function slotEntry({ format, directory }: Page, slot: number): ByteRange {
+  const start = directory.entryOffset(slot);
+  if (format === 'v1') return { start, end: start + V1_SLOT_BYTES };
+  return { start, end: slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end };
+}
+
 /**
  * The length of the longest node that an empty page holds.
  * @throws TypeError if `format` is neither 'v1' nor 'v2'

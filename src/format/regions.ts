@@ -2,13 +2,12 @@ import { decodeCommitRecord, COMMIT_RECORD } from './commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, headerCopyState, ROOT_DESCRIPTOR } from './file-header.ts';
 import { hex } from './problem.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
-import type { Page } from './page.ts';
+import { type Page, slotEntry } from './page.ts';
 import { PAGE_HEADER } from './page-header.ts';
 import { readField, type RecordLayout } from '../bytes/record.ts';
 import { counted } from '../bytes/encodings.ts';
 import { slotsByOffset } from './slots.ts';
 
-/** What a region contains. */
 export type RegionKind = 'header' | 'record' | 'node' | 'directory' | 'gap';
 
 /** A named range of bytes in a block. `start` and `end` are always within the block. */
@@ -25,12 +24,8 @@ export interface Region {
 
 /** The regions of a page by ascending start, with gaps between them. In a damaged page, nodes may overlap. */
 export function* pageRegions(page: Page, blockId: number): Generator<Region> {
-  yield* withGaps(
-    (function* (): Generator<Region> {
-      yield* recordRegions(PAGE_HEADER, page.block, 0, 'header', '');
-      yield* merge(nodeRegions(page, blockId), directoryRegions(page, blockId));
-    })(),
-  );
+  const content = merge(nodeRegions(page, blockId), directoryRegions(page, blockId));
+  yield* withGaps([recordRegions(PAGE_HEADER, page.block, 0, 'header', ''), content]);
 }
 
 /**
@@ -40,20 +35,17 @@ export function* pageRegions(page: Page, blockId: number): Generator<Region> {
 export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
   if (block0.length !== BLOCK_BYTES)
     throw new RangeError(`fileHeaderRegions: block0 must have ${BLOCK_BYTES} bytes, it has ${block0.length}`);
-  yield* withGaps(
-    (function* (): Generator<Region> {
-      yield* recordRegions(FILE_HEADER, block0, 0, 'header', '');
-      yield* recordRegions(ROOT_DESCRIPTOR, block0, ROOT_DESCRIPTOR_OFFSET, 'record', 'root descriptor: ');
-      for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
-        if (decodeCommitRecord(block0, offset)) {
-          yield* recordRegions(COMMIT_RECORD, block0, offset, 'record', `commit record ${index}: `);
-        }
-      }
-      if (headerCopyState(block0) !== 'absent') {
-        yield* recordRegions(HEADER_COPY, block0, HEADER_COPY_OFFSET, 'record', 'header copy: ');
-      }
-    })(),
-  );
+  const parts = [
+    recordRegions(FILE_HEADER, block0, 0, 'header', ''),
+    recordRegions(ROOT_DESCRIPTOR, block0, ROOT_DESCRIPTOR_OFFSET, 'record', 'root descriptor: '),
+  ];
+  for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
+    if (decodeCommitRecord(block0, offset))
+      parts.push(recordRegions(COMMIT_RECORD, block0, offset, 'record', `commit record ${index}: `));
+  }
+  if (headerCopyState(block0) !== 'absent')
+    parts.push(recordRegions(HEADER_COPY, block0, HEADER_COPY_OFFSET, 'record', 'header copy: '));
+  yield* withGaps(parts);
 }
 
 /** One region for each field of a record. */
@@ -84,25 +76,18 @@ function* nodeRegions({ directory }: Page, blockId: number): Generator<Region> {
   for (const slot of slotsByOffset(directory)) {
     const start = Math.min(directory.nodeOffset(slot), BLOCK_BYTES);
     const end = Math.min(start + directory.nodeBytes(slot), BLOCK_BYTES);
-    yield {
-      kind: 'node',
-      start,
-      end,
-      name: `node ${blockId}:${slot}`,
-      value: counted(directory.nodeBytes(slot), 'byte'),
-    };
+    const value = counted(directory.nodeBytes(slot), 'byte');
+    yield { kind: 'node', start, end, name: `node ${blockId}:${slot}`, value };
   }
 }
 
-function* directoryRegions({ directory, format }: Page, blockId: number): Generator<Region> {
-  // A V1 directory grows down, so its last slot comes first.
+function* directoryRegions(page: Page, blockId: number): Generator<Region> {
+  const { directory, format } = page;
   for (let index = 0; index < directory.count; index++) {
+    // A V1 directory grows down, so its last slot comes first.
     const slot = format === 'v1' ? directory.count - 1 - index : index;
-    const start = directory.entryOffset(slot);
-    const last = format === 'v1' ? slot === 0 : slot === directory.count - 1;
-    const end = last ? directory.end : directory.entryOffset(format === 'v1' ? slot - 1 : slot + 1);
     const value = `${directory.nodeOffset(slot)}, ${directory.nodeBytes(slot)}`;
-    yield { kind: 'directory', start, end, name: `slot ${blockId}:${slot}`, value };
+    yield { kind: 'directory', ...slotEntry(page, slot), name: `slot ${blockId}:${slot}`, value };
   }
 }
 
@@ -121,12 +106,14 @@ function* merge(a: Iterator<Region>, b: Iterator<Region>): Generator<Region> {
   }
 }
 
-function* withGaps(regions: Iterable<Region>): Generator<Region> {
+function* withGaps(parts: Iterable<Iterable<Region>>): Generator<Region> {
   let end = 0;
-  for (const region of regions) {
-    if (region.start > end) yield { kind: 'gap', start: end, end: region.start, name: 'free space' };
-    yield region;
-    end = Math.max(end, region.end);
+  for (const part of parts) {
+    for (const region of part) {
+      if (region.start > end) yield { kind: 'gap', start: end, end: region.start, name: 'free space' };
+      yield region;
+      end = Math.max(end, region.end);
+    }
   }
   if (end < BLOCK_BYTES) yield { kind: 'gap', start: end, end: BLOCK_BYTES, name: 'free space' };
 }

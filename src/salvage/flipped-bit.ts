@@ -2,13 +2,7 @@ import { crc32, flipBit, flippedBitOf, onlyBitOf, onlyDifferingBit } from '../by
 import { readVarint } from '../bytes/encodings.ts';
 import { FILE_HEADER, hasValidHeaderChecksum, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
-import {
-  BLOCK_BYTES,
-  FILE_HEADER_BYTES,
-  NODE_AREA_OFFSET,
-  PAGE_HEADER_BYTES,
-  V1_SLOT_BYTES,
-} from '../format/layout.ts';
+import { BLOCK_BYTES, FILE_HEADER_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PageFacts, validPage } from '../format/page-checks.ts';
 import {
   checksummedDirectory,
@@ -19,7 +13,7 @@ import {
   type PageFormat,
   type PageHeader,
 } from '../format/page-header.ts';
-import { decodePage, type Page } from '../format/page.ts';
+import { decodePage, type Page, slotEntry } from '../format/page.ts';
 import type { SlotDirectory } from '../format/slots.ts';
 import { V1_SLOT } from '../format/v1-page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
@@ -133,15 +127,14 @@ function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader):
   return bit < 8 * freeOffset ? bit : bit + 8 * (start - freeOffset);
 }
 
-function nameOf({ header, directory, format }: Page, blockId: number, offset: number): string {
+function nameOf(page: Page, blockId: number, offset: number): string {
+  const { header, directory } = page;
   if (offset < PAGE_HEADER_BYTES) return PAGE_HEADER.fields.findLast((field) => field.offset <= offset)?.name ?? '';
   for (let slot = 0; slot < directory.count; slot++) {
     const inNode = offset - directory.nodeOffset(slot);
     if (inNode >= 0 && inNode < directory.nodeBytes(slot)) return `node ${blockId}:${slot}`;
-    const next = slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end;
-    const inEntry = offset - directory.entryOffset(slot);
-    const entryBytes = format === 'v1' ? V1_SLOT_BYTES : next - directory.entryOffset(slot);
-    if (inEntry >= 0 && inEntry < entryBytes) return `slot ${blockId}:${slot}`;
+    const entry = slotEntry(page, slot);
+    if (offset >= entry.start && offset < entry.end) return `slot ${blockId}:${slot}`;
   }
   return offset < header.freeOffset ? 'node area' : 'directory';
 }
