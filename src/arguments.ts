@@ -1,4 +1,5 @@
-// Checks of what a caller passes to the public API. TypeScript checks the same, but only for callers that use it.
+// What the public API shares: the checks of arguments, which TypeScript makes only for callers that use it, and how
+// console.log shows an object.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
 export type OptionKind = 'boolean' | 'count' | 'seconds' | 'string' | 'function' | 'signal' | 'any';
@@ -85,4 +86,40 @@ export function assertOneOf(call: string, parameter: string, value: unknown, val
   throw new RangeError(
     `${call}: ${parameter} must be ${expected}, not ${typeof value === 'string' ? `'${value}'` : typeof value}`,
   );
+}
+
+/** @throws RangeError unless `value` is a whole number from `least` to `most` */
+export function assertInteger(parameter: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(`${parameter} must be a whole number from ${least} to ${most}, not ${shown(value)}`);
+}
+
+/** The error for an argument of the wrong type. */
+export function wrongType(parameter: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${parameter} must be ${expected}, not ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** The default of a parameter `end`. For a `source` of the wrong type it is no error yet: the check of the range refuses it. */
+export function lengthOf(source: Uint8Array): number {
+  return (source as Uint8Array | null | undefined)?.length ?? NaN;
+}
+
+/**
+ * Makes util.inspect and console.log show the objects of a class as `textOf` returns them, which can `show` a part of one.
+ * No declared method of the class does this, as it would be part of the type: object literals have to pass as a PageRef.
+ */
+export function showAs<T extends object>(
+  type: { readonly prototype: T },
+  textOf: (object: T, show: (part: object) => string) => string,
+): void {
+  Object.defineProperty(type.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+    value(this: T, _depth: number, options: object, inspect: (part: object, options: object) => string): string {
+      return textOf(this, (part) => inspect(part, options));
+    },
+  });
 }

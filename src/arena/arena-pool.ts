@@ -1,7 +1,6 @@
-import { checkOptions } from '../arguments.ts';
+import { assertInteger, checkOptions, lengthOf, showAs, wrongType } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertDescriptor, assertEpoch, assertInteger, lengthOf, showAs, wrongType } from './api.ts';
-import { type MemoryStats, sumStats } from './block-memory.ts';
+import { assertDescriptor, assertEpoch, type MemoryStats, sumStats } from './block-memory.ts';
 import { EpochArena, type EpochArenaDescriptor, type EpochArenaStats } from './epoch-arena.ts';
 import { EpochClock, type EpochClockDescriptor, tickOf } from './epoch-clock.ts';
 import { type EndingThread, whenEnded } from './thread-slots.ts';
@@ -52,9 +51,9 @@ const MAX_ARENAS = 1_024;
  */
 export class ArenaPool {
   static {
-    showAs(this, 'ArenaPool', (pool) => {
+    showAs(this, (pool, show) => {
       const { arenas: _, ...stats } = pool.stats();
-      return { size: pool.size, ...stats };
+      return `ArenaPool ${show({ size: pool.size, ...stats })}`;
     });
   }
 
@@ -217,11 +216,10 @@ export class ArenaPool {
  */
 export class WorkerArena {
   static {
-    showAs(this, 'WorkerArena', (arena) => ({
-      epoch: arena.epoch,
-      isPinned: arena.#arena !== undefined && arena.#clock.hasPin(),
-      pool: arena.#pool,
-    }));
+    showAs(this, (arena, show) => {
+      const isPinned = arena.#arena !== undefined && arena.#clock.hasPin();
+      return `WorkerArena ${show({ epoch: arena.epoch, isPinned, pool: arena.#pool })}`;
+    });
   }
 
   readonly #pool: ArenaPool;

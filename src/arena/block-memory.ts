@@ -1,6 +1,6 @@
 import { Copier } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertInteger, wrongType } from './api.ts';
+import { assertInteger, wrongType } from '../arguments.ts';
 
 /** Size of an arena block: 2 MiB. No allocation crosses a block boundary. */
 export const ARENA_BLOCK_BYTES = 2_097_152;
@@ -195,6 +195,17 @@ export function isRangeOfBlock(offset: number, bytes: number, end: number): bool
 export function notAllocated(owner: string, offset: number, bytes: number): RangeError {
   const found = `${String(offset)} and ${String(bytes)}`;
   return new RangeError(`offset and bytes must be a range allocated by ${owner}, within one block, not ${found}`);
+}
+
+/** @throws TypeError for anything but an object */
+export function assertDescriptor(descriptor: object): void {
+  if (typeof descriptor === 'object' && descriptor !== null) return;
+  throw wrongType('descriptor', "what the property 'descriptor' of the other object returned", descriptor);
+}
+
+/** @throws RangeError unless `epoch` is a whole number from 0 to 2^53 - 1 */
+export function assertEpoch(epoch: number): void {
+  assertInteger('epoch', epoch, 0, Number.MAX_SAFE_INTEGER);
 }
 
 /**

@@ -1,10 +1,11 @@
 import { threadId } from 'node:worker_threads';
-import { checkOptions } from '../arguments.ts';
+import { assertInteger, checkOptions, lengthOf, showAs, wrongType } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertDescriptor, assertEpoch, assertInteger, lengthOf, showAs, wrongType } from './api.ts';
 import {
   ARENA_BLOCK_BYTES,
   assertAllocation,
+  assertDescriptor,
+  assertEpoch,
   assertSource,
   BlockMemory,
   DEFAULT_MAX_BLOCKS,
@@ -32,7 +33,7 @@ const USED_BYTES_WORD: number = FIRST_CONTROL_WORD + 2;
 /** A part of a {@link ConcurrentArena}: one thread at a time allocates in it, and all threads read it. */
 export class ArenaShard {
   static {
-    showAs(this, 'ArenaShard', (shard) => ({ index: shard.index, ...shard.stats() }));
+    showAs(this, (shard, show) => `ArenaShard ${show({ index: shard.index, ...shard.stats() })}`);
   }
 
   readonly index: number;
@@ -191,9 +192,9 @@ const MAX_SHARDS = 1_024;
  */
 export class ConcurrentArena {
   static {
-    showAs(this, 'ConcurrentArena', (arena) => {
+    showAs(this, (arena, show) => {
       const { shards: _, ...stats } = arena.stats();
-      return { shardCount: arena.shardCount, ...stats };
+      return `ConcurrentArena ${show({ shardCount: arena.shardCount, ...stats })}`;
     });
   }
 

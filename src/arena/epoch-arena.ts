@@ -1,8 +1,9 @@
-import { checkOptions } from '../arguments.ts';
-import { assertDescriptor, assertEpoch, lengthOf, showAs } from './api.ts';
+import { checkOptions, lengthOf, showAs } from '../arguments.ts';
 import {
   ARENA_BLOCK_BYTES,
   assertAllocation,
+  assertDescriptor,
+  assertEpoch,
   assertSource,
   BlockMemory,
   DEFAULT_MAX_BLOCKS,
@@ -59,7 +60,7 @@ const CLOSED = -1;
  */
 export class EpochArena {
   static {
-    showAs(this, 'EpochArena', (arena) => arena.stats());
+    showAs(this, (arena, show) => `EpochArena ${show(arena.stats())}`);
   }
 
   readonly #memory: BlockMemory;

@@ -1,6 +1,6 @@
 import { threadId } from 'node:worker_threads';
 import { PageStoreError } from '../errors.ts';
-import { wrongType } from './api.ts';
+import { wrongType } from '../arguments.ts';
 import { LINE_BYTES, loadEpoch, storeEpoch } from './block-memory.ts';
 import type { EpochArena } from './epoch-arena.ts';
 import { NO_VALUE, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';

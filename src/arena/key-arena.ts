@@ -1,7 +1,8 @@
+import { assertInteger, lengthOf, showAs, wrongType } from '../arguments.ts';
 import { assertByteRange, compareBytes, Copier, equalRange } from '../bytes/buffer.ts';
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertInteger, keyText, lengthOf, showAs, wrongType } from './api.ts';
+import { keyText } from './key-buffer.ts';
 
 /** Size of a chunk, and the distance between the numbers of the first keys of two chunks. */
 const CHUNK_BYTES = 65_536;
@@ -63,12 +64,9 @@ interface LargeChunks {
  */
 export class KeyArena {
   static {
-    showAs(this, 'KeyArena', ({ keyCount, usedBytes, chunkCount, reservedBytes }) => ({
-      keyCount,
-      usedBytes,
-      chunkCount,
-      reservedBytes,
-    }));
+    showAs(this, ({ keyCount, usedBytes, chunkCount, reservedBytes }, show) => {
+      return `KeyArena ${show({ keyCount, usedBytes, chunkCount, reservedBytes })}`;
+    });
   }
 
   readonly #common: Chunk[] = [];
@@ -310,7 +308,7 @@ const words = new Int32Array(INLINE_BYTES / 4);
  */
 export class KeyHandle {
   static {
-    showAs(this, 'KeyHandle', (handle) => ({ key: keyText(handle.bytes()), length: handle.length }));
+    showAs(this, (key, show) => `KeyHandle ${show({ key: keyText(key.bytes()), length: key.length })}`);
   }
 
   /** Length of the key in bytes. */

@@ -1,8 +1,8 @@
+import { assertInteger, showAs, wrongType } from '../arguments.ts';
 import { copyRange, equalRange } from '../bytes/buffer.ts';
 import { fxHash64 } from '../bytes/checksum.ts';
 import { U64_DIGITS, utf8Bytes, writeDecimalU64, writeUtf8 } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertInteger, keyText, showAs, wrongType } from './api.ts';
 
 /** Longest table name of an {@link InternedTablePrefix}, in bytes. */
 export const MAX_INTERNED_TABLE_BYTES = 30;
@@ -15,7 +15,7 @@ const SLASH = 0x2f;
  */
 export class InternedTablePrefix {
   static {
-    showAs(this, 'InternedTablePrefix', ({ bytes }) => ({ prefix: keyText(bytes) }));
+    showAs(this, ({ bytes }, show) => `InternedTablePrefix ${show({ prefix: keyText(bytes) })}`);
   }
 
   /** `table/` in UTF-8. Read-only. */
@@ -65,7 +65,7 @@ const digits = new Uint8Array(U64_DIGITS);
  */
 export class KeyBuffer {
   static {
-    showAs(this, 'KeyBuffer', ({ bytes, remaining }) => ({ key: keyText(bytes), remaining }));
+    showAs(this, ({ bytes, remaining }, show) => `KeyBuffer ${show({ key: keyText(bytes), remaining })}`);
   }
 
   /** The whole buffer: byte 0 is the length of the key, which follows; bytes after the key have no meaning. Read-only. */
@@ -269,4 +269,12 @@ function overflow(what: string, length: number, where: string, most: number): Pa
     found: `${length} bytes`,
     expected: `at most ${most}`,
   });
+}
+
+const SHOWN_KEY_BYTES = 64;
+
+/** The first 64 bytes of a key as text, with U+FFFD for what is not UTF-8. */
+export function keyText(key: Uint8Array): string {
+  const text = new TextDecoder().decode(new Uint8Array(key.subarray(0, SHOWN_KEY_BYTES)));
+  return key.length > SHOWN_KEY_BYTES ? `${text}…` : text;
 }

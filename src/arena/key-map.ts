@@ -1,7 +1,7 @@
+import { lengthOf, showAs, wrongType } from '../arguments.ts';
 import { assertByteRange, copyRange, equalRange } from '../bytes/buffer.ts';
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
-import { lengthOf, showAs, wrongType } from './api.ts';
 import { KeyHandle } from './key-arena.ts';
 
 /** 2^10 records of four 32-bit words each: hash, chunk, offset in the chunk, length. */
@@ -157,11 +157,9 @@ const VALUES_BITS = 10;
  */
 export class KeyMap<V> {
   static {
-    showAs<KeyMap<unknown>>(this, 'KeyMap', ({ size, usedBytes, reservedBytes }) => ({
-      size,
-      usedBytes,
-      reservedBytes,
-    }));
+    showAs<KeyMap<unknown>>(this, ({ size, usedBytes, reservedBytes }, show) => {
+      return `KeyMap ${show({ size, usedBytes, reservedBytes })}`;
+    });
   }
 
   readonly #hashOf: KeyHash;

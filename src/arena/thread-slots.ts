@@ -1,5 +1,5 @@
 import { threadId } from 'node:worker_threads';
-import { assertInteger, wrongType } from './api.ts';
+import { assertInteger, wrongType } from '../arguments.ts';
 import { LINE_BYTES, LINE_WORDS } from './block-memory.ts';
 
 /** What another thread attaches to; `postMessage` and `workerData` can carry it. */

@@ -1,4 +1,4 @@
-import { assertWholeNumber } from '../arguments.ts';
+import { assertWholeNumber, showAs } from '../arguments.ts';
 import { writeDecimal } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
@@ -27,7 +27,6 @@ export class PageRef {
   }
 
   static {
-    // Not a declared method: an object literal with a block and a slot has to pass as a PageRef.
     showAs(this, (ref) => ref.toString());
   }
 }

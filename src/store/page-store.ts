@@ -1,5 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { assertOneOf, assertPathOrBlockFile, assertWholeNumber, checkOptions, type OptionKind } from '../arguments.ts';
+import {
+  assertOneOf,
+  assertPathOrBlockFile,
+  assertWholeNumber,
+  checkOptions,
+  type OptionKind,
+  showAs,
+} from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { openPageFile } from '../disk/node-block-file.ts';
@@ -378,10 +385,8 @@ export class PageStore {
   }
 
   static {
-    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
-      value(this: PageStore): string {
-        return `PageStore { file: '${this.name}', blockCount: ${this.blockCount}, stagedNodes: ${this.stagedNodes} }`;
-      },
+    showAs(this, ({ name, blockCount, stagedNodes }) => {
+      return `PageStore { file: '${name}', blockCount: ${blockCount}, stagedNodes: ${stagedNodes} }`;
     });
   }
 }
