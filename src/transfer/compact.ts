@@ -13,7 +13,7 @@ import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { isFinalized, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
-import { BlockWalk, noDirectoryError } from './block-walk.ts';
+import { noDirectoryError, walkBlocks } from './block-walk.ts';
 import { type MovedPage, NodePacker } from './node-packer.ts';
 
 /** What a file contains, in numbers. */
@@ -88,21 +88,18 @@ export async function compact(
   assertOneOf('compact', 'options.pageFormat', options.pageFormat, ['v1', 'v2']);
   if (source === target && typeof source !== 'string')
     throw new TypeError('compact: source and target must be different BlockFiles');
-  const paths = typeof source === 'string' && typeof target === 'string' ? { source, target } : undefined;
-  if (paths) await assertNoPathConflict('the new file', paths.target, [paths.source]);
+  const isCopyOfPath = typeof source === 'string' && typeof target === 'string';
+  if (isCopyOfPath) await assertNoPathConflict('the new file', target, [source]);
   return withPageFile(source, 'read', async (file) => {
     const disk = await DiskManager.open(file, 'read');
     await assertCompactable(disk, file);
-    const mode = paths && (await permissionsOf(paths.source));
+    const mode = isCopyOfPath ? await permissionsOf(source) : undefined;
     const copy = (into: BlockFile): Promise<CompactReport> => copyNodes(disk, into, options);
     return fillNewFile(target, options.replace ?? false, copy, { ...options, mode });
   });
 }
 
-/**
- * Refuses a file whose content would not be complete in the copy.
- * @throws {@link PageStoreError} `FILE_HAS_TRIE`, and the codes for which a file is not opened to write
- */
+/** Refuses a file whose content would not be complete in the copy. */
 async function assertCompactable(disk: DiskManager, file: BlockFile): Promise<void> {
   // A reader accepts a header with a wrong block count, but the copy is meant to replace the file.
   assertUsableHeader(file, disk.header, 'write');
@@ -119,81 +116,51 @@ async function copyNodes(disk: DiskManager, target: BlockFile, options: CompactO
   if (error) throw await changedOr(disk, error);
   const pageFormat = options.pageFormat ?? (await lastFormat(disk, free));
   const builder = await PageFileBuilder.begin(target);
-  const packer = new NodePacker(builder, pageFormat, { dedupe, recordsRefs: onMoved !== undefined });
-  const counter = new SourceCounter();
-  const walk = new BlockWalk(disk, free);
-  try {
-    for (let content = await walk.next(); content !== undefined; content = await walk.next()) {
-      signal?.throwIfAborted();
-      const { block } = walk;
-      if (content.kind === 'damaged') throw await changedOr(disk, content.error);
-      if (content.kind === 'page') {
-        const error = noDirectoryError(disk, content.page, block);
-        if (error) throw error;
-        counter.add(content.page);
-        await packer.add(content.page, block, disk.name);
-        const { count } = content.page.directory;
-        if (count > 0) await onMoved?.(packer.moved(block, count));
-      } else if (content.kind === 'unwritten') counter.unwrittenBlocks++;
-      await onProgress?.(block + 1, disk.blockCount);
+  const packer = new NodePacker(builder, pageFormat, { file: disk.name, dedupe, onMoved });
+  const before = newCounts(disk.blockCount, free.size);
+  let headersCrc = 0;
+  for await (const content of walkBlocks(disk, free)) {
+    signal?.throwIfAborted();
+    if (content.kind === 'damaged') throw await changedOr(disk, content.error);
+    if (content.kind === 'unwritten') before.unwrittenBlocks++;
+    if (content.kind === 'page') {
+      const error = noDirectoryError(disk, content);
+      if (error) throw error;
+      countPage(before, content.page);
+      headersCrc = crc32(content.page.block.subarray(0, PAGE_HEADER_BYTES), headersCrc);
+      await packer.add(content);
     }
-  } finally {
-    await walk.end();
+    await onProgress?.(content.block + 1, disk.blockCount);
   }
   await packer.end();
-  await assertUnchanged(disk, free, counter.headersCrc, signal);
+  await assertUnchanged(disk, free, headersCrc, signal);
   const { imageCheckpointLsn } = disk.header;
   await builder.finish(builder.block, { imageCheckpointLsn });
   await onDurable?.();
-  const pages = builder.block - 1;
-  return {
-    pageFormat,
-    before: counter.counts(disk, free.size),
-    after: {
-      bytes: fileOffset(builder.block),
-      blocks: builder.block,
-      pages: { v1: pageFormat === 'v1' ? pages : 0, v2: pageFormat === 'v2' ? pages : 0 },
-      finalizedPages: packer.finalizedPages,
-      nodes: builder.nodes,
-      freeBlocks: builder.freeBlocks,
-      unwrittenBlocks: 0,
-      usedBytes: builder.usedBytes,
-    },
-    duplicateNodes: packer.duplicateNodes,
-  };
+  const { block: blocks, freeBlocks, nodes, usedBytes } = builder;
+  const { finalizedPages, duplicateNodes } = packer;
+  const pages = { v1: 0, v2: 0, [pageFormat]: blocks - 1 };
+  const after = { ...newCounts(blocks, freeBlocks), pages, finalizedPages, nodes, usedBytes };
+  return { pageFormat, before, after, duplicateNodes };
 }
 
-/** Counts what the source contains. */
-class SourceCounter {
-  unwrittenBlocks = 0;
-  /** CRC-32 of the headers of all pages, in order. */
-  headersCrc = 0;
-  readonly #pages = { v1: 0, v2: 0 };
-  #finalizedPages = 0;
-  #nodes = 0;
-  #usedBytes = 0;
+const newCounts = (blocks: number, freeBlocks: number) => ({
+  bytes: fileOffset(blocks),
+  blocks,
+  pages: { v1: 0, v2: 0 },
+  finalizedPages: 0,
+  nodes: 0,
+  freeBlocks,
+  unwrittenBlocks: 0,
+  usedBytes: 0,
+});
 
-  add({ block, directory, format, header }: Page): void {
-    this.headersCrc = crc32(block.subarray(0, PAGE_HEADER_BYTES), this.headersCrc);
-    this.#pages[format]++;
-    if (isFinalized(header)) this.#finalizedPages++;
-    this.#nodes += directory.count;
-    this.#usedBytes += PAGE_HEADER_BYTES + directory.end - directory.start;
-    for (let slot = 0; slot < directory.count; slot++) this.#usedBytes += directory.nodeBytes(slot);
-  }
-
-  counts(disk: DiskManager, freeBlocks: number): FileCounts {
-    return {
-      bytes: fileOffset(disk.blockCount),
-      blocks: disk.blockCount,
-      pages: this.#pages,
-      finalizedPages: this.#finalizedPages,
-      nodes: this.#nodes,
-      freeBlocks,
-      unwrittenBlocks: this.unwrittenBlocks,
-      usedBytes: this.#usedBytes,
-    };
-  }
+function countPage(counts: ReturnType<typeof newCounts>, { directory, format, header }: Page): void {
+  counts.pages[format]++;
+  if (isFinalized(header)) counts.finalizedPages++;
+  counts.nodes += directory.count;
+  counts.usedBytes += PAGE_HEADER_BYTES + directory.end - directory.start;
+  for (let slot = 0; slot < directory.count; slot++) counts.usedBytes += directory.nodeBytes(slot);
 }
 
 /** The format of the last page; v1 if there is none, as for a new file. */

@@ -1,8 +1,6 @@
 import { KeyMap } from '../arena/key-map.ts';
 import { copyRange, equalRange } from '../bytes/buffer.ts';
-import type { PageStoreError } from '../errors.ts';
-import type { Page } from '../format/page.ts';
-import { noDirectoryError } from './block-walk.ts';
+import { noDirectoryError, type PageBlock } from './block-walk.ts';
 import type { ComparedFile, DifferenceLog } from './difference.ts';
 import {
   type Anchor,
@@ -32,26 +30,26 @@ export async function diffNodes(
   log: DifferenceLog,
   onBlock: () => Promise<void>,
 ): Promise<void> {
-  const inA = new NodeStream(a, 'a', log, onBlock);
-  const inB = new NodeStream(b, 'b', log, onBlock);
+  const inA = new NodeStream(a, log, onBlock);
+  const inB = new NodeStream(b, log, onBlock);
   let anchors: readonly Anchor[] | undefined;
   while (!log.isStopped && !log.ignoresNodes && (await inA.ready()) && (await inB.ready())) {
     if (!skipSame(inA, inB)) continue;
     const script = log.stopsAtFirst ? replaceAll(1, 0) : await nextScript(inA, inB);
     if (log.ignoresNodes) break;
     if (script) {
-      await addScript(inA, inB, script, log);
+      await addScript(inA, inB, script);
       continue;
     }
     anchors ??= await sampledAnchors(a, b, onBlock);
     const shift = shiftToAnchor(anchors, inA.position, inB.position);
-    if (shift > 0) await addNext('added', inB, shift, log);
-    else if (shift < 0) await addNext('removed', inA, -shift, log);
-    else await addScript(inA, inB, replaceAll(inA.window.count, inB.window.count), log);
+    if (shift > 0) await inB.addNext(shift);
+    else if (shift < 0) await inA.addNext(-shift);
+    else await addScript(inA, inB, replaceAll(inA.window.count, inB.window.count));
   }
   // At least one file has no more nodes; or, after damage, the rest is read only to report further damage.
-  await addNext('removed', inA, Infinity, log);
-  await addNext('added', inB, Infinity, log);
+  await inA.addNext(Infinity);
+  await inB.addNext(Infinity);
 }
 
 /** How many more nodes b has than a before the next anchor: after skipping them, the files are aligned there. */
@@ -62,11 +60,10 @@ function shiftToAnchor(anchors: readonly Anchor[], x: number, y: number): number
 
 /** Skips equal nodes, as far as both streams are loaded. @returns whether the next ones differ */
 function skipSame(inA: NodeStream, inB: NodeStream): boolean {
-  const [pageA, pageB] = [inA.wholePage, inB.wholePage];
-  // The nodes of identical pages need no comparison.
-  const isSame = pageA !== undefined && pageB !== undefined && Buffer.compare(pageA.block, pageB.block) === 0;
-  const count = Math.min(inA.loaded, inB.loaded);
   const [bytesA, bytesB] = [inA.bytes, inB.bytes];
+  const count = Math.min(inA.loaded, inB.loaded);
+  // The nodes of identical pages need no comparison.
+  const isSame = inA.isPageStart && inB.isPageStart && Buffer.compare(bytesA, bytesB) === 0;
   let same = isSame ? count : 0;
   for (; same < count; same++) {
     const bytes = inA.nodeBytes(same);
@@ -95,17 +92,15 @@ async function nextScript(inA: NodeStream, inB: NodeStream): Promise<EditScript 
   return inB.isEnd ? replaceAll(a.length, 0) : undefined;
 }
 
-interface Numbered {
-  readonly a: Int32Array;
-  readonly b: Int32Array;
-  /** All numbers are below this. */
-  readonly ids: number;
-  /** Whether both files end with these nodes. */
-  readonly isEnd: boolean;
-}
-
-/** Numbers the next nodes of both files: equal nodes have the same number. */
-async function numbered(inA: NodeStream, inB: NodeStream, nodes: number): Promise<Numbered> {
+/**
+ * Numbers the next nodes of both files: equal nodes have the same number, below `ids`.
+ * @returns `isEnd`: whether both files end with these nodes
+ */
+async function numbered(
+  inA: NodeStream,
+  inB: NodeStream,
+  nodes: number,
+): Promise<{ a: Int32Array; b: Int32Array; ids: number; isEnd: boolean }> {
   // One node more than is numbered shows whether there are more.
   await inA.fill(nodes + 1);
   await inB.fill(nodes + 1);
@@ -117,40 +112,13 @@ async function numbered(inA: NodeStream, inB: NodeStream, nodes: number): Promis
 }
 
 /** Reports the edits of a script, and skips its nodes. */
-async function addScript(inA: NodeStream, inB: NodeStream, script: EditScript, log: DifferenceLog): Promise<void> {
-  for (const edit of script.edits) {
-    const added = edit < 0 ? addNode('added', inB, ~edit, log) : addNode('removed', inA, edit, log);
+async function addScript(inA: NodeStream, inB: NodeStream, { edits, aEnd, bEnd }: EditScript): Promise<void> {
+  for (const edit of edits) {
+    const added = edit < 0 ? inB.add(~edit) : inA.add(edit);
     if (added) await added;
   }
-  inA.skip(script.aEnd);
-  inB.skip(script.bEnd);
-}
-
-/** Reports the next nodes of a file, at most `nodes`, and skips them. */
-async function addNext(
-  type: 'added' | 'removed',
-  stream: NodeStream,
-  nodes: number,
-  log: DifferenceLog,
-): Promise<void> {
-  for (let rest = nodes; rest > 0 && !log.isStopped && (await stream.ready());) {
-    const count = Math.min(stream.loaded, rest);
-    for (let index = 0; index < count && !log.isStopped; index++) {
-      const added = addNode(type, stream, index, log);
-      if (added) await added;
-    }
-    stream.skip(count);
-    rest -= count;
-  }
-}
-
-function addNode(
-  type: 'added' | 'removed',
-  stream: NodeStream,
-  index: number,
-  log: DifferenceLog,
-): void | Promise<void> {
-  return log.add({ type, block: stream.block(index), slot: stream.slot(index), bytes: stream.nodeBytes(index) });
+  inA.skip(aEnd);
+  inB.skip(bEnd);
 }
 
 /**
@@ -159,133 +127,121 @@ function addNode(
  */
 class NodeStream {
   readonly window: NodeWindow = new NodeWindow();
+  /** Nodes that were skipped. */
+  position = 0;
+  /** Whether all nodes that remain are in the window. */
+  isEnd = false;
   readonly #file: ComparedFile;
-  readonly #name: 'a' | 'b';
   readonly #log: DifferenceLog;
   readonly #onBlock: () => Promise<void>;
-  #page: Page | undefined;
+  #page: PageBlock | undefined;
   /** The next slot of the page that is not in the window. */
   #slot = 0;
-  #isEnd = false;
-  #position = 0;
 
-  constructor(file: ComparedFile, name: 'a' | 'b', log: DifferenceLog, onBlock: () => Promise<void>) {
+  constructor(file: ComparedFile, log: DifferenceLog, onBlock: () => Promise<void>) {
     this.#file = file;
-    this.#name = name;
     this.#log = log;
     this.#onBlock = onBlock;
-  }
-
-  /** Nodes that were skipped. */
-  get position(): number {
-    return this.#position;
-  }
-
-  /** Whether all nodes that remain are in the window. */
-  get isEnd(): boolean {
-    return this.#isEnd;
-  }
-
-  /** The current page, if all its nodes come next. */
-  get wholePage(): Page | undefined {
-    return this.#slot === 0 ? this.#unwindowedPage : undefined;
   }
 
   get loaded(): number {
     return this.window.count > 0 ? this.window.count : this.#leftInPage;
   }
 
+  /** Whether the loaded nodes are all nodes of a page, and {@link bytes} is its block. */
+  get isPageStart(): boolean {
+    return this.#slot === 0 && this.#unwindowedPage !== undefined;
+  }
+
   /** The bytes that the offsets of loaded nodes refer to. */
   get bytes(): Uint8Array {
-    return this.#unwindowedPage?.block ?? this.window.bytes;
+    return this.#unwindowedPage?.page.block ?? this.window.bytes;
   }
 
   nodeOffset(index: number): number {
-    const page = this.#unwindowedPage;
-    return page ? page.directory.nodeOffset(this.#slot + index) : this.window.nodeOffset(index);
+    const source = this.#unwindowedPage;
+    return source ? source.page.directory.nodeOffset(this.#slot + index) : this.window.nodeOffset(index);
   }
 
   nodeBytes(index: number): number {
-    const page = this.#unwindowedPage;
-    return page ? page.directory.nodeBytes(this.#slot + index) : this.window.nodeBytes(index);
+    const source = this.#unwindowedPage;
+    return source ? source.page.directory.nodeBytes(this.#slot + index) : this.window.nodeBytes(index);
   }
 
-  block(index: number): number {
-    return this.window.count > 0 ? this.window.block(index) : this.#file.walk.block;
+  /** Reports a loaded node as one that only this file has. */
+  add(index: number): void | Promise<void> {
+    const type = this.#file.name === 'a' ? 'removed' : 'added';
+    const block = this.#unwindowedPage?.block ?? this.window.block(index);
+    const slot = this.#unwindowedPage ? this.#slot + index : this.window.slot(index);
+    return this.#log.add({ type, block, slot, bytes: this.nodeBytes(index) });
   }
 
-  slot(index: number): number {
-    return this.window.count > 0 ? this.window.slot(index) : this.#slot + index;
+  /** Reports the next nodes, at most `nodes`, and skips them. */
+  async addNext(nodes: number): Promise<void> {
+    for (let rest = nodes; rest > 0 && !this.#log.isStopped && (await this.ready());) {
+      const count = Math.min(this.loaded, rest);
+      for (let index = 0; index < count && !this.#log.isStopped; index++) {
+        const added = this.add(index);
+        if (added) await added;
+      }
+      this.skip(count);
+      rest -= count;
+    }
   }
 
   /** Skips loaded nodes. */
   skip(nodes: number): void {
-    this.#position += nodes;
+    this.position += nodes;
     if (this.window.count > 0) this.window.drop(nodes);
     else this.#slot += nodes;
   }
 
   /** Loads a node if none is. @returns false at the end of the file */
   async ready(): Promise<boolean> {
-    return this.loaded > 0 || this.#nextPage();
+    return this.loaded > 0 || (await this.#nextPage()) !== undefined;
   }
 
   /** Copies nodes to the window until it has `nodes`, is full, or the file ends. */
   async fill(nodes: number): Promise<void> {
     if (this.window.count >= nodes) return;
-    this.window.compact();
+    this.window.moveToFront();
     while (this.window.count < nodes) {
-      if (this.#leftInPage === 0 && !(await this.#nextPage())) return;
-      if (!this.#fillFromPage(nodes)) return;
+      const source = this.#leftInPage > 0 ? this.#page : await this.#nextPage();
+      if (source === undefined) return;
+      const { count } = source.page.directory;
+      for (; this.window.count < nodes && this.#slot < count; this.#slot++) {
+        if (!this.window.add(source, this.#slot)) return;
+      }
     }
   }
 
   /** The current page, if the next node is read from it. */
-  get #unwindowedPage(): Page | undefined {
+  get #unwindowedPage(): PageBlock | undefined {
     return this.window.count > 0 ? undefined : this.#page;
   }
 
   get #leftInPage(): number {
-    return this.#page === undefined ? 0 : this.#page.directory.count - this.#slot;
+    return this.#page === undefined ? 0 : this.#page.page.directory.count - this.#slot;
   }
 
-  /** @returns false if the window is full */
-  #fillFromPage(nodes: number): boolean {
-    if (this.#page === undefined) return true;
-    const { directory, block } = this.#page;
-    for (; this.window.count < nodes && this.#slot < directory.count; this.#slot++) {
-      const start = directory.nodeOffset(this.#slot);
-      const end = start + directory.nodeBytes(this.#slot);
-      if (!this.window.add(block, start, end, this.#file.walk.block, this.#slot)) return false;
-    }
-    return true;
-  }
-
-  /** Reads the next page with nodes. @returns false if there is none */
-  async #nextPage(): Promise<boolean> {
-    const { walk, disk } = this.#file;
+  /** Reads the next page with nodes; undefined if there is none. */
+  async #nextPage(): Promise<PageBlock | undefined> {
     this.#page = undefined;
     this.#slot = 0;
-    while (!this.#isEnd) {
-      const content = await walk.next();
-      this.#isEnd = content === undefined;
-      if (content !== undefined) await this.#onBlock();
-      if (content?.kind === 'damaged') await this.#addDamage(content.error);
-      if (content?.kind !== 'page') continue;
-      const { count } = content.page.directory;
-      this.#file.nodes += count;
-      const error = noDirectoryError(disk, content.page, walk.block);
-      if (error) await this.#addDamage(error);
-      if (count === 0) continue;
-      this.#page = content.page;
-      return true;
+    for (let content = await this.#file.next(); content !== undefined; content = await this.#file.next()) {
+      await this.#onBlock();
+      const page = content.kind === 'page' ? content : undefined;
+      const error = content.kind === 'damaged' ? content.error : page && noDirectoryError(this.#file.disk, page);
+      if (error) {
+        this.#log.ignoresNodes = true;
+        await this.#log.addDamage(this.#file, error);
+      }
+      const nodes = page?.page.directory.count ?? 0;
+      this.#file.nodes += nodes;
+      if (nodes > 0) return (this.#page = page);
     }
-    return false;
-  }
-
-  async #addDamage(error: PageStoreError): Promise<void> {
-    this.#log.ignoreNodes();
-    await this.#log.addDamage(this.#name, error);
+    this.isEnd = true;
+    return undefined;
   }
 }
 
@@ -298,10 +254,8 @@ const MOST_BYTES = 8 * 1024 * 1024;
 class NodeWindow {
   #bytes = new Uint8Array(FIRST_BYTES);
   #usedBytes = 0;
-  #offsets = new Uint32Array(FIRST_NODES);
-  #lengths = new Uint32Array(FIRST_NODES);
-  #blocks = new Uint32Array(FIRST_NODES);
-  #slots = new Uint32Array(FIRST_NODES);
+  /** Four for each node: offset in the bytes, length, block and slot. */
+  #words = new Uint32Array(4 * FIRST_NODES);
   #first = 0;
   #end = 0;
 
@@ -314,19 +268,19 @@ class NodeWindow {
   }
 
   nodeOffset(index: number): number {
-    return this.#offsets[this.#first + index] as number; // index < count, by contract
+    return this.#words[4 * (this.#first + index)] as number; // index < count, by contract
   }
 
   nodeBytes(index: number): number {
-    return this.#lengths[this.#first + index] as number; // index < count, by contract
+    return this.#words[4 * (this.#first + index) + 1] as number; // as above
   }
 
   block(index: number): number {
-    return this.#blocks[this.#first + index] as number; // index < count, by contract
+    return this.#words[4 * (this.#first + index) + 2] as number; // as above
   }
 
   slot(index: number): number {
-    return this.#slots[this.#first + index] as number; // index < count, by contract
+    return this.#words[4 * (this.#first + index) + 3] as number; // as above
   }
 
   drop(nodes: number): void {
@@ -334,31 +288,32 @@ class NodeWindow {
     if (this.#first === this.#end) this.#first = this.#end = this.#usedBytes = 0;
   }
 
-  /** Moves the nodes to the front. Call it before adding nodes. */
-  compact(): void {
+  /** Makes room for {@link add}. */
+  moveToFront(): void {
     if (this.#first === 0) return;
-    const start = this.#offsets[this.#first] as number; // the window is not empty, else first were 0
+    const start = this.nodeOffset(0); // the window is not empty, else first were 0
     this.#bytes.copyWithin(0, start, this.#usedBytes);
     this.#usedBytes -= start;
-    for (const array of [this.#offsets, this.#lengths, this.#blocks, this.#slots])
-      array.copyWithin(0, this.#first, this.#end);
+    this.#words.copyWithin(0, 4 * this.#first, 4 * this.#end);
     this.#end -= this.#first;
     this.#first = 0;
-    for (let index = 0; index < this.#end; index++) this.#offsets[index] = (this.#offsets[index] as number) - start; // index < end
+    for (let index = 0; index < this.#end; index++) this.#words[4 * index] = this.nodeOffset(index) - start;
   }
 
-  /** Adds a copy of the node `source[start, end)`. @returns false, with nothing changed, if the window is full */
-  add(source: Uint8Array, start: number, end: number, block: number, slot: number): boolean {
-    const usedBytes = this.#usedBytes + end - start;
-    if (usedBytes > MOST_BYTES && this.#end > this.#first) return false;
+  /** Adds a copy of a node. @returns false, with nothing changed, if the window is full */
+  add({ block, page }: PageBlock, slot: number): boolean {
+    const start = page.directory.nodeOffset(slot);
+    const bytes = page.directory.nodeBytes(slot);
+    const usedBytes = this.#usedBytes + bytes;
+    if (usedBytes > MOST_BYTES && this.count > 0) return false;
     if (usedBytes > this.#bytes.length) this.#growBytes(usedBytes);
-    if (this.#end === this.#offsets.length) this.#growNodes();
-    copyRange(source, start, end, this.#bytes, this.#usedBytes);
-    this.#offsets[this.#end] = this.#usedBytes;
-    this.#lengths[this.#end] = end - start;
-    this.#blocks[this.#end] = block;
-    this.#slots[this.#end] = slot;
-    this.#end++;
+    if (4 * this.#end === this.#words.length) this.#growWords();
+    copyRange(page.block, start, start + bytes, this.#bytes, this.#usedBytes);
+    const word = 4 * this.#end++;
+    this.#words[word] = this.#usedBytes;
+    this.#words[word + 1] = bytes;
+    this.#words[word + 2] = block;
+    this.#words[word + 3] = slot;
     this.#usedBytes = usedBytes;
     return true;
   }
@@ -375,20 +330,13 @@ class NodeWindow {
 
   #growBytes(least: number): void {
     const grown = new Uint8Array(Math.max(least, Math.min(2 * this.#bytes.length, MOST_BYTES)));
-    grown.set(this.#bytes.subarray(0, this.#usedBytes));
+    grown.set(this.#bytes);
     this.#bytes = grown;
   }
 
-  #growNodes(): void {
-    this.#offsets = doubled(this.#offsets);
-    this.#lengths = doubled(this.#lengths);
-    this.#blocks = doubled(this.#blocks);
-    this.#slots = doubled(this.#slots);
+  #growWords(): void {
+    const grown = new Uint32Array(2 * this.#words.length);
+    grown.set(this.#words);
+    this.#words = grown;
   }
-}
-
-function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(2 * array.length);
-  grown.set(array);
-  return grown;
 }

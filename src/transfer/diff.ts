@@ -77,26 +77,25 @@ export async function diff(
 async function diffFiles(fileA: BlockFile, fileB: BlockFile, options: DiffOptions): Promise<DiffReport> {
   const { compare = 'places', stopAtFirst = false, onDifference, onProgress, signal } = options;
   const log = new DifferenceLog(onDifference, stopAtFirst);
-  const a = await ComparedFile.open(fileA);
-  const b = await ComparedFile.open(fileB);
-  for (const error of a.errors) await log.addDamage('a', error);
-  for (const error of b.errors) await log.addDamage('b', error);
-  const total = a.walk.blockCount + b.walk.blockCount;
+  const a = await ComparedFile.open('a', fileA);
+  const b = await ComparedFile.open('b', fileB);
+  for (const file of [a, b]) for (const error of file.errors) await log.addDamage(file, error);
+  const total = a.disk.blockCount + b.disk.blockCount;
   const onBlock = async (): Promise<void> => {
     signal?.throwIfAborted();
-    await onProgress?.(a.walk.block + b.walk.block + 2, total);
+    await onProgress?.(a.block + b.block + 2, total);
   };
   try {
     if (compare === 'places') {
       await diffHeaders(a, b, log);
       await diffBlocks(a, b, log, onBlock);
     } else {
-      if (!a.isWhole || !b.isWhole) log.ignoreNodes();
+      log.ignoresNodes = !a.isWhole || !b.isWhole;
       await diffNodes(a, b, log, onBlock);
     }
   } finally {
-    await a.walk.end();
-    await b.walk.end();
+    await a.end();
+    await b.end();
   }
   const changed = [await a.disk.refresh(), await b.disk.refresh()].includes(true);
   const same = Object.values(log.counts).every((count) => count === 0);
@@ -106,8 +105,8 @@ async function diffFiles(fileA: BlockFile, fileB: BlockFile, options: DiffOption
 
 async function diffHeaders(a: ComparedFile, b: ComparedFile, log: DifferenceLog): Promise<void> {
   const [inA, inB] = [await a.fields(), await b.fields()];
-  for (const field of new Set([...inA.keys(), ...inB.keys()])) {
-    const [valueA, valueB] = [inA.get(field) ?? 'none', inB.get(field) ?? 'none'];
+  for (const field of Object.keys({ ...inA, ...inB })) {
+    const [valueA, valueB] = [String(inA[field] ?? 'none'), String(inB[field] ?? 'none')];
     if (valueA === valueB || (field === 'entryCount' && (a.isUncounted || b.isUncounted))) continue;
     await log.add({ type: 'header', field, a: valueA, b: valueB });
   }
@@ -120,11 +119,11 @@ async function diffBlocks(
   log: DifferenceLog,
   onBlock: () => Promise<void>,
 ): Promise<void> {
-  const blockCount = Math.max(a.walk.blockCount, b.walk.blockCount);
+  const blockCount = Math.max(a.disk.blockCount, b.disk.blockCount);
   for (let block = 1; block < blockCount && !log.isStopped; block++) {
-    const [inA, inB] = await Promise.all([a.walk.next(), b.walk.next()]);
-    if (inA?.kind === 'damaged') await log.addDamage('a', inA.error);
-    if (inB?.kind === 'damaged') await log.addDamage('b', inB.error);
+    const [inA, inB] = await Promise.all([a.next(), b.next()]);
+    if (inA?.kind === 'damaged') await log.addDamage(a, inA.error);
+    if (inB?.kind === 'damaged') await log.addDamage(b, inB.error);
     // A lost block was reported as damage of its file; the nodes that it may have had are not reported.
     const isLost = (inA === undefined && a.hasLost(block)) || (inB === undefined && b.hasLost(block));
     if (inA?.kind !== 'damaged' && inB?.kind !== 'damaged' && !isLost) await diffBlock(block, inA, inB, log, [a, b]);

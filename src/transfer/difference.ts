@@ -7,7 +7,7 @@ import type { ErrorCode, PageStoreError } from '../errors.ts';
 import { ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { fileHeaderProblems, fileSizeProblems } from '../format/header-checks.ts';
-import { BlockWalk } from './block-walk.ts';
+import { type BlockContent, type BlockWalk, walkBlocks } from './block-walk.ts';
 
 /** A different field of the file header or of the root descriptor. */
 export interface HeaderDifference {
@@ -70,88 +70,82 @@ export type DifferenceCounts = Record<Difference['type'], number>;
 export class DifferenceLog {
   readonly counts: DifferenceCounts = { header: 0, block: 0, added: 0, removed: 0, changed: 0, damaged: 0 };
   readonly stopsAtFirst: boolean;
+  /** Whether a difference was found and one is enough. */
+  isStopped = false;
+  /** Whether to report damage only: it is unknown which nodes a file has lost, and so which ones only the other has. */
+  ignoresNodes = false;
   readonly #onDifference: ((difference: Difference) => void | Promise<void>) | undefined;
-  #isStopped = false;
-  #ignoresNodes = false;
 
   constructor(onDifference: ((difference: Difference) => void | Promise<void>) | undefined, stopsAtFirst: boolean) {
     this.#onDifference = onDifference;
     this.stopsAtFirst = stopsAtFirst;
   }
 
-  /** Whether a difference was found and one is enough. */
-  get isStopped(): boolean {
-    return this.#isStopped;
-  }
-
-  get ignoresNodes(): boolean {
-    return this.#ignoresNodes;
-  }
-
-  /** From here on reports damage only: it is unknown which nodes a file has lost, and so which ones only the other has. */
-  ignoreNodes(): void {
-    this.#ignoresNodes = true;
-  }
-
   /** Reports a difference. @returns a promise only if the callback does, since there may be millions of differences */
   add(difference: Difference): void | Promise<void> {
-    if (this.#isStopped || (this.#ignoresNodes && difference.type !== 'damaged')) return undefined;
+    if (this.isStopped || (this.ignoresNodes && difference.type !== 'damaged')) return undefined;
     this.counts[difference.type]++;
-    this.#isStopped = this.stopsAtFirst && difference.type !== 'damaged';
+    this.isStopped = this.stopsAtFirst && difference.type !== 'damaged';
     return this.#onDifference?.(difference);
   }
 
-  addDamage(file: 'a' | 'b', { code, message, detail }: PageStoreError): void | Promise<void> {
-    const { block, offset } = detail;
-    return this.add({
-      type: 'damaged',
-      file,
-      code,
-      message,
-      ...(block === undefined ? {} : { block }),
-      ...(offset === undefined ? {} : { offset }),
-    });
+  async addDamage({ name: file }: ComparedFile, { code, message, detail }: PageStoreError): Promise<void> {
+    const block = detail.block === undefined ? {} : { block: detail.block };
+    const offset = detail.offset === undefined ? {} : { offset: detail.offset };
+    await this.add({ type: 'damaged', file, code, message, ...block, ...offset });
   }
 }
 
 /** One of the two files that are compared. */
 export class ComparedFile {
+  readonly name: 'a' | 'b';
   readonly disk: DiskManager;
-  readonly walk: BlockWalk;
   /** What is wrong with the header, the size and the free list. */
   readonly errors: readonly PageStoreError[];
   /** Whether all its blocks exist and the free ones are known. */
   readonly isWhole: boolean;
+  /** The block that {@link next} returned last. */
+  block = 0;
   /** Nodes that were compared. */
   nodes = 0;
   readonly #file: BlockFile;
   readonly #free: BlockSet;
+  readonly #walk: BlockWalk;
 
-  private constructor(file: BlockFile, disk: DiskManager, free: FreeBlocks, errors: readonly PageStoreError[]) {
+  private constructor(name: 'a' | 'b', file: BlockFile, disk: DiskManager, free: FreeBlocks, fileBytes: number) {
+    this.name = name;
+    this.disk = disk;
     this.#file = file;
     this.#free = free.blocks;
-    this.disk = disk;
-    this.walk = this.newWalk();
-    this.errors = errors;
+    this.#walk = this.newWalk();
+    const problems = [...fileHeaderProblems(disk.header), ...fileSizeProblems(disk.header, fileBytes)];
+    const errors = problems.filter(({ severity }) => severity === 'error').map((each) => problemError(file, each));
+    this.errors = free.error ? [...errors, free.error] : errors;
     this.isWhole = free.error === undefined && disk.header.blockCount <= disk.blockCount;
   }
 
   /** @throws {@link PageStoreError} as {@link DiskManager.open} for reading */
-  static async open(file: BlockFile): Promise<ComparedFile> {
+  static async open(name: 'a' | 'b', file: BlockFile): Promise<ComparedFile> {
     const disk = await DiskManager.open(file, 'read');
-    const errors: PageStoreError[] = [];
-    for (const problem of fileHeaderProblems(disk.header)) errors.push(problemError(file, problem));
-    for (const problem of fileSizeProblems(disk.header, await file.size())) {
-      if (problem.severity === 'error') errors.push(problemError(file, problem));
-    }
-    const free = await disk.freeBlocks();
-    if (free.error) errors.push(free.error);
-    return new ComparedFile(file, disk, free, errors);
+    const fileBytes = await file.size();
+    return new ComparedFile(name, file, disk, await disk.freeBlocks(), fileBytes);
   }
 
-  /** A second walk over the blocks, independent of {@link walk}. */
+  /** A walk over the blocks that does not affect {@link next}. */
   newWalk(): BlockWalk {
-    return new BlockWalk(this.disk, this.#free);
+    return walkBlocks(this.disk, this.#free);
+  }
+
+  /** The next block; undefined after the last one. @throws {@link PageStoreError} `IO` */
+  async next(): Promise<BlockContent | undefined> {
+    const { value } = await this.#walk.next();
+    if (value) this.block = value.block;
+    return value;
+  }
+
+  /** Ends the reads, after which the file may be closed. */
+  async end(): Promise<void> {
+    await this.#walk.return(undefined);
   }
 
   /** Whether the header counts a block that the file does not have. */
@@ -159,20 +153,15 @@ export class ComparedFile {
     return block >= this.disk.blockCount && block < this.disk.header.blockCount;
   }
 
-  /** The fields of the file header and the root descriptor that describe the content of the file, as text. */
-  async fields(): Promise<Map<string, string>> {
+  /** The fields of the file header and the root descriptor that describe the content of the file. */
+  async fields(): Promise<Readonly<Record<string, number | bigint>>> {
     const { version, flags, rootPointer, entryCount, imageCheckpointLsn } = this.disk.header;
-    const fields = new Map<string, string>();
-    const add = (record: object): void => {
-      for (const [name, value] of Object.entries(record)) fields.set(name, String(value));
-    };
-    add({ version, flags, rootPointer, entryCount, imageCheckpointLsn });
+    const fields = { version, flags, rootPointer, entryCount, imageCheckpointLsn };
     if (rootPointer === 0n) return fields;
     const bytes = new Uint8Array(ROOT_DESCRIPTOR_BYTES);
     // As of the last commit, like the header: a journal may hold a newer root descriptor than block 0.
     await (await CommittedView.open(this.#file)).read(bytes, ROOT_DESCRIPTOR_OFFSET);
-    add(ROOT_DESCRIPTOR.read(bytes));
-    return fields;
+    return { ...fields, ...ROOT_DESCRIPTOR.read(bytes) };
   }
 
   /** Whether the nodes were never counted: without a trie, an entry count of 0 means that. */

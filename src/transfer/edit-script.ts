@@ -157,93 +157,51 @@ export function longestChain(anchors: readonly Anchor[]): Anchor[] {
   return chain.toReversed();
 }
 
-/** Most nodes of a file in a sample. */
-const SAMPLE_NODES = 65_536;
-
 /**
  * Reads two files to their ends for anchors far apart: sampled nodes that both files have once, in the same order. x and y
- * are node counts. The sample is chosen by hash, so that it is the same in both files, and thinned so that its size does not
- * grow with them. Nodes are compared by hash only, so an anchor is a guess.
+ * are node counts. Nodes are compared by hash only, so an anchor is a guess.
  */
 export async function sampledAnchors(
   a: ComparedFile,
   b: ComparedFile,
   onBlock: () => Promise<void>,
 ): Promise<Anchor[]> {
-  const [sampleA, sampleB] = [await sampleOf(a, onBlock), await sampleOf(b, onBlock)];
-  const divisor = Math.max(sampleA.divisor, sampleB.divisor);
-  const inB = sampleB.uniqueIndexes(divisor);
+  const [inA, inB] = [await sampleOf(a, onBlock), await sampleOf(b, onBlock)];
   const anchors: Anchor[] = [];
-  for (const [hash, x] of sampleA.uniqueIndexes(divisor)) {
-    const y = inB.get(hash);
-    if (x >= 0 && y !== undefined && y >= 0) anchors.push({ x, y });
+  for (const [hash, x] of inA) {
+    const y = inB.get(hash) ?? -1;
+    if (x >= 0 && y >= 0) anchors.push({ x, y });
   }
   return longestChain(anchors.toSorted((one, other) => one.x - other.x));
 }
 
-async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promise<NodeSample> {
-  const sample = new NodeSample();
-  const walk = file.newWalk();
-  try {
-    for (let content = await walk.next(); content !== undefined; content = await walk.next()) {
-      await onBlock();
-      if (content.kind !== 'page') continue;
-      const { block, directory } = content.page;
-      for (let slot = 0; slot < directory.count; slot++) {
-        const start = directory.nodeOffset(slot);
-        sample.add(block, start, start + directory.nodeBytes(slot));
-      }
+/** Most nodes in a sample. */
+const SAMPLE_NODES = 65_536;
+
+/**
+ * The indexes of sampled nodes by their hashes, -1 for a hash that several nodes have. Sampled are the hashes divisible by a
+ * power of two, which grows so that the size of the sample does not: that way two files sample the same nodes.
+ */
+async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promise<ReadonlyMap<number, number>> {
+  const indexes = new Map<number, number>();
+  const hash64 = new Hash64();
+  let divisor = 1;
+  let index = 0;
+  for await (const content of file.newWalk()) {
+    await onBlock();
+    if (content.kind !== 'page') continue;
+    const { block, directory } = content.page;
+    for (let slot = 0; slot < directory.count; slot++, index++) {
+      const start = directory.nodeOffset(slot);
+      fnv1a64Into(block, start, start + directory.nodeBytes(slot), hash64);
+      // The low bits of FNV-1a depend only on the low bits of the bytes, so the high bits go below them. A number has 53 bits.
+      const hash = (hash64.low >>> 0) * 2 ** 21 + (hash64.high >>> 11);
+      if (hash % divisor !== 0) continue;
+      indexes.set(hash, indexes.has(hash) ? -1 : index);
+      if (indexes.size <= SAMPLE_NODES) continue;
+      divisor *= 2;
+      for (const sampled of indexes.keys()) if (sampled % divisor !== 0) indexes.delete(sampled);
     }
-  } finally {
-    await walk.end();
   }
-  return sample;
-}
-
-/** Hashes and indexes of the nodes whose hash is divisible by `divisor`, a power of two that grows when the sample is full. */
-class NodeSample {
-  divisor = 1;
-  readonly #hash = new Hash64();
-  readonly #hashes = new Float64Array(SAMPLE_NODES);
-  readonly #indexes = new Float64Array(SAMPLE_NODES);
-  #count = 0;
-  #nodes = 0;
-
-  add(source: Uint8Array, start: number, end: number): void {
-    const index = this.#nodes++;
-    fnv1a64Into(source, start, end, this.#hash);
-    const { high, low } = this.#hash;
-    // The low bits of FNV-1a depend only on the low bits of the bytes, so the high bits go below them. A number has 53 bits.
-    const hash = (low >>> 0) * 2 ** 21 + (high >>> 11);
-    if (hash % this.divisor !== 0) return;
-    if (this.#count === SAMPLE_NODES) this.#thin();
-    if (hash % this.divisor !== 0) return;
-    this.#hashes[this.#count] = hash;
-    this.#indexes[this.#count] = index;
-    this.#count++;
-  }
-
-  /** The index of each hash that `divisor` divides and that occurs once, in ascending order; -1 for the others. */
-  uniqueIndexes(divisor: number): Map<number, number> {
-    const indexes = new Map<number, number>();
-    for (let at = 0; at < this.#count; at++) {
-      const hash = this.#hashes[at] as number; // at < count
-      if (hash % divisor === 0) indexes.set(hash, indexes.has(hash) ? -1 : (this.#indexes[at] as number)); // as above
-    }
-    return indexes;
-  }
-
-  #thin(): void {
-    this.divisor *= 2;
-    let kept = 0;
-    for (let at = 0; at < this.#count; at++) {
-      const hash = this.#hashes[at] as number; // at < count
-      if (hash % this.divisor !== 0) continue;
-      this.#hashes[kept] = hash;
-      this.#indexes[kept] = this.#indexes[at] as number; // as above
-      kept++;
-    }
-    // Equal nodes have one hash, so all may have been kept: then keep the first half.
-    this.#count = kept === SAMPLE_NODES ? SAMPLE_NODES / 2 : kept;
-  }
+  return indexes;
 }

@@ -75,7 +75,7 @@ async function* exportFile(
 ): AsyncGenerator<Uint8Array> {
   const disk = await DiskManager.open(file, 'read');
   const { blockCount } = disk.header;
-  const lines = new ExportLines();
+  const lines = new ExportLines(encoding);
   const totals = { blocks: blockCount, pages: 0, freeBlocks: 0, nodes: 0, bytes: 0 };
   const head = { schema: EXPORT_SCHEMA, command: 'export' };
   lines.add('file', { ...head, blocks: blockCount, ...(await rootFields(file, disk.header)) });
@@ -92,7 +92,7 @@ async function* exportFile(
         const start = page.directory.nodeOffset(slot);
         const nodeBytes = page.directory.nodeBytes(slot);
         if (!lines.hasRoom(nodeBytes)) yield lines.take();
-        lines.addNode(block, slot, bytes, start, start + nodeBytes, encoding);
+        lines.addNode(block, slot, bytes, start, start + nodeBytes);
         totals.bytes += nodeBytes;
       }
       totals.pages++;
@@ -109,21 +109,16 @@ async function* exportFile(
   yield lines.take();
 }
 
-/** The fields for finding the trie again; none if the file has no trie. Fields of 64 bits are strings. */
+/** The fields for finding the trie again; none if the file has no trie. */
 async function rootFields(file: BlockFile, header: Readonly<FileHeader>): Promise<object> {
   const { rootPointer, entryCount, imageCheckpointLsn, blockCount } = header;
-  const lsn = imageCheckpointLsn === 0n ? {} : { imageCheckpointLsn: imageCheckpointLsn.toString() };
+  const lsn = imageCheckpointLsn === 0n ? {} : { imageCheckpointLsn };
   if (rootPointer === 0n) return lsn;
   const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
   await (await CommittedView.open(file)).read(start, 0);
   for (const problem of rootProblems(header, start, blockCount)) throw problemError(file, problem);
-  const { rootType, isFinal, termCount, arenaCount, rootRecord } = ROOT_DESCRIPTOR.read(start, ROOT_DESCRIPTOR_OFFSET);
-  return {
-    rootPointer: rootPointer.toString(),
-    rootDescriptor: { rootType, isFinal, termCount, arenaCount, rootRecord: rootRecord.toString() },
-    entryCount: entryCount.toString(),
-    ...lsn,
-  };
+  const rootDescriptor = ROOT_DESCRIPTOR.read(start, ROOT_DESCRIPTOR_OFFSET);
+  return { rootPointer, rootDescriptor, entryCount, ...lsn };
 }
 
 /** Longer than any line without its node. */
@@ -133,8 +128,14 @@ const BUFFER_BYTES = 2 * BLOCK_BYTES + 65_536;
 
 /** Lines of an export, collected in one buffer without an allocation per node. */
 class ExportLines {
+  readonly #encoding: ExportEncoding | undefined;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #used = 0;
+
+  /** @param encoding - of all nodes; by default text where possible, otherwise base64 */
+  constructor(encoding: ExportEncoding | undefined) {
+    this.#encoding = encoding;
+  }
 
   /** Whether there is room for a line with a node of this length in any encoding. Call it before adding a line. */
   hasRoom(nodeBytes: number): boolean {
@@ -148,27 +149,24 @@ class ExportLines {
     return bytes;
   }
 
+  /** Adds a line that is not of a node. Fields of 64 bits become strings. */
   add(type: string, fields: object): void {
-    this.#text(`${JSON.stringify({ type, ...fields })}\n`);
+    const text = JSON.stringify({ type, ...fields }, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    );
+    this.#text(`${text}\n`);
   }
 
-  /** Adds the line of the node `source[start, end)`. @param encoding - by default text where possible, otherwise base64 */
-  addNode(
-    block: number,
-    slot: number,
-    source: Buffer,
-    start: number,
-    end: number,
-    encoding: ExportEncoding | undefined,
-  ): void {
+  /** Adds the line of the node `source[start, end)`. */
+  addNode(block: number, slot: number, source: Buffer, start: number, end: number): void {
     this.#text('{"type":"node","ref":"');
     this.#number(block);
     this.#text(':');
     this.#number(slot);
-    if (encoding !== undefined || !this.#addText(source, start, end)) {
-      const used = encoding ?? 'base64';
-      this.#text(used === 'hex' ? '","hex":"' : '","base64":"');
-      this.#text(source.toString(used, start, end));
+    if (this.#encoding !== undefined || !this.#addText(source, start, end)) {
+      const encoding = this.#encoding ?? 'base64';
+      this.#text(encoding === 'hex' ? '","hex":"' : '","base64":"');
+      this.#text(source.toString(encoding, start, end));
     }
     this.#text('"}\n');
   }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { copyRange } from '../bytes/buffer.ts';
 import { decodeBase64, decodeHex, utf8Bytes } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 import { newFileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
@@ -37,12 +38,6 @@ export function wholeNumber(fields: Fields, name: string, least: number, most: n
   const value = fields[name];
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw fieldError(fields, name, `a whole number from ${least} to ${most}`);
-}
-
-export function boolean(fields: Fields, name: string): boolean {
-  const value = fields[name];
-  if (typeof value === 'boolean') return value;
-  throw fieldError(fields, name, 'true or false');
 }
 
 const U64_END = 2n ** 64n;
@@ -165,19 +160,14 @@ const BYTE_ORDER_MARK = 0xfeff;
 
 /** Splits a stream of bytes into JSON Lines. It holds the current line and the rest of the last chunk. */
 export class ImportLines {
+  /** The number of the line that `next` returned last, from 1. */
+  line = 0;
   #buffer = Buffer.allocUnsafe(FIRST_BYTES);
   /** The bytes that are held are `[start, end)`. */
   #start = 0;
   #end = 0;
   /** Bytes from the start on that are known to have no newline. */
   #searchedBytes = 0;
-  #line = 0;
-  #ended = false;
-
-  /** The number of the line that `next` returned last, from 1. */
-  get line(): number {
-    return this.#line;
-  }
 
   /**
    * Adds the part of `chunk` that there is room for. Call `next` until it returns undefined before the next `push`.
@@ -189,32 +179,28 @@ export class ImportLines {
     this.#start = 0;
     if (this.#end === this.#buffer.length) this.#grow();
     const added = Math.min(chunk.length, this.#buffer.length - this.#end);
-    this.#buffer.set(added === chunk.length ? chunk : chunk.subarray(0, added), this.#end);
+    copyRange(chunk, 0, added, this.#buffer, this.#end);
     this.#end += added;
     return added;
   }
 
-  /** Ends the stream: the rest is the last line. */
-  finish(): void {
-    this.#ended = true;
-  }
-
   /**
    * Parses the next line. Empty lines are skipped.
+   * @param isEnd - whether the stream has ended: then the rest is the last line
    * @returns undefined if more of the stream is needed
    * @throws {@link PageStoreError} `INVALID_LINE`
    */
-  next(): Fields | undefined {
+  next(isEnd: boolean): Fields | undefined {
     for (;;) {
       const found = this.#buffer.indexOf(NEWLINE, this.#start + this.#searchedBytes);
       // A newline at or after the end is left over from an earlier line.
       const isLast = found < 0 || found >= this.#end;
       if (isLast) this.#searchedBytes = this.#end - this.#start;
-      if (isLast && !(this.#ended && this.#start < this.#end)) return undefined;
+      if (isLast && !(isEnd && this.#start < this.#end)) return undefined;
       const [start, end] = [this.#start, isLast ? this.#end : found];
       this.#start = isLast ? end : end + 1;
       this.#searchedBytes = 0;
-      this.#line++;
+      this.line++;
       const fields = this.#parse(start, end, isLast);
       if (fields) return fields;
     }
@@ -224,7 +210,7 @@ export class ImportLines {
     const bytes = this.#buffer.subarray(start, end);
     if (!isUtf8(bytes)) throw lineError('not UTF-8');
     const text = bytes.toString('utf8');
-    const line = this.#line === 1 && text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+    const line = this.line === 1 && text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
     if (line.trim() === '') return undefined;
     let value: unknown;
     try {
@@ -241,7 +227,7 @@ export class ImportLines {
 
   #grow(): void {
     if (this.#end >= MAX_LINE_BYTES) {
-      this.#line++;
+      this.line++;
       throw lineError(`longer than ${MAX_LINE_BYTES} bytes, as no line of an export is: is the input JSON Lines?`);
     }
     const grown = Buffer.allocUnsafe(2 * this.#buffer.length);

@@ -9,7 +9,6 @@ import { maxNodeBytes } from '../format/page.ts';
 import { type FileRoot, PageFileBuilder } from '../store/page-file-builder.ts';
 import {
   assertSchema,
-  boolean,
   fieldError,
   type Fields,
   ImportLines,
@@ -84,18 +83,22 @@ async function importInto(
   const lines = new ImportLines();
   const builder = await PageFileBuilder.begin(file, signal);
   let importer: LineImporter | undefined;
+  let hasSummary = false;
   /** Adds the lines that are complete. Most nodes need no promise. */
-  const addLines = async (): Promise<void> => {
-    for (let fields = lines.next(); fields; fields = lines.next()) {
+  const addLines = async (isEnd: boolean): Promise<void> => {
+    for (let fields = lines.next(isEnd); fields; fields = lines.next(isEnd)) {
       const { type } = fields;
       if (typeof type !== 'string') throw fieldError(fields, 'type', '"file", "page", "node" or "summary"');
-      if (importer === undefined) {
-        importer =
-          type === 'file' ? keptRefsImporter(builder, fields, pageFormat) : new NewRefsImporter(builder, pageFormat);
-        if (type === 'file') continue;
+      if (importer === undefined && type === 'file') {
+        importer = new KeptRefsImporter(builder, fields, pageFormat);
+        continue;
       }
+      if (hasSummary)
+        throw lineError('a line after the summary, which must be the last one: import one export at a time');
+      importer ??= new NewRefsImporter(builder, pageFormat);
       const added = importer.add(type, fields);
       if (added) await added;
+      hasSummary = type === 'summary';
     }
   };
   try {
@@ -104,21 +107,15 @@ async function importInto(
         throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays; encode text with TextEncoder');
       for (let at = 0; at < chunk.length;) {
         at += lines.push(at === 0 ? chunk : chunk.subarray(at));
-        await addLines();
+        await addLines(false);
       }
     }
-    lines.finish();
-    await addLines();
+    await addLines(true);
   } catch (error) {
     throw withLine(error, lines.line);
   }
   if (importer === undefined) throw lineError('the input has no lines; did the command that writes them fail?');
-  return importer.finish();
-}
-
-function keptRefsImporter(builder: PageFileBuilder, file: Fields, pageFormat: PageFormat | undefined): LineImporter {
-  if (pageFormat === undefined) return new KeptRefsImporter(builder, file);
-  throw lineError('the input is an export, whose pages have their own formats: omit the page format');
+  return importer.finish(hasSummary);
 }
 
 /** Adds the line number to an error in the input. */
@@ -133,7 +130,7 @@ interface LineImporter {
   /** @returns a promise only if the caller must wait. @throws {@link PageStoreError} `INVALID_LINE`, `NODE_TOO_LARGE` */
   add(type: string, fields: Fields): Promise<void> | undefined;
   /** Finishes the file after the last line. @throws {@link PageStoreError} `INVALID_LINE` if lines are missing */
-  finish(): Promise<ImportReport>;
+  finish(hasSummary: boolean): Promise<ImportReport>;
 }
 
 /** What to do with an export that cannot be imported as it is. */
@@ -152,9 +149,6 @@ class NewRefsImporter implements LineImporter {
   readonly #builder: PageFileBuilder;
   readonly #format: PageFormat;
   readonly #node = new NodeBytes();
-  #hasPage = false;
-  #hasEnded = false;
-  #nodes = 0;
   #bytes = 0;
 
   constructor(builder: PageFileBuilder, format: PageFormat = 'v1') {
@@ -163,30 +157,26 @@ class NewRefsImporter implements LineImporter {
   }
 
   add(type: string, fields: Fields): Promise<void> | undefined {
-    if (this.#hasEnded) throw lineError('a line after the summary, which must be the last one');
-    if (type === 'summary') return this.#endAt(fields);
+    const builder = this.#builder;
+    if (type === 'summary') {
+      if (fields['nodes'] !== undefined) assertCount(fields, 'nodes', builder.nodes + builder.slotCount);
+      return undefined;
+    }
     if (type === 'page' || type === 'file')
       throw lineError(`a line of type "${type}", but the input does not begin with a "file" line; ${PACK_ADVICE}`);
     if (type !== 'node') throw lineError(`unknown type ${shown(type)}; ${PACK_ADVICE}`);
     if (fields['ref'] !== undefined)
       throw lineError(`a node with a ref, but the input does not begin with a "file" line; ${PACK_ADVICE}`);
     const bytes = this.#node.decode(fields);
-    this.#nodes++;
     this.#bytes += bytes;
-    return this.#hasPage && this.#builder.add(this.#node.bytes, 0, bytes) ? undefined : this.#addToNewPage(bytes);
+    return builder.slotCount > 0 && builder.add(this.#node.bytes, 0, bytes) ? undefined : this.#addToNewPage(bytes);
   }
 
   async finish(): Promise<ImportReport> {
-    if (this.#hasPage) await this.#builder.endPage(false, 'open');
-    const blocks = this.#builder.block;
+    if (this.#builder.slotCount > 0) await this.#builder.endPage(false, 'open');
     await this.#builder.finish();
-    return { refs: 'new', blocks, pages: blocks - 1, freeBlocks: 0, nodes: this.#nodes, bytes: this.#bytes };
-  }
-
-  #endAt(summary: Fields): undefined {
-    if (summary['nodes'] !== undefined) assertCount(summary, 'nodes', this.#nodes);
-    this.#hasEnded = true;
-    return undefined;
+    const { block: blocks, nodes } = this.#builder;
+    return { refs: 'new', blocks, pages: blocks - 1, freeBlocks: 0, nodes, bytes: this.#bytes };
   }
 
   async #addToNewPage(bytes: number): Promise<void> {
@@ -195,9 +185,8 @@ class NewRefsImporter implements LineImporter {
       const message = `the node has ${bytes} bytes, more than the ${most} that a ${this.#format} page can hold`;
       throw new PageStoreError('NODE_TOO_LARGE', message, { found: String(bytes), expected: `at most ${most}` });
     }
-    if (this.#hasPage) await this.#builder.endPage(false, 'full');
+    if (this.#builder.slotCount > 0) await this.#builder.endPage(false, 'full');
     await this.#builder.beginPage(this.#format);
-    this.#hasPage = true;
     this.#builder.add(this.#node.bytes, 0, bytes);
   }
 }
@@ -217,14 +206,12 @@ class KeptRefsImporter implements LineImporter {
   readonly #blocks: number;
   readonly #root: Partial<FileRoot>;
   #page: CurrentPage | undefined;
-  #slot = 0;
-  #hasEnded = false;
-  #pages = 0;
-  #nodes = 0;
   #bytes = 0;
 
   /** @throws {@link PageStoreError} `INVALID_LINE` */
-  constructor(builder: PageFileBuilder, file: Fields) {
+  constructor(builder: PageFileBuilder, file: Fields, pageFormat: PageFormat | undefined) {
+    if (pageFormat !== undefined)
+      throw lineError('the input is an export, whose pages have their own formats: omit the page format');
     assertSchema(file);
     this.#builder = builder;
     this.#blocks = wholeNumber(file, 'blocks', 1, MAX_BLOCKS);
@@ -232,8 +219,6 @@ class KeptRefsImporter implements LineImporter {
   }
 
   add(type: string, fields: Fields): Promise<void> | undefined {
-    if (this.#hasEnded)
-      throw lineError('a line after the summary, which must be the last one: import one export at a time');
     if (type === 'node') return this.#addNode(fields);
     if (type === 'page') return this.#beginPage(fields);
     if (type === 'summary') return this.#endAt(fields);
@@ -241,31 +226,28 @@ class KeptRefsImporter implements LineImporter {
     throw lineError(`unknown type ${shown(type)}`);
   }
 
-  async finish(): Promise<ImportReport> {
-    if (!this.#hasEnded) throw lineError('the input ends before the summary: it was truncated, or the export failed');
+  async finish(hasSummary: boolean): Promise<ImportReport> {
+    if (!hasSummary) throw lineError('the input ends before the summary: it was truncated, or the export failed');
     await this.#builder.finish(this.#blocks, this.#root);
     return { refs: 'kept', ...this.#counts(), bytes: this.#bytes };
   }
 
   #addNode(fields: Fields): undefined {
     const page = this.#page;
-    const ref = page && this.#slot < page.nodes ? `${page.block}:${this.#slot}` : undefined;
+    const slot = this.#builder.slotCount;
+    const ref = page && slot < page.nodes ? `${page.block}:${slot}` : undefined;
     if (page === undefined || fields['ref'] !== ref) throw refError(fields, page, ref);
     const bytes = this.#node.decode(fields);
-    if (!this.#builder.add(this.#node.bytes, 0, bytes)) {
-      const message = `node ${ref} of ${bytes} bytes does not fit in its ${page.format} page as artrie-pages lays it out`;
-      throw lineError(`${message}; ${PACK_ADVICE}`);
-    }
-    this.#slot++;
-    this.#nodes++;
     this.#bytes += bytes;
-    return undefined;
+    if (this.#builder.add(this.#node.bytes, 0, bytes)) return undefined;
+    const message = `node ${ref} of ${bytes} bytes does not fit in its ${page.format} page as artrie-pages lays it out`;
+    throw lineError(`${message}; ${PACK_ADVICE}`);
   }
 
   async #beginPage(fields: Fields): Promise<void> {
-    const { format } = fields;
+    const { format, finalized } = fields;
     if (format !== 'v1' && format !== 'v2') throw fieldError(fields, 'format', 'v1 or v2');
-    const finalized = boolean(fields, 'finalized');
+    if (typeof finalized !== 'boolean') throw fieldError(fields, 'finalized', 'true or false');
     const nodes = wholeNumber(fields, 'nodes', 0, V2_MAX_SLOTS);
     await this.#endPage();
     // In ascending order, so that each page is written once and free blocks need no list in memory.
@@ -273,18 +255,15 @@ class KeptRefsImporter implements LineImporter {
     // No reserve: another program may have filled the page to its last byte.
     await this.#builder.beginPage(format, block, 0);
     this.#page = { block, format, finalized, nodes };
-    this.#slot = 0;
-    this.#pages++;
   }
 
   async #endPage(): Promise<void> {
-    const page = this.#page;
-    if (page === undefined) return;
-    if (this.#slot < page.nodes)
-      throw lineError(
-        `page ${page.block} has ${this.#slot} of its ${page.nodes} nodes: lines are missing; ${PACK_ADVICE}`,
-      );
-    await this.#builder.endPage(page.finalized, page.finalized ? 'full' : 'open');
+    if (this.#page === undefined) return;
+    const { block, finalized, nodes } = this.#page;
+    const { slotCount } = this.#builder;
+    if (slotCount < nodes)
+      throw lineError(`page ${block} has ${slotCount} of its ${nodes} nodes: lines are missing; ${PACK_ADVICE}`);
+    await this.#builder.endPage(finalized, finalized ? 'full' : 'open');
     this.#page = undefined;
   }
 
@@ -292,12 +271,13 @@ class KeptRefsImporter implements LineImporter {
     await this.#endPage();
     assertSchema(summary);
     for (const [name, count] of Object.entries(this.#counts())) assertCount(summary, name, count);
-    this.#hasEnded = true;
   }
 
+  /** Counts of the file, once all pages have ended. */
   #counts(): { blocks: number; pages: number; freeBlocks: number; nodes: number } {
-    const blocks = this.#blocks;
-    return { blocks, pages: this.#pages, freeBlocks: blocks - 1 - this.#pages, nodes: this.#nodes };
+    const { block, freeBlocks, nodes } = this.#builder;
+    const [blocks, pages] = [this.#blocks, block - 1 - freeBlocks];
+    return { blocks, pages, freeBlocks: blocks - 1 - pages, nodes };
   }
 }
 

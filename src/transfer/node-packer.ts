@@ -1,8 +1,9 @@
 import { PageStoreError } from '../errors.ts';
-import { maxNodeBytes, type Page } from '../format/page.ts';
+import { maxNodeBytes } from '../format/page.ts';
 import { isFinalized, type PageFormat } from '../format/page-header.ts';
 import { DistinctNodes, packedBlock, packedSlot } from '../store/dedupe.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
+import type { PageBlock } from './block-walk.ts';
 
 /** The new refs of the nodes of one page: `block`:`slot` becomes `newBlocks[slot]`:`newSlots[slot]`. Valid until the next page is packed. */
 export interface MovedPage {
@@ -14,68 +15,51 @@ export interface MovedPage {
 }
 
 interface PackerOptions {
-  readonly dedupe: boolean;
-  /** Whether {@link NodePacker.moved} will be called. */
-  readonly recordsRefs: boolean;
-}
-
-/** The page that nodes are taken from. */
-interface Source {
-  readonly page: Page;
-  readonly block: number;
+  /** Name of the source file in messages. */
   readonly file: string;
-  readonly finalized: boolean;
+  readonly dedupe: boolean;
+  /** Called for each page with nodes, once they are packed. */
+  readonly onMoved: ((moved: MovedPage) => void | Promise<void>) | undefined;
 }
 
-/**
- * Packs nodes of pages into the pages of a new file, in order and without gaps. Adjacent nodes are copied together, without
- * an allocation per node.
- */
+/** Packs nodes of pages into the pages of a new file, in order and without gaps, and without an allocation per node. */
 export class NodePacker {
+  /** Nodes that were not packed because an earlier one has the same bytes. */
+  duplicateNodes = 0;
+  finalizedPages = 0;
   readonly #builder: PageFileBuilder;
   readonly #format: PageFormat;
-  readonly #recordsRefs: boolean;
+  readonly #file: string;
+  readonly #onMoved: PackerOptions['onMoved'];
   /** With dedupe, the nodes that were packed, and their refs if they are recorded. */
   readonly #known: DistinctNodes | undefined;
-  #hasPage = false;
   /** Whether all nodes in the current page come from finalized pages: then it will be finalized too. */
   #isFinalized = true;
-  #duplicateNodes = 0;
-  #finalizedPages = 0;
   #lengths = new Uint32Array(0);
   #newBlocks = new Uint32Array(0);
   #newSlots = new Uint32Array(0);
 
-  constructor(builder: PageFileBuilder, format: PageFormat, { dedupe, recordsRefs }: PackerOptions) {
+  constructor(builder: PageFileBuilder, format: PageFormat, { file, dedupe, onMoved }: PackerOptions) {
     this.#builder = builder;
     this.#format = format;
-    this.#recordsRefs = recordsRefs;
+    this.#file = file;
+    this.#onMoved = onMoved;
     this.#known = dedupe ? new DistinctNodes() : undefined;
   }
 
-  /** Nodes that were not packed because an earlier one has the same bytes. */
-  get duplicateNodes(): number {
-    return this.#duplicateNodes;
-  }
-
-  get finalizedPages(): number {
-    return this.#finalizedPages;
-  }
-
   /** @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO` */
-  async add(page: Page, block: number, file: string): Promise<void> {
-    const { count } = page.directory;
+  async add(source: PageBlock): Promise<void> {
+    const { count } = source.page.directory;
     this.#reserve(count);
-    const source = { page, block, file, finalized: isFinalized(page.header) };
     let runStart = -1;
     let runEnd = -1;
     let from = 0;
     for (let slot = 0; slot < count; slot++) {
-      const bytes = page.directory.nodeBytes(slot);
+      const bytes = source.page.directory.nodeBytes(slot);
       this.#lengths[slot] = bytes;
       // An empty node may have any offset, so it belongs to the current run.
       if (bytes === 0) continue;
-      const offset = page.directory.nodeOffset(slot);
+      const offset = source.page.directory.nodeOffset(slot);
       if (runStart < 0) runStart = offset;
       else if (offset !== runEnd) {
         await this.#addRun(source, runStart, from, slot);
@@ -85,94 +69,88 @@ export class NodePacker {
       runEnd = offset + bytes;
     }
     await this.#addRun(source, Math.max(runStart, 0), from, count);
-  }
-
-  /** The new refs of the page that was added last. */
-  moved(block: number, count: number): MovedPage {
-    return { block, count, newBlocks: this.#newBlocks, newSlots: this.#newSlots };
+    const [newBlocks, newSlots] = [this.#newBlocks, this.#newSlots];
+    if (count > 0) await this.#onMoved?.({ block: source.block, count, newBlocks, newSlots });
   }
 
   /** Ends the last page. Without any nodes, that is an empty page. */
   async end(): Promise<void> {
-    if (!this.#hasPage) {
-      await this.#beginPage();
-      this.#isFinalized = false;
-    }
-    await this.#endPage(this.#isFinalized ? 'full' : 'open');
+    if (this.#builder.slotCount > 0) return this.#endPage(this.#isFinalized ? 'full' : 'open');
+    await this.#beginPage();
+    this.#isFinalized = false;
+    return this.#endPage('open');
   }
 
-  async #addRun(source: Source, start: number, first: number, to: number): Promise<void> {
+  /** Adds slots [first, to), whose nodes follow each other from `start` on: as many at once as a page has room for. */
+  async #addRun(source: PageBlock, start: number, first: number, to: number): Promise<void> {
     if (this.#known) return this.#addDistinct(this.#known, source, start, first, to);
     let at = start;
     for (let slot = first; slot < to;) {
-      if (!this.#hasPage) await this.#beginPage();
+      if (this.#builder.slotCount === 0) await this.#beginPage();
       const { block: newBlock, slotCount } = this.#builder;
       const added = this.#builder.addMany(source.page.block, at, this.#lengths, slot, to);
-      this.#isFinalized &&= added === 0 || source.finalized;
+      this.#isFinalized &&= added === 0 || isFinalized(source.page.header);
       for (const end = slot + added; slot < end; slot++) at += this.#lengths[slot] as number; // slot < to <= length
-      if (this.#recordsRefs) this.#record(slot - added, added, newBlock, slotCount);
+      this.#record(slot - added, added, newBlock, slotCount);
       if (slot < to) await this.#makeRoom(source, slot);
     }
   }
 
-  async #addDistinct(known: DistinctNodes, source: Source, start: number, first: number, to: number): Promise<void> {
+  async #addDistinct(known: DistinctNodes, source: PageBlock, start: number, first: number, to: number): Promise<void> {
     let at = start;
     for (let slot = first; slot < to; slot++) {
       const end = at + (this.#lengths[slot] as number); // slot < to <= length
       const knownNodes = known.size;
       const entry = known.entryOf(source.page.block, at, end);
       if (known.size === knownNodes) {
-        this.#duplicateNodes++;
+        this.duplicateNodes++;
         const ref = known.packedRef(entry) ?? 0;
-        if (this.#recordsRefs) this.#record(slot, 1, packedBlock(ref), packedSlot(ref));
+        this.#record(slot, 1, packedBlock(ref), packedSlot(ref));
       } else {
-        if (!this.#hasPage) await this.#beginPage();
+        if (this.#builder.slotCount === 0) await this.#beginPage();
         while (!this.#builder.add(source.page.block, at, end)) {
           await this.#makeRoom(source, slot);
           await this.#beginPage();
         }
-        this.#isFinalized &&= source.finalized;
+        this.#isFinalized &&= isFinalized(source.page.header);
         const [newBlock, newSlot] = [this.#builder.block, this.#builder.slotCount - 1];
-        if (this.#recordsRefs) {
-          known.setRef(entry, newBlock, newSlot);
-          this.#record(slot, 1, newBlock, newSlot);
-        }
+        if (this.#onMoved) known.setRef(entry, newBlock, newSlot);
+        this.#record(slot, 1, newBlock, newSlot);
       }
       at = end;
     }
   }
 
   #record(slot: number, count: number, newBlock: number, newSlot: number): void {
+    if (!this.#onMoved) return;
     this.#newBlocks.fill(newBlock, slot, slot + count);
     for (let index = 0; index < count; index++) this.#newSlots[slot + index] = newSlot + index;
   }
 
   /** Ends the current page, which has no room for a node. */
-  async #makeRoom({ page, block, file }: Source, slot: number): Promise<void> {
+  async #makeRoom({ page, block }: PageBlock, slot: number): Promise<void> {
     if (this.#builder.slotCount > 0) return this.#endPage('full');
     const bytes = page.directory.nodeBytes(slot);
     const format = this.#format.toUpperCase();
     const message = `node ${block}:${slot} has ${bytes} bytes, more than the ${maxNodeBytes(this.#format)} that a ${format} page can hold; keep format ${page.format}`;
-    throw new PageStoreError('NODE_TOO_LARGE', message, { file, block, slot });
+    throw new PageStoreError('NODE_TOO_LARGE', message, { file: this.#file, block, slot });
   }
 
   async #beginPage(): Promise<void> {
     await this.#builder.beginPage(this.#format);
-    this.#hasPage = true;
     this.#isFinalized = true;
   }
 
   async #endPage(outlook: 'open' | 'full'): Promise<void> {
     await this.#builder.endPage(this.#isFinalized, outlook);
-    if (this.#isFinalized) this.#finalizedPages++;
-    this.#hasPage = false;
+    if (this.#isFinalized) this.finalizedPages++;
   }
 
   #reserve(count: number): void {
     if (count <= this.#lengths.length) return;
     const capacity = Math.max(count, 2 * this.#lengths.length);
     this.#lengths = new Uint32Array(capacity);
-    if (!this.#recordsRefs) return;
+    if (!this.#onMoved) return;
     this.#newBlocks = new Uint32Array(capacity);
     this.#newSlots = new Uint32Array(capacity);
   }
