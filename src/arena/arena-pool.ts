@@ -3,7 +3,7 @@ import { PageStoreError } from '../errors.ts';
 import { assertDescriptor, assertEpoch, type MemoryStats, sumStats } from './block-memory.ts';
 import { EpochArena, type EpochArenaDescriptor, type EpochArenaStats } from './epoch-arena.ts';
 import { EpochClock, type EpochClockDescriptor, tickOf } from './epoch-clock.ts';
-import { type EndingThread, whenEnded } from './thread-slots.ts';
+import type { EndingThread } from './thread-slots.ts';
 
 export interface ArenaPoolOptions {
   /** Most blocks of 2 MiB of each arena, 1 to 1,023 (default: 64). */
@@ -192,7 +192,7 @@ export class ArenaPool {
    * @throws TypeError; RangeError if it has ended already
    */
   releaseWhenEnded(worker: EndingThread): void {
-    whenEnded(worker, (thread) => this.clock.pins.free(thread));
+    this.clock.pins.freeWhenEnded(worker);
   }
 
   /** Exact in the same cases as the stats of an EpochArena. */

@@ -1,6 +1,6 @@
-import { Copier } from '../bytes/buffer.ts';
-import { PageStoreError } from '../errors.ts';
 import { assertInteger, wrongType } from '../arguments.ts';
+import { assertByteRange, Copier } from '../bytes/buffer.ts';
+import { PageStoreError } from '../errors.ts';
 
 /** Size of an arena block: 2 MiB. No allocation crosses a block boundary. */
 export const ARENA_BLOCK_BYTES = 2_097_152;
@@ -17,14 +17,15 @@ export const LINE_BYTES = 64;
 export const LINE_WORDS = 16;
 
 const SYSTEM_PAGE_BYTES = 4_096;
-/** Control word with the size of the control area. */
+
+// Control words.
 const CONTROL_BYTES_WORD = 0;
-/** Control word with the magic number of this layout, `ARNA`. */
+/** The magic number of this layout, `ARNA`. */
 const MAGIC_WORD = 1;
 const MAGIC = 0x41_4e_52_41;
-/** Control word with the low 32 bits of the epoch; the next one has the high ones. */
+/** The low 32 bits of the epoch; the next word has the high ones. */
 export const EPOCH_WORD = 2;
-/** First control word that the arena itself may use. */
+/** The first one that the arena itself may use. */
 export const FIRST_CONTROL_WORD = 4;
 
 /**
@@ -35,27 +36,30 @@ export class BlockMemory {
   readonly buffer: SharedArrayBuffer;
   /** All words of the control area. */
   readonly words: Int32Array;
+  readonly maxBlocks: number;
+  /** What has this memory, for messages. */
+  readonly #owner: string;
   /** Offset in `buffer` of the first block: the size of the control area. */
   readonly #blocksOffset: number;
-  readonly maxBlocks: number;
   // Arrays of fixed length: over growing memory, arrays that track the length are far slower.
   readonly #blocks: (Uint8Array | undefined)[] = [];
   readonly #views: (DataView | undefined)[] = [];
   readonly #copier = new Copier();
 
-  private constructor(buffer: SharedArrayBuffer, controlBytes: number) {
+  private constructor(owner: string, buffer: SharedArrayBuffer, controlBytes: number) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer, 0, controlBytes / 4);
-    this.#blocksOffset = controlBytes;
     this.maxBlocks = (buffer.maxByteLength - controlBytes) / ARENA_BLOCK_BYTES;
+    this.#owner = owner;
+    this.#blocksOffset = controlBytes;
   }
 
   /** @throws RangeError unless `maxBlocks` is 1 to 1,023, or if the system has no address space for them */
-  static create(controlWords: number, maxBlocks: number, epoch: number): BlockMemory {
+  static create(owner: string, controlWords: number, maxBlocks: number, epoch: number): BlockMemory {
     assertInteger('maxBlocks', maxBlocks, 1, MAX_BLOCKS);
     const controlBytes = Math.ceil((controlWords * 4) / SYSTEM_PAGE_BYTES) * SYSTEM_PAGE_BYTES;
     const maxByteLength = controlBytes + maxBlocks * ARENA_BLOCK_BYTES;
-    const memory = new BlockMemory(new SharedArrayBuffer(controlBytes, { maxByteLength }), controlBytes);
+    const memory = new BlockMemory(owner, new SharedArrayBuffer(controlBytes, { maxByteLength }), controlBytes);
     memory.words[CONTROL_BYTES_WORD] = controlBytes;
     memory.words[MAGIC_WORD] = MAGIC;
     storeEpoch(memory.words, EPOCH_WORD, epoch);
@@ -63,10 +67,10 @@ export class BlockMemory {
   }
 
   /** The same memory, in another thread. @throws TypeError unless `create` made it */
-  static attach(buffer: SharedArrayBuffer): BlockMemory {
+  static attach(owner: string, buffer: SharedArrayBuffer): BlockMemory {
     if (buffer instanceof SharedArrayBuffer && buffer.growable && buffer.byteLength >= SYSTEM_PAGE_BYTES) {
       const words = new Int32Array(buffer, 0, FIRST_CONTROL_WORD);
-      if (words[MAGIC_WORD] === MAGIC) return new BlockMemory(buffer, words[CONTROL_BYTES_WORD] as number); // the view has both words
+      if (words[MAGIC_WORD] === MAGIC) return new BlockMemory(owner, buffer, words[CONTROL_BYTES_WORD] as number); // the view has both words
     }
     throw wrongType('descriptor', 'one that an arena returned, with its memory', buffer);
   }
@@ -75,9 +79,13 @@ export class BlockMemory {
     return loadEpoch(this.words, EPOCH_WORD);
   }
 
-  /** Number of blocks that exist. */
   get blockCount(): number {
-    return (this.buffer.byteLength - this.#blocksOffset) / ARENA_BLOCK_BYTES;
+    return this.reservedBytes / ARENA_BLOCK_BYTES;
+  }
+
+  /** Size of all blocks. */
+  get reservedBytes(): number {
+    return this.buffer.byteLength - this.#blocksOffset;
   }
 
   /** Grows to at least `blockCount` blocks, which is at most `maxBlocks`. @throws RangeError if no memory is available */
@@ -114,10 +122,26 @@ export class BlockMemory {
     return new Uint8Array(this.buffer, this.#blocksOffset + offset, bytes);
   }
 
+  /** @throws RangeError unless [offset, offset + bytes) is within one block and ends at or before `end` */
+  assertAllocated(offset: number, bytes: number, end: number): void {
+    if (
+      Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(bytes) &&
+      offset >= 0 &&
+      bytes >= 0 &&
+      offset < end &&
+      offset + bytes <= end &&
+      (offset % ARENA_BLOCK_BYTES) + bytes <= ARENA_BLOCK_BYTES
+    )
+      return;
+    const range = `a range allocated by ${this.#owner}, within one block`;
+    throw new RangeError(`offset and bytes must be ${range}, not ${String(offset)} and ${String(bytes)}`);
+  }
+
   /** The error for an allocation that does not fit. */
-  full(owner: string, bytes: number, usedBytes: number): PageStoreError {
+  full(bytes: number, usedBytes: number): PageStoreError {
     const blocks = `${this.maxBlocks} blocks of ${ARENA_BLOCK_BYTES} bytes`;
-    return new PageStoreError('ARENA_FULL', `${owner} has no room for ${bytes} bytes in its ${blocks}`, {
+    return new PageStoreError('ARENA_FULL', `${this.#owner} has no room for ${bytes} bytes in its ${blocks}`, {
       found: `${usedBytes} bytes in use`,
       expected: `room for ${bytes} bytes in one block`,
     });
@@ -176,25 +200,9 @@ export function assertAllocation(bytes: number, alignment: number): void {
 
 /** @throws TypeError, or RangeError unless [start, end) is within `source` and not longer than a block */
 export function assertSource(source: Uint8Array, start: number, end: number): void {
-  if (!(source instanceof Uint8Array)) throw wrongType('source', 'a Uint8Array', source);
-  if (start >>> 0 === start && end >>> 0 === end && start <= end && end <= source.length) {
-    if (end - start <= ARENA_BLOCK_BYTES) return;
+  assertByteRange(source, start, end);
+  if (end - start > ARENA_BLOCK_BYTES)
     throw new RangeError(`source must have at most the ${ARENA_BLOCK_BYTES} bytes of a block, not ${end - start}`);
-  }
-  const found = `${String(start)} and ${String(end)}`;
-  throw new RangeError(`start and end must be a range within the ${source.length} bytes of source, not ${found}`);
-}
-
-/** Whether [offset, offset + bytes) is within one block and ends at or before `end`. */
-export function isRangeOfBlock(offset: number, bytes: number, end: number): boolean {
-  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(bytes) || offset < 0 || bytes < 0) return false;
-  return offset < end && offset + bytes <= end && (offset % ARENA_BLOCK_BYTES) + bytes <= ARENA_BLOCK_BYTES;
-}
-
-/** The error for a range that `isRangeOfBlock` refuses. */
-export function notAllocated(owner: string, offset: number, bytes: number): RangeError {
-  const found = `${String(offset)} and ${String(bytes)}`;
-  return new RangeError(`offset and bytes must be a range allocated by ${owner}, within one block, not ${found}`);
 }
 
 /** @throws TypeError for anything but an object */
@@ -206,6 +214,12 @@ export function assertDescriptor(descriptor: object): void {
 /** @throws RangeError unless `epoch` is a whole number from 0 to 2^53 - 1 */
 export function assertEpoch(epoch: number): void {
   assertInteger('epoch', epoch, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** @throws RangeError unless `epoch` is an epoch greater than `current` */
+export function assertLaterEpoch(epoch: number, current: number): void {
+  assertEpoch(epoch);
+  if (epoch <= current) throw new RangeError(`epoch must be greater than the current epoch ${current}, not ${epoch}`);
 }
 
 /**

@@ -6,19 +6,18 @@ import {
   assertAllocation,
   assertDescriptor,
   assertEpoch,
+  assertLaterEpoch,
   assertSource,
   BlockMemory,
   DEFAULT_MAX_BLOCKS,
   EPOCH_WORD,
   FIRST_CONTROL_WORD,
-  isRangeOfBlock,
   LINE_WORDS,
   type MemoryStats,
-  notAllocated,
   storeEpoch,
   sumStats,
 } from './block-memory.ts';
-import { type EndingThread, ThreadSlots, type ThreadSlotsDescriptor, whenEnded } from './thread-slots.ts';
+import { type EndingThread, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
 
 export interface ShardStats extends MemoryStats {
   /** Id of the thread that owns the shard, or -1. */
@@ -59,23 +58,16 @@ export class ArenaShard {
   }
 
   /**
-   * Allocates `bytes` after the allocations of this thread and of earlier owners.
-   * @param alignment - power of two up to 64 that divides the offset; the memory address may be aligned otherwise
+   * Allocates `bytes` after those of this thread and of earlier owners. Parameters and errors as of `EpochArena.allocate`.
    * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block or an invalid alignment, or if no memory is available
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard, `ARENA_FULL`
+   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard
    */
   allocate(bytes: number, alignment = 8): number {
     assertAllocation(bytes, alignment);
     return this.#take(bytes, alignment - 1);
   }
 
-  /**
-   * Copies `source[start, end)` into the shard, aligned to 8 bytes.
-   * @returns the offset from the start of the first block
-   * @throws TypeError or RangeError for an invalid range
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard, `ARENA_FULL`
-   */
+  /** Copies `source[start, end)`, aligned to 8 bytes. @returns as `allocate` @throws as `allocate`; TypeError */
   allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 7);
@@ -91,19 +83,13 @@ export class ArenaShard {
     return offset;
   }
 
-  /**
-   * The bytes of an allocation, in any thread; valid until the arena is reset.
-   * @throws RangeError unless they were allocated, within one block
-   */
+  /** The bytes of an allocation, in any thread; valid until the arena is reset. @throws RangeError unless they were allocated */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
     return this.#memory.view(offset, bytes);
   }
 
-  /**
-   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`.
-   * @throws RangeError if nothing was allocated there
-   */
+  /** The block that contains `offset`, as `EpochArena.blockOf`. @throws RangeError if nothing was allocated there */
   blockOf(offset: number): Uint8Array {
     this.#assertAllocated(offset, 0);
     return this.#memory.blockOf(offset);
@@ -117,19 +103,19 @@ export class ArenaShard {
   }
 
   stats(): ShardStats {
-    const { blockCount } = this.#memory;
+    const { blockCount, reservedBytes } = this.#memory;
     return {
       owner: this.#owners.ownerOf(this.index),
       allocations: Atomics.load(this.#words, ALLOCATIONS_WORD) >>> 0,
       usedBytes: Atomics.load(this.#words, USED_BYTES_WORD),
       blockCount,
-      reservedBytes: blockCount * ARENA_BLOCK_BYTES,
+      reservedBytes,
     };
   }
 
   #take(bytes: number, mask: number): number {
     // Plain reads and writes: no other thread changes these words while this one owns the shard.
-    if (!this.#owners.isOwn(this.index)) this.#refuseThread();
+    if (!this.#owners.isOwn(this.index)) throw this.#notOwn();
     const words = this.#words;
     let offset = ((words[FREE_WORD] as number) + mask) & ~mask; // the view has all control words
     // An allocation of 0 bytes must be before the end of the block too: after it there may be no block.
@@ -143,7 +129,7 @@ export class ArenaShard {
 
   #enterBlock(offset: number, bytes: number): number {
     const block = Math.ceil(offset / ARENA_BLOCK_BYTES);
-    if (block >= this.#memory.maxBlocks) throw this.#memory.full(`shard ${this.index}`, bytes, this.stats().usedBytes);
+    if (block >= this.#memory.maxBlocks) throw this.#memory.full(bytes, this.stats().usedBytes);
     this.#memory.grow(block + 1);
     return block * ARENA_BLOCK_BYTES;
   }
@@ -152,14 +138,14 @@ export class ArenaShard {
     const end = Atomics.load(this.#words, FREE_WORD);
     // An allocation of 0 bytes may be the last one, at the end of what was allocated.
     if (bytes === 0 && offset === end && Math.floor(offset / ARENA_BLOCK_BYTES) < this.#memory.blockCount) return;
-    if (!isRangeOfBlock(offset, bytes, end)) throw notAllocated(`shard ${this.index}`, offset, bytes);
+    this.#memory.assertAllocated(offset, bytes, end);
   }
 
-  #refuseThread(): never {
+  #notOwn(): PageStoreError {
     const owner = this.#owners.ownerOf(this.index);
     const found = owner < 0 ? 'no thread' : `thread ${owner}`;
     const message = `this thread has released shard ${this.index}, which ${found} owns now`;
-    throw new PageStoreError('SHARDS_TAKEN', message, { found, expected: 'this thread' });
+    return new PageStoreError('SHARDS_TAKEN', message, { found, expected: 'this thread' });
   }
 }
 
@@ -216,14 +202,16 @@ export class ConcurrentArena {
       assertInteger('shards', shards, 1, MAX_SHARDS);
       assertEpoch(epoch);
       this.#owners = ThreadSlots.create(shards, 'shards');
-      memories = Array.from({ length: shards }, () => BlockMemory.create(LINE_WORDS, maxBlocks, epoch));
+      memories = Array.from({ length: shards }, (_, index) =>
+        BlockMemory.create(`shard ${index}`, LINE_WORDS, maxBlocks, epoch),
+      );
       this.#isAttached = false;
     } else {
       const { shards: buffers, owners }: Partial<ConcurrentArenaDescriptor> = shards ?? {};
       if (!Array.isArray(buffers) || buffers.length === 0 || owners === undefined)
         throw wrongType('shards', 'a number of shards, or the descriptor of a ConcurrentArena', shards);
       this.#owners = ThreadSlots.attach(owners);
-      memories = buffers.map((buffer: SharedArrayBuffer) => BlockMemory.attach(buffer));
+      memories = buffers.map((buffer: SharedArrayBuffer, index) => BlockMemory.attach(`shard ${index}`, buffer));
       this.#isAttached = true;
     }
     this.#shards = memories.map((memory, index) => new ArenaShard(index, memory, this.#owners));
@@ -252,16 +240,20 @@ export class ConcurrentArena {
     const own = this.#own;
     if (own !== undefined && this.#owners.isOwn(own.index)) return own;
     const index = this.#owners.claim();
-    if (index < 0) this.#refuse();
+    if (index < 0) {
+      const message = `other threads own all ${this.shardCount} shards; create the arena with one for each thread, or release one`;
+      const found = `${this.shardCount} shards taken`;
+      throw new PageStoreError('SHARDS_TAKEN', message, { found, expected: 'a free shard' });
+    }
     return (this.#own = this.#shardAt(index));
   }
 
-  /** Allocates in the shard of this thread: see {@link ArenaShard.allocate}. @returns the offset in it */
+  /** {@link ArenaShard.allocate} in the shard of this thread. @returns the offset in it */
   allocate(bytes: number, alignment = 8): number {
     return this.shard().allocate(bytes, alignment);
   }
 
-  /** Copies into the shard of this thread: see {@link ArenaShard.allocateCopy}. @returns the offset in it */
+  /** {@link ArenaShard.allocateCopy} into the shard of this thread. @returns the offset in it */
   allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.shard().allocateCopy(source, start, end);
   }
@@ -271,10 +263,7 @@ export class ConcurrentArena {
     return this.shard().allocateKey(source, start, end);
   }
 
-  /**
-   * The bytes of an allocation of any thread, valid until the arena is reset.
-   * @throws RangeError for an invalid shard, or unless the bytes were allocated, within one block
-   */
+  /** The bytes of an allocation of any thread, valid until the arena is reset. @throws RangeError unless they were allocated */
   view(shard: number, offset: number, bytes: number): Uint8Array {
     return this.#shardAt(shard).view(offset, bytes);
   }
@@ -289,29 +278,22 @@ export class ConcurrentArena {
     return this.#owners.free(threadId);
   }
 
-  /**
-   * Releases the worker's shard once it has ended, in whatever way. Call this before the worker can end.
-   * @throws TypeError; RangeError if it has ended already
-   */
+  /** Releases a worker's shard once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
   releaseWhenEnded(worker: EndingThread): void {
-    whenEnded(worker, (thread) => this.#owners.free(thread));
+    this.#owners.freeWhenEnded(worker);
   }
 
   /**
-   * Starts another epoch in all shards: frees all allocations, and keeps blocks and owners. No other thread may allocate
-   * meanwhile.
-   * @throws RangeError unless `epoch` is greater than the current one
-   * @throws TypeError for an attached arena
+   * Frees the allocations of all shards, and keeps blocks and owners. No other thread may allocate meanwhile.
+   * @throws RangeError unless `epoch` is greater than the current one; TypeError for an attached arena
    */
   reset(epoch: number = this.epoch + 1): void {
     if (this.#isAttached) throw new TypeError('only the arena that was created with a number of shards can be reset');
-    assertEpoch(epoch);
-    const before = this.epoch;
-    if (epoch <= before) throw new RangeError(`epoch must be greater than the current epoch ${before}, not ${epoch}`);
+    assertLaterEpoch(epoch, this.epoch);
     for (const shard of this.#shards) shard.reset(epoch);
   }
 
-  /** Exact for this thread, and for allocations of other threads before a message or atomic write that this thread has received. */
+  /** Exact in the same cases as the stats of an EpochArena. */
   stats(): ConcurrentArenaStats {
     const shards = this.#shards.map((each) => each.stats());
     return { epoch: this.epoch, ...sumStats(shards), shards };
@@ -322,13 +304,5 @@ export class ConcurrentArena {
     if (shard === undefined)
       throw new RangeError(`shard must be a whole number from 0 to ${this.shardCount - 1}, not ${String(index)}`);
     return shard;
-  }
-
-  #refuse(): never {
-    const message = `other threads own all ${this.shardCount} shards; create the arena with one for each thread, or release one`;
-    throw new PageStoreError('SHARDS_TAKEN', message, {
-      found: `${this.shardCount} shards taken`,
-      expected: 'a free shard',
-    });
   }
 }

@@ -4,15 +4,14 @@ import {
   assertAllocation,
   assertDescriptor,
   assertEpoch,
+  assertLaterEpoch,
   assertSource,
   BlockMemory,
   DEFAULT_MAX_BLOCKS,
   EPOCH_WORD,
-  isRangeOfBlock,
   LINE_BYTES,
   LINE_WORDS,
   type MemoryStats,
-  notAllocated,
   storeEpoch,
 } from './block-memory.ts';
 
@@ -82,12 +81,13 @@ export class EpochArena {
    */
   constructor(options: EpochArenaOptions | EpochArenaDescriptor = {}) {
     if (options instanceof Object && 'memory' in options) {
-      this.#memory = BlockMemory.attach(options.memory);
+      this.#memory = BlockMemory.attach('the arena', options.memory);
     } else {
       checkOptions('EpochArena', options, { epoch: 'any', maxBlocks: 'any' });
       const { epoch = 0, maxBlocks = DEFAULT_MAX_BLOCKS } = options;
       assertEpoch(epoch);
-      this.#memory = BlockMemory.create(COUNTS_WORD + maxBlocks * TLABS_PER_BLOCK * LINE_WORDS, maxBlocks, epoch);
+      const controlWords = COUNTS_WORD + maxBlocks * TLABS_PER_BLOCK * LINE_WORDS;
+      this.#memory = BlockMemory.create('the arena', controlWords, maxBlocks, epoch);
     }
     const { buffer, words } = this.#memory;
     this.#words = words;
@@ -182,9 +182,7 @@ export class EpochArena {
    * @throws TypeError if another thread is resetting the arena
    */
   reset(epoch: number): void {
-    assertEpoch(epoch);
-    const before = this.epoch;
-    if (epoch <= before) throw new RangeError(`epoch must be greater than the current epoch ${before}, not ${epoch}`);
+    assertLaterEpoch(epoch, this.epoch);
     // Closed before the epoch changes and reopened afterwards, so that a reservation is of a known epoch.
     const usedLines = Atomics.exchange(this.#words, CURSOR_WORD, CLOSED);
     if (usedLines === CLOSED) throw new TypeError('another thread is resetting this arena');
@@ -206,8 +204,8 @@ export class EpochArena {
       allocations += Atomics.load(this.#counts, at);
       usedBytes += Atomics.load(this.#counts, at + 1);
     }
-    const { blockCount } = this.#memory;
-    return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes: blockCount * ARENA_BLOCK_BYTES };
+    const { blockCount, reservedBytes } = this.#memory;
+    return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes };
   }
 
   /** The end of the bytes that threads have reserved. */
@@ -303,11 +301,11 @@ export class EpochArena {
 
   #assertAllocated(offset: number, bytes: number): void {
     const isUnused = this.#isInEpoch() && offset + bytes > this.#free && offset < this.#limit;
-    if (isUnused || !isRangeOfBlock(offset, bytes, this.#end)) throw notAllocated('the arena', offset, bytes);
+    this.#memory.assertAllocated(offset, bytes, isUnused ? 0 : this.#end);
   }
 
   #refuse(bytes: number): never {
-    throw this.#memory.full('the arena', bytes, this.stats().usedBytes);
+    throw this.#memory.full(bytes, this.stats().usedBytes);
   }
 }
 

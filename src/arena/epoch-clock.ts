@@ -1,9 +1,9 @@
 import { threadId } from 'node:worker_threads';
-import { PageStoreError } from '../errors.ts';
 import { wrongType } from '../arguments.ts';
+import { PageStoreError } from '../errors.ts';
 import { LINE_BYTES, loadEpoch, storeEpoch } from './block-memory.ts';
 import type { EpochArena } from './epoch-arena.ts';
-import { NO_VALUE, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
+import { ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
 
 /** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface EpochClockDescriptor {
@@ -31,17 +31,15 @@ export class EpochClock {
   /** The threads that have pins. */
   readonly pins: ThreadSlots;
 
-  private constructor(words: Int32Array, pins: ThreadSlots) {
-    this.#words = words;
+  private constructor(memory: SharedArrayBuffer, pins: ThreadSlots) {
+    this.#words = new Int32Array(memory);
     this.pins = pins;
   }
 
   /** @throws RangeError unless `maxThreads` is 1 to 65,536 */
   static create(epoch: number, maxThreads: number): EpochClock {
-    const pins = ThreadSlots.create(maxThreads, 'maxThreads');
-    const clock = new EpochClock(new Int32Array(new SharedArrayBuffer(LINE_BYTES)), pins);
-    storeEpoch(clock.#words, EPOCH_WORD, epoch);
-    Atomics.store(clock.#words, TICK_WORD, tickOf(epoch));
+    const clock = new EpochClock(new SharedArrayBuffer(LINE_BYTES), ThreadSlots.create(maxThreads, 'maxThreads'));
+    clock.#set(epoch);
     return clock;
   }
 
@@ -50,7 +48,7 @@ export class EpochClock {
     const { memory, pins }: Partial<EpochClockDescriptor> = descriptor ?? {};
     if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES || pins === undefined)
       throw wrongType('descriptor', 'one that a pool returned, with its clock', descriptor);
-    return new EpochClock(new Int32Array(memory), ThreadSlots.attach(pins));
+    return new EpochClock(memory, ThreadSlots.attach(pins));
   }
 
   get descriptor(): EpochClockDescriptor {
@@ -97,8 +95,7 @@ export class EpochClock {
 
   /** Whether this thread pins an epoch. */
   hasPin(): boolean {
-    const slot = this.pins.slotOf(threadId);
-    return slot >= 0 && this.pins.ownValueOf(slot) !== NO_VALUE;
+    return this.pins.slotOf(threadId) >= 0;
   }
 
   /** Removes the pin of this thread, if it has one, and frees its slot. */
@@ -123,6 +120,11 @@ export class EpochClock {
       Atomics.store(this.#words, TICK_WORD, before);
       throw error;
     }
+    this.#set(epoch);
+  }
+
+  /** The tick last, which threads that wait for the epoch read. */
+  #set(epoch: number): void {
     storeEpoch(this.#words, EPOCH_WORD, epoch);
     Atomics.store(this.#words, TICK_WORD, tickOf(epoch));
   }

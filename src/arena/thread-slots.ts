@@ -8,7 +8,7 @@ export interface ThreadSlotsDescriptor {
 }
 
 /** The value of a slot whose thread has not set one. */
-export const NO_VALUE = -1;
+const NO_VALUE = -1;
 
 const MAX_SLOTS = 65_536;
 
@@ -55,7 +55,8 @@ export class ThreadSlots {
     if (own >= 0) return own;
     for (let slot = 0; slot < this.slotCount; slot++) {
       if (Atomics.compareExchange(this.#words, slot * LINE_WORDS + OWNER_WORD, 0, threadId + 1) !== 0) continue;
-      this.#countClaimed(slot + 1);
+      for (let count = this.claimedCount; count <= slot; count = this.claimedCount)
+        Atomics.compareExchange(this.#words, CLAIMED_WORD, count, slot + 1);
       return slot;
     }
     return -1;
@@ -64,13 +65,6 @@ export class ThreadSlots {
   /** Number of slots that were ever claimed; a slot counts before its owner can set a value. */
   get claimedCount(): number {
     return Atomics.load(this.#words, CLAIMED_WORD);
-  }
-
-  #countClaimed(count: number): void {
-    for (;;) {
-      const before = this.claimedCount;
-      if (before >= count || Atomics.compareExchange(this.#words, CLAIMED_WORD, before, count) === before) return;
-    }
   }
 
   /** @returns the slot of a thread, or -1 */
@@ -100,9 +94,19 @@ export class ThreadSlots {
     const slot = this.slotOf(thread);
     if (slot < 0) return false;
     // The value first, so that the next owner finds a slot without one.
-    Atomics.store(this.#words, slot * LINE_WORDS + VALUE_WORD, NO_VALUE);
+    this.setValue(slot, NO_VALUE);
     Atomics.store(this.#words, slot * LINE_WORDS + OWNER_WORD, 0);
     return true;
+  }
+
+  /** Frees the slot of a worker once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
+  freeWhenEnded(worker: EndingThread): void {
+    // Read now: at the event, the id of the worker is -1.
+    const thread = (worker as EndingThread | null | undefined)?.threadId;
+    if (!Number.isInteger(thread) || thread === undefined || typeof worker.once !== 'function')
+      throw wrongType('worker', 'a Worker of node:worker_threads', worker);
+    if (thread < 0) throw new RangeError('worker has ended already: call this before it can end');
+    worker.once('exit', () => this.free(thread));
   }
 
   /** The value that the owner set last, or -1. */
@@ -126,17 +130,4 @@ export interface EndingThread {
   /** -1 once the thread has ended. */
   readonly threadId: number;
   once(event: 'exit', listener: () => void): unknown;
-}
-
-/**
- * Calls `ended` with the id of a thread once it has ended, in whatever way.
- * @throws TypeError; RangeError if it has ended already, since its id is unknown then
- */
-export function whenEnded(worker: EndingThread, ended: (thread: number) => void): void {
-  // Read now: at the event, the id of the worker is -1.
-  const thread = (worker as EndingThread | null | undefined)?.threadId;
-  if (!Number.isInteger(thread) || thread === undefined || typeof worker.once !== 'function')
-    throw wrongType('worker', 'a Worker of node:worker_threads', worker);
-  if (thread < 0) throw new RangeError('worker has ended already: call this before it can end');
-  worker.once('exit', () => ended(thread));
 }
