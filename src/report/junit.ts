@@ -11,12 +11,12 @@ const FORBIDDEN = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/gu
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
 /** Text as the content of an element. A carriage return is written as a reference: a parser would replace it by a line feed. */
-export function xmlText(text: string): string {
+function xmlText(text: string): string {
   return text.replace(FORBIDDEN, escaped).replace(/[&<>\r]/g, reference);
 }
 
 /** An attribute with a space before it. Line breaks and tabs are written as references: a parser would replace them by spaces. */
-export function xmlAttribute(name: string, value: string | number): string {
+function xmlAttribute(name: string, value: string | number): string {
   const text = String(value)
     .replace(FORBIDDEN, escaped)
     .replace(/[&<>"\t\n\r]/g, reference);
@@ -27,7 +27,7 @@ function reference(character: string): string {
   return ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
 }
 
-export interface JunitOptions {
+interface JunitOptions {
   /** Findings below this do not fail their test case. */
   readonly failOn: Severity;
   /** Whether pages must be finalized; otherwise the test case of that rule is skipped. */
@@ -36,8 +36,6 @@ export interface JunitOptions {
 
 /** Most findings of a test case that are written in full: a suite is in memory until it is complete. */
 const MAX_TEXTS = 100;
-
-const SUMMARY: ReadonlyMap<string, string> = new Map(RULES.map(({ id, summary }) => [id, summary]));
 
 /** Rules that need all blocks as they are at one moment. */
 const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
@@ -50,21 +48,17 @@ const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
 
 /** Findings of one rule in one file. */
 class Texts {
+  count = 0;
   readonly #texts: string[] = [];
-  #count = 0;
-
-  get count(): number {
-    return this.#count;
-  }
 
   add(finding: Finding): void {
-    this.#count++;
+    this.count++;
     if (this.#texts.length < MAX_TEXTS) this.#texts.push(findingText(finding));
   }
 
   /** The findings that are kept, and how many more there are. */
   get text(): string {
-    const more = this.#count - this.#texts.length;
+    const more = this.count - this.#texts.length;
     return [...this.#texts, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
   }
 }
@@ -76,8 +70,8 @@ class Suite {
 
   add(finding: Finding, failOn: Severity): void {
     const group = isAtLeast(finding.severity, failOn) ? this.#failures : this.#notes;
-    let texts = group.get(finding.code);
-    if (texts === undefined) group.set(finding.code, (texts = new Texts()));
+    const texts = group.get(finding.code) ?? new Texts();
+    group.set(finding.code, texts);
     texts.add(finding);
   }
 
@@ -86,39 +80,28 @@ class Suite {
    * @param skipped - returns why a rule without findings was not checked to the end; undefined if it was
    */
   *cases(file: string, skipped: (id: string) => string | undefined): Generator<TestCase> {
-    for (const id of new Set([...RULES.map((rule) => rule.id), ...this.#failures.keys(), ...this.#notes.keys()])) {
+    for (const { id, summary } of RULES) {
       const failures = this.#failures.get(id);
       const notes = this.#notes.get(id);
-      let body = '';
-      let outcome: Outcome = 'passed';
+      const reason = failures || notes ? undefined : skipped(id);
+      const output = notes ? `<system-out>${xmlText(notes.text)}</system-out>` : '';
       if (failures) {
-        outcome = 'failed';
-        const message = `${plural(failures.count, 'finding')}: ${SUMMARY.get(id) ?? id}`;
-        body += `<failure${xmlAttribute('type', id)}${xmlAttribute('message', message)}>${xmlText(failures.text)}</failure>`;
+        const message = `${plural(failures.count, 'finding')}: ${summary}`;
+        const body = `<failure${xmlAttribute('type', id)}${xmlAttribute('message', message)}>${xmlText(failures.text)}</failure>`;
+        yield { file, name: id, outcome: 'failed', body: body + output };
+      } else if (reason === undefined) {
+        yield { file, name: id, outcome: 'passed', body: output };
       } else {
-        const reason = notes ? undefined : skipped(id);
-        if (reason !== undefined) {
-          outcome = 'skipped';
-          body += `<skipped${xmlAttribute('message', reason)}/>`;
-        }
+        yield { file, name: id, outcome: 'skipped', body: `<skipped${xmlAttribute('message', reason)}/>` };
       }
-      if (notes) body += `<system-out>${xmlText(notes.text)}</system-out>`;
-      yield { file, name: id, outcome, body };
     }
   }
-
-  /** The test cases of the rules with findings. */
-  *found(file: string): Generator<TestCase> {
-    for (const each of this.cases(file, () => '')) if (each.outcome !== 'skipped') yield each;
-  }
 }
-
-type Outcome = 'passed' | 'failed' | 'skipped' | 'error';
 
 interface TestCase {
   readonly file: string;
   readonly name: string;
-  readonly outcome: Outcome;
+  readonly outcome: 'passed' | 'failed' | 'skipped' | 'error';
   readonly body: string;
 }
 
@@ -128,20 +111,21 @@ interface TestCase {
  */
 export function junitReporter(output: ReportOutput, { failOn, requireFinalized }: JunitOptions): Reporter {
   let suite = new Suite();
-  const finish = async (name: string, cases: Iterable<TestCase>): Promise<void> => {
+  const finish = async (name: string, cases: readonly TestCase[]): Promise<void> => {
     suite = new Suite();
-    await output.write(suiteXml(name, [...cases]));
+    await output.write(suiteXml(name, cases));
   };
   return {
     begin: () => output.write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="artrie-pages verify">\n'),
     finding: async (finding) => suite.add(finding, failOn),
-    file: (summary) =>
-      finish(
-        summary.file,
-        suite.cases(summary.file, (id) => whyNotChecked(id, summary, requireFinalized)),
-      ),
-    error: ({ code, message }, file) =>
-      finish(file, [...suite.found(file), errorCase(file, 'readable', code, message)]),
+    file(summary) {
+      const cases = suite.cases(summary.file, (id) => whyNotChecked(id, summary, requireFinalized));
+      return finish(summary.file, [...cases]);
+    },
+    error({ code, message }, file) {
+      const found = [...suite.cases(file, () => 'not checked')].filter(({ outcome }) => outcome !== 'skipped');
+      return finish(file, [...found, errorCase(file, 'readable', code, message)]);
+    },
     async end({ interrupted, unchecked }) {
       if (interrupted) {
         const message = `interrupted: ${unchecked === 0 ? 'a file was not checked to its end' : `${plural(unchecked, 'file')} not checked`}`;
@@ -172,7 +156,7 @@ function errorCase(file: string, name: string, type: string, message: string): T
 }
 
 function suiteXml(name: string, cases: readonly TestCase[]): string {
-  const count = (outcome: Outcome): number => cases.filter((each) => each.outcome === outcome).length;
+  const count = (outcome: TestCase['outcome']): number => cases.filter((each) => each.outcome === outcome).length;
   const totals =
     xmlAttribute('tests', cases.length) +
     xmlAttribute('failures', count('failed')) +

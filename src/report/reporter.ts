@@ -10,22 +10,18 @@ export interface ReportOutput {
 
 const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
 
-/** Whether a severity is at or above another. */
 export function isAtLeast(severity: Severity, least: Severity): boolean {
   return RANK[severity] >= RANK[least];
 }
 
-/** The result for all files together. */
-export interface Totals {
+/** The result for all files together, with the number of findings by severity. */
+export interface Totals extends Readonly<Record<Severity, number>> {
   /** Number of files to verify. */
   readonly files: number;
   /** Number of files with findings at or above the severity that makes verify fail. */
   readonly failed: number;
   /** Number of files that could not be read, or not to their end. */
   readonly unreadable: number;
-  readonly error: number;
-  readonly warning: number;
-  readonly info: number;
   /** Whether the run was interrupted before everything was checked. */
   readonly interrupted: boolean;
   /** Number of files whose check was not started. */
@@ -65,18 +61,13 @@ export function findingLines(finding: Finding): string[] {
 
 /** The details of a finding that its message does not contain, one line each. */
 export function detailLines({ message, found, expected, flippedBit }: Finding): string[] {
-  const lines: string[] = [];
-  const isKnown = (text: string | undefined): boolean => text === undefined || message.includes(text);
-  if (!isKnown(found) || !isKnown(expected)) {
-    const both = [
-      ...(found === undefined ? [] : [`found ${found}`]),
-      ...(expected === undefined ? [] : [`expected ${expected}`]),
-    ];
-    lines.push(both.join(', '));
-  }
+  const isNew = (text: string | undefined): boolean => text !== undefined && !message.includes(text);
+  const values = [found === undefined ? [] : `found ${found}`, expected === undefined ? [] : `expected ${expected}`];
   const bit = flippedBit && `bit ${flippedBit.bit} of byte ${flippedBit.offset}`;
-  if (!isKnown(bit)) lines.push(`flipped bit: ${bit}`);
-  return lines;
+  return [
+    ...(isNew(found) || isNew(expected) ? [values.flat().join(', ')] : []),
+    ...(isNew(bit) ? [`flipped bit: ${bit}`] : []),
+  ];
 }
 
 /** The location of a finding: `block 3:17, byte 786450`. */
@@ -84,21 +75,16 @@ export function placeText({ block = 0, slot, offset }: Finding): string {
   return `block ${slot === undefined ? block : `${block}:${slot}`}, byte ${offset}`;
 }
 
-/** Colours for text: each member wraps a text in escape sequences, or returns it unchanged. */
-export interface Style {
-  readonly error: (text: string) => string;
-  readonly warning: (text: string) => string;
-  readonly info: (text: string) => string;
-  readonly heading: (text: string) => string;
-  readonly faint: (text: string) => string;
-}
+/** Wraps a text in escape sequences, or returns it unchanged. */
+type Paint = (text: string) => string;
+
+/** Colours for text. */
+export type Style = Readonly<Record<Severity | 'heading' | 'faint', Paint>>;
 
 const sgr =
-  (on: number, off: number) =>
-  (text: string): string =>
+  (on: number, off: number): Paint =>
+  (text) =>
     `\u001b[${on}m${text}\u001b[${off}m`;
-
-const same = (text: string): string => text;
 
 export const COLOR: Style = {
   error: sgr(31, 39),
@@ -107,6 +93,8 @@ export const COLOR: Style = {
   heading: sgr(1, 22),
   faint: sgr(2, 22),
 };
+
+const same: Paint = (text) => text;
 
 export const PLAIN: Style = { error: same, warning: same, info: same, heading: same, faint: same };
 
@@ -118,26 +106,20 @@ export function jsonLine(type: string, fields: object): string {
   return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
 }
 
-const bigintAsString = (_key: string, value: unknown): unknown =>
-  typeof value === 'bigint' ? value.toString() : value;
+const bigintAsString = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
 
 /** Writes a report as JSON Lines; the last line is the summary. */
 export function jsonReporter(output: ReportOutput): Reporter {
+  const write = (type: string, fields: object): Promise<void> => output.write(jsonLine(type, fields));
   return {
     begin: async () => undefined,
-    finding: (finding) => output.write(findingLine(finding)),
-    file(report) {
-      // `ok` follows from the other fields.
-      const { ok: _, ...fields } = report;
-      return output.write(jsonLine('file', fields));
+    finding({ code, severity, file, block, slot, offset, message, found, expected, bytes, flippedBit, next }) {
+      const where = { block, slot, offset };
+      return write('finding', { code, severity, file, ...where, message, found, expected, bytes, flippedBit, next });
     },
-    error: ({ code, message, detail }, file) => output.write(jsonLine('error', { code, message, ...detail, file })),
-    end: (totals) => output.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals })),
+    // `ok` follows from the other fields.
+    file: (report) => write('file', { ...report, ok: undefined }),
+    error: ({ code, message, detail }, file) => write('error', { code, message, ...detail, file }),
+    end: (totals) => write('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals }),
   };
-}
-
-function findingLine(finding: Finding): string {
-  const { code, severity, file, block, slot, offset, message, found, expected, bytes, flippedBit, next } = finding;
-  const where = { block, slot, offset };
-  return jsonLine('finding', { code, severity, file, ...where, message, found, expected, bytes, flippedBit, next });
 }

@@ -7,8 +7,7 @@ import { findingLines, type Reporter, type ReportOutput, type Tool } from './rep
 import { plural } from './text.ts';
 
 /**
- * The path of a file as a URI reference (RFC 3986): a relative path stays relative, so that it is valid on other machines too;
- * an absolute path becomes a `file:` URI.
+ * The path of a file as a URI reference (RFC 3986). A relative path stays relative, so that it is valid on other machines.
  * @param windows - whether the path is a Windows path, with backslashes and drives
  */
 export function fileUri(path: string, windows: boolean): string {
@@ -21,18 +20,15 @@ export function fileUri(path: string, windows: boolean): string {
     .slice(drive.length)
     .split('/')
     .filter((segment) => segment !== '' && segment !== '.')
-    .map(encodeSegment);
-  if (isAbsolute) return `file://${isShare ? '' : '/'}${[...(drive === '' ? [] : [drive]), ...segments].join('/')}`;
+    // Replaces lone surrogates, which encodeURIComponent refuses.
+    .map((segment) => encodeURIComponent(Buffer.from(segment).toString()));
+  if (drive !== '') segments.unshift(drive);
+  if (isAbsolute) return `file://${isShare ? '' : '/'}${segments.join('/')}`;
   // An empty reference would mean the report itself.
   return segments.length === 0 ? './' : segments.join('/');
 }
 
-/** UTF-8 cannot encode a lone surrogate: it becomes the replacement character. */
-function encodeSegment(segment: string): string {
-  return encodeURIComponent(Buffer.from(segment).toString());
-}
-
-export interface SarifOptions {
+interface SarifOptions {
   readonly tool: Tool;
   /** Whether paths are Windows paths. */
   readonly windows: boolean;
@@ -40,21 +36,17 @@ export interface SarifOptions {
 
 const SCHEMA = 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
 const LEVEL: Readonly<Record<Severity, string>> = { info: 'note', warning: 'warning', error: 'error' };
-const RULE_INDEX: ReadonlyMap<string, number> = new Map(RULES.map(({ id }, index) => [id, index]));
+const RULE_INDEX = new Map(RULES.map(({ id }, index) => [id, index]));
 
-/**
- * Writes a report in SARIF 2.1.0, as one run. Findings are written at once; an entry for each file is kept in memory until the
- * end.
- */
+/** Writes a report in SARIF 2.1.0, as one run. Findings are written at once; memory holds an entry for each file. */
 export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOptions): Reporter {
   const artifacts: object[] = [];
   const notifications: object[] = [];
   let separator = '';
   const location = (file: string): object => ({ uri: fileUri(file, windows) });
-  const notify = (id: string, text: string, file: string | undefined): void => {
-    const locations =
-      file === undefined ? {} : { locations: [{ physicalLocation: { artifactLocation: location(file) } }] };
-    notifications.push({ descriptor: { id }, level: 'error', message: { text }, ...locations });
+  const notify = (id: string, text: string, file?: string): void => {
+    const locations = file === undefined ? undefined : [{ physicalLocation: { artifactLocation: location(file) } }];
+    notifications.push({ descriptor: { id }, level: 'error', message: { text }, locations });
   };
   return {
     async begin() {
@@ -73,13 +65,10 @@ export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOpti
       notify(code, oneLine(`${file}: ${message}`), file);
     },
     async end({ exit, interrupted, unchecked }) {
-      if (interrupted && unchecked > 0) notify('interrupted', `${plural(unchecked, 'file')} not checked`, undefined);
+      if (interrupted && unchecked > 0) notify('interrupted', `${plural(unchecked, 'file')} not checked`);
       // A run that finds damage is successful; one that could not check a file is not.
-      const invocation = {
-        executionSuccessful: notifications.length === 0,
-        exitCode: exit,
-        toolExecutionNotifications: notifications,
-      };
+      const executionSuccessful = notifications.length === 0;
+      const invocation = { executionSuccessful, exitCode: exit, toolExecutionNotifications: notifications };
       const tail = JSON.stringify({ artifacts, invocations: [invocation], columnKind: 'utf16CodeUnits' }).slice(1);
       await output.write(`\n],${tail}]}\n`);
     },
@@ -90,16 +79,14 @@ function driver({ name, version, home, findingPages }: Tool): object {
   const rules = RULES.map(({ id, severity, summary }) => {
     const text = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
     const helpUri = `${findingPages}/${id}.md`;
+    const help = 'What it means, what causes it and what to do';
     return {
       id,
       shortDescription: { text },
       fullDescription: { text },
       defaultConfiguration: { level: LEVEL[severity] },
       helpUri,
-      help: {
-        text: `What it means, what causes it and what to do: ${helpUri}`,
-        markdown: `[What it means, what causes it and what to do](${helpUri})`,
-      },
+      help: { text: `${help}: ${helpUri}`, markdown: `[${help}](${helpUri})` },
     };
   });
   return { name, version, semanticVersion: version, informationUri: home, rules };
@@ -107,17 +94,15 @@ function driver({ name, version, home, findingPages }: Tool): object {
 
 function result(finding: Finding, uri: string): object {
   const { code, severity, block = 0, slot, offset, bytes, found, expected, flippedBit, next } = finding;
-  const ruleIndex = RULE_INDEX.get(code);
   // A page file has no lines, but code scanning shows no result without one.
-  const region = { startLine: 1, byteOffset: offset, ...(bytes === undefined ? {} : { byteLength: bytes }) };
+  const region = { startLine: 1, byteOffset: offset, byteLength: bytes };
   const name = slot === undefined ? String(block) : `${block}:${slot}`;
   // Without the message, which contains values: the same damage must be the same result when a value has changed.
-  const fingerprint = fnv1a64(Buffer.from([code, uri, name, offset].join('\n')))
-    .toString(16)
-    .padStart(16, '0');
+  const hash = fnv1a64(Buffer.from([code, uri, name, offset].join('\n')));
+  const fingerprint = hash.toString(16).padStart(16, '0');
   return {
     ruleId: code,
-    ...(ruleIndex === undefined ? {} : { ruleIndex }),
+    ruleIndex: RULE_INDEX.get(code),
     level: LEVEL[severity],
     message: { text: findingLines(finding).join('\n') },
     locations: [

@@ -1,9 +1,9 @@
 import { grouped } from '../bytes/encodings.ts';
 import { oneLine } from '../bytes/quoting.ts';
-import type { Finding, VerifyReport } from '../verify/verify.ts';
+import type { VerifyReport } from '../verify/verify.ts';
 import { detailLines, placeText, type Reporter, type ReportOutput, type Style } from './reporter.ts';
 
-export interface TextOptions {
+interface TextOptions {
   readonly style: Style;
   /** Whether the report contains files that cannot be read; otherwise these are reported elsewhere. */
   readonly withErrors: boolean;
@@ -18,8 +18,9 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
   return {
     begin: async () => undefined,
     async finding(finding) {
-      let text = findingLine(finding, style);
-      if (finding.severity !== 'info') {
+      const { file, severity, code, message } = finding;
+      let text = `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(message)}\n`;
+      if (severity !== 'info') {
         for (const line of detailLines(finding)) text += `  ${oneLine(line)}\n`;
         if (finding.next !== next) text += style.faint(`  next: ${oneLine(finding.next)}`) + '\n';
         ({ next } = finding);
@@ -38,11 +39,6 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
       if (interrupted && unchecked > 0) await output.write(`interrupted: ${plural(unchecked, 'file')} not checked\n`);
     },
   };
-}
-
-function findingLine(finding: Finding, style: Style): string {
-  const { file, severity, code, message } = finding;
-  return `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(message)}\n`;
 }
 
 function summaryLine(report: VerifyReport, style: Style): string {

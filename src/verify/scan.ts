@@ -20,9 +20,10 @@ export interface ScanSettings {
   readonly rootBlock: number;
   /** Most blocks in a batch. */
   readonly batchBlocks: number;
-  /** Most problems in a batch. */
-  readonly batchProblems: number;
 }
+
+/** Most problems in a batch. */
+const BATCH_PROBLEMS = 256;
 
 /** What was found in some blocks, in the order of the blocks. Plain data, so that a thread can send it. */
 export interface ScanBatch {
@@ -31,7 +32,7 @@ export interface ScanBatch {
   pages: number;
   nodes: number;
   readonly problems: Problem[];
-  /** Blocks that are not pages, and the link of each, as OtherBlocks takes them. */
+  /** Blocks that are not pages, and the link of each, for NonPages. */
   readonly otherIds: number[];
   readonly otherLinks: number[];
   /** Slots of the root block, if it is a page in this batch. */
@@ -46,14 +47,13 @@ const PAGE_CHECKS = RULES.flatMap(({ page }) => page ?? []);
 const NON_PAGE_CHECKS = RULES.flatMap(({ nonPage }) => nonPage ?? []);
 
 /**
- * Checks each block of a range once, in order. It works on one batch at a time, when that is asked for, so that memory is
- * bounded.
+ * Checks each block of a range once, in order. Each batch is computed only when it is requested, so that memory is bounded.
  * @throws {@link PageStoreError} `IO`
  */
 export async function* scanRange(
   view: CommittedView,
   { first, end }: BlockRange,
-  { demands, rootBlock, batchBlocks, batchProblems }: ScanSettings,
+  { demands, rootBlock, batchBlocks }: ScanSettings,
   reader: BlockReader = new BlockReader(),
 ): AsyncGenerator<ScanBatch> {
   let batch = emptyBatch();
@@ -75,7 +75,7 @@ export async function* scanRange(
     }
     for (const problem of problems) {
       batch.problems.push(problem);
-      if (batch.problems.length < batchProblems) continue;
+      if (batch.problems.length < BATCH_PROBLEMS) continue;
       yield batch;
       batch = emptyBatch();
     }

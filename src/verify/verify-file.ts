@@ -1,19 +1,19 @@
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { RawBlocks } from '../salvage/block-kind.ts';
 import { foreignBlockAfter } from '../disk/page-file.ts';
 import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
 import { FILE_HEADER_BYTES } from '../format/layout.ts';
 import type { Problem, Severity } from '../format/problem.ts';
-import { NonPages } from '../salvage/block-kind.ts';
+import { NonPages, RawBlocks } from '../salvage/block-kind.ts';
 import { lostRecordedPages } from '../salvage/commit-evidence.ts';
-import { checkFreeList, type FreeList, isZeroedPage } from '../salvage/free-blocks.ts';
+import { checkFreeList } from '../salvage/free-blocks.ts';
 import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { type HeadFacts, readJournal } from './head-rules.ts';
 import { commandLine, ruleOf, RULES } from './rules.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
+import { countUnwritten, type WholeFacts } from './whole-rules.ts';
 
 /** One thing that verify found in a file. */
 export interface Finding extends Problem {
@@ -82,12 +82,8 @@ export async function verifyFile(
   return new FileCheck(view, await headFacts(file, raw, options.signal), options).run(scan);
 }
 
-/** Most problems of a block that are kept before they are reported. */
-const BATCH_PROBLEMS = 256;
-
 /** Checks the blocks in this thread, and reports progress after each. */
-const scanHere: ScanBlocks = (view, range, settings) =>
-  scanRange(view, range, { ...settings, batchBlocks: 1, batchProblems: BATCH_PROBLEMS });
+const scanHere: ScanBlocks = (view, range, settings) => scanRange(view, range, { ...settings, batchBlocks: 1 });
 
 async function headFacts(
   file: BlockFile,
@@ -141,9 +137,7 @@ class FileCheck {
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
-  /** Number of slots of the page that the root descriptor points to; -1 if it is not a page. */
   #rootPageSlots = -1;
-  /** Whether repair is the next step for any finding. */
   #isRepairable = false;
 
   constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
@@ -160,20 +154,20 @@ class FileCheck {
     const freeList = checkFreeList(header, this.#others, this.#blocks);
     if (!interrupted) await this.#view.refresh();
     const changed = this.#view.hasChanged;
+    let unwrittenBlocks = 0;
     if (!changed && !interrupted) {
-      const nodes = this.#nodes;
-      const whole = {
+      const facts = (): WholeFacts => ({
         head: this.#head,
         others: this.#others,
         freeList,
-        nodes,
+        nodes: this.#nodes,
         rootPlace,
         rootPageSlots: this.#rootPageSlots,
-      };
-      for (const rule of RULES) {
-        const found = { errors: this.#findings.error, isRepairable: this.#isRepairable };
-        await this.#addAll(rule.whole?.({ ...whole, found }));
-      }
+        errors: this.#findings.error,
+        isRepairable: this.#isRepairable,
+      });
+      for (const { whole } of RULES) await this.#addAll(whole?.(facts()));
+      unwrittenBlocks = countUnwritten(facts());
     }
     return {
       ok: this.#findings.error === 0 && !interrupted,
@@ -182,7 +176,7 @@ class FileCheck {
       blocks: interrupted ? this.#blocks : blocks,
       pages: this.#pages,
       freeBlocks: freeList.free.size,
-      unwrittenBlocks: changed || interrupted ? 0 : this.#countUnwritten(freeList),
+      unwrittenBlocks,
       nodes: this.#nodes,
       changed,
       interrupted,
@@ -207,16 +201,6 @@ class FileCheck {
       if (this.#blocks < blocks && isAborted(signal)) return false;
     }
     return true;
-  }
-
-  #countUnwritten(list: FreeList): number {
-    const { header, headerState } = this.#head;
-    let count = 0;
-    for (let index = 0; index < this.#others.count; index++) {
-      if (this.#others.linkAt(index) !== 0 || list.free.has(this.#others.idAt(index))) continue;
-      if (headerState !== 'valid' || !isZeroedPage(header, this.#others, list, index)) count++;
-    }
-    return count;
   }
 
   async #addAll(problems: Iterable<Problem> | undefined): Promise<void> {

@@ -16,9 +16,6 @@ const WORKER_SCRIPT = new URL(
 /** Blocks that a thread checks before it takes others: 16 MiB. */
 const RANGE_BLOCKS = 64;
 
-/** Most problems that a thread sends at once. */
-const BATCH_PROBLEMS = 256;
-
 /** Memory limits for the objects of a thread, in MiB; buffers are extra. */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 1 };
 
@@ -51,20 +48,15 @@ export class VerifyThreads {
     range: BlockRange,
     options: Pick<ScanSettings, 'demands' | 'rootBlock'>,
   ): AsyncGenerator<ScanBatch> {
-    const settings = { ...options, batchBlocks: RANGE_BLOCKS, batchProblems: BATCH_PROBLEMS };
+    const settings = { ...options, batchBlocks: RANGE_BLOCKS };
     const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);
     const threads = Math.min(this.#maxThreads, ranges - 1);
     while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
+    for (const thread of this.#threads) thread.open({ kind: 'open', path, identity, settings });
+    // This thread does not wait for the others: they take as long to start as it takes to check 100 blocks or more.
     const reader = new BlockReader();
     const here = { scan: (part: BlockRange) => scanRange(view, part, settings, reader) };
-    // This thread does not wait for the others: they take as long to start as it takes to check 100 blocks or more.
-    const others = this.#threads.map((thread) => {
-      const opening = thread.ask({ kind: 'open', path, identity, settings });
-      // A failure is reported when the first range of the thread is due.
-      opening.catch(() => undefined);
-      return { scan: (part: BlockRange) => scanOnceOpen(thread, opening, part) };
-    });
-    yield* scanInOrder([here, ...others], range, RANGE_BLOCKS);
+    yield* scanInOrder([here, ...this.#threads], range, RANGE_BLOCKS);
   }
 
   /** Closes the file in every thread. Ends threads that are still busy, as after a scan that was abandoned. */
@@ -81,15 +73,6 @@ export class VerifyThreads {
     this.#threads = [];
     await Promise.all(threads.map((thread) => thread.end()));
   }
-}
-
-async function* scanOnceOpen(
-  thread: VerifyThread,
-  opening: Promise<unknown>,
-  range: BlockRange,
-): AsyncGenerator<ScanBatch> {
-  await opening;
-  yield* thread.scan(range);
 }
 
 /** The error for a path that names another file than when verify opened it. */
@@ -137,8 +120,7 @@ export async function* scanInOrder(
   startRanges();
   for (let range = running[0]; range !== undefined; range = running[0]) {
     const batch = await range.batch;
-    if (range.isFinished) running.shift();
-    else range.advance();
+    if (!range.advance()) running.shift();
     startRanges();
     yield batch;
   }
@@ -146,41 +128,34 @@ export async function* scanInOrder(
 
 /** A range that a scanner is scanning, or has finished. */
 class RunningRange {
+  /** The batch that was requested last. */
+  batch: Promise<ScanBatch>;
   readonly #batches: AsyncIterator<ScanBatch>;
   readonly #onFinish: () => void;
   #blocksLeft: number;
-  #batch: Promise<ScanBatch>;
 
   constructor(batches: AsyncIterator<ScanBatch>, { first, end }: BlockRange, onFinish: () => void) {
     this.#batches = batches;
     this.#blocksLeft = end - first;
     this.#onFinish = onFinish;
-    this.#batch = this.#take();
+    this.batch = this.#request();
   }
 
-  /** The batch that was requested last. */
-  get batch(): Promise<ScanBatch> {
-    return this.#batch;
+  /** Requests the next batch, after the last one has arrived. @returns false if there is none */
+  advance(): boolean {
+    if (this.#blocksLeft === 0) return false;
+    this.batch = this.#request();
+    return true;
   }
 
-  /** Whether the batch that was requested last, which has arrived, is the last one. */
-  get isFinished(): boolean {
-    return this.#blocksLeft === 0;
-  }
-
-  /** Requests the next batch. */
-  advance(): void {
-    this.#batch = this.#take();
-  }
-
-  #take(): Promise<ScanBatch> {
-    const batch = this.#takeNext();
+  #request(): Promise<ScanBatch> {
+    const batch = this.#next();
     // A failure is reported when the range is due; until then nothing awaits it.
     batch.catch(() => undefined);
     return batch;
   }
 
-  async #takeNext(): Promise<ScanBatch> {
+  async #next(): Promise<ScanBatch> {
     const { value, done } = await this.#batches.next();
     if (done === true) throw new Error(`a range of blocks ended ${this.#blocksLeft} blocks before its end`);
     this.#blocksLeft -= value.blocks;
@@ -189,19 +164,17 @@ class RunningRange {
   }
 }
 
-/** A request to a thread. It sends one answer to each. */
+interface OpenRequest {
+  readonly kind: 'open';
+  readonly path: string;
+  /** As in {@link SharedFile}. */
+  readonly identity: string;
+  readonly settings: ScanSettings;
+}
+
+/** A request to a thread, which sends one answer to each: `next` requests the next batch of the range. */
 export type VerifyRequest =
-  | {
-      readonly kind: 'open';
-      readonly path: string;
-      /** Device and inode, see {@link SharedFile}. */
-      readonly identity: string;
-      readonly settings: ScanSettings;
-    }
-  | { readonly kind: 'scan'; readonly range: BlockRange }
-  /** Requests the next batch of the range. */
-  | { readonly kind: 'next' }
-  | { readonly kind: 'close' };
+  OpenRequest | { readonly kind: 'scan'; readonly range: BlockRange } | { readonly kind: 'next' | 'close' };
 
 /** The answer of a thread: `batch` to `scan` and `next`, `done` to `open` and `close`, `failed` to any. */
 export type VerifyAnswer =
@@ -209,9 +182,8 @@ export type VerifyAnswer =
   | { readonly kind: 'batch'; readonly batch: ScanBatch }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** An error in a form that can be sent between threads. */
-export interface Failure {
-  /** Present for a PageStoreError. */
+/** An error in a form that can be sent between threads; `code` and `detail` are those of a PageStoreError. */
+interface Failure {
   readonly code?: ErrorCode;
   readonly detail?: ErrorDetail;
   readonly message: string;
@@ -225,17 +197,14 @@ interface Waiting {
 /** The main thread's end of one thread. After a failure it cannot be used again. */
 class VerifyThread implements RangeScanner {
   readonly #worker: Worker;
+  #opening: Promise<unknown> | undefined;
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
 
   constructor(script: URL) {
     // The arguments that node was started with are for the main thread.
     this.#worker = new Worker(script, { execArgv: [], resourceLimits: HEAP_LIMITS });
-    this.#worker.on('message', (answer: VerifyAnswer) => {
-      const waiting = this.#waiting;
-      this.#waiting = undefined;
-      waiting?.resolve(answer);
-    });
+    this.#worker.on('message', (answer: VerifyAnswer) => this.#stopWaiting()?.resolve(answer));
     this.#worker.on('error', (error) => this.#fail(error.message));
     this.#worker.on('messageerror', (error) => this.#fail(error.message));
     this.#worker.on('exit', (code) => this.#fail(`it ended with exit code ${code}`));
@@ -261,7 +230,14 @@ class VerifyThread implements RangeScanner {
     throw code === undefined ? new Error(message) : new PageStoreError(code, message, detail);
   }
 
+  /** Opens a file, without waiting for it. A failure is reported when the first range of the thread is due. */
+  open(request: OpenRequest): void {
+    this.#opening = this.ask(request);
+    this.#opening.catch(() => undefined);
+  }
+
   async *scan(range: BlockRange): AsyncGenerator<ScanBatch> {
+    await this.#opening;
     for (let request: VerifyRequest = { kind: 'scan', range }; ; request = { kind: 'next' }) {
       const batch = await this.ask(request);
       if (batch === undefined) return;
@@ -277,22 +253,20 @@ class VerifyThread implements RangeScanner {
 
   #fail(why: string): void {
     this.#failure ??= new PageStoreError('IO', `a verify thread failed: ${why}; try again with one thread (--jobs 1)`);
+    this.#stopWaiting()?.reject(this.#failure);
+  }
+
+  #stopWaiting(): Waiting | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.reject(this.#failure);
+    return waiting;
   }
-}
-
-interface OpenFile {
-  readonly file: BlockFile;
-  readonly view: CommittedView;
-  readonly settings: ScanSettings;
 }
 
 /** The thread's end: carries out the requests. It has one file open at a time. */
 export class VerifyServer {
   readonly #reader = new BlockReader();
-  #open: OpenFile | undefined;
+  #open: { readonly file: BlockFile; readonly view: CommittedView; readonly settings: ScanSettings } | undefined;
   #batches: AsyncGenerator<ScanBatch> | undefined;
 
   /** Carries out a request. The next one must come after the answer. */
@@ -303,14 +277,15 @@ export class VerifyServer {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       const { message } = error;
-      if (!(error instanceof PageStoreError)) return { kind: 'failed', failure: { message } };
-      return { kind: 'failed', failure: { code: error.code, detail: error.detail, message } };
+      const failure =
+        error instanceof PageStoreError ? { code: error.code, detail: error.detail, message } : { message };
+      return { kind: 'failed', failure };
     }
   }
 
   async #carryOut(request: VerifyRequest): Promise<ScanBatch | undefined> {
     if (request.kind === 'close') return this.#close();
-    if (request.kind === 'open') return this.#openFile(request.path, request.identity, request.settings);
+    if (request.kind === 'open') return this.#openFile(request);
     if (request.kind === 'scan') {
       if (this.#open === undefined) throw new Error('a range was requested before its file was opened');
       this.#batches = scanRange(this.#open.view, request.range, this.#open.settings, this.#reader);
@@ -318,7 +293,7 @@ export class VerifyServer {
     return this.#nextBatch();
   }
 
-  async #openFile(path: string, identity: string, settings: ScanSettings): Promise<undefined> {
+  async #openFile({ path, identity, settings }: OpenRequest): Promise<undefined> {
     await this.#close();
     const file = await openBlockFile(path, 'read');
     try {

@@ -22,8 +22,10 @@ export interface WholeFacts {
   readonly rootPlace: RootPlace | undefined;
   /** Number of slots of the page that should contain the root record; -1 if it is not a page. */
   readonly rootPageSlots: number;
-  /** What has been found so far: the number of errors, and whether repair can fix any. */
-  readonly found: { readonly errors: number; readonly isRepairable: boolean };
+  /** Number of errors that have been found so far. */
+  readonly errors: number;
+  /** Whether repair is the next step for anything that has been found so far. */
+  readonly isRepairable: boolean;
 }
 
 /** The checks of all blocks together. */
@@ -80,14 +82,14 @@ export function whyNotCounted(file: CountedFile): string | undefined {
 }
 
 /** A node count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
-function countProblems({ head, others, freeList, nodes, found }: WholeFacts): Iterable<Problem> {
+function countProblems({ head, others, freeList, nodes, errors, isRepairable }: WholeFacts): Iterable<Problem> {
   const { header, block0, fileBytes } = head;
   const problems = [...entryCountProblems(header, nodes)];
   if (problems.length === 0) return problems;
   const hasLostRecord = commitRecordProblems(block0).next().done !== true;
-  const counted = { header, fileBytes, damagedPages: found.errors, others, free: freeList.free, hasLostRecord };
+  const counted = { header, fileBytes, damagedPages: errors, others, free: freeList.free, hasLostRecord };
   const isCut = head.headerState === 'valid' && fileBytes < header.blockCount * BLOCK_BYTES;
-  return beyondRepairIf(isCut || (!found.isRepairable && whyNotCounted(counted) !== undefined), problems);
+  return beyondRepairIf(isCut || (!isRepairable && whyNotCounted(counted) !== undefined), problems);
 }
 
 function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
@@ -99,12 +101,11 @@ function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generato
   yield { code: 'ROOT_DESCRIPTOR', severity: 'error', ...range, found, expected, message };
 }
 
-/** Pages whose magic is zero. Only the complete free list can tell them from free blocks. */
-function* zeroedMagicProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
-  if (head.headerState !== 'valid') return;
+function* zeroedMagicProblems(facts: WholeFacts): Generator<Problem> {
+  const { head, others } = facts;
   for (let index = 0; index < others.count; index++) {
     const format = others.zeroedFormatAt(index);
-    if (format === undefined || !isZeroedPage(head.header, others, freeList, index)) continue;
+    if (format === undefined || !hasZeroedMagic(facts, index)) continue;
     const block = others.idAt(index);
     // BLOCK_UNKNOWN reports the pages that a commit record contains.
     if (recordedPage(head, block) === undefined) yield zeroedMagicProblem(block, format);
@@ -145,11 +146,11 @@ function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generato
   }
 }
 
-function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
-  for (let index = 0; index < others.count; index++) {
+function* unwrittenBlockProblems(facts: WholeFacts): Generator<Problem> {
+  const { head, others, freeList } = facts;
+  for (const index of unwrittenIndexes(facts)) {
     const block = others.idAt(index);
-    if (others.linkAt(index) !== 0 || freeList.free.has(block) || recordedPage(head, block)) continue;
-    if (head.headerState === 'valid' && isZeroedPage(head.header, others, freeList, index)) continue;
+    if (recordedPage(head, block)) continue;
     // A block taken from the end of the free list and never written looks like a page that lost its first bytes.
     const blank = others.isBlank(index);
     const why = freeList.isWhole ? '' : '; or it is free, since the free list could not be followed to its end';
@@ -160,4 +161,24 @@ function* unwrittenBlockProblems({ head, others, freeList }: WholeFacts): Genera
     const severity = blank ? 'info' : 'warning';
     yield { code: 'BLOCK_UNWRITTEN', severity, ...wholeBlock(block), found, expected: EXPECTED, message };
   }
+}
+
+/** Number of blocks that start with 8 zero bytes and are neither free nor pages whose magic is zero. */
+export function countUnwritten(facts: WholeFacts): number {
+  let count = 0;
+  for (const _ of unwrittenIndexes(facts)) count++;
+  return count;
+}
+
+function* unwrittenIndexes(facts: WholeFacts): Generator<number> {
+  const { others, freeList } = facts;
+  for (let index = 0; index < others.count; index++) {
+    if (others.linkAt(index) !== 0 || freeList.free.has(others.idAt(index))) continue;
+    if (!hasZeroedMagic(facts, index)) yield index;
+  }
+}
+
+/** Whether a block is a page whose magic is zero. Only the complete free list can tell that from a free block. */
+function hasZeroedMagic({ head, others, freeList }: WholeFacts, index: number): boolean {
+  return head.headerState === 'valid' && isZeroedPage(head.header, others, freeList, index);
 }

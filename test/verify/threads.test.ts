@@ -167,7 +167,6 @@ describe('a failed thread is an error, not a file without findings: the thread',
       demands: { checksums: false, finalized: false },
       rootBlock: 0,
       batchBlocks: 64,
-      batchProblems: 9,
     };
     const identity = await identityOf(path);
     const other = join(folder, 'other');
