@@ -12,9 +12,6 @@ import { DirectoryScratch } from '../format/v2-directory.ts';
 import { assertCounted, readValidPage } from '../store/page-reader.ts';
 import { type Column, tableRow } from './tables.ts';
 
-/** Buckets of the histogram: bucket 0 is for empty nodes, bucket n for nodes of 2^(n-1) to 2^n - 1 bytes. */
-const BUCKETS = 20;
-
 /** The result of {@link stat}: counts over all valid pages of a file. */
 export interface Statistics {
   /** As counted by the file header. */
@@ -59,68 +56,61 @@ export async function stat(file: string | BlockFile, options: StatOptions = {}):
 async function countPages(disk: DiskManager, { onProgress, signal }: StatOptions): Promise<Statistics> {
   assertCounted(disk);
   const { blockCount } = disk.header;
-  const counter = new PageCounter();
+  const counts = newCounts(blockCount);
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
   for (let block = 1; block < blockCount; block++) {
     signal?.throwIfAborted();
     try {
-      counter.add(await readValidPage(disk, block, target, scratch));
+      countPage(counts, await readValidPage(disk, block, target, scratch));
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
-      if (error.code === 'BLOCK_FREE') counter.otherBlocks++;
-      else counter.damagedPages++;
+      if (error.code === 'BLOCK_FREE') counts.otherBlocks++;
+      else counts.damagedPages++;
     }
     await onProgress?.(block + 1, blockCount);
   }
-  return counter.statistics(blockCount);
+  return counts.nodes === 0 ? { ...counts, shortestNode: 0 } : counts;
 }
 
-class PageCounter {
-  damagedPages = 0;
-  otherBlocks = 0;
-  readonly #pages = { v1: 0, v2: 0 };
-  readonly #lengths = Array.from({ length: BUCKETS }, () => 0);
-  #finalizedPages = 0;
-  #nodes = 0;
-  #nodeBytes = 0;
-  #directoryBytes = 0;
-  #longestNode = 0;
-  #shortestNode = Infinity;
+/** Lines of the histogram: enough for the longest node. */
+const BUCKETS = 20;
 
-  add({ directory, header, format }: Page): void {
-    for (let slot = 0; slot < directory.count; slot++) {
-      const bytes = directory.nodeBytes(slot);
-      this.#nodeBytes += bytes;
-      const bucket = bytes === 0 ? 0 : 32 - Math.clz32(bytes);
-      this.#lengths[bucket] = (this.#lengths[bucket] ?? 0) + 1;
-      if (bytes > this.#longestNode) this.#longestNode = bytes;
-      if (bytes < this.#shortestNode) this.#shortestNode = bytes;
-    }
-    this.#pages[format]++;
-    if (isFinalized(header)) this.#finalizedPages++;
-    this.#nodes += directory.count;
-    this.#directoryBytes += directory.end - directory.start;
-  }
+const newCounts = (blocks: number) => ({
+  blocks,
+  pages: { v1: 0, v2: 0 },
+  finalizedPages: 0,
+  damagedPages: 0,
+  otherBlocks: 0,
+  nodes: 0,
+  nodeBytes: 0,
+  directoryBytes: 0,
+  headerBytes: BLOCK_BYTES,
+  freeBytes: 0,
+  longestNode: 0,
+  shortestNode: Infinity,
+  lengths: Array.from({ length: BUCKETS }, () => 0),
+});
 
-  statistics(blocks: number): Statistics {
-    const pages = this.#pages.v1 + this.#pages.v2;
-    return {
-      blocks,
-      pages: this.#pages,
-      finalizedPages: this.#finalizedPages,
-      damagedPages: this.damagedPages,
-      otherBlocks: this.otherBlocks,
-      nodes: this.#nodes,
-      nodeBytes: this.#nodeBytes,
-      directoryBytes: this.#directoryBytes,
-      headerBytes: BLOCK_BYTES + pages * PAGE_HEADER_BYTES,
-      freeBytes: pages * (BLOCK_BYTES - PAGE_HEADER_BYTES) - this.#nodeBytes - this.#directoryBytes,
-      longestNode: this.#longestNode,
-      shortestNode: this.#nodes === 0 ? 0 : this.#shortestNode,
-      lengths: this.#lengths,
-    };
+function countPage(counts: ReturnType<typeof newCounts>, { directory, header, format }: Page): void {
+  const { lengths } = counts;
+  let nodeBytes = 0;
+  for (let slot = 0; slot < directory.count; slot++) {
+    const bytes = directory.nodeBytes(slot);
+    nodeBytes += bytes;
+    const bucket = bytes === 0 ? 0 : 32 - Math.clz32(bytes);
+    lengths[bucket] = (lengths[bucket] ?? 0) + 1;
+    if (bytes > counts.longestNode) counts.longestNode = bytes;
+    if (bytes < counts.shortestNode) counts.shortestNode = bytes;
   }
+  const directoryBytes = directory.end - directory.start;
+  counts.pages[format]++;
+  if (isFinalized(header)) counts.finalizedPages++;
+  counts.nodes += directory.count;
+  counts.nodeBytes += nodeBytes;
+  counts.directoryBytes += directoryBytes;
+  counts.headerBytes += PAGE_HEADER_BYTES;
+  counts.freeBytes += BLOCK_BYTES - PAGE_HEADER_BYTES - nodeBytes - directoryBytes;
 }
 
 const COUNTS: readonly Column[] = [
@@ -136,38 +126,34 @@ const LENGTHS: readonly Column[] = [
   { heading: '', width: 0, align: 'left' },
 ];
 
-const BAR_CHARACTERS = 40;
+const row = (...cells: readonly (string | number)[]): string => tableRow(COUNTS, cells);
 
 /** The statistics as a table of counts, of space by kind, and a histogram of node lengths. */
 export function* statisticsTable(statistics: Statistics): Generator<string> {
-  yield tableRow(COUNTS, ['blocks', statistics.blocks]);
-  yield tableRow(COUNTS, ['pages, V1', statistics.pages.v1]);
-  yield tableRow(COUNTS, ['pages, V2', statistics.pages.v2]);
-  yield tableRow(COUNTS, ['finalized pages', statistics.finalizedPages]);
-  if (statistics.damagedPages > 0) yield tableRow(COUNTS, ['damaged pages', statistics.damagedPages]);
-  yield tableRow(COUNTS, ['free or unwritten', statistics.otherBlocks]);
-  yield tableRow(COUNTS, ['nodes', statistics.nodes]);
-  if (statistics.nodes > 0) {
-    yield tableRow(COUNTS, ['shortest node, bytes', statistics.shortestNode]);
-    yield tableRow(COUNTS, ['longest node, bytes', statistics.longestNode]);
-  }
-  const { headerBytes, nodeBytes, directoryBytes, freeBytes } = statistics;
-  const pageBytes = BLOCK_BYTES * (statistics.pages.v1 + statistics.pages.v2);
-  if (pageBytes > 0) yield tableRow(COUNTS, ['fill of pages', share(pageBytes - freeBytes, pageBytes)]);
+  const { blocks, pages, damagedPages, otherBlocks, nodes, headerBytes, nodeBytes, directoryBytes, freeBytes } =
+    statistics;
+  yield row('blocks', blocks);
+  yield row('pages, V1', pages.v1);
+  yield row('pages, V2', pages.v2);
+  yield row('finalized pages', statistics.finalizedPages);
+  if (damagedPages > 0) yield row('damaged pages', damagedPages);
+  yield row('free or unwritten', otherBlocks);
+  yield row('nodes', nodes);
+  if (nodes > 0) yield row('shortest node, bytes', statistics.shortestNode);
+  if (nodes > 0) yield row('longest node, bytes', statistics.longestNode);
+  const pageBytes = BLOCK_BYTES * (pages.v1 + pages.v2);
+  if (pageBytes > 0) yield row('fill of pages', share(pageBytes - freeBytes, pageBytes));
   yield '\nspace, bytes\n';
-  const unused = statistics.otherBlocks * BLOCK_BYTES;
+  const unused = otherBlocks * BLOCK_BYTES;
   const total = headerBytes + nodeBytes + directoryBytes + freeBytes + unused;
-  for (const [name, bytes] of Object.entries({
-    headers: headerBytes,
-    nodes: nodeBytes,
-    directory: directoryBytes,
-    free: freeBytes,
-    'blocks not in use': unused,
-  })) {
-    yield tableRow(COUNTS, [name, bytes, share(bytes, total)]);
+  const space = { headers: headerBytes, nodes: nodeBytes, directory: directoryBytes, free: freeBytes };
+  for (const [name, bytes] of Object.entries({ ...space, 'blocks not in use': unused })) {
+    yield row(name, bytes, share(bytes, total));
   }
-  if (statistics.nodes > 0) yield* histogram(statistics);
+  if (nodes > 0) yield* histogram(statistics);
 }
+
+const BAR_CHARACTERS = 40;
 
 function* histogram({ lengths, nodes }: Statistics): Generator<string> {
   yield '\n';
@@ -177,14 +163,10 @@ function* histogram({ lengths, nodes }: Statistics): Generator<string> {
   const most = Math.max(...lengths);
   for (let bucket = first; bucket <= last; bucket++) {
     const count = lengths[bucket] ?? 0;
+    const range = bucket <= 1 ? String(bucket) : `${grouped(2 ** (bucket - 1))} to ${grouped(2 ** bucket - 1)}`;
     const bar = '#'.repeat(Math.ceil((BAR_CHARACTERS * count) / most));
-    yield tableRow(LENGTHS, [bucketName(bucket), count, share(count, nodes), bar]);
+    yield tableRow(LENGTHS, [range, count, share(count, nodes), bar]);
   }
-}
-
-function bucketName(bucket: number): string {
-  if (bucket <= 1) return String(bucket);
-  return `${grouped(2 ** (bucket - 1))} to ${grouped(2 ** bucket - 1)}`;
 }
 
 function share(part: number, whole: number): string {

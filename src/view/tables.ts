@@ -1,4 +1,6 @@
+import { isZero } from '../bytes/buffer.ts';
 import { grouped } from '../bytes/encodings.ts';
+import type { RecordLayout } from '../bytes/record.ts';
 import { type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER, headerCopyState } from '../format/file-header.ts';
 import {
@@ -11,9 +13,8 @@ import {
 import { pageProblems, PageFacts } from '../format/page-checks.ts';
 import { checksumState, isFinalized, PAGE_HEADER } from '../format/page-header.ts';
 import { nodeOf, type Page } from '../format/page.ts';
-import { type Region, recordRegions } from '../format/regions.ts';
+import { recordRegions } from '../format/regions.ts';
 import { dumpRange } from './hexdump.ts';
-import { isZero } from '../bytes/buffer.ts';
 
 /** A column of a table. `width` is in characters. Cells are aligned right by default. */
 export interface Column {
@@ -42,13 +43,14 @@ const fieldColumns = (nameWidth: number, valueWidth: number): readonly Column[] 
 const PAGE_HEADER_FIELDS = fieldColumns(17, 18);
 const FILE_HEADER_FIELDS = fieldColumns(20, 20);
 
-function fieldRow(columns: readonly Column[], block: Uint8Array, region: Region): string {
-  const { start, end, name, meaning = '' } = region;
-  return tableRow(columns, [String(start), name, region.value ?? bytesText(block.subarray(start, end)), meaning]);
-}
-
-function bytesText(bytes: Uint8Array): string {
-  return isZero(bytes) ? '0' : Buffer.from(bytes).toString('hex');
+/** The headings, and a row for each field of the record at the start of a block. */
+function* fieldRows<T>(columns: readonly Column[], layout: RecordLayout<T>, block: Uint8Array): Generator<string> {
+  yield tableRow(columns);
+  for (const { start, end, name, value, meaning = '' } of recordRegions(layout, block, 0, 'header', '')) {
+    const bytes = block.subarray(start, end);
+    const text = value ?? (isZero(bytes) ? '0' : Buffer.from(bytes).toString('hex'));
+    yield tableRow(columns, [String(start), name, text, meaning]);
+  }
 }
 
 const SLOTS: readonly Column[] = [
@@ -62,9 +64,7 @@ const SLOTS: readonly Column[] = [
 /** One page: the header fields, and a row for each slot with the first bytes of its node. */
 export function* pageTable(page: Page, blockId: number): Generator<string> {
   yield `block ${blockId}, ${page.format.toUpperCase()} page at byte ${fileOffset(blockId)}\n\n`;
-  yield tableRow(PAGE_HEADER_FIELDS);
-  for (const region of recordRegions(PAGE_HEADER, page.block, 0, 'header', ''))
-    yield fieldRow(PAGE_HEADER_FIELDS, page.block, region);
+  yield* fieldRows(PAGE_HEADER_FIELDS, PAGE_HEADER, page.block);
   yield '\n';
   const { directory } = page;
   yield directory.count === 0 ? 'no slots\n' : tableRow(SLOTS);
@@ -100,9 +100,7 @@ export function* nodeDump(page: Page, blockId: number, slot: number): Generator<
 
 /** Block 0: the fields of the file header, the commit records and the header copy. @param commitNote - the state of a commit record */
 export function* fileHeaderTable(block0: Uint8Array, commitNote: (record: CommitRecord) => string): Generator<string> {
-  yield tableRow(FILE_HEADER_FIELDS);
-  for (const region of recordRegions(FILE_HEADER, block0, 0, 'header', ''))
-    yield fieldRow(FILE_HEADER_FIELDS, block0, region);
+  yield* fieldRows(FILE_HEADER_FIELDS, FILE_HEADER, block0);
   for (const offset of COMMIT_RECORD_OFFSETS) {
     const record = decodeCommitRecord(block0, offset);
     if (record === undefined) continue;
@@ -167,27 +165,12 @@ function firstWarning(page: Page, block: number): string | undefined {
   return undefined;
 }
 
-/** The headings of the table of blocks. */
-export function blockTableHead(): string {
-  return tableRow(BLOCKS);
-}
-
-/** A block as a row of the table. */
-export function blockTableRow(row: BlockRow): string {
-  const {
-    block,
-    kind,
-    state = '',
-    nodes,
-    nodeBytes,
-    directoryBytes,
-    freeBytes,
-    checksum = '',
-    problem = '',
-    next,
-  } = row;
+/** A block as a row of the table; the headings without one. */
+export function blockTableRow(row?: BlockRow): string {
+  if (row === undefined) return tableRow(BLOCKS);
+  const { block, kind, state = '', nodes = '', nodeBytes = '', directoryBytes = '', freeBytes, next } = row;
   const fill = freeBytes === undefined ? '' : `${(100 * (1 - freeBytes / BLOCK_BYTES)).toFixed(1)}%`;
-  const note = next === undefined ? problem : `next: ${next === 0 ? 'none' : next}`;
-  const sizes = [nodes ?? '', nodeBytes ?? '', directoryBytes ?? '', freeBytes ?? ''];
-  return tableRow(BLOCKS, [String(block), kind, state, ...sizes, fill, checksum, note]);
+  const note = next === undefined ? row.problem : `next: ${next === 0 ? 'none' : next}`;
+  const sizes = [nodes, nodeBytes, directoryBytes, freeBytes ?? ''];
+  return tableRow(BLOCKS, [String(block), kind, state, ...sizes, fill, row.checksum ?? '', note ?? '']);
 }

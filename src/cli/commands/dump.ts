@@ -10,15 +10,7 @@ import { decodePage, type Page } from '../../format/page.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { plural } from '../../report/text.ts';
 import { hexdump } from '../../view/hexdump.ts';
-import {
-  type BlockRow,
-  blockTableHead,
-  blockTableRow,
-  fileHeaderTable,
-  nodeDump,
-  pageRow,
-  pageTable,
-} from '../../view/tables.ts';
+import { type BlockRow, blockTableRow, fileHeaderTable, nodeDump, pageRow, pageTable } from '../../view/tables.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { blockId, type CommonOptions, parseSingleRef } from '../options.ts';
 
@@ -51,7 +43,7 @@ async function dump(run: CommandRun, path: string, { block, slot, hex = false }:
 
 async function dumpFile(run: CommandRun, blocks: RawBlocks): Promise<void> {
   await dumpFileHeader(run, blocks);
-  await run.text(['\n', blockTableHead()]);
+  await run.text(['\n', blockTableRow()]);
   const free = await blocks.freeBlocks();
   const target = new Uint8Array(BLOCK_BYTES);
   await run.withProgress({ what: blocks.file.name, unit: blocksText, hasRows: true }, async (progress) => {
