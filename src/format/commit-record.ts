@@ -10,11 +10,7 @@ export const COMMIT_RECORD_VERSION = 1;
 /** What the 64 bytes of `blockHead` hold. */
 export const COMMIT_KIND = { pageHeader: 1, freeLink: 2 } as const;
 
-/**
- * The changes of one batch to headers that existed before it. It makes the batch part of the file before the headers
- * themselves are written.
- * @see docs/format.md#commit-records
- */
+/** Makes a batch part of the file before its headers are written in place. @see docs/format.md#commit-records */
 export interface CommitRecord {
   magic: number;
   version: number;

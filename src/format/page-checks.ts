@@ -80,21 +80,13 @@ export class PageFacts {
   }
 }
 
-/**
- * Decodes the page in a block for checking: `error` of the result is its first error.
- * @param block - 262,144 bytes
- * @returns undefined if the block does not begin with a page magic
- */
+/** Decodes the page in a block of 262,144 bytes for checking; undefined if it does not begin with a page magic. */
 export function examinePage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): PageFacts | undefined {
   const page = decodePage(block, scratch);
   return page && new PageFacts(page, blockId);
 }
 
-/**
- * Decodes and checks the page in a block.
- * @param block - 262,144 bytes
- * @returns undefined if the block is not a page or has an error
- */
+/** Decodes and checks the page in a block of 262,144 bytes; undefined if it is not a page or has an error. */
 export function validPage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): Page | undefined {
   const facts = examinePage(block, blockId, scratch);
   return facts && facts.error === undefined ? facts.page : undefined;

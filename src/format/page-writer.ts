@@ -3,7 +3,7 @@ import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from './layout.ts';
 import { combinedPageChecksum, PAGE_FLAG, PAGE_HEADER, type PageFormat } from './page-header.ts';
 import type { ByteRange } from './slots.ts';
 
-/** The next commit of a page: fields of its header, and the bytes of the block to write before the header. */
+/** The next commit of a page: fields of its header, and what to write before the header. */
 export interface PagePlan {
   readonly nodeCount: number;
   readonly freeOffset: number;
@@ -11,7 +11,6 @@ export interface PagePlan {
   readonly directoryLength: number;
   /** CRC-32 of the node area, [64, freeOffset). */
   readonly nodesCrc: number;
-  /** CRC-32 of the directory. */
   readonly directoryCrc: number;
   /** Ranges outside the header that changed since the last commit; some may be empty. */
   readonly written: readonly ByteRange[];
@@ -30,12 +29,8 @@ export interface PageWriter {
   readonly block: Uint8Array;
   /** Slots, uncommitted ones included. */
   readonly nodeCount: number;
-  /** Whether there is room for a node of this size. */
   fits(nodeBytes: number): boolean;
-  /**
-   * Copies the node `source[start, end)` into slot `nodeCount`.
-   * @returns false, with nothing changed, if the page has no room for it
-   */
+  /** Copies the node `source[start, end)` into slot `nodeCount`. @returns false, with nothing changed, if it does not fit */
   add(source: Uint8Array, start: number, end: number): boolean;
   /**
    * Copies nodes that are stored end to end in `source` from `start` on, with the lengths `lengths[from]` to
@@ -43,9 +38,9 @@ export interface PageWriter {
    * @returns the number of nodes added
    */
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
-  /** Places the directory in `block` and plans the commit. Adding a node invalidates the plan. */
+  /** Places the directory in `block` and plans the commit. The plan is valid until a node is added. */
   plan(outlook: PageOutlook): PagePlan;
-  /** To be called when the header of the last plan has been committed. */
+  /** To be called when the header of the last plan is committed. */
   committed(): void;
 }
 

@@ -18,7 +18,7 @@ import { V1Directory, V1PageWriter } from './v1-page.ts';
 import { DirectoryScratch, V2Directory } from './v2-directory.ts';
 import { V2PageWriter } from './v2-writer.ts';
 
-/** A decoded page. Nothing is validated, and it is a view of the bytes that it was decoded from. */
+/** A decoded page: a view of the bytes of a block. Nothing is validated. */
 export interface Page {
   readonly format: PageFormat;
   readonly block: Uint8Array;
@@ -28,7 +28,7 @@ export interface Page {
 
 /**
  * Decodes a page without validating it, so that a damaged page can be shown.
- * @param block - the 262,144 bytes of a block; the page is valid until they change
+ * @param block - 262,144 bytes; the page is valid until they change
  * @param scratch - memory for the directory, to decode many pages one after the other; by default new memory
  * @returns undefined if the block does not begin with a page magic
  * @throws RangeError if `block` has another size
@@ -72,10 +72,7 @@ export function slotEntry({ format, directory }: Page, slot: number): ByteRange 
   return { start, end: slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end };
 }
 
-/**
- * The length of the longest node that an empty page holds.
- * @throws TypeError if `format` is neither 'v1' nor 'v2'
- */
+/** Length of the longest node that an empty page holds. @throws TypeError if `format` is neither 'v1' nor 'v2' */
 export function maxNodeBytes(format: PageFormat): number {
   if (format === 'v1') return V1_MAX_NODE_BYTES;
   if (format !== 'v2') throw new TypeError(`maxNodeBytes: format must be 'v1' or 'v2', it is ${String(format)}`);
@@ -122,8 +119,8 @@ export function orphanedBytes({ header, block }: Page): number {
 }
 
 /**
- * Whether a V1 page may have nodes that its header does not count yet: the next slot entry continues where the nodes end.
- * The checksum does not show this. Other programs do not append to V2 pages in place.
+ * Whether a V1 page may have nodes that its header does not count yet: the next slot continues where the nodes end. The
+ * checksum does not show this. Other programs do not append to V2 pages in place.
  */
 export function mayHaveUncountedNodes({ format, block, header }: Page): boolean {
   const { directoryStart, freeOffset } = header;
@@ -148,18 +145,14 @@ export interface FinalizePlan {
 
 /**
  * Prepares to finalize a page without errors, in memory. A V2 directory is copied to the end of the nodes unless it would
- * overlap the committed one; then it stays.
+ * overlap the committed one.
  */
 export function finalizePage(page: Page): FinalizePlan {
   const { format, block, header, directory } = page;
-  const directoryLength = directory.end - directory.start;
   const start = header.freeOffset;
-  if (format === 'v1' || start + directoryLength > directory.start)
-    return { header: recomputePageHeader(page, PAGE_FLAG.finalized) };
+  const end = start + directory.end - directory.start;
+  if (format === 'v1' || end > directory.start) return { header: recomputePageHeader(page, PAGE_FLAG.finalized) };
   block.copyWithin(start, directory.start, directory.end);
-  const finalized = { ...header, flags: header.flags | PAGE_FLAG.finalized, directoryStart: start, directoryLength };
-  return {
-    header: encodeCheckedPageHeader(format, block, finalized),
-    written: { start, end: start + directoryLength },
-  };
+  const moved = { ...page, header: { ...header, directoryStart: start } };
+  return { header: recomputePageHeader(moved, PAGE_FLAG.finalized), written: { start, end } };
 }

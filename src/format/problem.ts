@@ -22,7 +22,7 @@ export interface Problem {
   readonly message: string;
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** Length of the affected range from `offset` on, if it is known. */
+  /** Length of the affected range, if it is known. */
   readonly bytes?: number;
   /** The one bit whose flipping would explain a checksum mismatch. */
   readonly flippedBit?: FlippedBit;

@@ -36,7 +36,7 @@ export interface ByteRange {
 }
 
 /** Slots in memory as pairs of little-endian words: the offset of a node and its length. */
-export interface SlotWords {
+interface SlotWords {
   readonly view: DataView;
   /** Offset in the view of slot 0. */
   readonly first: number;
@@ -45,10 +45,10 @@ export interface SlotWords {
   readonly count: number;
 }
 
-/** The result for nodes in slot order within the node area. */
+/** All nodes are in slot order within the node area. */
 export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
 
-/** Checks all slots in one pass. @param freeOffset - end of the node area, from the start of the block */
+/** See {@link SlotDirectory.scan}. */
 export function scanSlots(slots: SlotWords, freeOffset: number): SlotScan {
   return isInOrder(slots, freeOffset) ? IN_ORDER : scanAnySlots(slots, freeOffset);
 }

@@ -4,9 +4,8 @@ import { defineRecord, type RecordLayout, u32 } from '../bytes/record.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_RESERVE_BYTES, V1_SLOT_BYTES } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PagePlan, PageWriter } from './page-writer.ts';
-import { type ByteRange, scanSlots, type SlotDirectory, type SlotScan } from './slots.ts';
+import { scanSlots, type SlotDirectory, type SlotScan } from './slots.ts';
 
-/** One slot of a V1 directory. */
 export interface V1Slot {
   offset: number;
   length: number;
@@ -19,7 +18,7 @@ export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
 
 const LENGTH_OFFSET = V1_SLOT.offsets.length;
 
-/** Offset in the block of a slot; the directory grows down from the end of the block. */
+/** The directory grows down from the end of the block. */
 function slotOffset(slot: number): number {
   return BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
 }
@@ -55,7 +54,7 @@ export class V1Directory implements SlotDirectory {
   }
 }
 
-/** Appends nodes to a V1 page: nodes grow up, slots grow down, and neither touches committed bytes. */
+/** Appends nodes to a V1 page: nodes grow up, slots grow down. */
 export class V1PageWriter implements PageWriter {
   readonly format = 'v1';
   readonly block: Uint8Array;
@@ -64,21 +63,22 @@ export class V1PageWriter implements PageWriter {
   readonly #reserveBytes: number;
   #nodeCount: number;
   #freeOffset: number;
-  #committedNodes: number;
   #committedFree: number;
+  #committedStart: number;
   // CRCs of the content so far, so that a commit reads only what is new.
   #nodesCrc = 0;
   #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
-  #directoryCrcNodes = 0;
+  #directoryCrcStart: number = BLOCK_BYTES;
 
   /** @param reserveBytes - bytes to keep free; fewer than the default to repack a page that another program filled */
   constructor(block: Uint8Array, header: PageHeader, reserveBytes: number = V1_RESERVE_BYTES) {
     this.block = block;
     this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
     this.#reserveBytes = reserveBytes;
-    this.#nodeCount = this.#committedNodes = header.nodeCount;
+    this.#nodeCount = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
+    this.#committedStart = this.#directoryStart;
   }
 
   get nodeCount(): number {
@@ -96,7 +96,7 @@ export class V1PageWriter implements PageWriter {
   add(source: Uint8Array, start: number, end: number): boolean {
     const nodeBytes = end - start;
     const free = this.#freeOffset;
-    const slot = BLOCK_BYTES - V1_SLOT_BYTES * (this.#nodeCount + 1);
+    const slot = slotOffset(this.#nodeCount);
     if (slot - free < nodeBytes + this.#reserveBytes) return false;
     const view = this.#view;
     this.#copier.copy(source, start, end, this.block, view, free);
@@ -123,41 +123,36 @@ export class V1PageWriter implements PageWriter {
       free += nodeBytes;
     }
     // The page stores them end to end as well, so one copy is enough.
-    this.#copier.copy(source, start, start + free - firstFree, this.block, this.#view, firstFree);
+    this.#copier.copy(source, start, start + free - firstFree, this.block, view, firstFree);
     this.#freeOffset = free;
     this.#nodeCount += index - from;
     return index - from;
   }
 
   plan(): PagePlan {
-    this.#updateCrcs();
-    const written: ByteRange[] = [
-      { start: this.#committedFree, end: this.#freeOffset },
-      { start: this.#directoryStart, end: BLOCK_BYTES - V1_SLOT_BYTES * this.#committedNodes },
-    ];
+    const directoryStart = this.#directoryStart;
+    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
+    this.#nodesCrcEnd = this.#freeOffset;
+    const addedSlots = crc32(this.block.subarray(directoryStart, this.#directoryCrcStart));
+    this.#directoryCrc = combineCrc32(addedSlots, this.#directoryCrc, BLOCK_BYTES - this.#directoryCrcStart);
+    this.#directoryCrcStart = directoryStart;
     return {
       nodeCount: this.#nodeCount,
       freeOffset: this.#freeOffset,
-      directoryStart: this.#directoryStart,
+      directoryStart,
       directoryLength: 0,
       nodesCrc: this.#nodesCrc,
       directoryCrc: this.#directoryCrc,
-      written,
+      written: [
+        { start: this.#committedFree, end: this.#freeOffset },
+        { start: directoryStart, end: this.#committedStart },
+      ],
     };
-  }
-
-  #updateCrcs(): void {
-    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
-    this.#nodesCrcEnd = this.#freeOffset;
-    const coveredBytes = V1_SLOT_BYTES * this.#directoryCrcNodes;
-    const added = crc32(this.block.subarray(this.#directoryStart, BLOCK_BYTES - coveredBytes));
-    this.#directoryCrc = combineCrc32(added, this.#directoryCrc, coveredBytes);
-    this.#directoryCrcNodes = this.#nodeCount;
   }
 
   committed(): void {
     this.#copier.release();
-    this.#committedNodes = this.#nodeCount;
     this.#committedFree = this.#freeOffset;
+    this.#committedStart = this.#directoryStart;
   }
 }

@@ -34,27 +34,29 @@ export class DirectoryScratch {
  * @see docs/format.md#v2-directory
  */
 export class V2Directory implements SlotDirectory {
-  readonly count: number;
   readonly start: number;
-  readonly end: number;
+  count = 0;
+  end: number;
+  readonly #block: Uint8Array;
   readonly #entryOffsets: Uint32Array;
   readonly #slots: DataView;
-  /** End of the last node if no node begins before the previous one ends, otherwise Infinity. */
-  readonly #orderedEnd: number;
+  /** End of the last decoded node. */
+  #nodesEnd: number = NODE_AREA_OFFSET;
+  /** Whether no node begins before the previous one ends. */
+  #isInOrder = true;
 
   /** @param scratch - memory for the slots; the directory is valid until it is used for another page */
   constructor(block: Uint8Array, header: PageHeader, scratch: DirectoryScratch) {
-    this.start = Math.min(header.directoryStart, BLOCK_BYTES);
+    this.start = this.end = Math.min(header.directoryStart, BLOCK_BYTES);
     // A pair has at least two bytes, which limits the memory that a damaged node count can demand.
     const capacity = Math.min(header.nodeCount, V2_MAX_SLOTS, (BLOCK_BYTES - this.start) >> 1);
     scratch.reserve(capacity);
+    this.#block = block;
     this.#entryOffsets = scratch.entryOffsets;
     this.#slots = scratch.slots;
-    const decoder = new PairDecoder(block, this.start, scratch, capacity);
-    decoder.decode();
-    this.count = decoder.count;
-    this.end = decoder.at;
-    this.#orderedEnd = decoder.isInOrder ? decoder.nodesEnd : Infinity;
+    const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    do this.#decodeCommon(view, capacity);
+    while (this.count < capacity && this.#decodeAny());
   }
 
   nodeOffset(slot: number): number {
@@ -70,49 +72,20 @@ export class V2Directory implements SlotDirectory {
   }
 
   scan(freeOffset: number): SlotScan {
-    if (this.#orderedEnd <= freeOffset) return IN_ORDER;
+    if (this.#isInOrder && this.#nodesEnd <= freeOffset) return IN_ORDER;
     return scanSlots({ view: this.#slots, first: 0, step: DECODED_BYTES, count: this.count }, freeOffset);
-  }
-}
-
-/** Decodes pairs and notes whether the nodes are in slot order. */
-class PairDecoder {
-  readonly #block: Uint8Array;
-  readonly #view: DataView;
-  readonly #scratch: DirectoryScratch;
-  readonly #capacity: number;
-  /** Number of decoded pairs. */
-  count: number = 0;
-  /** Offset of the next pair. */
-  at: number;
-  /** End of the last node. */
-  nodesEnd: number = NODE_AREA_OFFSET;
-  /** Whether no node so far begins before the previous one ends. */
-  isInOrder: boolean = true;
-
-  constructor(block: Uint8Array, start: number, scratch: DirectoryScratch, capacity: number) {
-    this.#block = block;
-    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
-    this.#scratch = scratch;
-    this.#capacity = capacity;
-    this.at = start;
-  }
-
-  /** Decodes all pairs, or those before the first that runs past the block. */
-  decode(): void {
-    do this.#decodeCommon();
-    while (this.count < this.#capacity && this.#decodeAny());
   }
 
   /**
    * Decodes pairs of the usual sizes, offsets of three or four bytes and lengths of one or three, up to the first of another
    * size or out of order. Each size has its own branch, so that the processor can predict it and read ahead.
    */
-  #decodeCommon(): void {
-    const view = this.#view;
-    const { entryOffsets, slots } = this.#scratch;
-    const capacity = this.#capacity;
-    let { count, at, nodesEnd } = this;
+  #decodeCommon(view: DataView, capacity: number): void {
+    const entryOffsets = this.#entryOffsets;
+    const slots = this.#slots;
+    let count = this.count;
+    let at = this.end;
+    let nodesEnd = this.#nodesEnd;
     while (count < capacity && at <= LAST_TWO_WORDS) {
       const word = view.getUint32(at, true);
       let nodeOffset: number;
@@ -145,25 +118,24 @@ class PairDecoder {
       count++;
     }
     this.count = count;
-    this.at = at;
-    this.nodesEnd = nodesEnd;
+    this.end = at;
+    this.#nodesEnd = nodesEnd;
   }
 
   /** Decodes one pair of any size. @returns false if it runs past the block */
   #decodeAny(): boolean {
-    const { at } = this;
-    const { entryOffsets, slots } = this.#scratch;
+    const at = this.end;
     const nodeOffset = readVarint(this.#block, at, BLOCK_BYTES);
     if (nodeOffset < 0) return false;
     const lengthAt = at + varintBytesFrom(this.#block[at] as number); // readVarint found the byte
     const nodeBytes = readVarint(this.#block, lengthAt, BLOCK_BYTES);
     if (nodeBytes < 0) return false;
-    this.isInOrder &&= nodeOffset >= this.nodesEnd;
-    this.nodesEnd = nodeOffset + nodeBytes;
-    entryOffsets[this.count] = at;
-    slots.setUint32(DECODED_BYTES * this.count, Math.min(nodeOffset, U32_MAX), true);
-    slots.setUint32(DECODED_BYTES * this.count + 4, Math.min(nodeBytes, U32_MAX), true);
-    this.at = lengthAt + varintBytesFrom(this.#block[lengthAt] as number); // readVarint found the byte
+    this.#isInOrder &&= nodeOffset >= this.#nodesEnd;
+    this.#nodesEnd = nodeOffset + nodeBytes;
+    this.#entryOffsets[this.count] = at;
+    this.#slots.setUint32(DECODED_BYTES * this.count, Math.min(nodeOffset, U32_MAX), true);
+    this.#slots.setUint32(DECODED_BYTES * this.count + 4, Math.min(nodeBytes, U32_MAX), true);
+    this.end = lengthAt + varintBytesFrom(this.#block[lengthAt] as number); // readVarint found the byte
     this.count++;
     return true;
   }

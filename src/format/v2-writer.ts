@@ -6,10 +6,10 @@ import type { PageHeader } from './page-header.ts';
 import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
 import type { ByteRange } from './slots.ts';
 
-/** From here on, offsets take one more byte as a varint. */
+/** From here on, the varint of an offset takes one more byte. */
 const LONG_OFFSET = 65_536;
 
-/** Assumed for a page that has no nodes yet: a few nodes of the usual length. */
+/** Weighs in while a page has few nodes: a few of the usual length. */
 const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
 
 /**
@@ -66,7 +66,7 @@ export class V2PageWriter implements PageWriter {
 
   /**
    * @param header - header of the valid page in `block`
-   * @param spare - a writer that is no longer used, whose memory is reused
+   * @param spare - for an empty page: a writer that is no longer used, whose memory is reused
    */
   constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
@@ -76,8 +76,7 @@ export class V2PageWriter implements PageWriter {
     this.#current = header.nodeCount === 0 ? NO_RANGE : { start: header.directoryStart, end: directoryEnd };
     this.#planned = this.#current;
     this.#directoryBytes = this.#current.end - this.#current.start;
-    this.#directory = spare === undefined ? new Uint8Array(FIRST_DIRECTORY_BYTES) : spare.#directory;
-    while (this.#directory.length < this.#directoryBytes) this.#growDirectory(0);
+    this.#directory = spare ? spare.#directory : new Uint8Array(Math.max(FIRST_DIRECTORY_BYTES, this.#directoryBytes));
     this.#directory.set(block.subarray(this.#current.start, this.#current.end));
     this.#usedBytesAtMove = this.#usedBytes;
   }
@@ -127,7 +126,7 @@ export class V2PageWriter implements PageWriter {
     const offset = this.#nextNodeOffset(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
     if (!this.#hasRoom(offset + nodeBytes, directoryBytes)) return -1;
-    if (directoryBytes > this.#directory.length) this.#growDirectory(this.#directoryBytes);
+    if (directoryBytes > this.#directory.length) this.#growDirectory();
     writeVarint(nodeBytes, this.#directory, writeVarint(offset, this.#directory, this.#directoryBytes));
     this.#directoryBytes = directoryBytes;
     this.#freeOffset = offset + nodeBytes;
@@ -136,12 +135,15 @@ export class V2PageWriter implements PageWriter {
   }
 
   plan(outlook: PageOutlook): PagePlan {
-    this.#updateCrcs();
+    const directory = this.#directory.subarray(0, this.#directoryBytes);
+    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
+    this.#nodesCrcEnd = this.#freeOffset;
+    this.#directoryCrc = crc32(directory.subarray(this.#directoryCrcBytes), this.#directoryCrc);
+    this.#directoryCrcBytes = this.#directoryBytes;
     const start = this.#nodeCount === 0 ? this.#freeOffset : this.#placeDirectory(outlook);
-    const stays = start === this.#current.start;
-    const from = stays ? this.#current.end - this.#current.start : 0;
+    const from = start === this.#current.start ? this.#current.end - start : 0;
     this.#planned = { start, end: start + this.#directoryBytes };
-    this.block.set(this.#directory.subarray(from, this.#directoryBytes), start + from);
+    this.block.set(directory.subarray(from), start + from);
     return {
       nodeCount: this.#nodeCount,
       freeOffset: this.#freeOffset,
@@ -162,16 +164,6 @@ export class V2PageWriter implements PageWriter {
     this.#previous = this.#current;
     this.#current = this.#planned;
     this.#committedFree = this.#freeOffset;
-  }
-
-  #updateCrcs(): void {
-    this.#nodesCrc = crc32(this.block.subarray(this.#nodesCrcEnd, this.#freeOffset), this.#nodesCrc);
-    this.#nodesCrcEnd = this.#freeOffset;
-    this.#directoryCrc = crc32(
-      this.#directory.subarray(this.#directoryCrcBytes, this.#directoryBytes),
-      this.#directoryCrc,
-    );
-    this.#directoryCrcBytes = this.#directoryBytes;
   }
 
   /** The offset of the next node: after the last one, and past a committed directory in between. */
@@ -195,11 +187,8 @@ export class V2PageWriter implements PageWriter {
   #canStay(nodesEnd: number, directoryBytes: number): boolean {
     const { start, end } = this.#current;
     const grown = { start: end, end: start + directoryBytes };
-    return end > start && nodesEnd <= start && grown.end <= BLOCK_BYTES && !this.#inPrevious(grown);
-  }
-
-  #inPrevious(range: ByteRange): boolean {
-    return this.#previous.start !== this.#current.start && overlap(range, this.#previous);
+    if (end <= start || nodesEnd > start || grown.end > BLOCK_BYTES) return false;
+    return this.#previous.start === start || !overlap(grown, this.#previous);
   }
 
   /** The largest free range above `nodesEnd`; undefined if it is shorter than `directoryBytes`. */
@@ -255,9 +244,9 @@ export class V2PageWriter implements PageWriter {
     });
   }
 
-  #growDirectory(keptBytes: number): void {
+  #growDirectory(): void {
     const grown = new Uint8Array(Math.min(2 * this.#directory.length, BLOCK_BYTES - NODE_AREA_OFFSET));
-    grown.set(this.#directory.subarray(0, keptBytes));
+    grown.set(this.#directory.subarray(0, this.#directoryBytes));
     this.#directory = grown;
   }
 }
