@@ -8,6 +8,8 @@ import type { BlockFile } from './block-file.ts';
 import type { Commit } from './commit-log.ts';
 import { problemError } from './page-file.ts';
 
+const LINK_BYTES = 8;
+
 /** A set of block ids, with one bit per block. */
 export class BlockSet {
   #bits: Uint8Array;
@@ -29,7 +31,11 @@ export class BlockSet {
   /** @returns false if the block was in the set already */
   add(block: number): boolean {
     if (this.has(block)) return false;
-    if (block >> 3 >= this.#bits.length) this.#grow(block);
+    if (block >> 3 >= this.#bits.length) {
+      const bits = new Uint8Array(Math.max((block >> 3) + 1, 2 * this.#bits.length));
+      bits.set(this.#bits);
+      this.#bits = bits;
+    }
     this.#bits[block >> 3] = (this.#bits[block >> 3] ?? 0) | (1 << (block & 7));
     this.#size++;
     return true;
@@ -40,20 +46,11 @@ export class BlockSet {
     this.#bits[block >> 3] = (this.#bits[block >> 3] ?? 0) & ~(1 << (block & 7));
     this.#size--;
   }
-
-  #grow(block: number): void {
-    const bits = new Uint8Array(Math.max((block >> 3) + 1, 2 * this.#bits.length));
-    bits.set(this.#bits);
-    this.#bits = bits;
-  }
 }
 
 /** Why a walk along a free list stopped before the end of the list. */
 export interface FreeListBreak {
-  /**
-   * `no link`: the first 8 bytes of `from` are not a link. `out of range`: its link leads out of the file. `cycle`: it
-   * leads to a block that is already on the list. `not free`: it leads to a block that the caller rejected.
-   */
+  /** `cycle`: the link leads to a block that is already on the list. `not free`: the caller rejected the block. */
   readonly reason: 'no link' | 'out of range' | 'cycle' | 'not free';
   /** The block that contains the link, 0 for the file header. */
   readonly from: number;
@@ -61,10 +58,7 @@ export interface FreeListBreak {
   readonly to: number;
 }
 
-/**
- * A walk along a free list. The caller supplies the link of each block, from a file or from memory, until `block` is 0.
- * It ends on any input: every block is visited once at most.
- */
+/** A walk along a free list, for which the caller supplies the link of each block. Every block is visited once at most. */
 export class FreeListWalk {
   /** The blocks reached so far. */
   readonly blocks: BlockSet;
@@ -90,7 +84,7 @@ export class FreeListWalk {
     this.#go(this.block, link);
   }
 
-  /** Stops at the current block, which is not free, and takes it out of the set. */
+  /** Stops at the current block, which is not free, and removes it from the set. */
   reject(): void {
     this.blocks.delete(this.block);
     this.break = { reason: 'not free', from: this.#from, to: this.block };
@@ -117,8 +111,7 @@ export class FreeListWalk {
 }
 
 /**
- * The block id in the first 8 bytes of a block: 0 at the end of the list, negative where they are not a link or the file
- * ends.
+ * The block id that a block begins with: 0 at the end of the list, negative for no link.
  * @param bytes - 8 bytes to read into, for loops over many blocks
  */
 export async function readFreeLink(
@@ -129,8 +122,6 @@ export async function readFreeLink(
   if ((await file.read(bytes, fileOffset(block))) < LINK_BYTES) return -1;
   return decodeFreeLink(firstU64(bytes));
 }
-
-const LINK_BYTES = 8;
 
 /** What a free list is read from: a DiskManager is one. */
 export interface ListedBlocks {
@@ -186,10 +177,15 @@ export class FreeBlocks {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
       return new FreeBlocks(walk.blocks, error);
     }
-    return new FreeBlocks(walk.blocks, walk.break && cycleError(disk, walk.break.to));
+    // nextFree has checked that each link leads into the file.
+    const block = walk.break?.to;
+    if (block === undefined) return new FreeBlocks(walk.blocks, undefined);
+    const message = `the free list has a cycle through block ${block}`;
+    const detail = { file: disk.name, block, offset: fileOffset(block) };
+    return new FreeBlocks(walk.blocks, new PageStoreError('FREE_LIST_CYCLE', message, detail));
   }
 
-  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` for a block that may be on the part of the list that cannot be followed */
+  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` for a block that may be on the unreadable part of the list */
   has(block: number): boolean {
     if (this.blocks.has(block)) return true;
     if (this.error !== undefined) throw this.error;
@@ -202,11 +198,6 @@ export class FreeBlocks {
     if (changed.isLink === true) this.blocks.add(changed.block);
     else this.blocks.delete(changed.block);
   }
-}
-
-function cycleError(file: { readonly name: string }, block: number): PageStoreError {
-  const message = `the free list has a cycle through block ${block}`;
-  return new PageStoreError('FREE_LIST_CYCLE', message, { file: file.name, block, offset: fileOffset(block) });
 }
 
 /** The first 64 bytes of a freed block: a link, and zeros. */

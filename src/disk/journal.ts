@@ -14,8 +14,7 @@ import {
 } from '../format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import type { ByteRange } from '../format/slots.ts';
-import type { BlockFile } from './block-file.ts';
-import { OverlaidFile, overlapOf } from './block-file.ts';
+import { type BlockFile, OverlaidFile, overlapOf, type Overlay } from './block-file.ts';
 
 /** New bytes for one page whose old bytes are committed: a range of the block, and its page header. */
 export interface Overwrite {
@@ -35,12 +34,12 @@ export function encodeOverwriteJournal({ block, image, changed, head }: Overwrit
   return encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) });
 }
 
-/** Overwrites the bytes and syncs them; the journal must be durable, and is removed. @throws {@link PageStoreError} `IO` */
+/** Overwrites the bytes and syncs them; the journal must be durable, and is removed. */
 export async function overwrite(file: BlockFile, { block, bytes, changed, head }: Overwrite): Promise<void> {
-  await file.write(bytes, fileOffset(block, changed.start));
-  await file.write(head, fileOffset(block));
-  await file.sync();
-  await file.journal.remove();
+  await writeJournaled(file, [
+    { position: fileOffset(block, changed.start), bytes },
+    { position: fileOffset(block), bytes: head },
+  ]);
 }
 
 /**
@@ -58,11 +57,15 @@ export async function applyPatches(file: BlockFile, patches: readonly Patch[], o
     throw error;
   }
   onBegin?.();
-  await writePatches(file, patches);
+  await writeJournaled(file, newBytes(patches));
 }
 
-async function writePatches(file: BlockFile, patches: readonly Patch[]): Promise<void> {
-  for (const { position, after } of patches) await file.write(after, position);
+const newBytes = (patches: readonly Patch[]): Overlay[] =>
+  patches.map(({ position, after }) => ({ position, bytes: after }));
+
+/** Writes bytes that a durable journal protects. */
+async function writeJournaled(file: BlockFile, overlays: readonly Overlay[]): Promise<void> {
+  for (const { position, bytes } of overlays) await file.write(bytes, position);
   await file.sync();
   await file.journal.remove();
 }
@@ -73,7 +76,7 @@ export interface JournalContent {
   readonly patches: readonly Patch[] | undefined;
 }
 
-/** Decodes a journal. Both parts are undefined without a journal, and for one that was not written completely: then no byte of the file has been overwritten. */
+/** Both parts are undefined without a journal, and for an incomplete one, whose writer has not changed the file yet. */
 export function decodeJournalContent(bytes: Uint8Array | undefined): JournalContent {
   return { beforeImage: bytes && decodeJournal(bytes), patches: bytes && decodePatchJournal(bytes) };
 }
@@ -91,7 +94,7 @@ export async function recoverJournal(file: BlockFile): Promise<void> {
 export async function finishJournal(file: BlockFile, { beforeImage, patches }: JournalContent): Promise<void> {
   if (patches) {
     await assertPatchesMatch(file, patches);
-    return writePatches(file, patches);
+    return writeJournaled(file, newBytes(patches));
   }
   if (beforeImage === undefined) {
     const bytes = await file.journal.read();
@@ -101,9 +104,8 @@ export async function finishJournal(file: BlockFile, { beforeImage, patches }: J
   }
   const { state, bytes } = await readJournalBlock(file, beforeImage);
   // Written also where it looks complete: after a failed sync that may be true only of the system's cache.
-  await file.write(state === 'complete' ? bytes : beforeImage.image, fileOffset(beforeImage.block));
-  await file.sync();
-  await file.journal.remove();
+  const block = state === 'complete' ? bytes : beforeImage.image;
+  await writeJournaled(file, [{ position: fileOffset(beforeImage.block), bytes: block }]);
 }
 
 /**
@@ -116,10 +118,7 @@ export async function withJournal(file: BlockFile): Promise<BlockFile> {
   const { beforeImage, patches } = decodeJournalContent(journal);
   if (patches) {
     await assertPatchesMatch(file, patches);
-    return new OverlaidFile(
-      file,
-      patches.map(({ position, after }) => ({ position, bytes: after })),
-    );
+    return new OverlaidFile(file, newBytes(patches));
   }
   if (beforeImage === undefined) {
     assertKnownJournal(file, journal);
@@ -130,7 +129,6 @@ export async function withJournal(file: BlockFile): Promise<BlockFile> {
   return new OverlaidFile(file, [{ position: fileOffset(beforeImage.block), bytes: beforeImage.image }]);
 }
 
-/** Reads the block of a journal. @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO` */
 async function readJournalBlock(
   file: BlockFile,
   beforeImage: BeforeImage,
@@ -177,17 +175,13 @@ export function overlayPatches(patches: Iterable<Patch> | undefined, target: Uin
     const overlap = overlapOf(position, before.length, from, target.length);
     if (overlap === undefined) continue;
     const { start, end } = overlap;
-    const part = {
-      before: before.subarray(start - position, end - position),
-      after: after.subarray(start - position, end - position),
-    };
     const found = target.subarray(start - from, end - from);
-    if (isBeforeOrAfter(part, found)) found.set(part.after);
+    const part = (bytes: Uint8Array): Uint8Array => bytes.subarray(start - position, end - position);
+    if (isBeforeOrAfter({ before: part(before), after: part(after) }, found)) found.set(part(after));
   }
   return target;
 }
 
-/** What a journal was written for: an `update`, with the image of a block, or a `repair`, with patches. */
 export type JournalPurpose = 'update' | 'repair';
 
 /** Messages for a journal that this version did not write, or cannot read. */
@@ -200,10 +194,8 @@ export const FOREIGN_JOURNAL_MESSAGES = {
 /** The message for a journal of a block that another program has changed since. */
 export function journalMismatchMessage(purpose: JournalPurpose, block: number): string {
   const what =
-    purpose === 'update'
-      ? `contains block ${block} before an update, but another program has changed the block since`
-      : `belongs to a repair of block ${block}, but another program has changed the block since`;
-  return `the .journal file beside it ${what}; check the block, then move the journal away`;
+    purpose === 'update' ? `contains block ${block} before an update` : `belongs to a repair of block ${block}`;
+  return `the .journal file beside it ${what}, but another program has changed the block since; check the block, then move the journal away`;
 }
 
 function mismatchError(file: { readonly name: string }, purpose: JournalPurpose, block: number): PageStoreError {

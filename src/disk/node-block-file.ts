@@ -6,7 +6,7 @@ import { assertOneOf, assertPath, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
 import type { Access, BlockFile, Journal } from './block-file.ts';
-import { ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing } from './node-fs.ts';
+import { ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing, withIoError } from './node-fs.ts';
 import { LOCK_OPTION_KINDS, type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
 import { readFileHead } from './page-file.ts';
 
@@ -331,7 +331,7 @@ async function openFile(
 
 /** Opens a regular file. @returns with `target`, its path with symbolic links followed */
 async function openRegular(path: string, access: Access): Promise<{ handle: FileHandle; target: string }> {
-  try {
+  return withIoError(path, 'open', async () => {
     // Checked before it is opened: opening a pipe would wait for its other end.
     const stats = await stat(path);
     if (!stats.isFile()) {
@@ -340,7 +340,5 @@ async function openRegular(path: string, access: Access): Promise<{ handle: File
     }
     const target = await realpath(path);
     return { handle: await open(target, access === 'read' ? constants.O_RDONLY : constants.O_RDWR), target };
-  } catch (error) {
-    throw ioError(path, 'open', error);
-  }
+  });
 }

@@ -16,6 +16,7 @@ import {
   permissionsOf,
   syncDirectory,
   unlessMissing,
+  withIoError,
 } from './node-fs.ts';
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
 import { assertEmpty } from './page-file.ts';
@@ -44,22 +45,22 @@ export async function createBlockFile(
   await assertNoPathConflict('the new file', path, []);
   const target = replace ? await replacedPath(path) : resolve(path);
   const journal = new NodeJournal(target);
-  let newFile: NewFile;
-  try {
+  const newFile = await withIoError(path, 'create', async () => {
     if (!replace && (await unlessMissing(lstat(target))) !== undefined)
       throw Object.assign(new Error('file already exists'), { code: 'EEXIST' });
     await assertNoOldJournal(journal, path, replace);
-    newFile = await NewFile.open(target, options.mode);
-  } catch (error) {
-    throw ioError(path, 'create', error);
-  }
+    return NewFile.open(target, options.mode);
+  });
   const { handle } = newFile;
   let file = new NodeBlockFile(path, handle, journal);
   try {
     // The lock file stays, so it is created only once the directory is known to accept files.
     file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, options));
     await fill(file);
-    await publish(newFile, path, target, replace);
+    await withIoError(path, 'create', async () => {
+      await newFile.publish(replace);
+      await syncDirectory(dirname(target));
+    });
     file.hasCommits = true;
     // A journal that exists belongs to the file that was replaced.
     await journal.remove();
@@ -92,15 +93,6 @@ export async function fillNewFile<T>(
   return results[0] as T; // createBlockFile has awaited fill
 }
 
-async function publish(file: NewFile, path: string, target: string, replace: boolean): Promise<void> {
-  try {
-    await file.publish(replace);
-    await syncDirectory(dirname(target));
-  } catch (error) {
-    throw ioError(path, 'create', error);
-  }
-}
-
 /** Refuses to remove the journal of an earlier file with the same name if it may still be needed, or is another kind of file. */
 async function assertNoOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
   const bytes = await journal.read();
@@ -114,14 +106,12 @@ async function assertNoOldJournal(journal: NodeJournal, path: string, replace: b
 
 /** The path of the file to replace, with symbolic links followed; only a regular file is replaced. */
 async function replacedPath(path: string): Promise<string> {
-  try {
+  return withIoError(path, 'create', async () => {
     const stats = await unlessMissing(stat(path));
     if (stats === undefined) return path;
-    if (stats.isFile()) return await realpath(path);
-  } catch (error) {
-    throw ioError(path, 'create', error);
-  }
-  throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file can be replaced', { file: path });
+    if (stats.isFile()) return realpath(path);
+    throw new PageStoreError('NOT_A_PAGE_FILE', 'only a regular file can be replaced', { file: path });
+  });
 }
 
 /** Most undo files beside a page file whose names are chosen here. */
@@ -174,20 +164,12 @@ export class NodeUndoFile {
     const path = this.#path;
     if (path === undefined) return;
     this.#path = undefined;
-    try {
-      await unlink(path);
-    } catch (error) {
-      throw ioError(path, 'remove', error);
-    }
+    await withIoError(path, 'remove', () => unlink(path));
   }
 }
 
 /** Opens an undo file for reading. @throws {@link PageStoreError} `IO` */
 export async function openNodeUndoFile(path: string): Promise<BlockFile> {
-  try {
-    const handle = await open(path, constants.O_RDONLY | O_NONBLOCK);
-    return new NodeBlockFile(path, handle, new NodeJournal(resolve(path)));
-  } catch (error) {
-    throw ioError(path, 'open', error);
-  }
+  const handle = await withIoError(path, 'open', () => open(path, constants.O_RDONLY | O_NONBLOCK));
+  return new NodeBlockFile(path, handle, new NodeJournal(resolve(path)));
 }

@@ -46,6 +46,15 @@ export function ioError(
   return new PageStoreError(code, `${call}${where}: ${what}${kept} (${errno})`, detail, cause);
 }
 
+/** Awaits system calls. @param call - what they do, for the message @throws {@link PageStoreError} as {@link ioError} */
+export async function withIoError<T>(name: string, call: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw ioError(name, call, error);
+  }
+}
+
 /** The errno name of a system error, such as `ENOENT`; empty for any other error. */
 export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
@@ -73,11 +82,8 @@ export async function unlessMissing<T>(result: Promise<T>): Promise<T | undefine
  * @throws {@link PageStoreError} `IO`
  */
 export async function permissionsOf(path: string): Promise<number> {
-  try {
-    return ((await stat(path)).mode & 0o666) | 0o600;
-  } catch (error) {
-    throw ioError(path, 'stat', error);
-  }
+  const { mode } = await withIoError(path, 'stat', () => stat(path));
+  return (mode & 0o666) | 0o600;
 }
 
 /** Creates a file, for reading and writing. @param mode - its permissions, regardless of the umask; by default those of any new file @internal */
@@ -154,23 +160,17 @@ const MAX_LINKS = 40;
 
 /** Device and inode of the file that a path leads to. @throws {@link PageStoreError} `IO` */
 export async function identityOf(path: string): Promise<string> {
-  try {
-    const { dev, ino } = await stat(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    throw ioError(path, 'stat', error);
-  }
+  const { dev, ino } = await withIoError(path, 'stat', () => stat(path, { bigint: true }));
+  return `${dev}:${ino}`;
 }
 
 /** Whether the open file is the one that a path leads to. @throws {@link PageStoreError} `IO` */
 export async function isOpenFile(path: string, handle: FileHandle): Promise<boolean> {
-  try {
+  return withIoError(path, 'stat', async () => {
     const opened = await handle.stat({ bigint: true });
     const found = await unlessMissing(stat(path, { bigint: true }));
     return found?.dev === opened.dev && found.ino === opened.ino;
-  } catch (error) {
-    throw ioError(path, 'stat', error);
-  }
+  });
 }
 
 /**
@@ -193,8 +193,10 @@ export async function assertNoPathConflict(what: string, path: string, pageFiles
     if (sidecars.includes(key)) throw sidecarOf(pageFile);
   }
   const suffix = SIDECAR_SUFFIXES.find((each) => resolved.endsWith(each));
-  const owner = suffix === undefined ? undefined : resolved.slice(0, -suffix.length);
-  if (owner !== undefined && (await isFile(owner))) throw sidecarOf(owner);
+  if (suffix === undefined) return;
+  const owner = resolved.slice(0, -suffix.length);
+  const stats = await stat(owner).catch(() => undefined); // a file that cannot be found has no writers
+  if (stats?.isFile() === true) throw sidecarOf(owner);
 }
 
 /** Equal for two paths that lead to the same file, or would if it existed. */
@@ -214,11 +216,4 @@ async function resolvedPath(path: string): Promise<string> {
     resolved = resolve(folder, next);
   }
   return resolved;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (stats) => stats.isFile(),
-    () => false, // a file that cannot be found has no writers
-  );
 }

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { kill, pid } from 'node:process';
 import { type ErrorDetail, PageStoreError } from '../errors.ts';
-import { errnoOf, ioError, O_NONBLOCK, unlessMissing } from './node-fs.ts';
+import { errnoOf, O_NONBLOCK, unlessMissing, withIoError } from './node-fs.ts';
 
 // The only file below cli/ that uses node:process: a lock names its process, and asks whether another one runs.
 
@@ -12,9 +12,9 @@ import { errnoOf, ioError, O_NONBLOCK, unlessMissing } from './node-fs.ts';
 export interface LockHolder {
   readonly pid: number;
   /** When the process started, as `ticks@boot`; absent where the system does not provide it. */
-  readonly startTime?: string;
+  readonly startTime?: string | undefined;
   /** The namespace of `pid`: containers on one machine have their own. */
-  readonly pidNamespace?: string;
+  readonly pidNamespace?: string | undefined;
   readonly host: string;
   /** When it took the lock, in ISO form. */
   readonly since: string;
@@ -24,21 +24,18 @@ export interface LockHolder {
 /** Whether a holder is running; `unknown` if that cannot be determined here, as for another machine. */
 export type HolderState = NonNullable<ErrorDetail['holder']>;
 
-/** This process, as the holder of a lock that it takes now. */
-export async function thisHolder(): Promise<LockHolder> {
-  const started = await processStart(pid);
-  const pidNamespace = await ownPidNamespace();
-  return {
+/** The text of a lock file that this process takes now. */
+export async function encodeThisHolder(): Promise<string> {
+  const holder: LockHolder = {
     pid,
-    ...(started === undefined ? {} : { startTime: started.time }),
-    ...(pidNamespace === undefined ? {} : { pidNamespace }),
+    startTime: (await processStart(pid))?.time,
+    pidNamespace: await ownPidNamespace(),
     host: hostname(),
     since: new Date().toISOString(),
     program: 'artrie-pages',
   };
+  return `${JSON.stringify(holder)}\n`;
 }
-
-export const encodeHolder = (holder: LockHolder): string => `${JSON.stringify(holder)}\n`;
 
 /** Decodes the text of a lock file; undefined if it is anything else, such as an incomplete line. */
 export function decodeHolder(text: string): LockHolder | undefined {
@@ -55,8 +52,8 @@ export function decodeHolder(text: string): LockHolder | undefined {
   if (!matches(host, /^[^\p{Cc}]{1,255}$/u) || !matches(since, /^[\dTZ:.+-]{1,40}$/)) return undefined;
   return {
     pid,
-    ...(matches(startTime, /^[\w@-]{1,80}$/) ? { startTime } : {}),
-    ...(matches(pidNamespace, /^[\w:[\]]{1,80}$/) ? { pidNamespace } : {}),
+    startTime: matches(startTime, /^[\w@-]{1,80}$/) ? startTime : undefined,
+    pidNamespace: matches(pidNamespace, /^[\w:[\]]{1,80}$/) ? pidNamespace : undefined,
     host,
     since,
     program: matches(program, /^[^\p{Cc}]{1,80}$/u) ? program : '',
@@ -64,11 +61,6 @@ export function decodeHolder(text: string): LockHolder | undefined {
 }
 
 const matches = (value: unknown, pattern: RegExp): value is string => typeof value === 'string' && pattern.test(value);
-
-/** `process 1234 on host NAME, since 2026-11-21T03:50:00Z` */
-export function describeHolder({ pid, host, since }: LockHolder): string {
-  return `process ${pid} on host ${host}, since ${since.replace(/\.\d+Z$/, 'Z')}`;
-}
 
 /** Whether the process is still running. */
 export async function holderState(holder: LockHolder): Promise<HolderState> {
@@ -142,13 +134,11 @@ export interface LockPaths {
  * @throws {@link PageStoreError} `IO`
  */
 export async function lockPaths(file: string): Promise<LockPaths> {
-  try {
+  const target = await withIoError(file, 'open', async () => {
     const existing = await unlessMissing(realpath(file));
-    const target = existing ?? join(await realpath(dirname(file)), basename(file));
-    return { file, target, lockFile: `${target}.lock`, pidFile: `${target}.lock.pid` };
-  } catch (error) {
-    throw ioError(file, 'open', error);
-  }
+    return existing ?? join(await realpath(dirname(file)), basename(file));
+  });
+  return { file, target, lockFile: `${target}.lock`, pidFile: `${target}.lock.pid` };
 }
 
 /**
@@ -161,7 +151,9 @@ export function lockedError(
   state: HolderState,
   path: string,
 ): PageStoreError {
-  const who = holder === undefined ? `${path} does not say who` : describeHolder(holder);
+  const who = holder
+    ? `process ${holder.pid} on host ${holder.host}, since ${holder.since.replace(/\.\d+Z$/, 'Z')}`
+    : `${path} does not say who`;
   const messages: Readonly<Record<HolderState, string>> = {
     running: `another writer holds the lock: ${who}`,
     gone: `a writer that has ended left its lock ${path}: ${who}`,
@@ -172,18 +164,12 @@ export function lockedError(
 
 /** Reads a lock file; undefined if there is none. @throws {@link PageStoreError} `IO` */
 export async function readHolderText(path: string): Promise<string | undefined> {
-  let handle: FileHandle | undefined;
+  const handle = await withIoError(path, 'open', () => unlessMissing(open(path, constants.O_RDONLY | O_NONBLOCK)));
+  if (handle === undefined) return undefined;
   try {
-    handle = await unlessMissing(open(path, constants.O_RDONLY | O_NONBLOCK));
-  } catch (error) {
-    throw ioError(path, 'open', error);
-  }
-  try {
-    return handle && (await readHolderFrom(handle));
-  } catch (error) {
-    throw ioError(path, 'read', error);
+    return await withIoError(path, 'read', () => readHolderFrom(handle));
   } finally {
-    await handle?.close();
+    await handle.close();
   }
 }
 

@@ -4,11 +4,11 @@ import nodeModule from 'node:module';
 import { setTimeout } from 'node:timers/promises';
 import type { OptionKind } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { errnoOf, ioError, isOpenFile, NewFile, O_NOFOLLOW, unlessMissing } from './node-fs.ts';
+import { errnoOf, ioError, isOpenFile, NewFile, O_NOFOLLOW, unlessMissing, withIoError } from './node-fs.ts';
 import {
   assertHolderFile,
   decodeHolder,
-  encodeHolder,
+  encodeThisHolder,
   holderState,
   lockedError,
   type LockHolder,
@@ -16,7 +16,6 @@ import {
   lockPaths,
   readHolderFrom,
   readHolderText,
-  thisHolder,
 } from './node-lock-holder.ts';
 
 // One writer at a time may have a page file. It takes a native lock on FILE.lock; where there is none, it creates
@@ -74,22 +73,18 @@ export async function takeWriterLock(
       const release = native && (await takeNativeLock(paths, native, breakLock));
       return { release: release ?? (await takePidLock(paths, breakLock)) };
     } catch (error) {
+      const isLocked = error instanceof PageStoreError && error.code === 'FILE_LOCKED';
       const left = deadline - performance.now();
-      if (left <= 0 || !isWorthWaiting(error)) throw error;
+      // A process that has ended never releases its lock.
+      if (!isLocked || error.detail.holder === 'gone' || left <= 0) throw error;
       await pause(Math.min(left, MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS)), lockSignal);
     }
   }
 }
 
-/** A process that has ended never releases its lock. */
-function isWorthWaiting(error: unknown): boolean {
-  return error instanceof PageStoreError && error.code === 'FILE_LOCKED' && error.detail.holder !== 'gone';
-}
-
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
   try {
-    await setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal });
+    await setTimeout(milliseconds, undefined, signal && { signal });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
@@ -146,13 +141,18 @@ async function takeNativeLock(
     throw ioError(paths.lockFile, 'lock', error);
   }
   const release = (): Promise<void> => releaseNativeLock(paths, native, handle);
+  return releasedUnless(assertNoPidHolder(paths, breakLock), release);
+}
+
+/** @returns `release`, which is called if `check` fails */
+async function releasedUnless(check: Promise<void>, release: () => Promise<void>): Promise<() => Promise<void>> {
   try {
-    await assertNoPidHolder(paths, breakLock);
+    await check;
+    return release;
   } catch (error) {
     await release();
     throw error;
   }
-  return release;
 }
 
 /** @returns undefined where the file system has no locks */
@@ -169,14 +169,14 @@ function tryLock(native: NativeLocking, handle: FileHandle): boolean | undefined
 async function writeHolder(handle: FileHandle): Promise<void> {
   await handle.truncate(0);
   try {
-    await handle.write(encodeHolder(await thisHolder()), 0);
+    await handle.write(await encodeThisHolder(), 0);
   } catch (error) {
     if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error))) throw error;
   }
 }
 
 async function releaseNativeLock({ lockFile }: LockPaths, native: NativeLocking, handle: FileHandle): Promise<void> {
-  try {
+  await withIoError(lockFile, 'unlock', async () => {
     try {
       await handle.truncate(0);
       native.unlock(handle.fd, LOCKED_BYTE, 1);
@@ -184,9 +184,7 @@ async function releaseNativeLock({ lockFile }: LockPaths, native: NativeLocking,
       // Closing the file releases the lock in any case.
       await handle.close();
     }
-  } catch (error) {
-    throw ioError(lockFile, 'unlock', error);
-  }
+  });
 }
 
 /** Opens FILE.lock, or creates it with the permissions of the page file. */
@@ -220,20 +218,13 @@ async function createLockFile(lockFile: string, target: string, flags: number): 
 /** Takes the lock by creating FILE.lock.pid. @returns the function that releases it */
 async function takePidLock(paths: LockPaths, breakLock: boolean): Promise<() => Promise<void>> {
   await assertNoPidHolder(paths, breakLock);
-  const text = encodeHolder(await thisHolder());
+  const text = await encodeThisHolder();
   if (!(await publishHolder(paths.pidFile, text))) {
     await assertNoPidHolder(paths, false);
     // The file existed, and has been removed since: the next attempt may succeed.
     throw lockedError(paths, undefined, 'running', paths.pidFile);
   }
-  const release = (): Promise<void> => releasePidLock(paths.pidFile, text);
-  try {
-    await assertNoNativeHolder(paths);
-  } catch (error) {
-    await release();
-    throw error;
-  }
-  return release;
+  return releasedUnless(assertNoNativeHolder(paths), () => releasePidLock(paths.pidFile, text));
 }
 
 /**
@@ -312,9 +303,5 @@ async function publishHolder(path: string, text: string): Promise<boolean> {
 /** Removes FILE.lock.pid, but not if it was deleted by hand and taken by another process since. */
 async function releasePidLock(path: string, text: string): Promise<void> {
   if ((await readHolderText(path)) !== text) return;
-  try {
-    await unlessMissing(unlink(path));
-  } catch (error) {
-    throw ioError(path, 'unlink', error);
-  }
+  await withIoError(path, 'unlink', () => unlessMissing(unlink(path)));
 }

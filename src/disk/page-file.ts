@@ -38,7 +38,7 @@ export async function readAgain(read: () => Promise<boolean>): Promise<void> {
   for (let reads = 1; reads < MAX_READS; reads++) if (await read()) return;
 }
 
-/** Blocks that are searched for a page where the file header is lost. */
+/** Blocks that are searched for a page if the file header is damaged. */
 const BLOCKS_TO_TRY = 16;
 
 /**
