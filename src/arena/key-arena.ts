@@ -1,5 +1,5 @@
 import { assertInteger, lengthOf, showAs, wrongType } from '../arguments.ts';
-import { assertByteRange, compareBytes, Copier, equalRange } from '../bytes/buffer.ts';
+import { assertByteRange, compareBytes, Copier, copyRange, equalRange } from '../bytes/buffer.ts';
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import { keyText } from './key-buffer.ts';
@@ -28,26 +28,20 @@ class Chunk {
     this.last = this.starts.length - 1;
   }
 
-  startOf(index: number): number {
-    return this.starts[this.last - index] as number; // index < keyCount
+  startOf(key: number): number {
+    return this.starts[this.last - (key - this.firstKey)] as number; // a key of this chunk
   }
 
-  endOf(index: number): number {
-    return index === this.keyCount - 1 ? this.freeOffset : this.startOf(index + 1);
-  }
-
-  clear(firstKey: number): void {
-    this.firstKey = firstKey;
-    this.keyCount = 0;
-    this.freeOffset = 0;
+  endOf(key: number): number {
+    return key === this.firstKey + this.keyCount - 1 ? this.freeOffset : this.startOf(key + 1);
   }
 }
 
 /** Has no room, so the first key allocates a chunk. */
 const NO_CHUNK = new Chunk(0);
 
-/** Chunks of one size above 64 KiB, each for a single key. */
-interface LargeChunks {
+/** The chunks of one size. */
+interface ChunkList {
   readonly chunks: Chunk[];
   usedCount: number;
   /** The round that `usedCount` belongs to; in a later one all chunks are free, so that a reset need not visit them. */
@@ -69,14 +63,12 @@ export class KeyArena {
     });
   }
 
-  readonly #common: Chunk[] = [];
-  #commonUsed = 0;
-  /** By size. */
-  readonly #large = new Map<number, LargeChunks>();
+  /** By the size of the chunks. */
+  readonly #lists = new Map<number, ChunkList>();
   /** Chunks in the order of their use since the reset: the one at n has the keys from `base + n * 65,536` on. */
   readonly #used: Chunk[] = [];
   #usedCount = 0;
-  /** The one of `#common` that is being filled. */
+  /** The chunk of 64 KiB that is being filled. */
   #chunk = NO_CHUNK;
   #base: number;
   readonly #first: number;
@@ -91,30 +83,22 @@ export class KeyArena {
 
   /** Keys since the reset. */
   get keyCount(): number {
-    let count = 0;
-    for (let at = 0; at < this.#usedCount; at++) count += (this.#used[at] as Chunk).keyCount;
-    return count;
+    return this.#sum(({ keyCount }) => keyCount);
   }
 
   /** Bytes of the keys since the reset. Each takes two more in its chunk. */
   get usedBytes(): number {
-    let bytes = 0;
-    for (let at = 0; at < this.#usedCount; at++) bytes += (this.#used[at] as Chunk).freeOffset;
-    return bytes;
+    return this.#sum(({ freeOffset }) => freeOffset);
   }
 
   /** Number of chunks, including free ones. */
   get chunkCount(): number {
-    let count = this.#common.length;
-    for (const { chunks } of this.#large.values()) count += chunks.length;
-    return count;
+    return [...this.#lists.values()].reduce((count, { chunks }) => count + chunks.length, 0);
   }
 
   /** Size of all chunks. */
   get reservedBytes(): number {
-    let bytes = this.#common.length * CHUNK_BYTES;
-    for (const [size, { chunks }] of this.#large) bytes += size * chunks.length;
-    return bytes;
+    return [...this.#lists].reduce((bytes, [size, { chunks }]) => bytes + size * chunks.length, 0);
   }
 
   /**
@@ -147,18 +131,16 @@ export class KeyArena {
   /** Length of a key in bytes. @throws as `bytes` */
   length(key: number): number {
     const chunk = this.#chunkOf(key, 'key');
-    const index = key - chunk.firstKey;
-    return chunk.endOf(index) - chunk.startOf(index);
+    return chunk.endOf(key) - chunk.startOf(key);
   }
 
   /** Whether a key has the bytes `source[start, end)`. @throws as `bytes` and `add` */
   equals(key: number, source: Uint8Array, start = 0, end: number = lengthOf(source)): boolean {
     assertByteRange(source, start, end);
     const chunk = this.#chunkOf(key, 'key');
-    const index = key - chunk.firstKey;
-    const from = chunk.startOf(index);
+    const from = chunk.startOf(key);
     const length = end - start;
-    return chunk.endOf(index) - from === length && equalRange(chunk.bytes, from, source, start, length);
+    return chunk.endOf(key) - from === length && equalRange(chunk.bytes, from, source, start, length);
   }
 
   /** Compares two keys by unsigned bytes: below 0, 0 or above 0. A prefix comes before the longer key. @throws as `bytes` */
@@ -173,7 +155,6 @@ export class KeyArena {
     this.#base = last.firstKey + last.keyCount;
     this.#chunk = NO_CHUNK;
     this.#usedCount = 0;
-    this.#commonUsed = 0;
     this.#round++;
     this.#copier.release();
   }
@@ -183,37 +164,31 @@ export class KeyArena {
     const firstKey = this.#base + this.#usedCount * CHUNK_BYTES;
     if (firstKey > Number.MAX_SAFE_INTEGER - CHUNK_BYTES)
       throw new PageStoreError('ARENA_FULL', 'the arena has used all keys below 2^53; use a new arena');
-    const isCommon = length + 2 <= CHUNK_BYTES;
-    const chunk = isCommon ? this.#takeCommon() : this.#takeLarge(length + 2);
-    chunk.clear(firstKey);
-    this.#used[this.#usedCount++] = chunk;
-    if (isCommon) this.#chunk = chunk;
-    return chunk;
-  }
-
-  #takeCommon(): Chunk {
-    const chunk = (this.#common[this.#commonUsed] ??= new Chunk(CHUNK_BYTES));
-    this.#commonUsed++;
-    return chunk;
-  }
-
-  #takeLarge(bytes: number): Chunk {
-    const size = 2 ** Math.ceil(Math.log2(bytes));
-    let large = this.#large.get(size);
-    if (large === undefined) this.#large.set(size, (large = { chunks: [], usedCount: 0, round: this.#round }));
-    if (large.round !== this.#round) {
-      large.round = this.#round;
-      large.usedCount = 0;
+    const size = Math.max(CHUNK_BYTES, 2 ** Math.ceil(Math.log2(length + 2)));
+    let list = this.#lists.get(size);
+    if (list === undefined) this.#lists.set(size, (list = { chunks: [], usedCount: 0, round: this.#round }));
+    if (list.round !== this.#round) {
+      list.round = this.#round;
+      list.usedCount = 0;
     }
-    const chunk = (large.chunks[large.usedCount] ??= new Chunk(size));
-    large.usedCount++;
+    const chunk = (list.chunks[list.usedCount] ??= new Chunk(size));
+    list.usedCount++;
+    chunk.firstKey = firstKey;
+    chunk.keyCount = chunk.freeOffset = 0;
+    this.#used[this.#usedCount++] = chunk;
+    if (size === CHUNK_BYTES) this.#chunk = chunk;
     return chunk;
+  }
+
+  #sum(of: (chunk: Chunk) => number): number {
+    let sum = 0;
+    for (let at = 0; at < this.#usedCount; at++) sum += of(this.#used[at] as Chunk); // at < usedCount
+    return sum;
   }
 
   #bytesOf(key: number, parameter: string): Uint8Array {
     const chunk = this.#chunkOf(key, parameter);
-    const index = key - chunk.firstKey;
-    return chunk.bytes.subarray(chunk.startOf(index), chunk.endOf(index));
+    return chunk.bytes.subarray(chunk.startOf(key), chunk.endOf(key));
   }
 
   #chunkOf(key: number, parameter: string): Chunk {
@@ -246,47 +221,33 @@ function newArena(): KeyArena {
   return new KeyArena((arenaCount++ % MAX_ARENAS) * ARENA_KEYS);
 }
 
-let arenaOfThread: KeyArena | undefined;
-const idle: KeyArena[] = [];
-
-/**
- * The arena of this thread. Every call of `withArena` may use and reset it, so keys that outlive such a call need an
- * arena of their own.
- */
-export function threadArena(): KeyArena {
-  if (arenaOfThread === undefined) idle.push((arenaOfThread = newArena()));
-  return arenaOfThread;
-}
+/** The arena of this thread. Every call of `withArena` may use and reset it. */
+export const threadArena: KeyArena = newArena();
+const idle = [threadArena];
 
 /**
  * Calls `use` with an arena that no other call has meanwhile, and resets it afterwards, also if `use` throws. If `use`
- * returns a promise, the reset waits until it settles. The arena is that of the thread, unless a call that is still
- * running has it: then it is another one, so no call resets the keys of another.
+ * returns a promise, the reset waits until it settles. Nested calls have different arenas.
  * @returns the result of `use`; if that is a promise, one with the same outcome, settled after the reset
  * @throws TypeError unless `use` is a function
  */
 export function withArena<T>(use: (arena: KeyArena) => T): T {
   if (typeof use !== 'function') throw wrongType('use', 'a function', use);
-  threadArena();
   const arena = idle.pop() ?? newArena();
-  let result: T;
-  let pending: boolean;
+  let isPending = false;
   try {
-    result = use(arena);
-    pending = isThenable(result);
-  } catch (error) {
-    giveBack(arena);
-    throw error;
+    const result = use(arena);
+    isPending = isThenable(result);
+    return isPending ? (Promise.resolve(result).finally(() => giveBack(arena)) as T) : result;
+  } finally {
+    if (!isPending) giveBack(arena);
   }
-  if (pending) return Promise.resolve(result).finally(() => giveBack(arena)) as T;
-  giveBack(arena);
-  return result;
 }
 
 function giveBack(arena: KeyArena): void {
   arena.reset();
   // The thread's own arena is on top, so that it is used first.
-  if (arena === arenaOfThread) idle.push(arena);
+  if (arena === threadArena) idle.push(arena);
   else if (idle.length < MAX_IDLE_ARENAS) idle.unshift(arena);
 }
 
@@ -298,9 +259,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 const INLINE_BYTES = 24;
 
 const hashOfKey = new Hash64();
-const scratch = new Uint8Array(INLINE_BYTES);
-/** The words of the current key, before they are copied to the fields of its handle. */
-const words = new Int32Array(INLINE_BYTES / 4);
+/** The first bytes of the current key, on their way to the fields of its handle, or from them. */
+const inline = new Uint8Array(INLINE_BYTES);
+const inlineView = new DataView(inline.buffer);
 
 /**
  * An immutable key that owns its bytes, with their 64-bit FNV-1a hash. The first 24 bytes are in six 32-bit fields, so
@@ -331,20 +292,16 @@ export class KeyHandle {
     const length = end - start;
     this.length = length;
     this.#copy = length > INLINE_BYTES ? new Uint8Array(source.subarray(start, end)) : undefined;
-    if (this.#copy === undefined) loadWords(source, start, length);
-    else loadWords(this.#copy, 0, INLINE_BYTES);
-    this.#word0 = words[0] as number; // six words, here and below
-    this.#word1 = words[1] as number;
-    this.#word2 = words[2] as number;
-    this.#word3 = words[3] as number;
-    this.#word4 = words[4] as number;
-    this.#word5 = words[5] as number;
-    if (this.#copy !== undefined) {
-      fnv1a64Into(this.#copy, 0, length, hashOfKey);
-    } else {
-      this.copyTo(scratch, 0);
-      fnv1a64Into(scratch, 0, length, hashOfKey);
-    }
+    inline.fill(0);
+    if (this.#copy === undefined) copyRange(source, start, end, inline, 0);
+    else copyRange(this.#copy, 0, INLINE_BYTES, inline, 0);
+    this.#word0 = inlineView.getInt32(0);
+    this.#word1 = inlineView.getInt32(4);
+    this.#word2 = inlineView.getInt32(8);
+    this.#word3 = inlineView.getInt32(12);
+    this.#word4 = inlineView.getInt32(16);
+    this.#word5 = inlineView.getInt32(20);
+    fnv1a64Into(this.#copy ?? inline, 0, length, hashOfKey);
     this.hashHigh = hashOfKey.high;
     this.hashLow = hashOfKey.low;
   }
@@ -367,29 +324,21 @@ export class KeyHandle {
     return bytes;
   }
 
-  /**
-   * Writes the bytes at `offset`.
-   * @returns the offset after them
-   * @throws TypeError or RangeError if they do not fit `target`, which is unchanged
-   */
+  /** Writes the bytes to `target` at `offset`. @returns the offset after them @throws TypeError; RangeError if they do not fit */
   copyTo(target: Uint8Array, offset = 0): number {
     if (!(target instanceof Uint8Array)) throw wrongType('target', 'a Uint8Array', target);
     if (!Number.isInteger(offset) || offset < 0 || offset + this.length > target.length)
       throw new RangeError(
         `target has no room for ${this.length} bytes at offset ${String(offset)} of ${target.length}`,
       );
-    if (this.#copy !== undefined) target.set(this.#copy, offset);
-    else for (let at = 0; at < this.length; at++) target[offset + at] = this.#inlineByte(at);
+    copyRange(this.#bytes(), 0, this.length, target, offset);
     return offset + this.length;
   }
 
   /** Whether the key has the bytes `source[start, end)`. @throws TypeError or RangeError for an invalid range */
   equalsRange(source: Uint8Array, start: number, end: number): boolean {
     assertByteRange(source, start, end);
-    if (end - start !== this.length) return false;
-    if (this.#copy !== undefined) return equalRange(this.#copy, 0, source, start, this.length);
-    for (let at = 0; at < this.length; at++) if (source[start + at] !== this.#inlineByte(at)) return false;
-    return true;
+    return end - start === this.length && equalRange(this.#bytes(), 0, source, start, this.length);
   }
 
   equals(other: KeyHandle): boolean {
@@ -419,33 +368,16 @@ export class KeyHandle {
     );
   }
 
-  #inlineByte(at: number): number {
-    return (this.#inlineWord(at >> 2) >>> (24 - 8 * (at & 3))) & 0xff;
-  }
-
-  #inlineWord(index: number): number {
-    switch (index) {
-      case 0:
-        return this.#word0;
-      case 1:
-        return this.#word1;
-      case 2:
-        return this.#word2;
-      case 3:
-        return this.#word3;
-      case 4:
-        return this.#word4;
-      default:
-        return this.#word5;
-    }
-  }
-}
-
-function loadWords(source: Uint8Array, start: number, length: number): void {
-  words.fill(0);
-  for (let at = 0; at < length; at++) {
-    const byte = source[start + at] as number; // within the range of the handle
-    words[at >> 2] = (words[at >> 2] as number) | (byte << (24 - 8 * (at & 3)));
+  /** An array that starts with the bytes, valid until another handle is used. */
+  #bytes(): Uint8Array {
+    if (this.#copy !== undefined) return this.#copy;
+    inlineView.setInt32(0, this.#word0);
+    inlineView.setInt32(4, this.#word1);
+    inlineView.setInt32(8, this.#word2);
+    inlineView.setInt32(12, this.#word3);
+    inlineView.setInt32(16, this.#word4);
+    inlineView.setInt32(20, this.#word5);
+    return inline;
   }
 }
 

@@ -12,13 +12,13 @@ describe('withArena', () => {
   test('passes the arena of the thread, and resets it afterwards', () => {
     let key = -1;
     const result = withArena((arena) => {
-      expect(arena).toBe(threadArena());
+      expect(arena).toBe(threadArena);
       key = arena.add(text('a'));
       return 'result';
     });
     expect(result).toBe('result');
-    expect(threadArena().keyCount).toBe(0);
-    expect(() => threadArena().bytes(key)).toThrow(stale);
+    expect(threadArena.keyCount).toBe(0);
+    expect(() => threadArena.bytes(key)).toThrow(stale);
   });
 
   test('resets it also if the call throws', () => {
@@ -28,8 +28,8 @@ describe('withArena', () => {
       throw new Error('on purpose');
     };
     expect(() => withArena(fail)).toThrow('on purpose');
-    expect(() => threadArena().bytes(key)).toThrow(stale);
-    withArena((arena) => expect(arena).toBe(threadArena()));
+    expect(() => threadArena.bytes(key)).toThrow(stale);
+    withArena((arena) => expect(arena).toBe(threadArena));
   });
 
   test('a key that outlives its call is refused by the arena of every other call', () => {
@@ -103,9 +103,9 @@ test('each thread has an arena of its own', async () => {
   const code = `
     import { parentPort } from 'node:worker_threads';
     import { threadArena, withArena } from './src/arena/key-arena.ts';
-    const before = threadArena().keyCount;
-    const key = threadArena().add(new Uint8Array(3));
-    parentPort.postMessage([before, key, threadArena().length(key), withArena((arena) => arena === threadArena())]);
+    const before = threadArena.keyCount;
+    const key = threadArena.add(new Uint8Array(3));
+    parentPort.postMessage([before, key, threadArena.length(key), withArena((arena) => arena === threadArena)]);
   `;
   const bundled = buildSync({
     stdin: { contents: code, resolveDir: '.' },
@@ -114,12 +114,12 @@ test('each thread has an arena of its own', async () => {
     platform: 'node',
     format: 'esm',
   });
-  threadArena().reset();
-  const keys = [threadArena().add(text('of this thread')), threadArena().add(text('and another'))];
+  threadArena.reset();
+  const keys = [threadArena.add(text('of this thread')), threadArena.add(text('and another'))];
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(bundled.outputFiles[0]!.text)}`));
   expect((await once(worker, 'message'))[0]).toEqual([0, 0, 3, true]);
   await worker.terminate();
-  expect(Buffer.from(threadArena().bytes(keys[0]!)).toString()).toBe('of this thread');
-  expect(threadArena().keyCount).toBe(2);
-  threadArena().reset();
+  expect(Buffer.from(threadArena.bytes(keys[0]!)).toString()).toBe('of this thread');
+  expect(threadArena.keyCount).toBe(2);
+  threadArena.reset();
 });
