@@ -1,7 +1,7 @@
-import { ArenaPool } from '../arena/arena-pool.ts';
-import { ARENA_BLOCK_BYTES } from '../arena/block-memory.ts';
+import type { ArenaPool } from '../arena/arena-pool.ts';
 import { copyRange } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
+import { BLOCK_BYTES } from '../format/layout.ts';
 import type { NodeAppender } from './appender.ts';
 import { assertNode } from './arguments.ts';
 import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
@@ -10,7 +10,7 @@ import type { WriteGate } from './write-gate.ts';
 /** One for the nodes that are being committed, one for those that arrive meanwhile. */
 const EPOCHS = 2;
 
-/** Memory of each epoch. Further nodes, and nodes longer than a block, are copied to memory of their own. */
+/** Memory of each epoch. Further nodes, and nodes that no page can hold, are copied to memory of their own. */
 const EPOCH_BLOCKS = 2;
 
 interface WaitingAppend {
@@ -26,7 +26,7 @@ interface WaitingAppend {
 export class AppendQueue {
   readonly #appender: NodeAppender;
   readonly #writes: WriteGate;
-  /** Made with the first node. */
+  /** Loaded by the first commit: programs that append no single nodes start faster without it. */
   #pool: ArenaPool | undefined;
   #waiting: WaitingAppend[] = [];
 
@@ -37,13 +37,13 @@ export class AppendQueue {
 
   /** @param node - copied at once @returns its ref, once it is durable */
   async append(node: Uint8Array): Promise<PageRef> {
-    const arena = (this.#pool ??= new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS })).current();
-    const offset = node.length > ARENA_BLOCK_BYTES ? -1 : arena.tryAllocate(node.length);
-    const isInArena = offset >= 0;
-    const source = isInArena ? arena.blockOf(offset) : new Uint8Array(node);
-    const start = isInArena ? offset % ARENA_BLOCK_BYTES : 0;
+    const arena = node.length > BLOCK_BYTES ? undefined : this.#pool?.current();
+    const offset = arena?.tryAllocate(node.length) ?? -1;
+    const block = offset < 0 ? undefined : arena?.blockOf(offset);
+    const source = block ?? new Uint8Array(node);
+    const start = block ? offset % block.length : 0;
     // Not copied by the arena, which would keep a reference to the caller's memory until the epoch ends.
-    if (isInArena) copyRange(node, 0, node.length, source, start);
+    if (block) copyRange(node, 0, node.length, block, start);
     return new Promise<PageRef>((resolve, reject) => {
       this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
       // Later calls join this commit until it begins.
@@ -76,6 +76,10 @@ export class AppendQueue {
 
   /** @returns a function that answers the calls not answered yet */
   async #commitWaiting(): Promise<() => void> {
+    if (this.#pool === undefined) {
+      const { ArenaPool } = await import('../arena/arena-pool.ts');
+      this.#pool = new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS });
+    }
     const waiting = this.#take();
     const staged: WaitingAppend[] = [];
     let answered = 0;

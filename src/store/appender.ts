@@ -325,6 +325,8 @@ function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
 export interface NodeAppender {
   /** Nodes that the next commit makes durable. */
   readonly stagedNodes: number;
+  /** Nodes that were not packed because an equal one had been. */
+  readonly duplicateNodes?: number;
   /**
    * Packs the node `source[start, end)`.
    * @returns false, with nothing changed, if it needs `makeRoom` first

@@ -31,21 +31,23 @@ export class DistinctNodes {
     this.#refs.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
   }
 
-  /** Where a node is stored, for {@link packedBlock} and {@link packedSlot}; undefined if that was not set. */
+  /** Where a node is stored, for {@link blockOf} and {@link slotOf}; undefined if that was not set. */
   packedRef(entry: number): number | undefined {
     return this.#refs.valueAt(entry);
+  }
+
+  blockOf(packedRef: number): number {
+    return Math.floor(packedRef / SLOTS_PER_BLOCK);
+  }
+
+  slotOf(packedRef: number): number {
+    return packedRef % SLOTS_PER_BLOCK;
   }
 
   clear(): void {
     this.#refs.clear();
   }
 }
-
-/** The block of a packed ref. */
-export const packedBlock = (ref: number): number => Math.floor(ref / SLOTS_PER_BLOCK);
-
-/** The slot of a packed ref. */
-export const packedSlot = (ref: number): number => ref % SLOTS_PER_BLOCK;
 
 /**
  * Stores equal nodes once: a node that was appended before is not packed again and gets the ref of the first. `reset`
@@ -119,7 +121,7 @@ export class DedupingAppender implements NodeAppender {
     const ref = this.#known.packedRef(entry);
     if (ref === undefined) return false;
     this.#duplicateNodes++;
-    this.#waiting.add(packedBlock(ref), packedSlot(ref));
+    this.#waiting.add(this.#known.blockOf(ref), this.#known.slotOf(ref));
     return true;
   }
 

@@ -21,7 +21,6 @@ import type { Problem } from '../format/problem.ts';
 import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
-import { DedupingAppender } from './dedupe.ts';
 import { type FinalizeOptions, finalizePages } from './finalize.ts';
 import { assertNoTrie, NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
 import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
@@ -102,12 +101,15 @@ export class PageStore {
   readonly #writes: WriteGate;
   readonly #entryCount: EntryCount;
 
-  private constructor(disk: DiskManager, { pageFormat, dedupe = false, cacheBytes }: OpenOptions) {
+  private constructor(
+    disk: DiskManager,
+    { pageFormat, cacheBytes }: OpenOptions,
+    deduping: (appender: Appender) => NodeAppender = (appender) => appender,
+  ) {
     this.disk = disk;
     this.#reader = new NodeReader(disk, cacheBytes);
     this.#entryCount = new EntryCount(disk);
-    const appender = new Appender(disk, this.#entryCount, pageFormat);
-    this.#appender = dedupe ? new DedupingAppender(appender) : appender;
+    this.#appender = deduping(new Appender(disk, this.#entryCount, pageFormat));
     this.#writes = new WriteGate(disk, this.#appender, this.#reader);
     this.#queue = new AppendQueue(this.#appender, this.#writes);
   }
@@ -119,7 +121,11 @@ export class PageStore {
     assertOneOf('open', 'options.access', access, ['read', 'write']);
     const blockFile = typeof file === 'string' ? await openPageFile(file, access, options) : file;
     try {
-      return new PageStore(await DiskManager.open(blockFile, access), options);
+      const disk = await DiskManager.open(blockFile, access);
+      if (options.dedupe !== true) return new PageStore(disk, options);
+      // Loaded only when needed: with the map of nodes, it is a tenth of the code.
+      const { DedupingAppender } = await import('./dedupe.ts');
+      return new PageStore(disk, options, (appender) => new DedupingAppender(appender));
     } catch (error) {
       await blockFile.close();
       throw error;
@@ -156,7 +162,7 @@ export class PageStore {
 
   /** Nodes that were equal to one before, in a store opened with `dedupe`; else 0. */
   get duplicateNodes(): number {
-    return this.#appender instanceof DedupingAppender ? this.#appender.duplicateNodes : 0;
+    return this.#appender.duplicateNodes ?? 0;
   }
 
   /** Nodes that are staged and not committed. */

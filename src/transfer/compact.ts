@@ -116,7 +116,9 @@ async function copyNodes(disk: DiskManager, target: BlockFile, options: CompactO
   if (error) throw await changedOr(disk, error);
   const pageFormat = options.pageFormat ?? (await lastFormat(disk, free));
   const builder = await PageFileBuilder.begin(target);
-  const packer = new NodePacker(builder, pageFormat, { file: disk.name, dedupe, onMoved });
+  // Loaded only when needed, as most copies keep every node.
+  const known = dedupe ? new (await import('../store/dedupe.ts')).DistinctNodes() : undefined;
+  const packer = new NodePacker(builder, pageFormat, { file: disk.name, known, onMoved });
   const before = newCounts(disk.blockCount, free.size);
   let headersCrc = 0;
   for await (const content of walkBlocks(disk, free)) {

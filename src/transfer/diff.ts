@@ -6,7 +6,6 @@ import { NODE_AREA_OFFSET } from '../format/layout.ts';
 import { isFinalized } from '../format/page-header.ts';
 import { orphanedBytes, type Page } from '../format/page.ts';
 import type { BlockContent } from './block-walk.ts';
-import { diffNodes } from './diff-nodes.ts';
 import {
   type BlockDifference,
   ComparedFile,
@@ -91,6 +90,7 @@ async function diffFiles(fileA: BlockFile, fileB: BlockFile, options: DiffOption
       await diffBlocks(a, b, log, onBlock);
     } else {
       log.ignoresNodes = !a.isWhole || !b.isWhole;
+      const { diffNodes } = await import('./diff-nodes.ts'); // the larger part, and not the default
       await diffNodes(a, b, log, onBlock);
     }
   } finally {

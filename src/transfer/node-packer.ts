@@ -1,7 +1,7 @@
 import { PageStoreError } from '../errors.ts';
 import { maxNodeBytes } from '../format/page.ts';
 import { isFinalized, type PageFormat } from '../format/page-header.ts';
-import { DistinctNodes, packedBlock, packedSlot } from '../store/dedupe.ts';
+import type { DistinctNodes } from '../store/dedupe.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
 import type { PageBlock } from './block-walk.ts';
 
@@ -17,7 +17,8 @@ export interface MovedPage {
 interface PackerOptions {
   /** Name of the source file in messages. */
   readonly file: string;
-  readonly dedupe: boolean;
+  /** Without any nodes; equal nodes are packed once then. */
+  readonly known: DistinctNodes | undefined;
   /** Called for each page with nodes, once they are packed. */
   readonly onMoved: ((moved: MovedPage) => void | Promise<void>) | undefined;
 }
@@ -39,12 +40,12 @@ export class NodePacker {
   #newBlocks = new Uint32Array(0);
   #newSlots = new Uint32Array(0);
 
-  constructor(builder: PageFileBuilder, format: PageFormat, { file, dedupe, onMoved }: PackerOptions) {
+  constructor(builder: PageFileBuilder, format: PageFormat, { file, known, onMoved }: PackerOptions) {
     this.#builder = builder;
     this.#format = format;
     this.#file = file;
     this.#onMoved = onMoved;
-    this.#known = dedupe ? new DistinctNodes() : undefined;
+    this.#known = known;
   }
 
   /** @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO` */
@@ -105,7 +106,7 @@ export class NodePacker {
       if (known.size === knownNodes) {
         this.duplicateNodes++;
         const ref = known.packedRef(entry) ?? 0;
-        this.#record(slot, 1, packedBlock(ref), packedSlot(ref));
+        this.#record(slot, 1, known.blockOf(ref), known.slotOf(ref));
       } else {
         if (this.#builder.slotCount === 0) await this.#beginPage();
         while (!this.#builder.add(source.page.block, at, end)) {

@@ -4,7 +4,7 @@ import { shellPath } from '../../bytes/quoting.ts';
 import { NodeUndoFile } from '../../disk/node-create.ts';
 import { repair, undoRepair } from '../../repair/repair.ts';
 import type { Change, RepairReport } from '../../repair/repairs.ts';
-import { changeJson, changeText, leftJson, leftText, repairSummaryText } from '../../report/results.ts';
+import { changeJson, changeText, leftJson, leftText, repairSummaryText } from '../../report/repair.ts';
 import { plural } from '../../report/text.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { EXIT } from '../errors.ts';
