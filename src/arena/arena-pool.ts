@@ -21,12 +21,10 @@ export interface ArenaPoolDescriptor {
   readonly firstEpoch: number;
 }
 
-/** A range of bytes in the arena of an epoch; `postMessage` can carry it. */
+/** A range of bytes in the arena of an epoch, from the start of its first block; `postMessage` can carry it. */
 export interface EpochHandle {
   readonly epoch: number;
-  /** From the start of the first block of the arena. */
   readonly offset: number;
-  /** In bytes. */
   readonly length: number;
 }
 
@@ -112,12 +110,12 @@ export class ArenaPool {
     return this.clock.epoch;
   }
 
-  /** The arena of the current epoch. A thread that does not advance the epoch uses a WorkerArena, which keeps it from being recycled. */
+  /** The arena of the current epoch, for the thread that advances it; others pin it by a {@link WorkerArena}. */
   current(): EpochArena {
     return this.#arenaAt(this.clock.epoch);
   }
 
-  /** Whether the epoch is one of the last `size`; false for one that was recycled, is in the future, or is invalid. */
+  /** Whether the epoch is one of the last `size`. */
   isEpochValid(epoch: number): boolean {
     const current = this.clock.epoch;
     return Number.isSafeInteger(epoch) && epoch <= current && epoch > current - this.size && epoch >= this.#firstEpoch;
@@ -129,11 +127,8 @@ export class ArenaPool {
     const current = this.clock.epoch;
     const oldest = Math.max(this.#firstEpoch, current - this.size + 1);
     const state = epoch > current ? 'is in the future' : 'does not exist any more';
-    const message = `epoch ${String(epoch)} ${state}: the pool has epochs ${oldest} to ${current}`;
-    throw new PageStoreError('STALE_EPOCH', message, {
-      found: `epoch ${String(epoch)}`,
-      expected: `${oldest} to ${current}`,
-    });
+    const [found, expected] = [`epoch ${String(epoch)}`, `${oldest} to ${current}`];
+    throw new PageStoreError('STALE_EPOCH', `${found} ${state}: the pool has epochs ${expected}`, { found, expected });
   }
 
   /**
@@ -170,27 +165,19 @@ export class ArenaPool {
 
   /**
    * The bytes of a handle: a view, valid until its epoch is recycled. Later reads of the view are not checked.
-   * @throws {@link PageStoreError} `STALE_EPOCH` if the epoch was recycled, is in the future, or is invalid
-   * @throws TypeError; RangeError for a range that was not allocated
+   * @throws as `arenaOf`; TypeError; RangeError for a range that was not allocated
    */
   read(handle: EpochHandle): Uint8Array {
     if (typeof handle !== 'object' || handle === null) throw wrongType('handle', 'an EpochHandle', handle);
     return this.arenaOf(handle.epoch).view(handle.offset, handle.length);
   }
 
-  /**
-   * Removes the pin of a thread that has ended without releasing it.
-   * @returns whether it had one
-   * @throws RangeError unless `thread` is a thread id
-   */
+  /** Removes the pin of a thread that ended without releasing it. @returns whether it had one @throws RangeError */
   releaseThread(thread: number): boolean {
     return this.clock.pins.free(thread);
   }
 
-  /**
-   * Releases the worker's thread once it has ended, in whatever way. Call this before the worker can end.
-   * @throws TypeError; RangeError if it has ended already
-   */
+  /** Removes a worker's pin once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
   releaseWhenEnded(worker: EndingThread): void {
     this.clock.pins.freeWhenEnded(worker);
   }
@@ -208,11 +195,10 @@ export class ArenaPool {
 
 /**
  * Writes to the current epoch of a pool, for one thread. It pins the epoch, so that the pool cannot recycle bytes while
- * they are written. Each call checks whether the epoch has advanced, and if so pins the new one instead.
+ * they are written, until an allocation finds that the epoch has advanced, or `release`.
  *
  * A thread has one pin in a pool, shared by all its objects, so an allocation has to be written before the thread
- * allocates in that pool again. A thread that will not write for a while calls `release`; until then the pool cannot
- * recycle the pinned epoch.
+ * allocates in that pool again.
  */
 export class WorkerArena {
   static {
@@ -241,10 +227,7 @@ export class WorkerArena {
     return this.#epoch;
   }
 
-  /**
-   * The current arena, which this call pins if necessary.
-   * @throws RangeError if more threads write than the pool allows
-   */
+  /** The current arena, which this call pins if necessary. @throws RangeError if more threads write than the pool allows */
   current(): EpochArena {
     const arena = this.#arena;
     // The pin is checked as well: another WorkerArena of this thread shares it, and may have released it.
@@ -252,24 +235,12 @@ export class WorkerArena {
     return this.#enterEpoch();
   }
 
-  /**
-   * Allocates `bytes` in the current epoch, and sets `epoch` to it. The thread may write to them until it allocates in the
-   * pool again.
-   * @param alignment - power of two up to 64 that divides the offset
-   * @returns the offset from the start of the arena's first block
-   * @throws RangeError for more than a block or an invalid alignment, and as {@link current}
-   * @throws {@link PageStoreError} `ARENA_FULL`
-   */
+  /** {@link EpochArena.allocate} in the current epoch, to which this sets `epoch`. @throws also as `current` */
   allocate(bytes: number, alignment = 8): number {
     return this.current().allocate(bytes, alignment);
   }
 
-  /**
-   * Copies `source[start, end)` into the current epoch, aligned to 8 bytes, and sets `epoch` to it.
-   * @returns the offset from the start of the arena's first block
-   * @throws TypeError or RangeError for an invalid range, and as {@link current}
-   * @throws {@link PageStoreError} `ARENA_FULL`
-   */
+  /** {@link EpochArena.allocateCopy} into the current epoch, to which this sets `epoch`. @throws also as `current` */
   allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.current().allocateCopy(source, start, end);
   }
@@ -286,22 +257,16 @@ export class WorkerArena {
     return { epoch: this.#epoch, offset, length };
   }
 
-  /**
-   * Removes the pin of this thread, for all its WorkerArenas; the next allocation pins again. From now on the pool may
-   * recycle what was allocated.
-   */
+  /** Removes the pin of this thread, for all its WorkerArenas, so that the pool may recycle the epoch. */
   release(): void {
     this.#arena = undefined;
     this.#clock.unpin();
   }
 
   #enterEpoch(): EpochArena {
-    const epoch = this.#clock.pin();
-    const arena = this.#pool.arenaOf(epoch);
+    this.#epoch = this.#clock.pin();
     this.#slot = this.#clock.pins.claim();
-    this.#tick = tickOf(epoch);
-    this.#epoch = epoch;
-    this.#arena = arena;
-    return arena;
+    this.#tick = tickOf(this.#epoch);
+    return (this.#arena = this.#pool.arenaOf(this.#epoch));
   }
 }

@@ -1,4 +1,5 @@
 import { checkOptions, lengthOf, showAs } from '../arguments.ts';
+import type { PageStoreError } from '../errors.ts';
 import {
   ARENA_BLOCK_BYTES,
   assertAllocation,
@@ -119,7 +120,8 @@ export class EpochArena {
    */
   allocate(bytes: number, alignment = 8): number {
     const offset = this.tryAllocate(bytes, alignment);
-    return offset >= 0 ? offset : this.#refuse(bytes);
+    if (offset < 0) throw this.#full(bytes);
+    return offset;
   }
 
   /** As `allocate`. @returns the offset, or -1 if there is no room */
@@ -128,15 +130,11 @@ export class EpochArena {
     return this.#take(bytes, alignment - 1);
   }
 
-  /**
-   * Copies `source[start, end)` into the arena, aligned to 8 bytes.
-   * @returns the offset from the start of the first block
-   * @throws TypeError or RangeError for an invalid range
-   * @throws {@link PageStoreError} `ARENA_FULL`
-   */
+  /** Copies `source[start, end)`, aligned to 8 bytes. @returns as `allocate` @throws as `allocate`; TypeError */
   allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     const offset = this.tryAllocateCopy(source, start, end);
-    return offset >= 0 ? offset : this.#refuse(end - start);
+    if (offset < 0) throw this.#full(end - start);
+    return offset;
   }
 
   /** As `allocateCopy`. @returns the offset, or -1 if there is no room */
@@ -151,15 +149,14 @@ export class EpochArena {
   allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertSource(source, start, end);
     const offset = this.#take(end - start, 15);
-    if (offset < 0) return this.#refuse(end - start);
+    if (offset < 0) throw this.#full(end - start);
     this.#memory.copy(source, start, end, offset);
     return offset;
   }
 
   /**
    * The bytes of an allocation, valid until the arena is reset.
-   * @throws RangeError unless they were allocated, within one block. The buffers that other threads have reserved count
-   * as allocated.
+   * @throws RangeError unless they were allocated; the bytes that other threads have reserved count as allocated
    */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
@@ -178,8 +175,7 @@ export class EpochArena {
 
   /**
    * Starts another epoch: frees all allocations, and keeps the blocks for new ones.
-   * @throws RangeError unless `epoch` is greater than the current one
-   * @throws TypeError if another thread is resetting the arena
+   * @throws RangeError unless `epoch` is greater than the current one; TypeError if another thread is resetting the arena
    */
   reset(epoch: number): void {
     assertLaterEpoch(epoch, this.epoch);
@@ -213,7 +209,6 @@ export class EpochArena {
     return Math.max(0, Atomics.load(this.#words, CURSOR_WORD)) * LINE_BYTES;
   }
 
-  /** @returns the offset, or -1 if there is no room */
   #take(bytes: number, mask: number): number {
     const words = this.#words;
     const at = (this.#free + mask) & ~mask;
@@ -304,8 +299,8 @@ export class EpochArena {
     this.#memory.assertAllocated(offset, bytes, isUnused ? 0 : this.#end);
   }
 
-  #refuse(bytes: number): never {
-    throw this.#memory.full(bytes, this.stats().usedBytes);
+  #full(bytes: number): PageStoreError {
+    return this.#memory.full(bytes, this.stats().usedBytes);
   }
 }
 

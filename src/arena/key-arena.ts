@@ -331,14 +331,14 @@ export class KeyHandle {
       throw new RangeError(
         `target has no room for ${this.length} bytes at offset ${String(offset)} of ${target.length}`,
       );
-    copyRange(this.#bytes(), 0, this.length, target, offset);
+    copyRange(this.sharedBytes(), 0, this.length, target, offset);
     return offset + this.length;
   }
 
   /** Whether the key has the bytes `source[start, end)`. @throws TypeError or RangeError for an invalid range */
   equalsRange(source: Uint8Array, start: number, end: number): boolean {
     assertByteRange(source, start, end);
-    return end - start === this.length && equalRange(this.#bytes(), 0, source, start, this.length);
+    return end - start === this.length && equalRange(this.sharedBytes(), 0, source, start, this.length);
   }
 
   equals(other: KeyHandle): boolean {
@@ -368,8 +368,8 @@ export class KeyHandle {
     );
   }
 
-  /** An array that starts with the bytes, valid until another handle is used. */
-  #bytes(): Uint8Array {
+  /** An array that starts with the bytes, valid until another handle is used. @internal */
+  sharedBytes(): Uint8Array {
     if (this.#copy !== undefined) return this.#copy;
     inlineView.setInt32(0, this.#word0);
     inlineView.setInt32(4, this.#word1);

@@ -9,10 +9,7 @@ export const MAX_INTERNED_TABLE_BYTES = 30;
 
 const SLASH = 0x2f;
 
-/**
- * The prefix `table/` of all keys of a table, encoded once, with a hash of the name.
- * The name has at most 30 bytes; a longer one is refused, never truncated.
- */
+/** The prefix `table/` of all keys of a table, encoded once, with a hash of the name. */
 export class InternedTablePrefix {
   static {
     showAs(this, ({ bytes }, show) => `InternedTablePrefix ${show({ prefix: keyText(bytes) })}`);
@@ -29,7 +26,7 @@ export class InternedTablePrefix {
    */
   constructor(table: string | Uint8Array) {
     const length = tableBytes(table);
-    if (length > MAX_INTERNED_TABLE_BYTES) throw overflow('table name', length, 'prefix', MAX_INTERNED_TABLE_BYTES);
+    assertFits(length, 'table name', 'prefix', MAX_INTERNED_TABLE_BYTES);
     this.bytes = new Uint8Array(length + 1);
     this.bytes[writeName(table, this.bytes, 0)] = SLASH;
     this.hash = fxHash64(this.bytes.subarray(0, length));
@@ -98,11 +95,7 @@ export class KeyBuffer {
     return this.#setKey(table, rowId, undefined);
   }
 
-  /**
-   * Sets the key `table/rowId/column`.
-   * @param column - any name
-   * @throws as `setRowKey`
-   */
+  /** Sets the key `table/rowId/column`. @throws as `setRowKey` */
   setColumnKey(
     table: string | Uint8Array | InternedTablePrefix,
     rowId: number | bigint,
@@ -193,46 +186,31 @@ export class KeyBuffer {
   }
 }
 
-/**
- * The keys of many rows of one table, in one buffer: the prefix is written once, each key replaces only the rest.
- * A key that does not fit throws `KEY_OVERFLOW` and leaves the previous key in place.
- */
+/** The keys of many rows of one table, in one {@link KeyBuffer}: the prefix is written once, each key replaces the rest. */
 export class BatchKeyGenerator {
   readonly #key = new KeyBuffer();
   readonly #prefixBytes: number;
 
   /**
-   * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit a {@link KeyBuffer}
+   * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit the buffer
    * @throws PageStoreError `KEY_OVERFLOW`; TypeError for an invalid name
    */
   constructor(table: string | Uint8Array | InternedTablePrefix) {
-    // The shortest row id: if its key fits, the prefix does.
     this.#prefixBytes = this.#key.setRowKey(table, 0).length - 1;
   }
 
-  /**
-   * The key `table/rowId`: a read-only view, valid until the next key.
-   * @param rowId - a u64: a bigint, or a number up to 2^53 - 1
-   * @throws PageStoreError `KEY_OVERFLOW`; RangeError for an invalid row id
-   */
+  /** The key `table/rowId`: a read-only view, valid until the next key. @throws as `KeyBuffer.setRowKey` */
   rowKey(rowId: number | bigint): Uint8Array {
     return this.#key.replaceRow(this.#prefixBytes, rowId).bytes;
   }
 
-  /**
-   * The key `table/rowId/column`: a read-only view, valid until the next key.
-   * @param column - any name, as text or in UTF-8
-   * @throws as `rowKey`; TypeError for an invalid name
-   */
+  /** The key `table/rowId/column`: a read-only view, valid until the next key. @throws as `KeyBuffer.setRowKey` */
   columnKey(rowId: number | bigint, column: string | Uint8Array): Uint8Array {
     return this.#key.replaceColumn(this.#prefixBytes, rowId, column).bytes;
   }
 }
 
-/**
- * Bytes of a table name in UTF-8.
- * @throws TypeError unless it is a name without '/': with one, two different rows could have the same key
- */
+/** Bytes of a table name in UTF-8. With a '/' in it, two different rows could have the same key. */
 function tableBytes(table: string | Uint8Array): number {
   if (typeof table !== 'string' && !(table instanceof Uint8Array))
     throw wrongType('table', 'a string or a Uint8Array', table);
@@ -246,7 +224,6 @@ function columnName(column: string | Uint8Array): string | Uint8Array {
   throw wrongType('column', 'a string or a Uint8Array', column);
 }
 
-/** Bytes of a name in UTF-8. @throws TypeError for a lone surrogate */
 function nameBytes(name: string | Uint8Array): number {
   return typeof name === 'string' ? utf8Bytes(name) : name.length;
 }
@@ -260,12 +237,9 @@ function writeName(name: string | Uint8Array, target: Uint8Array, offset: number
   return offset + name.length;
 }
 
-function assertFits(length: number): void {
-  if (length > MAX_BUFFERED_KEY_BYTES) throw overflow('key', length, 'key buffer', MAX_BUFFERED_KEY_BYTES);
-}
-
-function overflow(what: string, length: number, where: string, most: number): PageStoreError {
-  return new PageStoreError('KEY_OVERFLOW', `the ${what} would have ${length} bytes; a ${where} holds ${most}`, {
+function assertFits(length: number, what = 'key', where = 'key buffer', most: number = MAX_BUFFERED_KEY_BYTES): void {
+  if (length <= most) return;
+  throw new PageStoreError('KEY_OVERFLOW', `the ${what} would have ${length} bytes; a ${where} holds ${most}`, {
     found: `${length} bytes`,
     expected: `at most ${most}`,
   });

@@ -16,8 +16,8 @@ const CHUNK_PART = 32;
 
 /** The keys of a map with 32 bits of hash each, numbered in insertion order. They are neither removed nor moved. */
 class KeyRecords {
-  #count = 0;
-  #keyBytes = 0;
+  count = 0;
+  keyBytes = 0;
   #chunkBytes = 0;
   readonly #pages: Int32Array[] = [];
   readonly #chunks: Uint8Array[] = [];
@@ -25,27 +25,14 @@ class KeyRecords {
   #chunk = -1;
   #freeOffset = 0;
 
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Bytes of all keys. */
-  get keyBytes(): number {
-    return this.#keyBytes;
-  }
-
   /** Size of the chunks and of the records. */
   get reservedBytes(): number {
     return this.#chunkBytes + this.#pages.length * RECORDS * WORDS * 4;
   }
 
-  /**
-   * Copies the key `source[start, end)`. The range is not checked.
-   * @returns the number of the key
-   * @throws RangeError if no memory is available; then only reserved memory may have changed
-   */
+  /** Copies the key `source[start, end)`. If no memory is available, this throws before the key counts. @returns its number */
   add(hash: number, source: Uint8Array, start: number, end: number): number {
-    const entry = this.#count;
+    const entry = this.count;
     const length = end - start;
     const page = (this.#pages[entry >>> RECORDS_BITS] ??= new Int32Array(RECORDS * WORDS));
     let chunk = this.#chunk;
@@ -61,8 +48,8 @@ class KeyRecords {
     page[at + 1] = chunk;
     page[at + 2] = offset;
     page[at + 3] = length;
-    this.#keyBytes += length;
-    this.#count = entry + 1;
+    this.keyBytes += length;
+    this.count = entry + 1;
     return entry;
   }
 
@@ -70,7 +57,6 @@ class KeyRecords {
     return this.#pageOf(entry)[(entry & (RECORDS - 1)) * WORDS] as number; // every page has all its records
   }
 
-  /** The key: a view. */
   keyAt(entry: number): Uint8Array {
     const page = this.#pageOf(entry);
     const at = (entry & (RECORDS - 1)) * WORDS;
@@ -78,7 +64,6 @@ class KeyRecords {
     return this.#chunkOf(page, at).subarray(offset, offset + ((page[at + 3] as number) >>> 0));
   }
 
-  /** Whether a key has this hash and the bytes `source[start, end)`. */
   equals(entry: number, hash: number, source: Uint8Array, start: number, end: number): boolean {
     const page = this.#pageOf(entry);
     const at = (entry & (RECORDS - 1)) * WORDS;
@@ -88,15 +73,6 @@ class KeyRecords {
       (page[at + 3] as number) >>> 0 === length &&
       equalRange(this.#chunkOf(page, at), page[at + 2] as number, source, start, length)
     );
-  }
-
-  /** Whether a key has this hash and the bytes of `handle`. */
-  equalsHandle(entry: number, hash: number, handle: KeyHandle): boolean {
-    const page = this.#pageOf(entry);
-    const at = (entry & (RECORDS - 1)) * WORDS;
-    const offset = page[at + 2] as number;
-    const end = offset + ((page[at + 3] as number) >>> 0);
-    return page[at] === hash && handle.equalsRange(this.#chunkOf(page, at), offset, end);
   }
 
   #pageOf(entry: number): Int32Array {
@@ -144,7 +120,7 @@ const VALUES_BITS = 10;
 
 /**
  * A hash map from keys, byte strings of any length, to values. Entries are numbered 0, 1, 2, ... in insertion order and
- * keep their numbers until `clear`. A look-up allocates nothing. Entries cannot be deleted one by one.
+ * keep their numbers until `clear`. A look-up allocates nothing.
  *
  * The map copies the keys. Beside its bytes a key takes 16 bytes, and 5 for each slot of the table, which has 1.3 to 2.7
  * slots a key: 23 to 30 bytes in all, apart from the value. While the table grows, the old and the new one both exist.
@@ -209,7 +185,7 @@ export class KeyMap<V> {
   /** The entry of the key `source[start, end)`, or -1. @throws TypeError or RangeError for an invalid range */
   find(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);
-    const slot = this.#find(this.#mixed(source, start, end), source, start, end);
+    const slot = this.#find(this.#hashKey(source, start, end), source, start, end);
     return slot < 0 ? -1 : (this.#slots[slot] as number);
   }
 
@@ -217,15 +193,8 @@ export class KeyMap<V> {
   findHandle(handle: KeyHandle): number {
     if (!(handle instanceof KeyHandle)) throw wrongType('handle', 'a KeyHandle', handle);
     if (this.#hashOf !== fnv1a64Into) return this.find(handle.bytes());
-    const hash = mix(handle.hashHigh, handle.hashLow);
-    const tag = tagOf(hash);
-    for (let slot = this.#home(hash); ; slot = (slot + 1) & (this.#tags.length - 1)) {
-      const found = this.#tags[slot];
-      if (found === 0) return -1;
-      if (found !== tag) continue;
-      const entry = this.#slots[slot] as number;
-      if (this.#records.equalsHandle(entry, hash, handle)) return entry;
-    }
+    const slot = this.#find(mix(handle.hashHigh, handle.hashLow), handle.sharedBytes(), 0, handle.length);
+    return slot < 0 ? -1 : (this.#slots[slot] as number);
   }
 
   /** The value of the key `source[start, end)`, or undefined. @throws as `find` */
@@ -274,7 +243,7 @@ export class KeyMap<V> {
     return this.#records.keyAt(entry);
   }
 
-  /** Keys and values in insertion order, including entries added meanwhile. It allocates a view and a pair for each entry; a loop over entry numbers does not. */
+  /** Keys and values in insertion order, including entries added meanwhile. A loop over entry numbers allocates less. */
   *[Symbol.iterator](): Generator<[key: Uint8Array, value: V | undefined], void, undefined> {
     const records = this.#records;
     for (let entry = 0; records === this.#records && entry < records.count; entry++) {
@@ -293,7 +262,7 @@ export class KeyMap<V> {
   }
 
   #entryOf(source: Uint8Array, start: number, end: number): number {
-    const hash = this.#mixed(source, start, end);
+    const hash = this.#hashKey(source, start, end);
     let slot = this.#find(hash, source, start, end);
     if (slot >= 0) return this.#slots[slot] as number;
     if (this.#records.count === this.#maxEntries) {
@@ -306,13 +275,9 @@ export class KeyMap<V> {
     return entry;
   }
 
-  #mixed(source: Uint8Array, start: number, end: number): number {
+  #hashKey(source: Uint8Array, start: number, end: number): number {
     this.#hashOf(source, start, end, this.#hash);
     return mix(this.#hash.high, this.#hash.low);
-  }
-
-  #home(hash: number): number {
-    return hash >>> this.#shift;
   }
 
   /** The slot of a key, or -1 minus the slot where it belongs. */
@@ -322,7 +287,7 @@ export class KeyMap<V> {
     const records = this.#records;
     const tag = tagOf(hash);
     const mask = tags.length - 1;
-    for (let slot = this.#home(hash); ; slot = (slot + 1) & mask) {
+    for (let slot = hash >>> this.#shift; ; slot = (slot + 1) & mask) {
       const found = tags[slot];
       if (found === 0) return ~slot;
       if (found === tag && records.equals(slots[slot] as number, hash, source, start, end)) return slot;
