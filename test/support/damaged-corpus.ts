@@ -1,7 +1,7 @@
 // Makes the corpus of damaged files: `npm run fixtures:damaged -- [--bases] [--update] [--write DIR]`. It writes the
-// recipes to fixtures/damaged. `--bases` first makes the files anew that they begin with. `--update` writes the reports
-// that verify has to give as it gives them now, and the examples in docs/findings: to be read before they are committed.
-// `--write DIR` writes nothing but the damaged files themselves, as DIR/NAME.part, for who wants to try a command on them.
+// recipes to fixtures/damaged. `--bases` first makes the files to start from again. `--update` writes the current output of
+// verify as the expected reports, and the examples in docs/findings; review the changes before you commit them.
+// `--write DIR` only writes the damaged files, as DIR/NAME.part, to try commands on.
 
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -3,7 +3,7 @@ import type { PageFormat } from '../../../src/format/page-header.ts';
 import { PageStore } from '../../../src/store/page-store.ts';
 import { text } from '../nodes.ts';
 
-/** The bases that our store makes, by name: page files, and a journal. What it makes now need not be what is committed. */
+/** Makes the bases by name: page files, and a journal. The committed ones may be older and differ. */
 export async function makeBases(): Promise<Map<string, Uint8Array>> {
   const { file, journal } = await updateCutOff();
   return new Map([
@@ -66,7 +66,7 @@ async function mixed(): Promise<Uint8Array> {
   return file.bytes.slice();
 }
 
-/** As a process leaves a file that was killed right after the sync of a commit: the record has the headers, their places have the old ones. */
+/** The file of a process that was killed right after the sync of a commit: only the record contains the new headers. */
 async function pendingCommit(): Promise<Uint8Array> {
   let synced = new Uint8Array();
   const file = new (class extends MemoryBlockFile {
@@ -80,7 +80,7 @@ async function pendingCommit(): Promise<Uint8Array> {
   return synced;
 }
 
-/** As a process leaves a file that was killed in an update: half of it has the new bytes, and the journal has the old. */
+/** The file of a process that was killed during an update: half of it is new, and the journal contains the old bytes. */
 async function updateCutOff(): Promise<{ file: Uint8Array; journal: Uint8Array }> {
   const states: Uint8Array[] = [];
   let journal: Uint8Array | undefined;

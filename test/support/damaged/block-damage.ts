@@ -2,8 +2,8 @@ import { B, type Damage, error, info, warning } from './draft.ts';
 
 const link = (block: number): bigint => BigInt(block) << 40n;
 
-// Of the base free.part, the free list is 2, 4, 3. What is no longer on it: the links of 2 and 4 are not zero, so they
-// are neither page nor free; 3 was the end of the list, and looks as a page does that lost its header.
+// The free list of the base free.part is 2, 4, 3. A block that is no longer on it is neither a page nor free if its link is
+// not zero, as in 2 and 4; block 3, the end of the list, looks like a page that lost its header.
 const LOST_2 = error('BLOCK_UNKNOWN', 2, 0);
 const LOST_3 = warning('BLOCK_UNWRITTEN', 3, 0);
 const LOST_4 = error('BLOCK_UNKNOWN', 4, 0);
@@ -12,7 +12,7 @@ const LOST_4 = error('BLOCK_UNKNOWN', 4, 0);
 export const BLOCK_DAMAGE: Readonly<Record<string, Damage>> = {
   'free-head-outside': {
     base: 'free.part',
-    description: 'The free list begins at block 99 of a file of 6; the checksum is right.',
+    description: 'The free list begins at block 99 of a file of 6; the checksum is valid.',
     change: (file) => {
       file.u64(32, link(99));
       file.sealHeader();
@@ -60,7 +60,7 @@ export const BLOCK_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'free-link-garbage': {
     base: 'free.part',
-    description: 'The first 8 bytes of free block 4 are no link.',
+    description: 'The first 8 bytes of free block 4 are not a link.',
     change: (file) => file.set(4 * B, 'deadbeefdeadbeef'),
     expect: [error('FREE_LIST_LINK', 4, 0), LOST_3],
   },
@@ -96,14 +96,14 @@ export const BLOCK_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'free-block-overwritten': {
     base: 'free.part',
-    description: 'The old nodes in a free block have changed, which is nobody’s concern.',
+    description: 'The old nodes in a free block have changed, which is allowed.',
     change: (file) => file.fill(2 * B + 64, 4000, 'ff'),
     expect: [],
   },
   'blocks-never-written': {
     base: 'golden/v1',
     description:
-      'A block that another program has allocated and never written: the header counts it, and it is zero throughout.',
+      'A block that another program has allocated and never written: the header counts it, and every byte is zero.',
     change: (file) => {
       file.edit({ op: 'extend', bytes: B, hex: '00' });
       file.u32(24, 4);

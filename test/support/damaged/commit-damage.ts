@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { B, type Damage, error, info } from './draft.ts';
 
-/** The journal of a repair of some bytes, by docs/format.md. @param before - what each of them was, in hex */
+/** The journal of a repair, by docs/format.md. @param before - the bytes at each place before the repair, in hex */
 function repairJournal(places: readonly number[], before: string, after: string): Buffer {
   const patches = places.map((position) => {
     const header = Buffer.alloc(12);
@@ -28,7 +28,7 @@ const SUM = error('PAGE_CHECKSUM', 1, 24);
 export const COMMIT_DAMAGE: Readonly<Record<string, Damage>> = {
   'commit-record-torn': {
     base: 'v1.part',
-    description: 'The second half of a commit record is zero, as where the power went while it was written.',
+    description: 'The second half of a commit record is zero, as after a power failure while it was written.',
     change: (file) => file.zero(4096 + 86, 86),
     expect: [info('COMMIT_RECORD', 0, 4096)],
   },
@@ -41,38 +41,37 @@ export const COMMIT_DAMAGE: Readonly<Record<string, Damage>> = {
   'commit-pending': {
     base: 'pending.part',
     description:
-      'A writer was killed right after the sync of a commit: the commit record has its headers, and nothing is wrong.',
+      'A writer was killed right after the sync of a commit: the commit record contains its headers, and the file is valid.',
     expect: [],
   },
   'commit-pending-record-bit': {
     base: 'pending.part',
-    description:
-      'As commit-pending, and one bit of that record has flipped: to those who read and write, its batch counts as never written.',
+    description: 'As commit-pending, and one bit of that record has flipped: readers and writers ignore its batch.',
     change: (file) => file.flip(4096 + 12, 0),
     expect: [error('COMMIT_RECORD', 0, 4096)],
   },
   'commit-pending-node-bit': {
     base: 'pending.part',
     description:
-      'As commit-pending, and one bit has flipped in a node that was there before: the record is void, and so is the page.',
+      'As commit-pending, and one bit has flipped in a node of an earlier commit: record and page are invalid.',
     change: (file) => file.flip(B + 70, 0),
     expect: [SUM],
   },
   'update-cut-off': {
     base: 'updating.part',
-    description: 'A writer was killed in the middle of an update: the journal has the page as it was.',
+    description: 'A writer was killed during an update: the journal contains the page before it.',
     journal: { base: 'updating.journal' },
     expect: [info('JOURNAL_PENDING', 1, 0)],
   },
   'update-cut-off-journal-lost': {
     base: 'updating.part',
-    description: 'A writer was killed in the middle of an update, and somebody has deleted the journal.',
+    description: 'A writer was killed during an update, and the journal was deleted.',
     expect: [SUM],
   },
   'repair-cut-off': {
     base: 'v1.part',
     description:
-      'A repair was killed when it had flipped one bit back of two: the journal has both, and nobody sees the one that is still wrong.',
+      'A repair was killed after the first of two changes: the journal contains both, and readers see the file as repaired.',
     change: (file) => file.set(2 * B + 64, '6f'),
     journal: {
       base: 'updating.journal',
@@ -87,14 +86,14 @@ export const COMMIT_DAMAGE: Readonly<Record<string, Damage>> = {
   'journal-of-an-older-page': {
     base: 'updating.part',
     description:
-      'A writer was killed in the middle of an update, and another node of the page has changed since: the journal is not of this page.',
+      'A writer was killed during an update, and another node of the page has changed since: the journal does not match the page.',
     change: (file) => file.flip(B + 135, 1),
     journal: { base: 'updating.journal' },
     expect: [error('JOURNAL_MISMATCH', 1, 0), SUM],
   },
   'journal-is-none': {
     base: 'v1.part',
-    description: 'What has the name of the journal beside the file is a text.',
+    description: 'The .journal file beside the page file is a text file.',
     journal: {
       base: 'updating.journal',
       change: (journal) => {
@@ -107,7 +106,7 @@ export const COMMIT_DAMAGE: Readonly<Record<string, Damage>> = {
   'journal-torn': {
     base: 'v2.part',
     description:
-      'A writer was killed while it wrote the journal: half of it is there, and no byte of the file was overwritten yet.',
+      'A writer was killed while it wrote the journal: half of it is missing, and nothing was overwritten yet.',
     journal: { base: 'updating.journal', change: (journal) => journal.edit({ op: 'truncate', bytes: 131_072 }) },
     expect: [info('JOURNAL_PENDING', 0, 0)],
   },

@@ -3,7 +3,7 @@ import { B, type Damage, error, info, warning } from './draft.ts';
 const COUNT = warning('ENTRY_COUNT', 0, 40);
 const SUM = error('PAGE_CHECKSUM', 1, 24);
 
-/** Damage that a page checksum tells, and what it cannot tell. */
+/** Damage that a page checksum detects, and damage that it cannot detect. */
 export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   'node-bit-v1': {
     base: 'v1.part',
@@ -31,9 +31,9 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'sector-of-nodes-lost': {
     base: 'v2.part',
-    description: 'The first sector of a page is zero behind its header.',
+    description: 'The first sector of a page is zero after its header.',
     change: (file) => file.zero(B + 64, 448),
-    // The directory, from 431 on, begins in that sector: its first 40 pairs of zeros say offset 0, in the page header.
+    // The directory, from 431 on, begins in that sector: its first 40 pairs of zeros have offset 0, in the page header.
     expect: [
       ...Array.from({ length: 20 }, (_, slot) => error('SLOT_BOUNDS', 1, 431 + 2 * slot, slot)),
       error('DIRECTORY_LENGTH', 1, 28),
@@ -68,14 +68,14 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'appended-by-another-program': {
     base: 'v1.part',
-    description: 'A program that knows no checksums has appended a node to a V1 page.',
+    description: 'A program without support for checksums has appended a node to a V1 page.',
     change: (file) => file.appendForeign(2, 'a node of another program'),
     expect: [warning('PAGE_CHECKSUM_STALE', 2, 32), COUNT],
   },
   'appended-and-damaged': {
     base: 'v1.part',
     description:
-      'A program that knows no checksums has appended a node to a V1 page, and a bit of an earlier node has flipped.',
+      'A program without support for checksums has appended a node to a V1 page, and a bit of an earlier node has flipped.',
     change: (file) => {
       file.appendForeign(2, 'a node of another program');
       file.flip(2 * B + 70, 3);
@@ -84,7 +84,7 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'appended-in-v2': {
     base: 'v2.part',
-    description: 'A node was appended to a V2 page without its checksum: of V2 pages that is no allowed state.',
+    description: 'A node was appended to a V2 page without updating its checksum, which V2 does not allow.',
     change: (file) => {
       file.set(2 * B + 229, Buffer.from('node'));
       file.set(2 * B + 231_287, 'e504');
@@ -95,13 +95,13 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'pages-swapped': {
     base: 'v1.part',
-    description: 'Two pages have changed places. Nothing tells: a page does not say which block it is.',
+    description: 'Two pages have changed places. This cannot be detected: a page does not contain its block id.',
     change: (file) => file.edit({ op: 'swap', at: B, with: 2 * B, bytes: B }),
     expect: [],
   },
   'page-over-page': {
     base: 'v2.part',
-    description: 'Page 1 was written over page 2: both verify, and only the count of nodes tells.',
+    description: 'Page 1 was written over page 2: both are valid, and only the node count shows it.',
     change: (file) => file.edit({ op: 'copy', from: B, to: 2 * B, bytes: B }),
     expect: [COUNT],
   },
@@ -119,20 +119,19 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-head-lost': {
     base: 'v1.part',
-    description: 'The header of a page is zero; its nodes and its directory are there.',
+    description: 'The header of a page is zero; its nodes and its directory are intact.',
     change: (file) => file.zero(B, 64),
     expect: [error('BLOCK_UNKNOWN', 1, 0), COUNT],
   },
   'page-overwritten': {
     base: 'v1.part',
-    description: 'A page was written over with something else.',
+    description: 'A page was overwritten with other data.',
     change: (file) => file.fill(B, B, 'deadbeef'),
     expect: [error('BLOCK_UNKNOWN', 1, 0), COUNT],
   },
   'newlines-translated': {
     base: 'v1.part',
-    description:
-      'A transfer in text mode has put a byte before a byte in page 1: all that follows is one place too far.',
+    description: 'A transfer in text mode has inserted a byte in page 1: everything after it is one byte too far.',
     change: (file) => file.edit({ op: 'insert', at: B + 200, hex: '0d' }),
     // Each slot is read from the byte before it; page 2 begins with the last byte of page 1, and no magic; the file is
     // a byte too long.

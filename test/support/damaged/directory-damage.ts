@@ -11,7 +11,7 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   'nodes-without-directory': {
     base: 'golden/v2-unfinalized',
     description:
-      'V2 pages that libdictenstein never finalized, or could not: their nodes are there, their directories are not.',
+      'V2 pages that libdictenstein never finalized, or could not finalize: they have nodes, but no directory.',
     expect: [warning('NODES_WITHOUT_DIRECTORY', 1, 12), warning('NODES_WITHOUT_DIRECTORY', 2, 12), ...NO_SUM],
   },
   'directory-truncated': {
@@ -26,7 +26,7 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'directory-truncated-at-the-end': {
     base: 'v2.part',
-    description: 'directoryStart of a V2 page is the end of the block: there is no directory.',
+    description: 'directoryStart of a V2 page is the end of the block: the page has no directory.',
     change: (file) => file.u32(B + 20, B),
     expect: [error('DIRECTORY_TRUNCATED', 1, B, 0), SUM, COUNT],
   },
@@ -53,7 +53,7 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'slot-offset-outside': {
     base: 'golden/v1',
-    description: 'A slot of a V1 page without a checksum names bytes behind the block.',
+    description: 'A slot of a V1 page without a checksum points past the block.',
     change: (file) => file.u32(B + 262_128, 0xffff_fff0),
     expect: [error('SLOT_BOUNDS', 1, 262_128, 1), ...NO_SUM],
   },
@@ -72,7 +72,7 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   'slot-varint-too-long': {
     base: 'golden/v2',
     description:
-      'A slot of a V2 page has an offset of eight bytes, far behind the block; the pairs behind it are read from the wrong place.',
+      'A slot of a V2 page has an offset of eight bytes, far past the block; the pairs after it are read from wrong offsets.',
     // Read on from byte 112: length 0x58, then the pairs 05 5d and 0a 00.
     change: (file) => file.set(B + 103, 'ffffffffffffffffff58055d0a'),
     expect: [
@@ -86,7 +86,7 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'slot-overlap-same': {
     base: 'golden/v1',
-    description: 'Two slots of a V1 page without a checksum name the same bytes.',
+    description: 'Two slots of a V1 page without a checksum point to the same bytes.',
     change: (file) => file.edit({ op: 'copy', from: B + 262_136, to: B + 262_128, bytes: 8 }),
     expect: [error('SLOT_OVERLAP', 1, 262_128, 1), ...NO_SUM],
   },
@@ -98,16 +98,16 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'slot-damaged-with-checksum': {
     base: 'v1.part',
-    description: 'A slot of a page with a checksum says 64 bytes more than its node has.',
+    description: 'The length in a slot of a page with a checksum is 64 bytes too high.',
     change: (file) => file.flip(B + 262_136 + 4, 6),
     // The node in slot 0 becomes 71 bytes long and ends at 135, in slot 4's: those of 1 to 4 begin before that.
     expect: [...[1, 2, 3, 4].map((slot) => error('SLOT_OVERLAP', 1, 262_136 - 8 * slot, slot)), SUM],
   },
   'page-second-half-lost': {
     base: 'v1.part',
-    description: 'The second half of a V1 page is zero, and its directory with it.',
+    description: 'The second half of a V1 page is zero, including its directory.',
     change: (file) => file.zero(B + 131_072, 131_072),
-    // Every slot says offset 0, which is in the page header.
+    // Every slot has offset 0, which is in the page header.
     expect: [...slots(20).map((slot) => error('SLOT_BOUNDS', 1, 262_136 - 8 * slot, slot)), SUM],
   },
 };

@@ -3,12 +3,12 @@ import { specHeaderChecksum } from '../spec-reader.ts';
 import type { Recipe } from '../corpus.ts';
 import { applyEdit, type Edit } from './edits.ts';
 
-/** Size of a block, and so where block 1 begins. */
+/** Size of a block, which is also the offset of block 1. */
 export const B = 262_144;
 
 /**
- * A file that is being damaged: what is done to it is kept as edits. Checksums are made by the description of the format
- * alone, with none of the project's code.
+ * A file that is being damaged. Its changes are recorded as edits. Checksums are computed from the description of the
+ * format, without the project's code.
  */
 export class Draft {
   readonly edits: Edit[] = [];
@@ -67,18 +67,18 @@ export class Draft {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
   }
 
-  /** Makes the checksum of the file header fit. */
+  /** Updates the checksum of the file header. */
   sealHeader(): void {
     this.u64(48, specHeaderChecksum(this.buffer));
   }
 
-  /** Makes the header copy anew. */
+  /** Updates the header copy. */
   sealCopy(): void {
     this.edit({ op: 'copy', from: 0, to: 12_288, bytes: 82 });
     this.u32(12_370, crc32(this.buffer.subarray(0, 82)));
   }
 
-  /** Makes the checksum of the page in a block fit its header, nodes and directory. */
+  /** Updates the checksum of the page in a block. */
   sealPage(block: number): void {
     const page = this.buffer.subarray(block * B, (block + 1) * B);
     const header = Buffer.from(page.subarray(0, 64));
@@ -89,7 +89,7 @@ export class Draft {
     this.u32(block * B + 24, crc32(page.subarray(start, end), nodes));
   }
 
-  /** Appends a node as a program does that knows no checksums: to a V1 page, and to nothing else. */
+  /** Appends a node to a V1 page like a program without support for checksums. */
   appendForeign(block: number, node: string): void {
     const page = block * B;
     const [count, free] = [this.readU32(page + 12), this.readU32(page + 16)];
@@ -103,7 +103,7 @@ export class Draft {
   }
 }
 
-/** How one file of the corpus is damaged, and what verify has to say of it. */
+/** How one file of the corpus is damaged, and what verify must report. */
 export interface Damage {
   readonly base: string;
   readonly description: string;
@@ -121,7 +121,7 @@ const line =
   (code, block, offset, slot) =>
     `${severity} ${code} ${slot === undefined ? block : `${block}:${slot}`} @${block * B + offset}`;
 
-/** A finding that is expected: its code, block, byte offset in that block, and slot. */
+/** An expected finding: its code, block, byte offset in that block, and slot. */
 export const error: Line = line('error');
 export const warning: Line = line('warning');
 export const info: Line = line('info');

@@ -1,4 +1,4 @@
-/** One change of a file. Places and lengths are bytes; `hex` that is too short for its range is repeated. */
+/** One change of a file. Offsets and lengths are in bytes; `hex` that is too short for its range is repeated. */
 export type Edit =
   | { readonly op: 'set'; readonly at: number; readonly hex: string }
   | { readonly op: 'fill'; readonly at: number; readonly bytes: number; readonly hex: string }
@@ -9,14 +9,14 @@ export type Edit =
   | { readonly op: 'truncate'; readonly bytes: number }
   | { readonly op: 'extend'; readonly bytes: number; readonly hex: string };
 
-/** A copy of the bytes with all edits made, one after the other. */
+/** A copy of the bytes with all edits applied in order. */
 export function applyEdits(base: Uint8Array, edits: readonly Edit[]): Uint8Array {
   let bytes: Uint8Array = new Uint8Array(base);
   for (const edit of edits) bytes = applyEdit(bytes, edit);
   return bytes;
 }
 
-/** Makes one edit, in place where the length stays. @throws RangeError where it is not within the bytes */
+/** Applies one edit, in place if the length does not change. @throws RangeError if it is not within the bytes */
 export function applyEdit(bytes: Uint8Array, edit: Edit): Uint8Array {
   switch (edit.op) {
     case 'set':

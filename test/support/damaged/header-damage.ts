@@ -1,6 +1,6 @@
 import { B, type Damage, error, warning } from './draft.ts';
 
-/** Fields of the file header, 64 bytes without a checksum that fits: what each is for says docs/format.md. */
+/** Fields of the file header, as docs/format.md describes them; 64 bytes, without a valid checksum. */
 const MAGIC = error('FILE_HEADER_MAGIC', 0, 0);
 const VERSION = error('FILE_HEADER_VERSION', 0, 8);
 const CHECKSUM = error('FILE_HEADER_CHECKSUM', 0, 48);
@@ -18,15 +18,15 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-zeroed': {
     base: 'v1.part',
-    description: 'The 64 bytes of the file header are zero; its copy is sound.',
+    description: 'The 64 bytes of the file header are zero; its copy is valid.',
     change: (file) => file.zero(0, 64),
     expect: LOST,
   },
   'header-sector-lost': {
     base: 'v2.part',
-    description: 'The first sector of the file reads as 0xff; the header copy is sound.',
+    description: 'The first sector of the file reads as 0xff; the header copy is valid.',
     change: (file) => file.fill(0, 512, 'ff'),
-    // Bit 63 of the root pointer is set, and the number of the free-list head is no link.
+    // Bit 63 of the root pointer is set, and the free-list head is not a link.
     expect: [
       ...LOST,
       error('ROOT_POINTER', 0, 16),
@@ -37,19 +37,19 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   'header-and-copy-lost': {
     base: 'v1.part',
     description:
-      'The first 16 KiB of the file are zero but for the magic: header, commit records and header copy are gone.',
+      'The first 16 KiB of the file are zero except the magic: header, commit records and header copy are lost.',
     change: (file) => file.zero(8, 16_376),
     expect: [VERSION, CHECKSUM, BEYOND],
   },
   'block-0-lost': {
     base: 'v1.part',
-    description: 'All of block 0 is zero; the pages are sound.',
+    description: 'All of block 0 is zero; the pages are valid.',
     change: (file) => file.zero(0, B),
     expect: LOST,
   },
   'header-version-to-come': {
     base: 'v1.part',
-    description: 'A file of version 3, whose checksum is right.',
+    description: 'A file of version 3 with a valid checksum.',
     change: (file) => {
       file.u32(8, 3);
       file.sealHeader();
@@ -60,7 +60,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
     base: 'v1.part',
     description: 'One bit of the file version has flipped: 2 became 0.',
     change: (file) => file.flip(8, 1),
-    // Of version 0 the last field is not in the checksum, and the other bytes that are in it have changed as well.
+    // In version 0 the checksum does not cover the last field, and the bytes that it covers have changed.
     expect: [VERSION, CHECKSUM],
   },
   'header-flags-bit': {
@@ -71,7 +71,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-flags-set': {
     base: 'v1.part',
-    description: 'A flag in the file header that is not known, with a checksum that is right.',
+    description: 'An unknown flag in the file header, with a valid checksum.',
     change: (file) => {
       file.u32(12, 1);
       file.sealHeader();
@@ -86,8 +86,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-stale-block-count': {
     base: 'golden/stale-header',
-    description:
-      'As libdictenstein leaves a file when it dies before its first sync: blockCount is written, the checksum is not.',
+    description: 'libdictenstein was killed before its first sync: blockCount is written, the checksum is not.',
     expect: [CHECKSUM],
   },
   'header-entry-count-bit': {
@@ -98,7 +97,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-checksum-bit': {
     base: 'v2.part',
-    description: 'One bit of the checksum in the file header has flipped; its fields are right.',
+    description: 'One bit of the checksum in the file header has flipped; the other fields are intact.',
     change: (file) => file.flip(50, 1),
     expect: [CHECKSUM],
   },
@@ -110,19 +109,19 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-root-pointer-bit': {
     base: 'v1.part',
-    description: 'Bit 63 of the root pointer has flipped: a state that exists in memory alone.',
+    description: 'Bit 63 of the root pointer has flipped, which is valid only in memory.',
     change: (file) => file.flip(23, 7),
     expect: [CHECKSUM, error('ROOT_POINTER', 0, 16)],
   },
   'header-padding': {
     base: 'v1.part',
-    description: 'A bit has flipped in the padding of the file header, which the checksum leaves out.',
+    description: 'A bit has flipped in the padding of the file header, which the checksum does not cover.',
     change: (file) => file.flip(29, 6),
     expect: [error('FILE_HEADER_RESERVED', 0, 28)],
   },
   'header-lsn-in-version-1': {
     base: 'v1.part',
-    description: 'A file of version 1 with a value in the field that came with version 2.',
+    description: 'A file of version 1 with a value in a field that only version 2 has.',
     change: (file) => {
       file.u32(8, 1);
       file.u64(56, 7n);
@@ -132,7 +131,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-copy-bit': {
     base: 'v2.part',
-    description: 'One bit of the header copy has flipped; the header itself is sound.',
+    description: 'One bit of the header copy has flipped; the header itself is valid.',
     change: (file) => file.flip(12_300, 0),
     expect: [error('FILE_HEADER_COPY', 0, 12_288)],
   },
@@ -144,13 +143,13 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'header-copy-zeroed': {
     base: 'v1.part',
-    description: 'The header copy is zero throughout, as in files of other programs: that is allowed.',
+    description: 'Every byte of the header copy is zero, as in files of other programs, which is allowed.',
     change: (file) => file.zero(12_288, 512),
     expect: [],
   },
   'entry-count-off': {
     base: 'v2.part',
-    description: 'entryCount is one too high, with a checksum that is right.',
+    description: 'entryCount is one too high, with a valid checksum.',
     change: (file) => {
       file.u64(40, 29n);
       file.sealHeader();
@@ -159,7 +158,7 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'entry-count-zero': {
     base: 'v1.part',
-    description: 'entryCount is 0: nobody counts, and that is allowed.',
+    description: 'entryCount is 0, as from a program that does not count nodes, which is allowed.',
     change: (file) => {
       file.u64(40, 0n);
       file.sealHeader();

@@ -5,7 +5,7 @@ const COUNT = warning('ENTRY_COUNT', 0, 40);
 const SUM = error('PAGE_CHECKSUM', 1, 24);
 const NO_SUM = [info('PAGE_CHECKSUM_ABSENT', 1, 10), info('PAGE_CHECKSUM_ABSENT', 2, 10)];
 
-/** Damage to page headers: magic, version, flags, bounds, fields of the checksum. */
+/** Damage to page headers: magic, version, flags, bounds, checksum fields. */
 export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   'page-magic-bit': {
     base: 'v1.part',
@@ -21,13 +21,13 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-magic-of-v2': {
     base: 'v1.part',
-    description: 'A V1 page has the magic of V2: a reader takes all of it for what it is not.',
+    description: 'A V1 page has the magic of V2: a reader misreads all of it.',
     change: (file) => file.set(B, Buffer.from('BYTARAV2')),
     expect: [error('PAGE_MAGIC', 1, 0)],
   },
   'page-magic-of-v1': {
     base: 'v2.part',
-    description: 'A V2 page has the magic of V1: a reader takes all of it for what it is not.',
+    description: 'A V2 page has the magic of V1: a reader misreads all of it.',
     change: (file) => file.set(B, Buffer.from('BYTARANA')),
     expect: [error('PAGE_MAGIC', 1, 0)],
   },
@@ -51,13 +51,13 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-version-without-checksum': {
     base: 'golden/v2',
-    description: 'A V2 page of libdictenstein says version 1.',
+    description: 'A V2 page of libdictenstein has version 1.',
     change: (file) => file.u16(B + 8, 1),
     expect: [error('PAGE_VERSION', 1, 8), ...NO_SUM],
   },
   'page-flags-unknown': {
     base: 'v2.part',
-    description: 'A flag is set in a page that no program knows.',
+    description: 'A page has an unknown flag.',
     change: (file) => file.flip(B + 10, 5),
     expect: [error('PAGE_FLAGS', 1, 10), SUM],
   },
@@ -75,7 +75,7 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-flags-checksum-v1': {
     base: 'v1.part',
-    description: 'HAS_CHECKSUM has flipped in a V1 page; the fields of the checksum are still there.',
+    description: 'HAS_CHECKSUM has flipped in a V1 page; the checksum fields are still set.',
     change: (file) => file.flip(B + 10, 1),
     expect: [
       error('PAGE_CHECKSUM_FIELDS', 1, 24),
@@ -85,7 +85,7 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-flags-checksum-v2': {
     base: 'v2.part',
-    description: 'HAS_CHECKSUM has flipped in a V2 page; the fields of the checksum are still there.',
+    description: 'HAS_CHECKSUM has flipped in a V2 page; the checksum fields are still set.',
     change: (file) => file.flip(B + 10, 1),
     expect: [
       error('PAGE_CHECKSUM_FIELDS', 1, 24),
@@ -121,11 +121,11 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-node-count-more-v2': {
     base: 'v2.part',
-    description: 'nodeCount of an open V2 page is one too high: behind its directory are zeros.',
+    description: 'nodeCount of an open V2 page is one too high: its directory is followed by zeros.',
     change: (file) => file.u32(2 * B + 12, 9),
     expect: [
       error('DIRECTORY_LENGTH', 2, 28),
-      // The pair 0, 0 says offset 0, which is in the page header.
+      // The pair 0, 0 has offset 0, which is in the page header.
       error('SLOT_BOUNDS', 2, 231_287, 8),
       error('PAGE_CHECKSUM', 2, 24),
       COUNT,
@@ -133,13 +133,13 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-node-count-zero': {
     base: 'v1.part',
-    description: 'nodeCount of a V1 page is 0, the rest of its header is as it was.',
+    description: 'nodeCount of a V1 page is 0; the rest of its header is intact.',
     change: (file) => file.u32(B + 12, 0),
     expect: [error('PAGE_BOUNDS', 1, 20), SUM, COUNT],
   },
   'page-free-offset-beyond': {
     base: 'v1.part',
-    description: 'freeOffset of a page is behind its block.',
+    description: 'freeOffset of a page is past its block.',
     change: (file) => file.u32(B + 16, 300_000),
     expect: [error('PAGE_BOUNDS', 1, 16), SUM],
   },
@@ -151,13 +151,13 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-free-offset-less': {
     base: 'v1.part',
-    description: 'freeOffset of a page is one too low: its last two nodes end behind it.',
+    description: 'freeOffset of a page is one too low: its last two nodes end after it.',
     change: (file) => file.u32(B + 16, 430),
     expect: [error('SLOT_BOUNDS', 1, 261_992, 18), error('SLOT_BOUNDS', 1, 261_984, 19), SUM],
   },
   'page-directory-start-v1': {
     base: 'v1.part',
-    description: 'directoryStart of a V1 page is not where its slots begin.',
+    description: 'directoryStart of a V1 page is not the offset of its slots.',
     change: (file) => file.u32(B + 20, 4096),
     expect: [error('PAGE_BOUNDS', 1, 20), SUM],
   },
@@ -170,7 +170,7 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   'page-checksum-fields-planted': {
     base: 'golden/v1',
     description:
-      'A page of libdictenstein has values in the three fields that belong to a checksum, and says that it has none.',
+      'A page of libdictenstein has values in the three checksum fields, but the flag for a checksum is not set.',
     change: (file) => {
       for (const at of [24, 28, 32]) file.u32(B + at, 1);
     },
@@ -189,7 +189,7 @@ export const PAGE_HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'page-not-finalized': {
     base: 'v1.part',
-    description: 'A page that still takes nodes, where finalized pages are required.',
+    description: 'A page that is not finalized, where finalized pages are required.',
     options: ['--require-finalized'],
     expect: [error('PAGE_NOT_FINALIZED', 2, 10)],
   },

@@ -20,7 +20,7 @@ const ALL: Readonly<Record<string, Damage>> = {
   ...BLOCK_DAMAGE,
 };
 
-/** The recipe of each damaged file, by its name. @param baseBytes - gives the bytes of a base */
+/** The recipe of each damaged file, by its name. @param baseBytes - returns the bytes of a base */
 export function makeRecipes(baseBytes: (base: string) => Uint8Array): Map<string, Recipe> {
   const editsOf = (base: string, change: (draft: Draft) => void = () => undefined): Draft['edits'] => {
     const draft = new Draft(baseBytes(base));

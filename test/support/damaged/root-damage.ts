@@ -1,6 +1,6 @@
 import { type Damage, type Draft, error, warning } from './draft.ts';
 
-/** Gives the file a trie: a root pointer, and a root descriptor that says ART node, in slot 0 of block 1. */
+/** Adds a trie to the file: a root pointer, and a root descriptor with an ART node in slot 0 of block 1. */
 export function plantTrie(draft: Draft, change: () => void = () => undefined): void {
   draft.u64(16, 64n << 18n);
   draft.set(64, '0200');
@@ -18,7 +18,7 @@ const record = (block: bigint, slot: bigint, type: bigint): bigint => (block << 
 export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   'root-pointer-in-memory': {
     base: 'v1.part',
-    description: 'The root pointer has bit 63 set; the checksum is right.',
+    description: 'The root pointer has bit 63 set; the checksum is valid.',
     change: (file) => {
       file.u64(16, 1n << 63n);
       file.sealHeader();
@@ -28,7 +28,7 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'root-pointer-outside': {
     base: 'v1.part',
-    description: 'The root pointer leads to block 9 of a file of 3.',
+    description: 'The root pointer points to block 9 of a file of 3.',
     change: (file) => {
       file.u64(16, record(9n, 0n, 4n));
       file.sealHeader();
@@ -38,7 +38,7 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'root-pointer-beside-descriptor': {
     base: 'v1.part',
-    description: 'The root pointer leads to byte 65 of block 0, one behind the root descriptor.',
+    description: 'The root pointer points to byte 65 of block 0, one byte after the root descriptor.',
     change: (file) => {
       file.u64(16, 65n << 18n);
       file.sealHeader();
@@ -54,7 +54,7 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'root-is-final': {
     base: 'v1.part',
-    description: 'The root descriptor says isFinal 2.',
+    description: 'The root descriptor has isFinal 2.',
     change: (file) => plantTrie(file, () => file.set(65, '02')),
     expect: [error('ROOT_DESCRIPTOR', 0, 65)],
   },
@@ -84,13 +84,13 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'root-empty-with-record': {
     base: 'v1.part',
-    description: 'The root descriptor says that the trie is empty, and points to a record.',
+    description: 'The root type is that of an empty trie, but the root descriptor points to a record.',
     change: (file) => plantTrie(file, () => file.set(64, '00')),
     expect: [error('ROOT_DESCRIPTOR', 0, 74)],
   },
   'root-descriptor-bit': {
     base: 'v1.part',
-    description: 'One bit of termCount in the root descriptor has flipped, which the header copy alone can tell.',
+    description: 'One bit of termCount in the root descriptor has flipped, which only the header copy can show.',
     change: (file) => {
       plantTrie(file);
       file.flip(67, 3);
@@ -99,8 +99,7 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'root-sound': {
     base: 'v1.part',
-    description:
-      'A trie in the file, with nothing wrong: entryCount is then the number of its terms, which verify does not count.',
+    description: 'A valid file with a trie: entryCount is then the number of its terms, which verify does not count.',
     change: (file) =>
       plantTrie(file, () => {
         file.u64(40, 5n);

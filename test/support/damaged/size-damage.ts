@@ -3,7 +3,7 @@ import { B, type Damage, error, info, warning } from './draft.ts';
 const BEYOND = error('BLOCK_COUNT_BEYOND_FILE', 0, 24);
 const COUNT = warning('ENTRY_COUNT', 0, 40);
 
-/** Files that end where they should not, and what is no page file at all. */
+/** Files that end in the wrong place, and files that are not page files. */
 export const SIZE_DAMAGE: Readonly<Record<string, Damage>> = {
   'not-a-page-file': {
     base: 'v1.part',
@@ -55,7 +55,7 @@ export const SIZE_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'bytes-behind': {
     base: 'v1.part',
-    description: 'A thousand bytes behind the last block, as of a batch that was being written.',
+    description: 'A thousand bytes after the last block, as of a batch that was being written.',
     change: (file) => file.edit({ op: 'extend', bytes: 1000, hex: 'c0ffee' }),
     expect: [info('FILE_SIZE', 3, 0)],
   },
@@ -70,7 +70,7 @@ export const SIZE_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'blocks-behind-of-another-program': {
     base: 'v1.part',
-    description: 'A page without a checksum behind the blocks that the header counts: another program may count it.',
+    description: 'A page without a checksum after the blocks that the header counts: another program may count it.',
     change: (file) => {
       file.edit({ op: 'extend', bytes: B, hex: '00' });
       file.set(3 * B, Buffer.from('BYTARANA'));
@@ -82,7 +82,7 @@ export const SIZE_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'block-count-zero': {
     base: 'v1.part',
-    description: 'blockCount is 0, with a checksum that is right.',
+    description: 'blockCount is 0, with a valid checksum.',
     change: (file) => {
       file.u32(24, 0);
       file.sealHeader();
@@ -91,7 +91,7 @@ export const SIZE_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'block-count-too-low': {
     base: 'v2.part',
-    description: 'blockCount is one too low, with a checksum that is right: the last page is no part of the file.',
+    description: 'blockCount is one too low, with a valid checksum: the last page is not part of the file.',
     change: (file) => {
       file.u32(24, 2);
       file.sealHeader();
