@@ -12,8 +12,6 @@ export class Hash64 {
   }
 }
 
-/** The offset basis of FNV-1a, 64 bit. */
-export const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
 const FNV_BASIS_HIGH = 0xcbf29ce4 | 0;
 const FNV_BASIS_LOW = 0x84222325 | 0;
 /** The 64-bit FNV prime is 2^40 plus this. */
@@ -39,6 +37,19 @@ export function updateFnv1a64(source: Uint8Array, start: number, end: number, in
   }
   into.high = high;
   into.low = low;
+}
+
+const sharedHash = new Hash64();
+
+/**
+ * FNV-1a, 64 bit, of `bytes`. {@link fnv1a64Into} computes the same without a bigint.
+ * @param seed - the hash of the bytes before `bytes`
+ */
+export function fnv1a64(bytes: Uint8Array, seed: bigint = 0xcbf29ce484222325n): bigint {
+  sharedHash.high = Number(BigInt.asIntN(32, seed >> 32n));
+  sharedHash.low = Number(BigInt.asIntN(32, seed));
+  updateFnv1a64(bytes, 0, bytes.length, sharedHash);
+  return sharedHash.value;
 }
 
 const FX_HIGH = 0x517cc1b7;
@@ -108,8 +119,8 @@ function multiply(a: number, b: number): number {
 }
 
 const LOW_BITS = 9;
-/** From this length on no table is used; a page is shorter. */
-const TABLE_BYTES = 1 << (2 * LOW_BITS);
+const TABLE_LENGTH = 1 << LOW_BITS;
+const LAST = TABLE_LENGTH - 1;
 
 /** x to the power of 8 n and of 8 n * 2^9 at index n, created on first use. */
 let lowPowers: Uint32Array | undefined;
@@ -117,61 +128,26 @@ let highPowers: Uint32Array | undefined;
 
 /** x to the power of the number of bits in `bytes` bytes. */
 function powerOfBytes(bytes: number): number {
-  if (bytes >= TABLE_BYTES) return powerOfX(8 * bytes);
-  lowPowers ??= powersOf(powerOfX(8));
-  highPowers ??= powersOf(powerOfX(8 << LOW_BITS));
-  const low = lowPowers[bytes & ((1 << LOW_BITS) - 1)] as number; // both indexes are below 2^9
-  return multiply(highPowers[bytes >>> LOW_BITS] as number, low);
+  // All indexes are below the length of the tables.
+  lowPowers ??= powersOf(ONE >>> 8);
+  highPowers ??= powersOf(multiply(lowPowers[LAST] as number, lowPowers[1] as number));
+  let power = lowPowers[bytes & LAST] as number;
+  let high = bytes >>> LOW_BITS;
+  // Never for a range of a page, which is shorter.
+  for (; high >= TABLE_LENGTH; high -= LAST) power = multiply(highPowers[LAST] as number, power);
+  return multiply(highPowers[high] as number, power);
 }
 
 function powersOf(base: number): Uint32Array {
-  const powers = new Uint32Array(1 << LOW_BITS).fill(ONE);
+  const powers = new Uint32Array(TABLE_LENGTH).fill(ONE);
   for (let n = 1; n < powers.length; n++) powers[n] = multiply(base, powers[n - 1] as number); // n - 1 >= 0
   return powers;
-}
-
-/** x to the power of 2^n at index n, extended on demand. */
-const SQUARES: number[] = [ONE >>> 1];
-
-function powerOfX(exponent: number): number {
-  let power = ONE;
-  for (let rest = exponent, n = 0; rest > 0; rest >>>= 1, n++) {
-    let square = SQUARES[n];
-    if (square === undefined) {
-      const root = SQUARES[n - 1] as number; // the rounds before filled it up to n - 1
-      square = multiply(root, root);
-      SQUARES.push(square);
-    }
-    if ((rest & 1) === 1) power = multiply(square, power);
-  }
-  return power;
-}
-
-const sharedHash = new Hash64();
-
-/**
- * FNV-1a, 64 bit, of `bytes`. {@link fnv1a64Into} computes the same without a bigint.
- * @param seed - the hash of the bytes before `bytes`
- */
-export function fnv1a64(bytes: Uint8Array, seed: bigint = FNV_OFFSET_BASIS): bigint {
-  sharedHash.high = Number(BigInt.asIntN(32, seed >> 32n));
-  sharedHash.low = Number(BigInt.asIntN(32, seed));
-  updateFnv1a64(bytes, 0, bytes.length, sharedHash);
-  return sharedHash.value;
 }
 
 // How a flipped bit changes a CRC-32, its effect, depends only on how many bits follow it: each one multiplies the effect
 // by x. To find that number in baby and giant steps, divide by x^2048 until one of the first 2,048 effects remains.
 
 const STRIDE = 2048;
-
-function timesX(effect: number): number {
-  return (effect >>> 1) ^ (-(effect & 1) & REFLECTED_POLYNOMIAL);
-}
-
-function overX(effect: number): number {
-  return effect < 0 ? ((effect ^ REFLECTED_POLYNOMIAL) << 1) | 1 : effect << 1;
-}
 
 /** The number of bits after a flipped one by its effect, if it is below STRIDE. */
 let firstEffects: ReadonlyMap<number, number> | undefined;
@@ -180,8 +156,10 @@ let quotients: readonly Int32Array[] | undefined;
 
 function makeFirstEffects(): ReadonlyMap<number, number> {
   const effects = new Map<number, number>();
-  for (let effect = timesX(1), following = 0; following < STRIDE; effect = timesX(effect), following++) {
+  let effect = REFLECTED_POLYNOMIAL | 0;
+  for (let following = 0; following < STRIDE; following++) {
     effects.set(effect, following);
+    effect = (effect >>> 1) ^ (-(effect & 1) & REFLECTED_POLYNOMIAL);
   }
   return effects;
 }
@@ -190,7 +168,8 @@ function makeQuotients(): readonly Int32Array[] {
   return [0, 8, 16, 24].map((shift) =>
     Int32Array.from({ length: 256 }, (_, byte) => {
       let effect = byte << shift;
-      for (let step = 0; step < STRIDE; step++) effect = overX(effect);
+      for (let step = 0; step < STRIDE; step++)
+        effect = effect < 0 ? ((effect ^ REFLECTED_POLYNOMIAL) << 1) | 1 : effect << 1;
       return effect;
     }),
   );
@@ -217,7 +196,7 @@ export function flippedBitOf(difference: number, bytes: number): number {
   return -1;
 }
 
-/** The index, 0 to 31, of the only set bit in a number of up to 32 bits; -1 if not exactly one is set. */
+/** The index, 0 to 31, of the only set bit in a number of up to 32 bits; -1 for none or more. */
 export function onlyBitOf(value: number): number {
   const bits = value >>> 0;
   return bits !== 0 && (bits & (bits - 1)) === 0 ? 31 - Math.clz32(bits) : -1;
@@ -232,7 +211,7 @@ export function differingBits(a: Uint8Array, b: Uint8Array): number {
   return count;
 }
 
-/** The only bit in which two ranges of the same length differ, numbered as by {@link flippedBitOf}; -1 if not exactly one differs. */
+/** The one bit in which two ranges of the same length differ, numbered as by {@link flippedBitOf}; -1 for none or more. */
 export function onlyDifferingBit(a: Uint8Array, b: Uint8Array): number {
   if (differingBits(a, b) !== 1) return -1;
   const index = a.findIndex((byte, at) => byte !== b[at]);

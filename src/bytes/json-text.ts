@@ -1,4 +1,3 @@
-const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** Entries of {@link ESCAPES} for bytes that begin a multi-byte sequence, and for bytes that are not written as text. */
@@ -7,15 +6,8 @@ const NOT_TEXT = 2;
 
 /** How a byte is written in a JSON string: 0 as it is, a letter after a backslash, or one of the entries above. */
 const ESCAPES = new Uint8Array(256).fill(NOT_TEXT, 0, 0x20).fill(NOT_TEXT, 0x7f, 0x80).fill(SEQUENCE, 0x80);
-ESCAPES[QUOTE] = QUOTE;
-ESCAPES[BACKSLASH] = BACKSLASH;
-for (const [control, letter] of [
-  ['\t', 't'],
-  ['\n', 'n'],
-  ['\r', 'r'],
-] as const) {
-  ESCAPES[control.charCodeAt(0)] = letter.charCodeAt(0);
-}
+for (const [character, letter] of Object.entries({ '"': '"', '\\': '\\', '\t': 't', '\n': 'n', '\r': 'r' }))
+  ESCAPES[character.charCodeAt(0)] = letter.charCodeAt(0);
 
 /**
  * Writes `source[start, end)` to `target` as the content of a JSON string, if it is text: UTF-8 without control characters

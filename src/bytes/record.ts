@@ -30,22 +30,15 @@ export interface PlacedField extends Field {
 
 /** Reads and writes one fixed-size little-endian record; {@link defineRecord} makes it from a field table. */
 export interface RecordLayout<T> {
-  /** Size of the record in bytes. */
+  /** Size of the record. */
   readonly bytes: number;
   readonly fields: readonly PlacedField[];
-  /** Offset of each field from the start of the record. */
   readonly offsets: Readonly<Record<keyof T & string, number>>;
-  /** Size of a field in bytes. */
+  /** Size of a field. */
   bytesOf(name: keyof T & string): number;
-  /**
-   * Reads the record at `offset`. Byte-array fields are copies.
-   * @throws RangeError if the record is not within `bytes`
-   */
+  /** Reads the record at `offset`. Byte-array fields are copies. @throws RangeError if it is not within `bytes` */
   read(bytes: Uint8Array, offset?: number): T;
-  /**
-   * Writes every field of `record` at `offset`.
-   * @throws RangeError if the record is not within `bytes`, or a value does not fit its field
-   */
+  /** Writes `record` at `offset`. @throws RangeError if it is not within `bytes`, or a value does not fit its field */
   write(record: T, bytes: Uint8Array, offset?: number): void;
   /** Writes one field of the record at the start of `bytes`. @throws RangeError as {@link write} */
   set<Name extends keyof T & string>(name: Name, value: T[Name], bytes: Uint8Array): void;
@@ -58,7 +51,7 @@ export interface Envelope {
   checksum: number;
 }
 
-/** The codec of a record with {@link Envelope} fields; {@link defineSealedRecord} makes it. */
+/** A record with {@link Envelope} fields; {@link defineSealedRecord} makes it. */
 export interface SealedRecordLayout<T> extends RecordLayout<T> {
   /** Writes the record at the start of `bytes`, by default a new array. Sets magic, version and checksum. @returns `bytes` */
   encode(content: Omit<T, keyof Envelope>, bytes?: Uint8Array): Uint8Array;
@@ -74,9 +67,8 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
     fields.push({ ...field, name, offset: size });
     size += field.bytes;
   }
-  const byName = new Map(fields.map((field) => [field.name, field]));
   const fieldOf = (name: string): PlacedField => {
-    const field = byName.get(name);
+    const field = fields.find((each) => each.name === name);
     if (field === undefined) throw new RangeError(`a record has no field '${name}'`);
     return field;
   };
@@ -103,7 +95,7 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
   };
 }
 
-/** Lays out a record whose magic, version and CRC-32 tell a whole one from anything else. @param table - `checksum` is last */
+/** Lays out a record that is recognized by its magic, version and CRC-32. @param table - `checksum` is last */
 export function defineSealedRecord<T extends Envelope>(
   magic: number,
   version: number,
@@ -135,20 +127,12 @@ function viewOf(bytes: Uint8Array, offset: number, size: number): DataView {
 }
 
 /** The value of one field, read from a view of its record. */
-export function readField(view: DataView, field: PlacedField): number | bigint | Uint8Array {
-  switch (field.kind) {
-    case 'u8':
-      return view.getUint8(field.offset);
-    case 'u16':
-      return view.getUint16(field.offset, true);
-    case 'u32':
-      return view.getUint32(field.offset, true);
-    case 'u64':
-      return view.getBigUint64(field.offset, true);
-    case 'bytes':
-      break;
-  }
-  return new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).slice();
+export function readField(view: DataView, { kind, bytes, offset }: PlacedField): number | bigint | Uint8Array {
+  if (kind === 'u8') return view.getUint8(offset);
+  if (kind === 'u16') return view.getUint16(offset, true);
+  if (kind === 'u32') return view.getUint32(offset, true);
+  if (kind === 'u64') return view.getBigUint64(offset, true);
+  return new Uint8Array(view.buffer, view.byteOffset + offset, bytes).slice();
 }
 
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
