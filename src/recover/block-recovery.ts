@@ -7,7 +7,7 @@ import { PageFacts, pageProblems, validPageWithHeader } from '../format/page-che
 import { checksumState, PAGE_HEADER, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { decodePage, mayHaveUncountedNodes, orphanedBytes, type Page } from '../format/page.ts';
 import { type FlippedBit, hex } from '../format/problem.ts';
-import { DirectoryScratch } from '../format/v2-directory.ts';
+import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { repairPageBit } from '../salvage/flipped-bit.ts';
 import { restorePageHeader } from '../salvage/page-candidates.ts';
@@ -24,10 +24,18 @@ import {
 import type { FoundHeader } from './file-header.ts';
 import { type BlockProblem, type PageBasis, tallyProblems } from './report.ts';
 
-/** A page, and what was recovered of it. */
-export interface PageFound {
+/** How a page was recovered. */
+export interface RecoveredPage {
+  readonly format: PageFormat;
+  readonly basis: PageBasis;
+  /** Whether the block is now a valid page, which is copied; otherwise its nodes are written to a new one. */
+  readonly isValid: boolean;
+  readonly lostBytes: number;
+  readonly flippedBit?: FlippedBit;
+}
+
+export interface PageFound extends RecoveredPage {
   readonly kind: 'page';
-  readonly recovered: RecoveredPage;
   readonly problems: readonly BlockProblem[];
 }
 
@@ -43,7 +51,6 @@ export class BlockRecovery {
   readonly slots: SlotTable = new SlotTable();
   readonly #found: FoundHeader;
   readonly #reader = new BlockReader();
-  readonly #pages: PageRecovery = new PageRecovery(this.#reader.scratch);
   readonly #isLastCommitted: boolean;
 
   constructor(found: FoundHeader) {
@@ -63,38 +70,33 @@ export class BlockRecovery {
     const { bytes, slots } = this;
     const { view, recordedPages } = this.#found;
     const presentBytes = await this.#reader.read(view, block, (link) => link === 0);
-    const { page } = this.#reader;
     if (isZero(bytes)) {
       if (presentBytes === BLOCK_BYTES) return { kind: 'unwritten' };
       return { kind: 'unknown', lostBytes: 0, problems: [cutProblem(block, presentBytes)] };
     }
+    const { page, scratch } = this.#reader;
     const validPage = page && page.error === undefined ? page.page : undefined;
     const problems = validPage && presentBytes === BLOCK_BYTES ? [] : problemsOf(block, bytes, presentBytes);
     const { records } = view.recovery;
     const isRecorded = recordedPages.includes(block);
     const facts = { block, presentBytes, records, isLastCommitted: this.#isLastCommitted, isRecorded };
-    const recovered = this.#pages.recover(bytes, facts, slots, validPage);
+    const recovered = recoverPage({ bytes, slots, scratch, ...facts }, validPage);
     if (recovered === undefined) return { kind: 'unknown', lostBytes: usedBytes(bytes), problems };
     if (isDoubtful) slots.doubt();
     // A page without an error can lose nodes too, without a directory: that is then the reason.
-    const reasons =
-      recovered.lostBytes > 0 && problems.length === 0 ? problemsOf(block, bytes, presentBytes) : problems;
-    return { kind: 'page', recovered, problems: reasons };
+    const isUnexplained = recovered.lostBytes > 0 && problems.length === 0;
+    return {
+      kind: 'page',
+      ...recovered,
+      problems: isUnexplained ? problemsOf(block, bytes, presentBytes) : problems,
+    };
   }
 }
 
-/** How a page was recovered. */
-export interface RecoveredPage {
-  readonly format: PageFormat;
-  readonly basis: PageBasis;
-  /** Whether the block is now a valid page, which is copied; otherwise its nodes are written to a new one. */
-  readonly isValid: boolean;
-  readonly lostBytes: number;
-  readonly flippedBit?: FlippedBit;
-}
-
-/** What is known about a block besides its bytes. */
-interface BlockFacts {
+/** A block, what is known about it besides its bytes, and memory to use. */
+interface DamagedBlock {
+  /** 262,144 bytes, which are changed if the page can be repaired. */
+  readonly bytes: Uint8Array;
   readonly block: number;
   /** Bytes of the block that the file has; the rest is zeros. */
   readonly presentBytes: number;
@@ -104,90 +106,103 @@ interface BlockFacts {
   readonly isLastCommitted: boolean;
   /** Whether a record that took effect for sure contains the last header of the page. */
   readonly isRecorded: boolean;
+  /** Receives the slots. */
+  readonly slots: SlotTable;
+  readonly scratch: DirectoryScratch;
 }
 
-/** Finds the nodes of pages, one page after the other, whatever the damage. */
-export class PageRecovery {
-  readonly #scratch: DirectoryScratch;
-
-  constructor(scratch: DirectoryScratch = new DirectoryScratch()) {
-    this.#scratch = scratch;
-  }
-
-  /**
-   * Finds the nodes of the page in `bytes`.
-   * @param bytes - 262,144 bytes, which are changed if the page can be repaired
-   * @param slots - receives the slots
-   * @param validPage - the page in the bytes, if it has no error
-   * @returns undefined if it is not a page, or nothing of it is left
-   */
-  recover(bytes: Uint8Array, facts: BlockFacts, slots: SlotTable, validPage?: Page): RecoveredPage | undefined {
-    slots.clear();
-    const page = validPage ?? decodePage(bytes, this.#scratch);
-    if (page && page === validPage) {
-      const taken = takeValid(page, slots);
-      // Node bytes without a directory are lost unless the directory can be found.
-      return taken.lostBytes === 0 ? taken : (this.#takeDirectory(bytes, facts, [page.format], slots) ?? taken);
-    }
-    const { formats, found } = guessFormats(bytes, facts);
-    return (
-      restoreValid(bytes, facts, formats, found, slots) ??
-      (page ? this.#takeFlippedBit(page, facts, slots) : undefined) ??
-      (page ? this.#takeDamaged(page, facts, found, slots) : undefined) ??
-      this.#takeDirectory(bytes, facts, formats, slots)
-    );
-  }
-
-  #takeFlippedBit(page: Page, { block }: BlockFacts, slots: SlotTable): RecoveredPage | undefined {
-    const repaired = repairPageBit(new PageFacts(page, block), this.#scratch);
-    if (!repaired) return undefined;
-    const { bit, checksum, explainsMore } = repaired;
-    const { directory, header, format } = repaired.page;
-    const covered = checksum === 'match' ? directory.count : header.checksumNodeCount;
-    slots.fillFrom(directory, explainsMore ? 'sound' : 'mended', covered, 'doubtful');
-    const flippedBit = { offset: fileOffset(block, bit >> 3), bit: bit & 7 };
-    return { format, basis: 'flipped bit', isValid: true, lostBytes: 0, flippedBit };
-  }
-
-  /** The nodes within bounds. */
-  #takeDamaged(
-    page: Page,
-    { presentBytes }: BlockFacts,
-    found: FoundDirectory | undefined,
-    slots: SlotTable,
-  ): RecoveredPage | undefined {
-    findDamagedSlots(page, presentBytes, found, slots);
-    if (slots.count === 0 && usedBytes(page.block) > 0) return undefined;
-    return { format: page.format, basis: 'header', isValid: false, lostBytes: lostNodeBytes(page, slots) };
-  }
-
-  /** The nodes of a page whose header is useless, by its directory. */
-  #takeDirectory(
-    bytes: Uint8Array,
-    { presentBytes }: BlockFacts,
-    formats: readonly PageFormat[],
-    slots: SlotTable,
-  ): RecoveredPage | undefined {
-    const common = { basis: 'directory', isValid: false, lostBytes: 0 } as const;
-    const found = formats.includes('v2') ? findV2Directory(bytes, presentBytes) : undefined;
-    if (formats.includes('v1') && presentBytes === BLOCK_BYTES) {
-      findV1Slots(bytes, {}, slots);
-      if (slots.count > 0 && slots.count >= (found?.count ?? 0)) return { ...common, format: 'v1' };
-    }
-    slots.clear();
-    if (!found) return undefined;
-    takeV2Pairs(bytes, found, slots);
-    return { ...common, format: 'v2' };
-  }
+/**
+ * Finds the nodes of a page, whatever the damage.
+ * @param validPage - the page in the bytes, if it has no error
+ * @returns undefined if it is not a page, or nothing of it is left
+ */
+export function recoverPage(damaged: DamagedBlock, validPage?: Page): RecoveredPage | undefined {
+  const { bytes, presentBytes, slots, scratch } = damaged;
+  slots.clear();
+  const valid = validPage && takeValid(validPage, slots);
+  if (valid?.lostBytes === 0) return valid;
+  const page = validPage ?? decodePage(bytes, scratch);
+  const { version } = PAGE_HEADER.read(bytes);
+  const format = pageFormatOf(bytes) ?? (['v1', 'v2'] as const).find((each) => PAGE_VERSION[each] === version);
+  const formats: readonly PageFormat[] = format === undefined ? ['v1', 'v2'] : [format];
+  const found = format === 'v1' ? undefined : findV2Directory(bytes, presentBytes);
+  // Node bytes without a directory are lost unless the directory can be found.
+  if (valid) return takeDirectory(damaged, formats, found) ?? valid;
+  return (
+    restoreValid(damaged, formats, found) ??
+    (page && (takeFlippedBit(page, damaged) ?? takeDamaged(page, damaged, found))) ??
+    takeDirectory(damaged, formats, found)
+  );
 }
 
-/** A valid page. */
 function takeValid(page: Page, slots: SlotTable): RecoveredPage {
   const { format, block, header, directory } = page;
   const state = checksumState(format, block, header, directory);
   const covered = state === 'match' ? directory.count : state === 'stale' ? header.checksumNodeCount : 0;
   slots.fillFrom(directory, 'sound', covered, 'unverified');
   return { format, basis: 'header', isValid: true, lostBytes: orphanedBytes(page) };
+}
+
+/** Makes the page valid, proved by its checksum: with a header of a commit record or from other fields, or with slots from their neighbours. */
+function restoreValid(
+  damaged: DamagedBlock,
+  formats: readonly PageFormat[],
+  found: FoundDirectory | undefined,
+): RecoveredPage | undefined {
+  const { bytes, block, presentBytes, slots } = damaged;
+  // With zeros or a link in place of the magic, the page may have been freed.
+  const mayBeFree = isZero(bytes.subarray(0, 5));
+  const restore = (basis: PageBasis, among = formats, directory = found): RecoveredPage | undefined => {
+    const page = restorePageHeader(bytes, block, among, directory);
+    return page && takeRestored(page, basis, mayBeFree ? 'doubtful' : 'sound', slots);
+  };
+  // The header in the record may be older, but proves that the block is a page.
+  const whole = mayBeFree
+    ? (takeRecorded(damaged) ?? restore('new header'))
+    : (restore('new header') ?? takeRecorded(damaged));
+  if (whole || !formats.includes('v1') || presentBytes < BLOCK_BYTES) return whole;
+  const undo = writeV1Slots(bytes, slots);
+  const reslotted = undo && restore('directory', ['v1'], undefined);
+  if (!reslotted) undo?.();
+  return reslotted;
+}
+
+/** The page with the header of its last commit record. */
+function takeRecorded(damaged: DamagedBlock): RecoveredPage | undefined {
+  const { bytes, block, records, isLastCommitted, isRecorded, slots } = damaged;
+  const record = records.findLast((each) => each.block === block);
+  if (record?.kind !== COMMIT_KIND.pageHeader) return undefined;
+  const page = validPageWithHeader(bytes, block, record.blockHead);
+  if (page === undefined) return undefined;
+  // Without its file header it is unknown whether the record was ever acknowledged.
+  const isCommitted = isRecorded || record !== records.at(-1) || isLastCommitted;
+  return takeRestored(page, 'commit record', isCommitted && !mayHaveUncountedNodes(page) ? 'sound' : 'doubtful', slots);
+}
+
+function takeRestored(page: Page, basis: PageBasis, state: SlotState, slots: SlotTable): RecoveredPage {
+  slots.fillFrom(page.directory, state);
+  return { format: page.format, basis, isValid: true, lostBytes: 0 };
+}
+
+function takeFlippedBit(damaged: Page, { block, slots, scratch }: DamagedBlock): RecoveredPage | undefined {
+  const repaired = repairPageBit(new PageFacts(damaged, block), scratch);
+  if (!repaired) return undefined;
+  const { page, bit, checksum, explainsMore } = repaired;
+  const covered = checksum === 'match' ? page.directory.count : page.header.checksumNodeCount;
+  slots.fillFrom(page.directory, explainsMore ? 'sound' : 'mended', covered, 'doubtful');
+  const flippedBit = { offset: fileOffset(block, bit >> 3), bit: bit & 7 };
+  return { format: page.format, basis: 'flipped bit', isValid: true, lostBytes: 0, flippedBit };
+}
+
+/** The nodes within bounds. */
+function takeDamaged(
+  page: Page,
+  { presentBytes, slots }: DamagedBlock,
+  found: FoundDirectory | undefined,
+): RecoveredPage | undefined {
+  findDamagedSlots(page, presentBytes, found, slots);
+  if (slots.count === 0 && usedBytes(page.block) > 0) return undefined;
+  return { format: page.format, basis: 'header', isValid: false, lostBytes: lostNodeBytes(page, slots) };
 }
 
 /** Bytes of the node area that belong to no recovered slot, if slots are lost. */
@@ -198,66 +213,21 @@ function lostNodeBytes({ header }: Page, slots: SlotTable): number {
   return Math.max(0, bytes);
 }
 
-/** The formats that a damaged page may have, and a V2 directory found in it. */
-function guessFormats(
-  bytes: Uint8Array,
-  facts: BlockFacts,
-): { formats: PageFormat[]; found: FoundDirectory | undefined } {
-  const format = pageFormatOf(bytes);
-  const { version } = PAGE_HEADER.read(bytes);
-  const named: PageFormat | undefined =
-    format ?? (['v1', 'v2'] as const).find((each) => PAGE_VERSION[each] === version);
-  const formats: PageFormat[] = named === undefined ? ['v1', 'v2'] : [named];
-  const found = named === 'v1' ? undefined : findV2Directory(bytes, facts.presentBytes);
-  return { formats, found };
-}
-
-/** Makes the page valid, proved by its checksum: with a header of a commit record or from other fields, or with slots from their neighbours. */
-function restoreValid(
-  bytes: Uint8Array,
-  facts: BlockFacts,
+/** The nodes of a page whose header is useless, by its directory. */
+function takeDirectory(
+  { bytes, presentBytes, slots }: DamagedBlock,
   formats: readonly PageFormat[],
   found: FoundDirectory | undefined,
-  slots: SlotTable,
 ): RecoveredPage | undefined {
-  const valid = (page: Page, basis: PageBasis, state: SlotState): RecoveredPage => {
-    slots.fillFrom(page.directory, state);
-    return { format: page.format, basis, isValid: true, lostBytes: 0 };
-  };
-  // With zeros or a link in place of the magic, the page may have been freed.
-  const mayBeFree = isZero(bytes.subarray(0, 5));
-  const committed = (): RecoveredPage | undefined => {
-    const under = underRecord(bytes, facts);
-    return under && valid(under.page, 'commit record', under.state);
-  };
-  const restored = (): RecoveredPage | undefined => {
-    const page = restorePageHeader(bytes, facts.block, formats, found);
-    return page && valid(page, 'new header', mayBeFree ? 'doubtful' : 'sound');
-  };
-  // The header in the record may be older, but proves that the block is a page.
-  const whole = mayBeFree ? (committed() ?? restored()) : (restored() ?? committed());
-  if (whole) return whole;
-  if (!formats.includes('v1') || facts.presentBytes < BLOCK_BYTES) return undefined;
-  const undo = writeV1Slots(bytes, slots);
-  if (!undo) return undefined;
-  const reslotted = restorePageHeader(bytes, facts.block, ['v1'], undefined);
-  if (reslotted) return valid(reslotted, 'directory', mayBeFree ? 'doubtful' : 'sound');
-  undo();
-  return undefined;
-}
-
-/** The page with the header of its last commit record. */
-function underRecord(
-  bytes: Uint8Array,
-  { block, records, isLastCommitted, isRecorded }: BlockFacts,
-): { page: Page; state: SlotState } | undefined {
-  const record = records.findLast((each) => each.block === block);
-  if (block < 1 || record?.kind !== COMMIT_KIND.pageHeader) return undefined;
-  const page = validPageWithHeader(bytes, block, record.blockHead);
-  // Without its file header it is unknown whether the record was ever acknowledged.
-  const isCommitted =
-    (isRecorded || record !== records.at(-1) || isLastCommitted) && page && !mayHaveUncountedNodes(page);
-  return page && { page, state: isCommitted ? 'sound' : 'doubtful' };
+  const common = { basis: 'directory', isValid: false, lostBytes: 0 } as const;
+  if (formats.includes('v1') && presentBytes === BLOCK_BYTES) {
+    findV1Slots(bytes, {}, slots);
+    if (slots.count > 0 && slots.count >= (found?.count ?? 0)) return { format: 'v1', ...common };
+  }
+  slots.clear();
+  if (!found) return undefined;
+  takeV2Pairs(bytes, found, slots);
+  return { format: 'v2', ...common };
 }
 
 /** Bytes from the node area up to the last that is not zero: at most as many were nodes. */

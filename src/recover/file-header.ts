@@ -25,6 +25,10 @@ export interface FoundHeader {
   readonly view: CommittedView;
   /** Size of the file. */
   readonly fileBytes: number;
+  /** Blocks of which the file has at least one byte; at least 1. */
+  readonly startedBlocks: number;
+  /** Blocks that the file should have, block 0 included. */
+  readonly countedBlocks: number;
   /** The first 12,800 bytes of block 0, with the journal applied; zeros after the end of the file. */
   readonly head: Uint8Array;
   /** Blocks whose page header is in a commit record alone, where the record took effect for sure. */
@@ -40,21 +44,21 @@ export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise
   const journal = await file.journal.read();
   overlayPatches(journal && decodePatchJournal(journal), head, 0);
   const fileBytes = await file.size();
+  const startedBlocks = Math.max(1, Math.ceil(fileBytes / BLOCK_BYTES));
   const evidence = new HeaderEvidence(head, Math.floor(fileBytes / BLOCK_BYTES));
-  const found = async (
-    source: RecoveredHeaderSource,
-    bytes: Uint8Array | undefined,
-    isProven: boolean,
-  ): Promise<FoundHeader> => {
-    const view = await CommittedView.open(
-      bytes ? new OverlaidFile(file, [{ position: 0, bytes }], file.journal) : file,
-    );
+  const found = async (source: RecoveredHeaderSource, bytes: Uint8Array, isProven: boolean): Promise<FoundHeader> => {
+    const overlaid = source === 'block 0' ? file : new OverlaidFile(file, [{ position: 0, bytes }], file.journal);
+    const view = await CommittedView.open(overlaid);
     const header = await view.readFileHeader();
     const isCountProven = isProven && header.blockCount > 0 && header.blockCount <= MAX_BLOCKS;
+    const counted = Math.min(header.blockCount, MAX_BLOCKS);
+    const countedBlocks =
+      source === 'lost' ? startedBlocks : isCountProven ? counted : Math.max(startedBlocks, counted);
     const copied = source === 'header copy' ? evidence.copy?.rootDescriptor : undefined;
     const rootDescriptor = copied ?? rootDescriptorOf(head).slice();
     const recordedPages = await provenPages(view, head);
-    return { source, header, isCountProven, view, fileBytes, head, recordedPages, rootDescriptor };
+    const blocks = { fileBytes, startedBlocks, countedBlocks };
+    return { source, header, isCountProven, view, ...blocks, head, recordedPages, rootDescriptor };
   };
   const newest = evidence.validRecords.at(-1);
   const best = await resolveHeader(evidence, {
@@ -64,8 +68,7 @@ export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise
     assumesMagic: true,
     signal,
     accept: async ({ source, bytes, record, isReplaced }) => {
-      if (record === undefined)
-        return found(source, source === 'block 0' ? undefined : bytes, source !== 'header copy');
+      if (record === undefined) return found(source, bytes, source !== 'header copy');
       if (isReplaced === true) return undefined;
       const withHeader = await found(source, bytes, record === newest && !evidence.isRecordLost);
       // An invalid record may be invalid only for damage, and have counted more blocks; a valid one is preferred.
@@ -75,8 +78,7 @@ export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise
   });
   if (best) return best;
   if (newest) return found('commit record', newest.fileHeader, false);
-  const blocks = Math.min(Math.max(1, Math.ceil(fileBytes / BLOCK_BYTES)), MAX_BLOCKS);
-  return found('lost', encodeFileHeader(newFileHeader(blocks)), false);
+  return found('lost', encodeFileHeader(newFileHeader(Math.min(startedBlocks, MAX_BLOCKS))), false);
 }
 
 async function provenPages(view: CommittedView, head: Uint8Array): Promise<number[]> {
@@ -89,9 +91,12 @@ async function provenPages(view: CommittedView, head: Uint8Array): Promise<numbe
   return proven;
 }
 
-/** What decides whether the root pointer is kept, once all blocks have been recovered. */
-export interface RootFacts {
-  readonly found: FoundHeader;
+/** The page that should contain the root record; undefined if there is no root record. */
+export const rootPage = ({ header, rootDescriptor }: FoundHeader): RootPlace | undefined =>
+  rootPlaceOf(header, rootDescriptor, Infinity);
+
+/** What was recovered of the blocks, as far as it matters to the trie. */
+interface RecoveredTrie {
   /** Whether every node is intact or unverified, and at its ref. */
   readonly isWhole: boolean;
   readonly unverifiedNodes: number;
@@ -103,38 +108,33 @@ export interface RootFacts {
 }
 
 /** What happens to the root pointer, and the root of the new file. */
-export interface RootDecision {
+interface RootDecision {
   readonly outcome: RootOutcome;
   readonly reason?: string;
   readonly root?: FileRoot;
 }
 
-/** The page that should contain the root record; undefined if there is no root record. */
-export const rootPage = ({ header, rootDescriptor }: FoundHeader): RootPlace | undefined =>
-  rootPlaceOf(header, rootDescriptor, Infinity);
-
 /** Keeps the root pointer if the trie is whole, or if that is asked for and the pointer leads to a node. */
-export function decideRoot(facts: RootFacts): RootDecision {
-  const { found, blocks, rootPageSlots, keepRoot } = facts;
+export function decideRoot(found: FoundHeader, trie: RecoveredTrie): RootDecision {
   const { header, rootDescriptor, source } = found;
   if (source === 'lost') return { outcome: 'lost', reason: 'the file header is lost, and a root pointer with it' };
   const { rootPointer, entryCount, imageCheckpointLsn } = header;
   if (rootPointer === 0n) return { outcome: 'none' };
-  for (const { message } of descriptorProblems(header, rootDescriptor, blocks)) {
+  for (const { message } of descriptorProblems(header, rootDescriptor, trie.blocks)) {
     return { outcome: 'dropped', reason: message };
   }
   const page = rootPage(found);
-  if (page && page.slot >= rootPageSlots) {
+  if (page && page.slot >= trie.rootPageSlots) {
     return { outcome: 'dropped', reason: `the root record, in ${page.block}:${page.slot}, is lost` };
   }
-  const doubt = doubtAboutTrie(facts);
-  if (doubt !== undefined && !keepRoot) return { outcome: 'dropped', reason: doubt };
+  const doubt = doubtAboutTrie(found, trie);
+  if (doubt !== undefined && !trie.keepRoot) return { outcome: 'dropped', reason: doubt };
   const root = { rootPointer, rootDescriptor: ROOT_DESCRIPTOR.read(rootDescriptor), entryCount, imageCheckpointLsn };
   return { outcome: 'kept', root, ...(doubt === undefined ? {} : { reason: doubt }) };
 }
 
 /** Why the trie may not be the one that the root pointer belongs to. */
-function doubtAboutTrie({ found, isWhole, unverifiedNodes }: RootFacts): string | undefined {
+function doubtAboutTrie(found: FoundHeader, { isWhole, unverifiedNodes }: RecoveredTrie): string | undefined {
   if (!isWhole) return 'nodes of the trie may be missing';
   const { source, head, rootDescriptor } = found;
   const isCopy = source === 'commit record' || source === 'header copy';

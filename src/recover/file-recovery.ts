@@ -2,30 +2,25 @@ import type { BlockFile } from '../disk/block-file.ts';
 import { BlockSet } from '../disk/free-list.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import { fileHeaderProblems, fileSizeProblems, headerCopyProblems } from '../format/header-checks.ts';
-import { BLOCK_BYTES, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { maxNodeBytes, newPageWriter } from '../format/page.ts';
-import type { Problem } from '../format/problem.ts';
 import { findLikelyFreeBlocks } from '../salvage/free-blocks.ts';
-import type { SlotTable } from '../salvage/page-slots.ts';
+import { noSlots, SLOT_STATES, type SlotTable } from '../salvage/page-slots.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { BlockRecovery, type PageFound } from './block-recovery.ts';
 import { decideRoot, type FoundHeader, rootPage } from './file-header.ts';
 import {
   type BlockKind,
   type BlockReport,
-  type MovedRun,
   type RecoverOptions,
   type RecoverReport,
-  RecoveryTotals,
+  type RecoveryTotals,
   reportOf,
   tallyProblems,
 } from './report.ts';
 
-/**
- * At most so many bytes of nodes of one page are moved to other pages. Overlapping slots can contain the same bytes 100,000
- * times, and one page must not fill a disk.
- */
+/** Overlapping slots can contain the same bytes 100,000 times, and the moved nodes of one page must not fill a disk. */
 const MAX_MOVED_BYTES = BLOCK_BYTES;
 
 /**
@@ -34,7 +29,7 @@ const MAX_MOVED_BYTES = BLOCK_BYTES;
  * @param add - adds `bytes[start, end)`, or returns false if it does not fit
  * @returns the slots of the nodes that did not fit, in ascending order
  */
-export function* placeNodes(
+function* placeNodes(
   bytes: Uint8Array,
   format: PageFormat,
   slots: SlotTable,
@@ -60,71 +55,47 @@ export function* placeNodes(
 }
 
 /** Writes nodes that cannot keep their refs to pages after all others, and reports their new refs. */
-export class MovedNodes {
+class MovedNodes {
   readonly #builder: PageFileBuilder;
-  readonly #onMoved: (run: MovedRun) => void | Promise<void>;
-  #firstBlock: number;
+  readonly #firstBlock: number;
+  readonly #onMoved: RecoverOptions['onMoved'];
   #format: PageFormat | undefined;
   #run: { block: number; slot: number; newBlock: number; newSlot: number; count: number } | undefined;
 
-  /** @param firstBlock - the block of the first of these pages */
-  constructor(builder: PageFileBuilder, firstBlock: number, onMoved: (run: MovedRun) => void | Promise<void>) {
+  constructor(builder: PageFileBuilder, firstBlock: number, onMoved: RecoverOptions['onMoved']) {
     this.#builder = builder;
     this.#firstBlock = firstBlock;
     this.#onMoved = onMoved;
   }
 
-  /** Adds the node `bytes[start, start + nodeBytes)`, which fits in an empty page of this format. */
-  async add(
-    block: number,
-    slot: number,
-    format: PageFormat,
-    bytes: Uint8Array,
-    start: number,
-    nodeBytes: number,
-  ): Promise<void> {
-    if (this.#format !== format || !this.#builder.add(bytes, start, start + nodeBytes)) {
+  /** Adds a node that fits in an empty page of this format. */
+  async add(block: number, slot: number, format: PageFormat, bytes: Uint8Array, slots: SlotTable): Promise<void> {
+    const builder = this.#builder;
+    const start = slots.nodeOffset(slot);
+    const end = start + slots.nodeBytes(slot);
+    if (this.#format !== format || !builder.add(bytes, start, end)) {
       await this.#endPage();
-      await this.#builder.beginPage(format, Math.max(this.#firstBlock, this.#builder.block));
+      await builder.beginPage(format, Math.max(this.#firstBlock, builder.block));
       this.#format = format;
-      this.#builder.add(bytes, start, start + nodeBytes);
+      builder.add(bytes, start, end);
     }
-    const [newBlock, newSlot] = [this.#builder.block, this.#builder.slotCount - 1];
     const run = this.#run;
-    const goesOn = run?.block === block && run.slot + run.count === slot && run.newBlock === newBlock;
-    if (run && goesOn) {
+    if (run?.block === block && run.slot + run.count === slot && run.newBlock === builder.block) {
       run.count++;
-    } else {
-      await this.#endRun();
-      this.#run = { block, slot, newBlock, newSlot, count: 1 };
+      return;
     }
+    if (run) await this.#onMoved?.(run);
+    this.#run = { block, slot, newBlock: builder.block, newSlot: builder.slotCount - 1, count: 1 };
   }
 
   async end(): Promise<void> {
-    await this.#endRun();
+    if (this.#run) await this.#onMoved?.(this.#run);
     await this.#endPage();
-  }
-
-  async #endRun(): Promise<void> {
-    if (this.#run) await this.#onMoved(this.#run);
-    this.#run = undefined;
   }
 
   async #endPage(): Promise<void> {
     if (this.#format !== undefined) await this.#builder.endPage(false);
-    this.#format = undefined;
   }
-}
-
-/** The report on block 0. */
-function headerReport(found: FoundHeader): BlockReport {
-  return reportOf(0, 'header', { source: found.source, problems: tallyProblems(headerProblems(found)) });
-}
-
-function* headerProblems({ head, header, source, fileBytes }: FoundHeader): Generator<Problem> {
-  yield* fileHeaderProblems(FILE_HEADER.read(head));
-  if (source !== 'lost') yield* fileSizeProblems(header, fileBytes);
-  yield* headerCopyProblems(head);
 }
 
 /** Missing blocks at the end of the file become empty pages: as many as the file has blocks, or this many. */
@@ -133,116 +104,110 @@ const MIN_MISSING_BLOCKS = 16;
 /** One recovery, from the first block to the last. */
 export class FileRecovery {
   readonly #found: FoundHeader;
-  readonly #fileBytes: number;
-  readonly #target: BlockFile;
   readonly #builder: PageFileBuilder;
-  readonly #blocks: BlockRecovery;
-  readonly #options: RecoverOptions;
   readonly #free: BlockSet;
+  readonly #options: RecoverOptions;
+  readonly #blocks: BlockRecovery;
   /** Blocks with nodes that do not fit at their refs. */
-  readonly #crowded: BlockSet;
-  readonly #totals = new RecoveryTotals();
+  readonly #crowded = new BlockSet(0);
+  readonly #slotCounts = noSlots();
+  readonly #totals: RecoveryTotals = {
+    pages: 0,
+    intactPages: 0,
+    freeBlocks: 0,
+    unwrittenBlocks: 0,
+    lostBlocks: 0,
+    unreservedBlocks: 0,
+    uncountedBlocks: 0,
+    slots: this.#slotCounts,
+    nodes: 0,
+    movedNodes: 0,
+    lostBytes: 0,
+  };
   #lastFormat: PageFormat = 'v1';
-  readonly #rootBlock: number | undefined;
   #rootPageSlots = -1;
 
-  private constructor(
-    found: FoundHeader,
-    target: BlockFile,
-    builder: PageFileBuilder,
-    options: RecoverOptions,
-    free: BlockSet,
-  ) {
+  private constructor(found: FoundHeader, builder: PageFileBuilder, free: BlockSet, options: RecoverOptions) {
     this.#found = found;
-    this.#fileBytes = found.fileBytes;
-    this.#target = target;
     this.#builder = builder;
-    this.#blocks = new BlockRecovery(found);
-    this.#options = options;
     this.#free = free;
-    this.#rootBlock = rootPage(found)?.block;
-    this.#crowded = new BlockSet(Math.ceil(found.fileBytes / BLOCK_BYTES));
+    this.#options = options;
+    this.#blocks = new BlockRecovery(found);
   }
 
   static async run(found: FoundHeader, target: BlockFile, options: RecoverOptions): Promise<RecoverReport> {
+    const { header, view, countedBlocks, startedBlocks } = found;
     const builder = await PageFileBuilder.begin(target);
-    const blocks = Math.min(countedBlocks(found), Math.ceil(found.fileBytes / BLOCK_BYTES));
-    const free = await findLikelyFreeBlocks(found.view, found.header.freeListHead, blocks, options.signal);
-    return new FileRecovery(found, target, builder, options, free).#run();
+    const blocks = Math.min(countedBlocks, startedBlocks);
+    const free = await findLikelyFreeBlocks(view, header.freeListHead, blocks, options.signal);
+    return new FileRecovery(found, builder, free, options).#run(target.name);
   }
 
-  async #run(): Promise<RecoverReport> {
-    const { header, source, isCountProven } = this.#found;
-    const started = Math.ceil(this.#fileBytes / BLOCK_BYTES);
-    const counted = countedBlocks(this.#found);
-    await this.#options.onBlock?.(headerReport(this.#found));
-    for (let block = 1; block < Math.min(counted, started); block++) {
-      await this.#pause(block, started);
+  async #run(target: string): Promise<RecoverReport> {
+    const { head, header, source, isCountProven, fileBytes, startedBlocks, countedBlocks } = this.#found;
+    const problems = tallyProblems([
+      ...fileHeaderProblems(FILE_HEADER.read(head)),
+      ...(source === 'lost' ? [] : fileSizeProblems(header, fileBytes)),
+      ...headerCopyProblems(head),
+    ]);
+    await this.#report(0, 'header', { source, problems });
+    const presentBlocks = Math.min(countedBlocks, startedBlocks);
+    for (let block = 1; block < presentBlocks; block++) {
+      await this.#beginBlock(block);
       // Under a header that may be older, blocks after its count are still read for what they are.
       const isUncounted = !isCountProven && source !== 'lost' && block >= header.blockCount;
       await this.#recoverBlock(block, isUncounted ? `after the blocks that the ${source} counts` : undefined, false);
     }
-    for (let block = counted; fileOffset(block + 1) <= this.#fileBytes; block++) {
-      await this.#pause(block, started);
+    for (let block = countedBlocks; fileOffset(block + 1) <= fileBytes; block++) {
+      await this.#beginBlock(block);
       await this.#recoverUncounted(block);
     }
-    const missing = Math.max(0, counted - Math.max(1, started));
-    await this.#addMissing(Math.max(1, started), missing);
-    const blocks = Math.max(this.#builder.block, Math.min(counted, started));
+    await this.#addMissing(startedBlocks, countedBlocks - startedBlocks);
+    const blocks = Math.max(this.#builder.block, presentBlocks);
     await this.#move(blocks);
-    return this.#finish(blocks);
+    return this.#finish(blocks, target);
   }
 
-  async #pause(block: number, blocks: number): Promise<void> {
+  async #beginBlock(block: number): Promise<void> {
     this.#options.signal?.throwIfAborted();
-    await this.#options.onProgress?.(block, blocks);
+    await this.#options.onProgress?.(block, this.#found.startedBlocks);
   }
 
   /** @param isDoubtful - whether nothing proves that the block is part of the file */
   async #recoverBlock(block: number, note: string | undefined, isDoubtful: boolean): Promise<void> {
-    if (this.#free.has(block)) {
-      await this.#report(block, 'free');
-      return;
-    }
+    if (this.#free.has(block)) return this.#report(block, 'free');
     const found = await this.#blocks.recover(block, isDoubtful);
+    if (found.kind === 'page') return this.#recoverPage(block, found, note);
     if (found.kind === 'unwritten') {
       await this.#builder.skipBlock(block);
-      await this.#report(block, 'unwritten');
-    } else if (found.kind === 'unknown') {
-      await this.#writeEmptyPage(block);
-      await this.#report(block, 'unknown', { isSealed: true, lostBytes: found.lostBytes, problems: found.problems });
-    } else {
-      await this.#recoverPage(block, found, note);
+      return this.#report(block, 'unwritten');
     }
+    await this.#writeEmptyPage(block);
+    return this.#report(block, 'unknown', { isSealed: true, lostBytes: found.lostBytes, problems: found.problems });
   }
 
   async #recoverPage(block: number, found: PageFound, note: string | undefined): Promise<void> {
-    const { recovered, problems } = found;
+    const { kind, isValid, ...fields } = found;
     const { bytes, slots } = this.#blocks;
-    const { format, basis, isValid, lostBytes, flippedBit } = recovered;
-    this.#lastFormat = format;
+    this.#lastFormat = found.format;
     let movedNodes = 0;
     if (isValid) {
       await this.#builder.addBlock(bytes, slots.count, block);
     } else {
-      await this.#builder.beginPage(format, block);
+      await this.#builder.beginPage(found.format, block);
       const add = this.#builder.add.bind(this.#builder);
-      for (const _ of placeNodes(bytes, format, slots, add)) movedNodes++;
+      for (const _ of placeNodes(bytes, found.format, slots, add)) movedNodes++;
     }
-    if (block === this.#rootBlock) this.#rootPageSlots = isValid ? slots.count : this.#builder.slotCount;
+    if (block === rootPage(this.#found)?.block) this.#rootPageSlots = isValid ? slots.count : this.#builder.slotCount;
     // A new node must not get the ref of a lost one, and it is not certain how many were lost.
     if (!isValid) await this.#builder.endPage(true);
     if (movedNodes > 0) this.#crowded.add(block);
-    await this.#report(block, 'page', {
-      format,
-      basis,
+    await this.#report(block, kind, {
+      ...fields,
       slots: slots.counts(),
       runs: () => slots.runs(),
-      lostBytes,
       movedNodes,
       isSealed: !isValid,
-      problems,
-      ...(flippedBit === undefined ? {} : { flippedBit }),
       ...(note === undefined ? {} : { note }),
     });
   }
@@ -251,18 +216,18 @@ export class FileRecovery {
   async #recoverUncounted(block: number): Promise<void> {
     const head = new Uint8Array(PAGE_HEADER_BYTES);
     await this.#found.view.read(head, fileOffset(block));
-    if (pageFormatOf(head) !== undefined && (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) === 0) {
-      await this.#recoverBlock(block, 'of another program, after the blocks that the file header counts', true);
-      return;
+    if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) {
+      return this.#report(block, 'uncounted');
     }
-    await this.#report(block, 'uncounted');
+    return this.#recoverBlock(block, 'of another program, after the blocks that the file header counts', true);
   }
 
-  async #addMissing(first: number, count: number): Promise<void> {
-    this.#totals.lostBlocks += count;
-    const end = first + Math.min(count, Math.max(first, MIN_MISSING_BLOCKS));
-    this.#totals.unreservedBlocks = first + count - end;
-    for (let block = first; block < end; block++) {
+  async #addMissing(first: number, missing: number): Promise<void> {
+    if (missing <= 0) return;
+    const reserved = Math.min(missing, Math.max(first, MIN_MISSING_BLOCKS));
+    this.#totals.lostBlocks += missing;
+    this.#totals.unreservedBlocks = missing - reserved;
+    for (let block = first; block < first + reserved; block++) {
       this.#options.signal?.throwIfAborted();
       await this.#writeEmptyPage(block);
       await this.#report(block, 'missing', { isSealed: true });
@@ -275,31 +240,31 @@ export class FileRecovery {
     await this.#builder.endPage(true);
   }
 
-  /** Writes the nodes that do not fit at their refs to pages after all others. */
+  /** Writes the nodes that do not fit at their refs, in a second pass so that none is kept in memory. */
   async #move(firstBlock: number): Promise<void> {
-    const moved = new MovedNodes(this.#builder, firstBlock, (run) => this.#options.onMoved?.(run));
+    const moved = new MovedNodes(this.#builder, firstBlock, this.#options.onMoved);
     for (let block = 1; block < firstBlock && this.#crowded.size > 0; block++) {
       if (!this.#crowded.has(block)) continue;
       this.#options.signal?.throwIfAborted();
       const found = await this.#blocks.recover(block, true);
       if (found.kind !== 'page') continue;
       const { bytes, slots } = this.#blocks;
-      const { format } = found.recovered;
-      const writer = newPageWriter(format);
-      for (const slot of placeNodes(bytes, format, slots, writer.add.bind(writer))) {
-        await moved.add(block, slot, format, bytes, slots.nodeOffset(slot), slots.nodeBytes(slot));
+      const writer = newPageWriter(found.format);
+      for (const slot of placeNodes(bytes, found.format, slots, writer.add.bind(writer))) {
+        await moved.add(block, slot, found.format, bytes, slots);
       }
     }
     await moved.end();
   }
 
-  async #finish(blocks: number): Promise<RecoverReport> {
-    const { header, source, view } = this.#found;
+  async #finish(blocks: number, target: string): Promise<RecoverReport> {
+    const { header, source, view, fileBytes } = this.#found;
     const totals = this.#totals;
-    const { outcome, reason, root } = decideRoot({
-      found: this.#found,
-      isWhole: totals.isWhole,
-      unverifiedNodes: totals.slots.unverified,
+    const { mended, doubtful, lost, unverified } = this.#slotCounts;
+    const isWhole = mended + doubtful + lost + totals.movedNodes + totals.lostBlocks + totals.lostBytes === 0;
+    const { outcome, reason, root } = decideRoot(this.#found, {
+      isWhole,
+      unverifiedNodes: unverified,
       blocks,
       rootPageSlots: this.#rootPageSlots,
       keepRoot: this.#options.keepRoot === true,
@@ -309,38 +274,38 @@ export class FileRecovery {
     await this.#options.onDurable?.();
     return {
       file: view.name,
-      target: this.#target.name,
-      bytes: this.#fileBytes,
+      target,
+      bytes: fileBytes,
       blocks: blockCount,
       header: source,
-      pages: totals.pages,
-      intactPages: totals.intactPages,
-      freeBlocks: totals.freeBlocks,
-      unwrittenBlocks: totals.unwrittenBlocks,
-      lostBlocks: totals.lostBlocks,
-      unreservedBlocks: totals.unreservedBlocks,
-      uncountedBlocks: totals.uncountedBlocks,
-      slots: totals.slots,
-      nodes: totals.nodes,
-      movedNodes: totals.movedNodes,
-      lostBytes: totals.lostBytes,
+      ...totals,
       root: outcome,
       ...(reason === undefined ? {} : { rootReason: reason }),
       rootPointer: header.rootPointer,
-      isWhole: totals.isWhole,
+      isWhole,
     };
   }
 
   async #report(block: number, kind: BlockKind, fields?: Partial<BlockReport>): Promise<void> {
     const report = reportOf(block, kind, fields);
-    this.#totals.add(report);
+    this.#count(report);
     await this.#options.onBlock?.(report);
   }
-}
 
-/** How many blocks the file should have, block 0 included. */
-function countedBlocks({ source, header, isCountProven, fileBytes }: FoundHeader): number {
-  const started = Math.max(1, Math.ceil(fileBytes / BLOCK_BYTES));
-  const counted = Math.min(header.blockCount, MAX_BLOCKS);
-  return source === 'lost' ? started : isCountProven ? counted : Math.max(started, counted);
+  #count({ kind, slots, lostBytes, movedNodes, isSealed, basis, note }: BlockReport): void {
+    const totals = this.#totals;
+    for (const state of SLOT_STATES) {
+      this.#slotCounts[state] += slots[state];
+      if (state !== 'lost') totals.nodes += slots[state];
+    }
+    totals.lostBytes += lostBytes;
+    totals.movedNodes += movedNodes;
+    if (kind === 'page') totals.pages++;
+    if (kind === 'page' && !isSealed && basis === 'header' && lostBytes === 0 && note === undefined)
+      totals.intactPages++;
+    if (kind === 'free') totals.freeBlocks++;
+    if (kind === 'unwritten') totals.unwrittenBlocks++;
+    if (kind === 'unknown') totals.lostBlocks++;
+    if (kind === 'uncounted') totals.uncountedBlocks++;
+  }
 }

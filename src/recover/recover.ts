@@ -8,8 +8,9 @@ import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, FILE_MAGIC } from '../format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { pageFormatOf } from '../format/page-header.ts';
+import { DirectoryScratch } from '../format/v2-directory.ts';
 import { SlotTable } from '../salvage/page-slots.ts';
-import { PageRecovery } from './block-recovery.ts';
+import { recoverPage } from './block-recovery.ts';
 import { findHeader, type FoundHeader } from './file-header.ts';
 import { FileRecovery } from './file-recovery.ts';
 import type { RecoverOptions, RecoverReport } from './report.ts';
@@ -83,26 +84,22 @@ async function findPageFile(source: BlockFile, signal: AbortSignal | undefined):
 const BLOCKS_TO_SEARCH = 64;
 
 /** Whether a file without any file header is a page file because it contains pages. */
-async function isPageFile({ view, fileBytes }: FoundHeader, signal: AbortSignal | undefined): Promise<boolean> {
-  const blocks = Math.ceil(fileBytes / BLOCK_BYTES);
+async function isPageFile(found: FoundHeader, signal: AbortSignal | undefined): Promise<boolean> {
+  const { view, startedBlocks: blocks } = found;
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   for (let block = 1; block < blocks; block++) {
     if ((block & 0xff) === 0) signal?.throwIfAborted();
     head.fill(0, await view.read(head, fileOffset(block)));
     if (pageFormatOf(head) !== undefined) return true;
   }
-  const bytes = new Uint8Array(BLOCK_BYTES);
-  const slots = new SlotTable();
-  const pages = new PageRecovery();
+  const memory = { bytes: new Uint8Array(BLOCK_BYTES), slots: new SlotTable(), scratch: new DirectoryScratch() };
+  const { bytes, slots } = memory;
   for (let block = 1; block < Math.min(blocks, BLOCKS_TO_SEARCH); block++) {
     signal?.throwIfAborted();
     const presentBytes = await view.read(bytes, fileOffset(block));
     bytes.fill(0, presentBytes);
-    const page = pages.recover(
-      bytes,
-      { block, presentBytes, records: [], isLastCommitted: false, isRecorded: false },
-      slots,
-    );
+    const noRecords = { records: [], isLastCommitted: false, isRecorded: false };
+    const page = recoverPage({ ...memory, block, presentBytes, ...noRecords });
     // Any bytes can look like one empty node.
     if (page && slots.count > 0 && slots.nodeOffset(slots.count - 1) > NODE_AREA_OFFSET) return true;
   }

@@ -3,7 +3,7 @@ import type { ProblemCode } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { FlippedBit, Problem } from '../format/problem.ts';
 import type { HeaderSource } from '../salvage/header-candidates.ts';
-import { noSlots, SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
+import { noSlots, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 
 /**
  * What a block was. `header`: block 0. `unwritten`: allocated, and all zeros. `uncounted`: after the last block that the
@@ -90,8 +90,29 @@ export interface RecoverOptions extends LockOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was recovered of all blocks. */
+export interface RecoveryTotals {
+  /** Pages of the old file whose slots, at least, were found. */
+  pages: number;
+  /** Those of them without an error, which were copied. */
+  intactPages: number;
+  freeBlocks: number;
+  unwrittenBlocks: number;
+  /** Blocks of which nothing was recovered and something may be lost: missing and unknown ones. */
+  lostBlocks: number;
+  /** Missing blocks for which the new file has no empty page. */
+  unreservedBlocks: number;
+  uncountedBlocks: number;
+  /** Number of slots in each state. */
+  slots: SlotCounts;
+  /** Nodes of the old file that are in the new one. */
+  nodes: number;
+  movedNodes: number;
+  lostBytes: number;
+}
+
 /** The result of {@link recover}. */
-export interface RecoverReport {
+export interface RecoverReport extends Readonly<RecoveryTotals> {
   readonly file: string;
   readonly target: string;
   /** Size of the old file. */
@@ -99,23 +120,6 @@ export interface RecoverReport {
   /** Number of blocks in the new file, block 0 included. */
   readonly blocks: number;
   readonly header: RecoveredHeaderSource;
-  /** Pages of the old file whose slots, at least, were found. */
-  readonly pages: number;
-  /** Those of them without an error, which were copied. */
-  readonly intactPages: number;
-  readonly freeBlocks: number;
-  readonly unwrittenBlocks: number;
-  /** Blocks of which nothing was recovered and something may be lost: missing and unknown ones. */
-  readonly lostBlocks: number;
-  /** Missing blocks for which the new file has no empty page. */
-  readonly unreservedBlocks: number;
-  readonly uncountedBlocks: number;
-  /** Number of slots in each state. */
-  readonly slots: SlotCounts;
-  /** Nodes of the old file that are in the new one. */
-  readonly nodes: number;
-  readonly movedNodes: number;
-  readonly lostBytes: number;
   readonly root: RootOutcome;
   /** Why the root pointer was dropped, or why that would be safer. */
   readonly rootReason?: string;
@@ -138,45 +142,6 @@ export function reportOf(block: number, kind: BlockKind, fields: Partial<BlockRe
     problems: [],
     ...fields,
   };
-}
-
-/** The totals of all block reports. */
-export class RecoveryTotals {
-  readonly slots: ReturnType<typeof noSlots> = noSlots();
-  pages = 0;
-  intactPages = 0;
-  freeBlocks = 0;
-  unwrittenBlocks = 0;
-  lostBlocks = 0;
-  unreservedBlocks = 0;
-  uncountedBlocks = 0;
-  lostBytes = 0;
-  movedNodes = 0;
-
-  add(report: BlockReport): void {
-    const { kind, slots, lostBytes, movedNodes, isSealed, basis, note } = report;
-    for (const state of SLOT_STATES) this.slots[state] += slots[state];
-    this.lostBytes += lostBytes;
-    this.movedNodes += movedNodes;
-    if (kind === 'page') this.pages++;
-    if (kind === 'page' && !isSealed && basis === 'header' && lostBytes === 0 && note === undefined) this.intactPages++;
-    if (kind === 'free') this.freeBlocks++;
-    if (kind === 'unwritten') this.unwrittenBlocks++;
-    if (kind === 'unknown') this.lostBlocks++;
-    if (kind === 'uncounted') this.uncountedBlocks++;
-  }
-
-  /** Recovered nodes. */
-  get nodes(): number {
-    const { sound, mended, unverified, doubtful } = this.slots;
-    return sound + mended + unverified + doubtful;
-  }
-
-  /** Whether every node was recovered, is at its ref, and is not doubtful. */
-  get isWhole(): boolean {
-    const { mended, doubtful, lost } = this.slots;
-    return mended + doubtful + lost + this.movedNodes + this.lostBlocks + this.lostBytes === 0;
-  }
 }
 
 /** Counts problems by code: a page can have 100,000 slots with the same problem. */
