@@ -83,14 +83,14 @@ export function readOnlyError(file: { readonly name: string }): PageStoreError {
   return new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: file.name });
 }
 
-/** Bytes to be seen in place of those of the file. */
+/** Bytes that replace those of the file. */
 export interface Overlay {
   /** Byte offset from the start of the file. */
   readonly position: number;
   readonly bytes: Uint8Array;
 }
 
-/** A file as it would be with some bytes changed, for reading. It is longer where an overlay is after its end. */
+/** A file with some bytes replaced, for reading. An overlay after its end makes it longer. */
 export class OverlaidFile extends ReadOnlyFile {
   readonly journal: Journal;
   readonly #overlays: readonly Overlay[];
@@ -125,14 +125,9 @@ export class OverlaidFile extends ReadOnlyFile {
 }
 
 /** The bytes that two ranges of a file have in common, undefined if there are none. */
-export function overlapOf(
-  position: number,
-  bytes: number,
-  otherPosition: number,
-  otherBytes: number,
-): ByteRange | undefined {
-  const start = Math.max(position, otherPosition);
-  const end = Math.min(position + bytes, otherPosition + otherBytes);
+export function overlapOf(from: number, bytes: number, otherFrom: number, otherBytes: number): ByteRange | undefined {
+  const start = Math.max(from, otherFrom);
+  const end = Math.min(from + bytes, otherFrom + otherBytes);
   return end > start ? { start, end } : undefined;
 }
 

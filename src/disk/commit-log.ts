@@ -90,8 +90,8 @@ export class CommitLog {
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
     const { records, validRecords, pendingRecords } = view.recovery;
     await finishJournal(file, view.recovery);
-    // What was read may be in the system's cache alone, after a killed process or a failed sync; only what is written
-    // again is sure to be synced.
+    // After a killed process or a failed sync, what was read may be in the system's cache alone; a sync is only sure to
+    // cover what is written again.
     for (const record of pendingRecords) {
       await rewriteCoveredBlocks(file, record);
       await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
@@ -103,8 +103,7 @@ export class CommitLog {
     if (last === undefined || isCheckpointed) return new CommitLog(file, last?.sequence ?? 0n);
     for (const record of validRecords) {
       await writeHeaders(file, record);
-      // One record at a time: if the second file header reached the disk without the first page header, the first record
-      // would become invalid.
+      // If the second file header reached the disk without the first page header, the first record would be invalid.
       await file.sync();
     }
     // An invalid record could become valid after later writes.
@@ -139,10 +138,7 @@ export class CommitLog {
     }
   }
 
-  /**
-   * Writes back the old bytes after a failed write or sync. The new ones, or what they cover, may be in the system's cache
-   * alone, where the next open would take them for durable.
-   */
+  /** Writes back the old bytes: the new ones may be in the system's cache alone, where the next open would find them. */
   async #revert(oldBytes: Uint8Array, position: number): Promise<void> {
     try {
       await this.#file.write(oldBytes, position);
@@ -152,7 +148,6 @@ export class CommitLog {
   }
 }
 
-/** Offset in block 0 of the record with a sequence number. */
 function recordOffset(sequence: bigint): number {
   return COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
 }

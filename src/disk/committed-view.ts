@@ -17,7 +17,7 @@ import { type BlockFile, type Journal, overlapOf, ReadOnlyFile } from './block-f
 import { decodeJournalContent, type JournalContent, overlayPatches } from './journal.ts';
 import { readAgain, readStableFileHead } from './page-file.ts';
 
-/** The commit records with a matching checksum, in ascending order of sequence number. @param head - the first 12,800 bytes of block 0 */
+/** The commit records with a matching checksum, by sequence number. @param head - the first 12,800 bytes of block 0 */
 export function decodeCommitRecords(head: Uint8Array): CommitRecord[] {
   const records = COMMIT_RECORD_OFFSETS.map((offset) => decodeCommitRecord(head, offset));
   return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
@@ -32,17 +32,15 @@ export function hasLostRecord(head: Uint8Array): boolean {
 }
 
 /** Whether the file has the headers of a record in their final places. */
-export async function isCheckpointed(
-  file: BlockFile,
-  { fileHeader, block, blockHead }: CommitRecord,
-): Promise<boolean> {
+export async function isCheckpointed(file: BlockFile, record: CommitRecord): Promise<boolean> {
+  const { fileHeader, block, blockHead } = record;
   if (Buffer.compare(await readHead(file, 0), fileHeader) !== 0) return false;
   return block === 0 || Buffer.compare(await readHead(file, block), blockHead) === 0;
 }
 
 /**
- * Whether a record is valid: it fits the headers of the file, and everything that it covers is in the file. Otherwise its
- * batch was never acknowledged, or another program has changed the file since.
+ * Whether a record fits the headers of the file, and everything that it covers is in the file. Otherwise its batch was
+ * never acknowledged, or another program has changed the file since.
  * @param file - as the records before this one left it
  */
 async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
@@ -72,12 +70,11 @@ export async function recordFitsHeaders(file: BlockFile, record: CommitRecord): 
   return block === 0 || isOldOrNew(await readHead(file, block), record.oldPageHeaderCrc, blockHead);
 }
 
-/** Whether `bytes` are the ones before a change, known by their CRC-32, or the new ones. */
 export function isOldOrNew(bytes: Uint8Array, oldCrc: number, newBytes: Uint8Array): boolean {
   return crc32(bytes) === oldCrc || Buffer.compare(bytes, newBytes) === 0;
 }
 
-/** Whether the page in `block` is valid with the header `head`. @param target - memory for the block, 262,144 bytes */
+/** @param head - the header that the page will have @param target - memory for the block */
 async function isValidPage(file: BlockFile, block: number, head: Uint8Array, target: Uint8Array): Promise<boolean> {
   target.set(head);
   const { nodeCount, freeOffset } = PAGE_HEADER.read(head);
@@ -96,11 +93,10 @@ export async function readHead(file: BlockFile, block: number): Promise<Uint8Arr
   return head;
 }
 
-/** What the commit records and the journal of a file contain. Records are in ascending order of sequence number. */
+/** What the commit records, by sequence number, and the journal of a file contain. */
 interface Recovery extends JournalContent {
   /** The bytes that the records were read from: the first 12,800 of block 0. */
   readonly head: Uint8Array;
-  /** All records with a matching checksum. */
   readonly records: readonly CommitRecord[];
   readonly validRecords: readonly CommitRecord[];
   /** The valid records that are not checkpointed. */
@@ -135,7 +131,6 @@ export class CommittedView extends ReadOnlyFile {
     return this.file.journal;
   }
 
-  /** What the commit records and the journal contain; a writer that opens the file applies it. */
   get recovery(): Readonly<Recovery> {
     return this.#recovery;
   }
@@ -178,7 +173,6 @@ export class CommittedView extends ReadOnlyFile {
     return bytes;
   }
 
-  /** The file header as of the last commit. */
   async readFileHeader(): Promise<FileHeader> {
     return FILE_HEADER.read(await readHead(this, 0));
   }

@@ -4,7 +4,7 @@ import { SECTOR_BYTES } from '../format/layout.ts';
 import type { BlockFile, Journal } from './block-file.ts';
 import { MemoryBlockFile } from './memory-block-file.ts';
 
-/** A call of a method of a {@link BlockFile} or its {@link Journal}. */
+/** A call of a {@link BlockFile} or its {@link Journal}. */
 export type BlockFileCall =
   | { readonly kind: 'read'; readonly position: number; readonly length: number }
   /** The bytes are those of the caller, and valid during the call only. */
@@ -69,18 +69,9 @@ export class FaultyBlockFile implements BlockFile {
     this.file = file;
     this.name = file.name;
     this.journal = {
-      read: async () => {
-        this.#begin({ kind: 'journal read' });
-        return file.journal.read();
-      },
-      write: async (bytes) => {
-        this.#begin({ kind: 'journal write' });
-        await file.journal.write(bytes);
-      },
-      remove: async () => {
-        this.#begin({ kind: 'journal remove' });
-        await file.journal.remove();
-      },
+      read: () => this.#pass({ kind: 'journal read' }, () => file.journal.read()),
+      write: (bytes) => this.#pass({ kind: 'journal write' }, () => file.journal.write(bytes)),
+      remove: () => this.#pass({ kind: 'journal remove' }, () => file.journal.remove()),
     };
   }
 
@@ -109,13 +100,11 @@ export class FaultyBlockFile implements BlockFile {
   }
 
   async size(): Promise<number> {
-    this.#begin({ kind: 'size' });
-    return this.file.size();
+    return this.#pass({ kind: 'size' }, () => this.file.size());
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
-    this.#begin({ kind: 'read', position, length: target.length });
-    return this.file.read(target, position);
+    return this.#pass({ kind: 'read', position, length: target.length }, () => this.file.read(target, position));
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
@@ -129,23 +118,21 @@ export class FaultyBlockFile implements BlockFile {
   }
 
   async truncate(bytes: number): Promise<void> {
-    this.#begin({ kind: 'truncate', bytes });
-    await this.file.truncate(bytes);
+    return this.#pass({ kind: 'truncate', bytes }, () => this.file.truncate(bytes));
   }
 
   async sync(): Promise<void> {
-    this.#begin({ kind: 'sync' });
-    await this.file.sync();
+    return this.#pass({ kind: 'sync' }, () => this.file.sync());
   }
 
   async close(): Promise<void> {
-    this.#begin({ kind: 'close' });
-    await this.file.close();
+    return this.#pass({ kind: 'close' }, () => this.file.close());
   }
 
-  #begin(call: BlockFileCall): void {
+  async #pass<T>(call: BlockFileCall, pass: () => Promise<T>): Promise<T> {
     const failure = this.#failureOf(call);
     if (failure) throw this.#error(call, failure);
+    return pass();
   }
 
   #failureOf(call: BlockFileCall): Failure | undefined {

@@ -1,9 +1,8 @@
 import { PageStoreError } from '../errors.ts';
 
-/** Whether a handle can be used: not after it was closed, nor after a failure that leaves the content of the file unknown. */
+/** Refuses the use of a handle after it was closed, and after a failure that leaves the content of the file unknown. */
 export class HandleState {
   readonly #file: string;
-  /** Why it cannot be used. */
   #error: PageStoreError | undefined;
   /** A failure after a commit that no call has reported yet. */
   #deferred: PageStoreError | undefined;
@@ -37,28 +36,21 @@ export class HandleState {
     try {
       await step();
     } catch (error) {
-      this.#fail(error);
+      const message = 'an earlier write or sync failed, so this handle cannot be used any more; open the file again';
+      this.#error ??= new PageStoreError('IO', message, { file: this.#file }, error);
       throw error;
     }
   }
 
   /** As {@link run}, for steps after a commit, which cannot fail any more: the next call reports their error. */
   async runDeferred(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      this.#fail(error);
+    await this.run(step).catch(() => {
       this.#deferred = this.#error;
-    }
+    });
   }
 
   /** @throws {@link PageStoreError} `IO` for a failure that no call has reported */
   throwDeferred(): void {
     if (this.#deferred !== undefined) throw this.#deferred;
-  }
-
-  #fail(error: unknown): void {
-    const message = 'an earlier write or sync failed, so this handle cannot be used any more; open the file again';
-    this.#error ??= new PageStoreError('IO', message, { file: this.#file }, error);
   }
 }

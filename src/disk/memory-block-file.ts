@@ -1,7 +1,7 @@
 import { showAs } from '../arguments.ts';
 import type { BlockFile, Journal } from './block-file.ts';
 
-/** A {@link BlockFile} in memory, for tests, and for page files that are sent elsewhere. */
+/** A {@link BlockFile} in memory. */
 export class MemoryBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal = new MemoryJournal();

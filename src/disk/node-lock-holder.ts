@@ -8,7 +8,7 @@ import { errnoOf, O_NONBLOCK, unlessMissing, withIoError } from './node-fs.ts';
 
 // The only file below cli/ that uses node:process: a lock names its process, and asks whether another one runs.
 
-/** The process that holds a lock, as the lock file contains it: one line of JSON. */
+/** The process that holds a lock: one line of JSON in the lock file. */
 export interface LockHolder {
   readonly pid: number;
   /** When the process started, as `ticks@boot`; absent where the system does not provide it. */
@@ -62,7 +62,6 @@ export function decodeHolder(text: string): LockHolder | undefined {
 
 const matches = (value: unknown, pattern: RegExp): value is string => typeof value === 'string' && pattern.test(value);
 
-/** Whether the process is still running. */
 export async function holderState(holder: LockHolder): Promise<HolderState> {
   if (holder.host !== hostname()) return 'unknown';
   const boot = await bootId();
@@ -114,7 +113,7 @@ async function textOrNothing(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined); // no /proc, or the process has ended
 }
 
-/** More than any lock file has: a longer one is another kind of file. */
+/** A longer file is not a lock file. */
 const MAX_HOLDER_BYTES = 4096;
 
 /** The files of a page file's lock. */

@@ -18,8 +18,8 @@ import {
   readHolderText,
 } from './node-lock-holder.ts';
 
-// One writer at a time may have a page file. It takes a native lock on FILE.lock; where there is none, it creates
-// FILE.lock.pid instead, which only one process can do. Each kind checks that no process holds the other.
+// A writer takes a native lock on FILE.lock; where there is none, it creates FILE.lock.pid instead, which only one process
+// can do. Each kind checks that no process holds the other.
 
 /** How a writer takes the lock of a page file. Readers take none. */
 export interface LockOptions {
@@ -34,14 +34,14 @@ export interface LockOptions {
   readonly lockSignal?: AbortSignal;
 }
 
-/** The options of the writer's lock, for `checkOptions` of the functions that take them. */
+/** For `checkOptions` of the functions that take {@link LockOptions}. */
 export const LOCK_OPTION_KINDS: Readonly<Record<keyof LockOptions, OptionKind>> = {
   lockTimeout: 'seconds',
   breakLock: 'boolean',
   lockSignal: 'signal',
 };
 
-/** The lock of a page file. It is held until it is released, or the process ends. */
+/** The lock of a page file, held until it is released or the process ends. */
 export interface WriterLock {
   /** @throws {@link PageStoreError} `IO` */
   release(): Promise<void>;
@@ -140,7 +140,16 @@ async function takeNativeLock(
     await handle.close();
     throw ioError(paths.lockFile, 'lock', error);
   }
-  const release = (): Promise<void> => releaseNativeLock(paths, native, handle);
+  const release = (): Promise<void> =>
+    withIoError(paths.lockFile, 'unlock', async () => {
+      try {
+        await handle.truncate(0);
+        native.unlock(handle.fd, LOCKED_BYTE, 1);
+      } finally {
+        // Closing the file releases the lock in any case.
+        await handle.close();
+      }
+    });
   return releasedUnless(assertNoPidHolder(paths, breakLock), release);
 }
 
@@ -173,18 +182,6 @@ async function writeHolder(handle: FileHandle): Promise<void> {
   } catch (error) {
     if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error))) throw error;
   }
-}
-
-async function releaseNativeLock({ lockFile }: LockPaths, native: NativeLocking, handle: FileHandle): Promise<void> {
-  await withIoError(lockFile, 'unlock', async () => {
-    try {
-      await handle.truncate(0);
-      native.unlock(handle.fd, LOCKED_BYTE, 1);
-    } finally {
-      // Closing the file releases the lock in any case.
-      await handle.close();
-    }
-  });
 }
 
 /** Opens FILE.lock, or creates it with the permissions of the page file. */
@@ -227,18 +224,14 @@ async function takePidLock(paths: LockPaths, breakLock: boolean): Promise<() => 
   return releasedUnless(assertNoNativeHolder(paths), () => releasePidLock(paths.pidFile, text));
 }
 
-/**
- * Checks that no process holds FILE.lock.pid.
- * @param breakLock - whether to remove a lock whose holder has ended
- * @throws {@link PageStoreError} `FILE_LOCKED`, `IO`
- */
+/** @param breakLock - whether to remove a lock whose holder has ended @throws {@link PageStoreError} `FILE_LOCKED`, `IO` */
 async function assertNoPidHolder(paths: LockPaths, breakLock: boolean): Promise<void> {
   const { pidFile } = paths;
   const text = await readHolderText(pidFile);
   if (text === undefined) return;
   const holder = decodeHolder(text);
-  const state = holder === undefined ? 'unknown' : await holderState(holder);
-  if (holder === undefined || state !== 'gone') throw lockedError(paths, holder, state, pidFile);
+  const state = holder ? await holderState(holder) : 'unknown';
+  if (!holder || state !== 'gone') throw lockedError(paths, holder, state, pidFile);
   // Read again: a holder that has ended since has removed its lock.
   if ((await readHolderText(pidFile)) !== text) return assertNoPidHolder(paths, breakLock);
   if (!breakLock) throw lockedError(paths, holder, state, pidFile);

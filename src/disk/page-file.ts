@@ -25,8 +25,6 @@ import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import type { Access, BlockFile } from './block-file.ts';
 
-// A page file as a whole: recognizing one, what keeps it from being opened, and writing a new one.
-
 /** Most reads of bytes that another process keeps changing. */
 const MAX_READS = 20;
 
@@ -101,7 +99,7 @@ export function problemError(file: { readonly name: string }, problem: Problem):
 /**
  * Checks a file header: for reading, its magic and version only; for writing, all of it, as a writer would give the
  * damage a valid checksum.
- * @throws {@link PageStoreError} the code of the first problem
+ * @throws {@link PageStoreError}
  */
 export function assertUsableHeader(file: BlockFile, header: FileHeader, access: Access): void {
   for (const problem of fileHeaderProblems(header)) {
@@ -110,11 +108,7 @@ export function assertUsableHeader(file: BlockFile, header: FileHeader, access: 
   }
 }
 
-/**
- * Checks that a file can be written: its size, the head of its free list, and that no other program has added pages that
- * the header does not count yet.
- * @throws {@link PageStoreError} the code of the first problem
- */
+/** Checks the size of a file, the head of its free list, and that the header counts all pages. @throws {@link PageStoreError} */
 export async function assertWritableFile(file: BlockFile, header: FileHeader, fileBytes: number): Promise<void> {
   for (const problem of fileSizeProblems(header, fileBytes)) {
     if (problem.severity === 'error') throw problemError(file, problem);
@@ -124,11 +118,7 @@ export async function assertWritableFile(file: BlockFile, header: FileHeader, fi
   if (foreign) throw problemError(file, foreign);
 }
 
-/**
- * The problem of the first page after the last counted block that another program wrote: it may count pages by the size
- * of the file.
- * @param signal - ends the search: it rejects with the signal's reason
- */
+/** The first page of another program after the last counted block: it may count pages by the size of the file. */
 export async function foreignBlockAfter(
   file: BlockFile,
   blockCount: number,
@@ -139,11 +129,11 @@ export async function foreignBlockAfter(
   for (let block = blockCount; fileOffset(block + 1) <= fileBytes; block++) {
     signal?.throwIfAborted();
     await file.read(head, fileOffset(block));
-    // What an interrupted batch of this program leaves there has a checksum, or is no page.
+    // A page that an interrupted batch of this program left has a checksum.
     if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
     const message = `block ${block} is a page of another program, after the ${counted(blockCount, 'block')} that the header counts; let that program sync the file first`;
-    const place = { block, offset: fileOffset(block), bytes: PAGE_HEADER_BYTES };
-    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', ...place, message };
+    const offset = fileOffset(block);
+    return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset, bytes: PAGE_HEADER_BYTES, message };
   }
   return undefined;
 }
