@@ -56,7 +56,6 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 /** As long as a block, so that a block is compared in one call. */
 const ZEROS = Buffer.alloc(262_144);
 
-/** Whether every byte is 0. */
 export function isZero(bytes: Uint8Array): boolean {
   for (let start = 0; start < bytes.length; start += ZEROS.length) {
     const end = Math.min(start + ZEROS.length, bytes.length);
@@ -80,7 +79,7 @@ const WORD_BYTES = 4;
 
 /**
  * Copies short ranges, such as keys and nodes, many of which come from the same array. It keeps a view of that array to
- * copy words, which takes half the time of bytes. It references the last array until `release`.
+ * copy words, which takes half the time of bytes; `release` drops it.
  */
 export class Copier {
   #source: Uint8Array | undefined;
@@ -108,7 +107,6 @@ export class Copier {
     }
   }
 
-  /** Drops the reference to the last source. */
   release(): void {
     this.#source = this.#view = undefined;
   }
@@ -131,21 +129,19 @@ let pool = new Uint8Array(POOL_BYTES);
 let usedBytes = 0;
 
 /**
- * A few zero bytes, as a part of a larger array. V8 moves the content of a small array of its own when a view or a system
- * call first uses it, which takes several times as long.
- * @param length - up to 8192
+ * Up to 8192 zero bytes, as a part of a larger array: V8 moves the content of a small array when a view or a system call
+ * first uses it, which takes several times as long.
  */
 export function pooledBytes(length: number): Uint8Array {
   if (usedBytes + length > POOL_BYTES) {
     pool = new Uint8Array(POOL_BYTES);
     usedBytes = 0;
   }
-  const start = usedBytes;
+  const bytes = pool.subarray(usedBytes, usedBytes + length);
   usedBytes += Math.ceil(length / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-  return pool.subarray(start, start + length);
+  return bytes;
 }
 
-/** From the start of the allocation to the buffer. */
 const SHIFT_BYTES = 48;
 
 /**

@@ -12,8 +12,7 @@ for (let value = 0; value < 16; value++) {
 /**
  * Decodes `source[start, end)`, two hex digits of either case per byte, to `target` at `offset`. Target and source may be
  * the same array if `offset` is at most `start`.
- * @returns the number of bytes written; -1 if the text is not hex: bytes from `offset` on may have changed then, at most
- * half as many as the text has characters
+ * @returns the number of bytes written; -1 if the text is not hex: bytes in the range of the result may have changed then
  * @throws RangeError if the range is not within `source`, or the result does not fit in `target`
  */
 export function decodeHex(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): number {
@@ -58,11 +57,8 @@ for (let value = 0; value < 64; value++) SEXTETS[ALPHABET.charCodeAt(value)] = v
 const PADDING = 0x3d;
 
 /**
- * Decodes `source[start, end)`, padded base64 of the standard alphabet without whitespace, to `target` at `offset`. Unused
- * bits of the last character may have any value. Target and source may be the same array if `offset` is at most `start`.
- * @returns the number of bytes written; -1 if the text is not base64: bytes from `offset` on may have changed then, at most
- * three for each four characters
- * @throws RangeError if the range is not within `source`, or the result does not fit in `target`
+ * Decodes `source[start, end)`, padded base64 of the standard alphabet without whitespace, to `target` at `offset`, as
+ * {@link decodeHex} does. Unused bits of the last character may have any value.
  */
 export function decodeBase64(
   source: Uint8Array,
@@ -123,10 +119,7 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-/**
- * Writes `text` in UTF-8 at `offset`. `target` must have room for the size that {@link utf8Bytes} returns.
- * @returns the offset after it
- */
+/** Writes `text` in UTF-8 at `offset`, where `target` has room for its {@link utf8Bytes}. @returns the offset after it */
 export function writeUtf8(text: string, target: Uint8Array, offset: number): number {
   let to = offset;
   for (let at = 0; at < text.length; at++) {
@@ -161,9 +154,8 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Number of digits of the largest u64. */
 export const U64_DIGITS = 20;
-const TEN_DIGITS = 10_000_000_000;
+const TEN_DIGITS = 10_000_000_000n;
 const DIGIT_ZERO = 0x30;
 
 /**
@@ -174,32 +166,18 @@ const DIGIT_ZERO = 0x30;
  * @throws RangeError for any other value; nothing is written then
  */
 export function writeDecimalU64(value: number | bigint, target: Uint8Array, name: string = 'value'): number {
-  let rest: number;
-  let upper = 0;
-  if (typeof value === 'bigint') {
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${name} must be a u64, not ${value}`);
-    if (value <= BigInt(Number.MAX_SAFE_INTEGER)) rest = Number(value);
-    else {
-      upper = Number(value / BigInt(TEN_DIGITS));
-      rest = Number(value % BigInt(TEN_DIGITS));
-    }
-  } else {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new RangeError(`${name} must be a u64: a bigint, or an integer of 0 to 2^53 - 1, not ${String(value)}`);
-    }
-    rest = value;
+  if (typeof value !== 'bigint') {
+    if (Number.isSafeInteger(value) && value >= 0) return writeDigits(value, target, U64_DIGITS);
+    throw new RangeError(`${name} must be a u64: a bigint, or an integer of 0 to 2^53 - 1, not ${String(value)}`);
   }
-  if (upper === 0) return writeDigits(rest, target, U64_DIGITS);
-  const from = writeDigits(rest, target, U64_DIGITS);
-  // The lower ten digits need leading zeros.
-  target.fill(DIGIT_ZERO, U64_DIGITS - 10, from);
-  return writeDigits(upper, target, U64_DIGITS - 10);
+  if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${name} must be a u64, not ${value}`);
+  if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return writeDigits(Number(value), target, U64_DIGITS);
+  const lower = writeDigits(Number(value % TEN_DIGITS), target, U64_DIGITS);
+  target.fill(DIGIT_ZERO, U64_DIGITS - 10, lower);
+  return writeDigits(Number(value / TEN_DIGITS), target, U64_DIGITS - 10);
 }
 
-/**
- * Writes an integer of 0 to 2^53 - 1 in decimal at `offset`; no string is made.
- * @returns the offset after it
- */
+/** Writes an integer of 0 to 2^53 - 1 in decimal at `offset`; no string is made. @returns the offset after it */
 export function writeDecimal(value: number, target: Uint8Array, offset: number): number {
   let end = offset + 1;
   for (let limit = 10; value >= limit; limit *= 10) end++;
@@ -238,10 +216,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/**
- * Writes `value`, an integer of 0 to 2^53 - 1, at `offset`.
- * @returns the offset after it
- */
+/** Writes the varint of `value`, an integer of 0 to 2^53 - 1, at `offset`. @returns the offset after it */
 export function writeVarint(value: number, bytes: Uint8Array, offset: number): number {
   if (value <= LARGEST_ONE_BYTE) {
     bytes[offset] = value;
@@ -258,10 +233,7 @@ export function varintBytesFrom(first: number): number {
   return first <= LARGEST_ONE_BYTE ? 1 : first - LARGEST_ONE_BYTE + 1;
 }
 
-/**
- * Reads the varint at `offset`. Its size is {@link varintBytesFrom} of its first byte.
- * @returns the value, rounded to a double above 2^53; -1 if the varint runs past `end`
- */
+/** Reads the varint at `offset`. @returns the value, rounded to a double above 2^53; -1 if it runs past `end` */
 export function readVarint(bytes: Uint8Array, offset: number, end: number = bytes.length): number {
   if (offset >= end) return -1;
   const first = bytes[offset] as number; // in range: offset < end <= bytes.length

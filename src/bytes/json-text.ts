@@ -1,6 +1,6 @@
 const BACKSLASH = 0x5c;
 
-/** Entries of {@link ESCAPES} for bytes that begin a multi-byte sequence, and for bytes that are not written as text. */
+/** In {@link ESCAPES}: a byte that begins a multi-byte sequence, and one that is not text. */
 const SEQUENCE = 1;
 const NOT_TEXT = 2;
 

@@ -1,5 +1,4 @@
-// Names of files and messages may contain any character. These functions make them safe to print on one line, and to
-// paste into a shell.
+// Names of files may contain any character. These functions make them safe to print on one line and to paste into a shell.
 
 /** Control characters, lone surrogates, and the two separators that end a line for some readers. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu;
