@@ -3,14 +3,13 @@ import pkg from '../../package.json' with { type: 'json' };
 import { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import { githubReporter } from '../report/github.ts';
-import { junitReporter } from '../report/junit.ts';
+import { type JunitOptions, junitReporter } from '../report/junit.ts';
 import {
   isAtLeast,
   jsonReporter,
   PLAIN,
   type Reporter,
   type ReportOutput,
-  type Style,
   type Tool,
   type Totals,
 } from '../report/reporter.ts';
@@ -44,12 +43,20 @@ export interface CheckFilesOptions {
 export async function checkFiles(targets: readonly Target[], options: CheckFilesOptions): Promise<Totals> {
   const { reporters, failOn, signal, check } = options;
   const sum = { failed: 0, unreadable: 0, error: 0, warning: 0, info: 0 };
-  const report = new ReporterGroup(reporters);
   let begun = 0;
   let interrupted = false;
+  let hasReportFailed = false;
   let errorExit: number = EXIT.done;
+  const report = async (call: (reporter: Reporter) => Promise<void>): Promise<void> => {
+    try {
+      for (const reporter of reporters) await call(reporter);
+    } catch (error) {
+      hasReportFailed = true;
+      throw error;
+    }
+  };
 
-  await report.each((one) => one.begin());
+  await report((one) => one.begin());
   for (const target of targets) {
     if (signal.aborted) break;
     await options.onFile(begun++, target);
@@ -61,20 +68,20 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
       const result = await check(target, async (finding) => {
         findings[finding.severity]++;
         isFailed ||= isAtLeast(finding.severity, failOn);
-        await report.each((one) => one.finding(finding));
+        await report((one) => one.finding(finding));
       });
       interrupted ||= result.interrupted;
-      await report.each((one) => one.file(result));
+      await report((one) => one.file(result));
     } catch (error) {
-      if (report.hasFailed) throw error;
+      if (hasReportFailed) throw error;
       if (error instanceof Interrupted) {
         interrupted = true;
-        await report.each((one) => one.file(unfinished(target, findings)));
+        await report((one) => one.file(unfinished(target, findings)));
       } else if (error instanceof PageStoreError) {
         sum.unreadable++;
         if (errorExit === EXIT.done) errorExit = exitCodeOf(error.code);
         await options.onError(error, target.path);
-        await report.each((one) => one.error(error, target.path));
+        await report((one) => one.error(error, target.path));
       } else throw error;
     }
     for (const severity of ['error', 'warning', 'info'] as const) sum[severity] += findings[severity];
@@ -85,31 +92,8 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
   interrupted ||= unchecked > 0;
   const exit = interrupted ? EXIT.interrupted : sum.failed > 0 ? EXIT.findings : errorExit;
   const totals = { files: targets.length, ...sum, interrupted, unchecked, exit };
-  await report.each((one) => one.end(totals));
+  await report((one) => one.end(totals));
   return totals;
-}
-
-/** Several reporters used as one. It remembers whether one of them has failed. */
-class ReporterGroup {
-  readonly #reporters: readonly Reporter[];
-  #hasFailed = false;
-
-  constructor(reporters: readonly Reporter[]) {
-    this.#reporters = reporters;
-  }
-
-  get hasFailed(): boolean {
-    return this.#hasFailed;
-  }
-
-  async each(call: (reporter: Reporter) => Promise<void>): Promise<void> {
-    try {
-      for (const reporter of this.#reporters) await call(reporter);
-    } catch (error) {
-      this.#hasFailed = true;
-      throw error;
-    }
-  }
 }
 
 /** The report of a file whose check was interrupted before it had one. */
@@ -129,25 +113,11 @@ const TOOL: Tool = {
   findingPages: `${pkg.homepage}/blob/main/docs/findings`,
 };
 
-export interface FormatOptions {
-  readonly failOn: Severity;
-  readonly requireFinalized: boolean;
-}
-
-const REPORTERS: Readonly<Record<Format, (output: ReportOutput, options: FormatOptions) => Reporter>> = {
+/** Makes the reporter for each format: without colour, and with the files that cannot be read. */
+export const REPORTERS: Readonly<Record<Format, (output: ReportOutput, options: JunitOptions) => Reporter>> = {
   text: (output) => textReporter(output, { style: PLAIN, withErrors: true }),
   json: jsonReporter,
   junit: junitReporter,
   sarif: (output) => sarifReporter(output, { tool: TOOL, windows: sep === '\\' }),
   github: githubReporter,
 };
-
-/** Makes the reporter for a format, without colour and with unreadable files. */
-export function reporterFor(format: Format, output: ReportOutput, options: FormatOptions): Reporter {
-  return REPORTERS[format](output, options);
-}
-
-/** Makes a text reporter for standard output, without unreadable files: these are reported on standard error. */
-export function terminalReporter(output: ReportOutput, style: Style): Reporter {
-  return textReporter(output, { style, withErrors: false });
-}

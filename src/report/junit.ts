@@ -27,7 +27,7 @@ function reference(character: string): string {
   return ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
 }
 
-interface JunitOptions {
+export interface JunitOptions {
   /** Findings below this do not fail their test case. */
   readonly failOn: Severity;
   /** Whether pages must be finalized; otherwise the test case of that rule is skipped. */

@@ -3,7 +3,8 @@ import { assertNoPathConflict } from '../../disk/node-fs.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
 import type { Severity } from '../../format/problem.ts';
 import { Verifier } from '../../verify/verify.ts';
-import { checkFiles, type Format, FORMATS, reporterFor, terminalReporter } from '../check-files.ts';
+import { textReporter } from '../../report/text.ts';
+import { checkFiles, type Format, FORMATS, REPORTERS } from '../check-files.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { findFiles, type Target } from '../find-files.ts';
@@ -68,8 +69,9 @@ async function checkAll(
   const { stdout, signal, style, isJson } = run;
   const format = isJson ? 'json' : options.format;
   const { failOn, requireChecksums = false, requireFinalized = false, jobs } = options;
-  const text = terminalReporter(stdout, style);
-  const report = reporterFor(format, file ?? stdout, { failOn, requireFinalized });
+  // Files that cannot be read are reported on standard error instead.
+  const text = textReporter(stdout, { style, withErrors: false });
+  const report = REPORTERS[format](file ?? stdout, { failOn, requireFinalized });
   const reporters = file ? [text, report] : [format === 'text' ? text : report];
 
   const position = new FilesPosition(targets);
@@ -110,12 +112,13 @@ async function checkAll(
   }
 }
 
-/** The current file, and its place among all blocks of all files, for progress. */
+/** The current file, and its position among the blocks of all files, for progress. */
 class FilesPosition {
+  /** Number of blocks in the files before the current one. */
+  blocksBefore = 0;
   readonly #targets: readonly Target[];
   readonly #total: number;
   #index = 0;
-  #blocksBefore = 0;
 
   constructor(targets: readonly Target[]) {
     this.#targets = targets;
@@ -123,18 +126,14 @@ class FilesPosition {
   }
 
   enter(index: number): void {
-    const before = index === 0 ? undefined : this.#targets[index - 1];
-    if (before) this.#blocksBefore += blocksOf(before);
+    const before = this.#targets[index - 1];
+    if (before) this.blocksBefore += blocksOf(before);
     this.#index = index;
   }
 
   get name(): string {
     const path = this.#targets[this.#index]?.path ?? '';
     return this.#targets.length === 1 ? path : `${path} (file ${this.#index + 1} of ${this.#targets.length})`;
-  }
-
-  get blocksBefore(): number {
-    return this.#blocksBefore;
   }
 
   /** @param blocks - of the current file, which may have grown since the files were found */
