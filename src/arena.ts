@@ -1,6 +1,7 @@
 // The subpath `artrie-pages/arena`: memory for keys, and for bytes that live as long as an epoch.
 
 export { BatchKeyGenerator, InternedTablePrefix, KeyBuffer } from './arena/key-buffer.ts';
+export type { KeyName, KeyTable } from './arena/key-buffer.ts';
 export { MAX_BUFFERED_KEY_BYTES, MAX_INTERNED_TABLE_BYTES } from './arena/key-buffer.ts';
 export { KeyArena, KeyHandle, withArena } from './arena/key-arena.ts';
 export { type KeyHash, KeyMap } from './arena/key-map.ts';
@@ -10,7 +11,6 @@ export { EpochArena } from './arena/epoch-arena.ts';
 export type { EpochArenaDescriptor, EpochArenaOptions, EpochArenaStats } from './arena/epoch-arena.ts';
 export { ArenaPool, WorkerArena } from './arena/arena-pool.ts';
 export type { ArenaPoolDescriptor, ArenaPoolOptions, ArenaPoolStats, EpochHandle } from './arena/arena-pool.ts';
-export type { EpochClockDescriptor } from './arena/epoch-clock.ts';
 export { ConcurrentArena } from './arena/concurrent-arena.ts';
 export type {
   ArenaShard,
@@ -19,4 +19,4 @@ export type {
   ConcurrentArenaStats,
   ShardStats,
 } from './arena/concurrent-arena.ts';
-export type { EndingThread, ThreadSlotsDescriptor } from './arena/thread-slots.ts';
+export type { EndingThread } from './arena/thread-slots.ts';

@@ -1,15 +1,12 @@
 import { assertInteger, checkOptions, lengthOf, showAs, wrongType } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { assertDescriptor, assertEpoch, type MemoryStats, sumStats } from './block-memory.ts';
-import { EpochArena, type EpochArenaDescriptor, type EpochArenaStats } from './epoch-arena.ts';
-import { EpochClock, type EpochClockDescriptor, tickOf } from './epoch-clock.ts';
+import { EpochArena, type EpochArenaDescriptor, type EpochArenaOptions, type EpochArenaStats } from './epoch-arena.ts';
+import { EpochClock, tickOf } from './epoch-clock.ts';
 import type { EndingThread } from './thread-slots.ts';
 
-export interface ArenaPoolOptions {
-  /** Most blocks of 2 MiB of each arena, 1 to 1,023 (default: 64). */
-  readonly maxBlocks?: number;
-  /** The first epoch, 0 to 2^53 - 1 (default: 0). */
-  readonly epoch?: number;
+/** `maxBlocks` is that of each arena. */
+export interface ArenaPoolOptions extends EpochArenaOptions {
   /** Most threads that write to the pool and have not released their WorkerArena, 1 to 65,536 (default: 64). */
   readonly maxThreads?: number;
 }
@@ -17,7 +14,8 @@ export interface ArenaPoolOptions {
 /** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface ArenaPoolDescriptor {
   readonly arenas: readonly EpochArenaDescriptor[];
-  readonly clock: EpochClockDescriptor;
+  readonly clock: SharedArrayBuffer;
+  readonly pins: SharedArrayBuffer;
   readonly firstEpoch: number;
 }
 
@@ -81,11 +79,11 @@ export class ArenaPool {
       this.#firstEpoch = epoch;
       this.#isAttached = false;
     } else {
-      const { arenas, clock, firstEpoch }: Partial<ArenaPoolDescriptor> = size ?? {};
-      if (!Array.isArray(arenas) || arenas.length === 0 || clock === undefined || typeof firstEpoch !== 'number')
+      const { arenas, clock, pins, firstEpoch }: Partial<ArenaPoolDescriptor> = size ?? {};
+      if (!Array.isArray(arenas) || arenas.length === 0 || !clock || !pins || typeof firstEpoch !== 'number')
         throw wrongType('size', 'a number of arenas, or the descriptor of a pool', size);
       this.#arenas = arenas.map((each) => EpochArena.attach(each));
-      this.clock = EpochClock.attach(clock);
+      this.clock = EpochClock.attach(clock, pins);
       this.#firstEpoch = firstEpoch;
       this.#isAttached = true;
     }
@@ -101,7 +99,8 @@ export class ArenaPool {
   get descriptor(): ArenaPoolDescriptor {
     return {
       arenas: this.#arenas.map((each) => each.descriptor),
-      clock: this.clock.descriptor,
+      clock: this.clock.memory,
+      pins: this.clock.pins.memory,
       firstEpoch: this.#firstEpoch,
     };
   }

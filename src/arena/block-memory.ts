@@ -173,14 +173,13 @@ export interface MemoryStats {
 }
 
 export function sumStats(all: readonly MemoryStats[]): MemoryStats {
-  const sum = { allocations: 0, usedBytes: 0, blockCount: 0, reservedBytes: 0 };
-  for (const each of all) {
-    sum.allocations += each.allocations;
-    sum.usedBytes += each.usedBytes;
-    sum.blockCount += each.blockCount;
-    sum.reservedBytes += each.reservedBytes;
-  }
-  return sum;
+  const sum = (name: keyof MemoryStats): number => all.reduce((total, each) => total + each[name], 0);
+  return {
+    allocations: sum('allocations'),
+    usedBytes: sum('usedBytes'),
+    blockCount: sum('blockCount'),
+    reservedBytes: sum('reservedBytes'),
+  };
 }
 
 /** Largest alignment: thread-local buffers start at multiples of it. */

@@ -17,7 +17,8 @@ import {
   storeEpoch,
   sumStats,
 } from './block-memory.ts';
-import { type EndingThread, ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
+import type { EpochArenaOptions } from './epoch-arena.ts';
+import { type EndingThread, ThreadSlots } from './thread-slots.ts';
 
 export interface ShardStats extends MemoryStats {
   /** Id of the thread that owns the shard, or -1. */
@@ -46,11 +47,6 @@ export class ArenaShard {
     this.#memory = memory;
     this.#words = memory.words;
     this.#owners = owners;
-  }
-
-  /** @internal */
-  get memory(): SharedArrayBuffer {
-    return this.#memory.buffer;
   }
 
   get epoch(): number {
@@ -149,17 +145,13 @@ export class ArenaShard {
   }
 }
 
-export interface ConcurrentArenaOptions {
-  /** Most blocks of 2 MiB of each shard, 1 to 1,023 (default: 64). They take address space only. */
-  readonly maxBlocks?: number;
-  /** The first epoch, 0 to 2^53 - 1 (default: 0). */
-  readonly epoch?: number;
-}
+/** `maxBlocks` is that of each shard. */
+export type ConcurrentArenaOptions = EpochArenaOptions;
 
 /** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface ConcurrentArenaDescriptor {
   readonly shards: readonly SharedArrayBuffer[];
-  readonly owners: ThreadSlotsDescriptor;
+  readonly owners: SharedArrayBuffer;
 }
 
 /** What the shards of an arena contain. */
@@ -185,6 +177,7 @@ export class ConcurrentArena {
   }
 
   readonly shardCount: number;
+  readonly descriptor: ConcurrentArenaDescriptor;
   readonly #shards: readonly ArenaShard[];
   readonly #owners: ThreadSlots;
   readonly #isAttached: boolean;
@@ -208,7 +201,7 @@ export class ConcurrentArena {
       this.#isAttached = false;
     } else {
       const { shards: buffers, owners }: Partial<ConcurrentArenaDescriptor> = shards ?? {};
-      if (!Array.isArray(buffers) || buffers.length === 0 || owners === undefined)
+      if (!Array.isArray(buffers) || buffers.length === 0 || !owners)
         throw wrongType('shards', 'a number of shards, or the descriptor of a ConcurrentArena', shards);
       this.#owners = ThreadSlots.attach(owners);
       memories = buffers.map((buffer: SharedArrayBuffer, index) => BlockMemory.attach(`shard ${index}`, buffer));
@@ -216,16 +209,13 @@ export class ConcurrentArena {
     }
     this.#shards = memories.map((memory, index) => new ArenaShard(index, memory, this.#owners));
     this.shardCount = memories.length;
+    this.descriptor = { shards: memories.map(({ buffer }) => buffer), owners: this.#owners.memory };
   }
 
   /** The same arena, in this thread. @throws TypeError for an invalid descriptor */
   static attach(descriptor: ConcurrentArenaDescriptor): ConcurrentArena {
     assertDescriptor(descriptor);
     return new ConcurrentArena(descriptor);
-  }
-
-  get descriptor(): ConcurrentArenaDescriptor {
-    return { shards: this.#shards.map((each) => each.memory), owners: this.#owners.descriptor };
   }
 
   get epoch(): number {

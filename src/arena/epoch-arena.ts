@@ -67,9 +67,9 @@ export class EpochArena {
   readonly #words: Int32Array;
   /** The words from `COUNTS_WORD` on. */
   readonly #counts: Uint32Array;
-  // The buffer of this thread: [free, limit), reserved in the epoch of the two words, and counted at #countIndex.
-  #epochLow: number;
-  #epochHigh: number;
+  // The buffer of this thread: [free, limit), reserved in the epoch of the two words (none yet), and counted at #countIndex.
+  #epochLow = -1;
+  #epochHigh = -1;
   #free = 0;
   #limit = 0;
   #countIndex = 0;
@@ -93,8 +93,6 @@ export class EpochArena {
     const { buffer, words } = this.#memory;
     this.#words = words;
     this.#counts = new Uint32Array(buffer, COUNTS_WORD * 4, words.length - COUNTS_WORD);
-    this.#epochLow = Atomics.load(words, EPOCH_WORD);
-    this.#epochHigh = Atomics.load(words, EPOCH_WORD + 1);
   }
 
   /** The same arena, in this thread. @throws TypeError for an invalid descriptor */

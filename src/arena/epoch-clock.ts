@@ -3,13 +3,7 @@ import { wrongType } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { LINE_BYTES, loadEpoch, storeEpoch } from './block-memory.ts';
 import type { EpochArena } from './epoch-arena.ts';
-import { ThreadSlots, type ThreadSlotsDescriptor } from './thread-slots.ts';
-
-/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
-export interface EpochClockDescriptor {
-  readonly memory: SharedArrayBuffer;
-  readonly pins: ThreadSlotsDescriptor;
-}
+import { ThreadSlots } from './thread-slots.ts';
 
 const TICK_WORD = 0;
 const EPOCH_WORD = 1;
@@ -27,11 +21,13 @@ export function tickOf(epoch: number): number {
  * A pin is a tick. It cannot be confused with that of another epoch: a pool never advances 2^31 epochs past a pinned one.
  */
 export class EpochClock {
-  readonly #words: Int32Array;
+  readonly memory: SharedArrayBuffer;
   /** The threads that have pins. */
   readonly pins: ThreadSlots;
+  readonly #words: Int32Array;
 
   private constructor(memory: SharedArrayBuffer, pins: ThreadSlots) {
+    this.memory = memory;
     this.#words = new Int32Array(memory);
     this.pins = pins;
   }
@@ -43,16 +39,11 @@ export class EpochClock {
     return clock;
   }
 
-  /** The same clock, in another thread. @throws TypeError for an invalid descriptor */
-  static attach(descriptor: EpochClockDescriptor): EpochClock {
-    const { memory, pins }: Partial<EpochClockDescriptor> = descriptor ?? {};
-    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES || pins === undefined)
-      throw wrongType('descriptor', 'one that a pool returned, with its clock', descriptor);
+  /** The same clock, in another thread. @throws TypeError unless `create` made both memories */
+  static attach(memory: SharedArrayBuffer, pins: SharedArrayBuffer): EpochClock {
+    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES)
+      throw wrongType('descriptor', 'one that a pool returned, with its clock', memory);
     return new EpochClock(memory, ThreadSlots.attach(pins));
-  }
-
-  get descriptor(): EpochClockDescriptor {
-    return { memory: this.#words.buffer as SharedArrayBuffer, pins: this.pins.descriptor };
   }
 
   get epoch(): number {

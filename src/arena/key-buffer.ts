@@ -9,6 +9,11 @@ export const MAX_INTERNED_TABLE_BYTES = 30;
 
 const SLASH = 0x2f;
 
+/** Text, or its bytes in UTF-8. */
+export type KeyName = string | Uint8Array;
+/** The table of a key: its name, without '/'. */
+export type KeyTable = KeyName | InternedTablePrefix;
+
 /** The prefix `table/` of all keys of a table, encoded once, with a hash of the name. */
 export class InternedTablePrefix {
   static {
@@ -24,7 +29,7 @@ export class InternedTablePrefix {
    * @param table - a name without '/', as text or in UTF-8; it is copied
    * @throws PageStoreError `KEY_OVERFLOW` for a name of more than 30 bytes; TypeError for an invalid name
    */
-  constructor(table: string | Uint8Array) {
+  constructor(table: KeyName) {
     const length = tableBytes(table);
     assertFits(length, 'table name', 'prefix', MAX_INTERNED_TABLE_BYTES);
     this.bytes = new Uint8Array(length + 1);
@@ -91,16 +96,12 @@ export class KeyBuffer {
    * @param rowId - a u64: a bigint, or a number up to 2^53 - 1
    * @throws PageStoreError `KEY_OVERFLOW`; RangeError for an invalid row id; TypeError for an invalid name
    */
-  setRowKey(table: string | Uint8Array | InternedTablePrefix, rowId: number | bigint): this {
+  setRowKey(table: KeyTable, rowId: number | bigint): this {
     return this.#setKey(table, rowId, undefined);
   }
 
   /** Sets the key `table/rowId/column`. @throws as `setRowKey` */
-  setColumnKey(
-    table: string | Uint8Array | InternedTablePrefix,
-    rowId: number | bigint,
-    column: string | Uint8Array,
-  ): this {
+  setColumnKey(table: KeyTable, rowId: number | bigint, column: KeyName): this {
     return this.#setKey(table, rowId, columnName(column));
   }
 
@@ -111,7 +112,7 @@ export class KeyBuffer {
   }
 
   /** Keeps the first `keptBytes` of the key and replaces the rest by `rowId/column`. @throws as `setRowKey` */
-  replaceColumn(keptBytes: number, rowId: number | bigint, column: string | Uint8Array): this {
+  replaceColumn(keptBytes: number, rowId: number | bigint, column: KeyName): this {
     assertInteger('keptBytes', keptBytes, 0, this.length);
     return this.#replaceTail(keptBytes, rowId, columnName(column));
   }
@@ -143,7 +144,7 @@ export class KeyBuffer {
     return this;
   }
 
-  #appendName(name: string | Uint8Array): this {
+  #appendName(name: KeyName): this {
     const length = this.length + nameBytes(name);
     assertFits(length);
     writeName(name, this.raw, 1 + this.length);
@@ -151,11 +152,7 @@ export class KeyBuffer {
     return this;
   }
 
-  #setKey(
-    table: string | Uint8Array | InternedTablePrefix,
-    rowId: number | bigint,
-    column: string | Uint8Array | undefined,
-  ): this {
+  #setKey(table: KeyTable, rowId: number | bigint, column: KeyName | undefined): this {
     if (table instanceof InternedTablePrefix) {
       this.#replaceTail(table.bytes.length, rowId, column);
       copyRange(table.bytes, 0, table.bytes.length, this.raw, 1);
@@ -170,7 +167,7 @@ export class KeyBuffer {
   }
 
   /** Writes all but the prefix, which the caller writes once this has not thrown. */
-  #replaceTail(prefixBytes: number, rowId: number | bigint, column: string | Uint8Array | undefined): this {
+  #replaceTail(prefixBytes: number, rowId: number | bigint, column: KeyName | undefined): this {
     const firstDigit = writeDecimalU64(rowId, digits, 'rowId');
     const rowEnd = prefixBytes + U64_DIGITS - firstDigit;
     const length = column === undefined ? rowEnd : rowEnd + 1 + nameBytes(column);
@@ -195,7 +192,7 @@ export class BatchKeyGenerator {
    * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit the buffer
    * @throws PageStoreError `KEY_OVERFLOW`; TypeError for an invalid name
    */
-  constructor(table: string | Uint8Array | InternedTablePrefix) {
+  constructor(table: KeyTable) {
     this.#prefixBytes = this.#key.setRowKey(table, 0).length - 1;
   }
 
@@ -205,13 +202,13 @@ export class BatchKeyGenerator {
   }
 
   /** The key `table/rowId/column`: a read-only view, valid until the next key. @throws as `KeyBuffer.setRowKey` */
-  columnKey(rowId: number | bigint, column: string | Uint8Array): Uint8Array {
+  columnKey(rowId: number | bigint, column: KeyName): Uint8Array {
     return this.#key.replaceColumn(this.#prefixBytes, rowId, column).bytes;
   }
 }
 
 /** Bytes of a table name in UTF-8. With a '/' in it, two different rows could have the same key. */
-function tableBytes(table: string | Uint8Array): number {
+function tableBytes(table: KeyName): number {
   if (typeof table !== 'string' && !(table instanceof Uint8Array))
     throw wrongType('table', 'a string or a Uint8Array', table);
   if (typeof table === 'string' ? table.includes('/') : table.includes(SLASH))
@@ -219,17 +216,17 @@ function tableBytes(table: string | Uint8Array): number {
   return nameBytes(table);
 }
 
-function columnName(column: string | Uint8Array): string | Uint8Array {
+function columnName(column: KeyName): KeyName {
   if (typeof column === 'string' || column instanceof Uint8Array) return column;
   throw wrongType('column', 'a string or a Uint8Array', column);
 }
 
-function nameBytes(name: string | Uint8Array): number {
+function nameBytes(name: KeyName): number {
   return typeof name === 'string' ? utf8Bytes(name) : name.length;
 }
 
 /** @returns the offset after the name */
-function writeName(name: string | Uint8Array, target: Uint8Array, offset: number): number {
+function writeName(name: KeyName, target: Uint8Array, offset: number): number {
   if (typeof name === 'string') return writeUtf8(name, target, offset);
   // `set` handles a source that overlaps its target, copyRange does not.
   if (name.buffer === target.buffer) target.set(name, offset);

@@ -2,11 +2,6 @@ import { threadId } from 'node:worker_threads';
 import { assertInteger, wrongType } from '../arguments.ts';
 import { LINE_BYTES, LINE_WORDS } from './block-memory.ts';
 
-/** What another thread attaches to; `postMessage` and `workerData` can carry it. */
-export interface ThreadSlotsDescriptor {
-  readonly memory: SharedArrayBuffer;
-}
-
 /** The value of a slot whose thread has not set one. */
 const NO_VALUE = -1;
 
@@ -21,32 +16,29 @@ const CLAIMED_WORD = 2;
 
 /** A table in shared memory with a slot for each thread: its owner, and an int32 that the owner sets and all threads read. */
 export class ThreadSlots {
+  readonly memory: SharedArrayBuffer;
   readonly slotCount: number;
   readonly #words: Int32Array;
 
-  private constructor(words: Int32Array) {
-    this.#words = words;
-    this.slotCount = words.length / LINE_WORDS;
+  private constructor(memory: SharedArrayBuffer) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory);
+    this.slotCount = this.#words.length / LINE_WORDS;
   }
 
   /** @param parameter - the option with the number of slots, for messages @throws RangeError unless it is 1 to 65,536 */
   static create(slotCount: number, parameter: string): ThreadSlots {
     assertInteger(parameter, slotCount, 1, MAX_SLOTS);
-    const words = new Int32Array(new SharedArrayBuffer(slotCount * LINE_BYTES));
-    for (let slot = 0; slot < slotCount; slot++) words[slot * LINE_WORDS + VALUE_WORD] = NO_VALUE;
-    return new ThreadSlots(words);
+    const slots = new ThreadSlots(new SharedArrayBuffer(slotCount * LINE_BYTES));
+    for (let slot = 0; slot < slotCount; slot++) slots.setValue(slot, NO_VALUE);
+    return slots;
   }
 
-  /** The same table, in another thread. @throws TypeError for an invalid descriptor */
-  static attach(descriptor: ThreadSlotsDescriptor): ThreadSlots {
-    const memory = (descriptor as ThreadSlotsDescriptor | null | undefined)?.memory;
+  /** The same table, in another thread. @throws TypeError unless `create` made the memory */
+  static attach(memory: SharedArrayBuffer): ThreadSlots {
     if (!(memory instanceof SharedArrayBuffer) || memory.byteLength < LINE_BYTES)
       throw wrongType('descriptor', 'one that an arena or pool returned, with its threads', memory);
-    return new ThreadSlots(new Int32Array(memory));
-  }
-
-  get descriptor(): ThreadSlotsDescriptor {
-    return { memory: this.#words.buffer as SharedArrayBuffer };
+    return new ThreadSlots(memory);
   }
 
   /** Claims a slot for this thread, or returns the one that it has. @returns its index, or -1 if all are taken */

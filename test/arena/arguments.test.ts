@@ -459,14 +459,16 @@ test('descriptors with wrong content are refused', () => {
   const memory = new SharedArrayBuffer(64);
   for (const descriptor of [{ memory }, { memory: {} }, pool.descriptor])
     expect(() => EpochArena.attach(descriptor as never)).toThrow(TypeError);
-  const { arenas, clock, firstEpoch } = pool.descriptor;
+  const { arenas, clock, pins, firstEpoch } = pool.descriptor;
   for (const descriptor of [
-    { arenas: [], clock, firstEpoch },
-    { arenas: [{}], clock, firstEpoch },
-    { arenas, clock: {}, firstEpoch },
-    { arenas, clock: null, firstEpoch },
-    { arenas, clock: { memory, pins: {} }, firstEpoch },
-    { arenas, clock },
+    { arenas: [], clock, pins, firstEpoch },
+    { arenas: [{}], clock, pins, firstEpoch },
+    { arenas, clock: {}, pins, firstEpoch },
+    { arenas, clock: null, pins, firstEpoch },
+    { arenas, clock: pool.descriptor, pins, firstEpoch },
+    { arenas, clock, pins: {}, firstEpoch },
+    { arenas, clock, firstEpoch },
+    { arenas, clock, pins },
   ])
     expect(() => ArenaPool.attach(descriptor as never)).toThrow(TypeError);
   const { shards, owners } = concurrent.descriptor;

@@ -150,7 +150,7 @@ describe('a table of thread slots', () => {
     const slots = ThreadSlots.create(3, 'slots');
     expect([slots.slotOf(0), slots.ownerOf(0), slots.valueOf(0)]).toEqual([-1, -1, -1]);
     const slot = slots.claim();
-    expect(ThreadSlots.attach(structuredClone(slots.descriptor)).claim()).toBe(slot);
+    expect(ThreadSlots.attach(structuredClone(slots.memory)).claim()).toBe(slot);
     slots.setValue(slot, 42);
     expect([slots.ownerOf(slot), slots.valueOf(slot), slots.isOwn(slot)]).toEqual([0, 42, true]);
     expect([slots.free(0), slots.free(0)]).toEqual([true, false]);

@@ -17,7 +17,7 @@ function beforeNextStore(between: () => void): void {
 test('a pin that comes too late, after its epoch was recycled, moves to the current epoch', () => {
   const clock = EpochClock.create(0, 4);
   const arena = new EpochArena({ epoch: 0, maxBlocks: 1 });
-  const other = EpochClock.attach(clock.descriptor);
+  const other = EpochClock.attach(clock.memory, clock.pins.memory);
   clock.pins.claim();
   beforeNextStore(() => other.advance(1, 0, arena));
   expect(clock.pin()).toBe(1);

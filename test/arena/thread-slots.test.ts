@@ -19,14 +19,14 @@ test('a thread finds its own shard after a released one, and takes no second one
 
 test('a table that is attached later finds the slot of the thread after free ones', () => {
   const slots = ThreadSlots.create(4, 'slots');
-  const words = new Int32Array(slots.descriptor.memory);
+  const words = new Int32Array(slots.memory);
   // Two other threads have the first two slots; the first one is freed.
   words[0] = 1_001;
   words[16] = 1_002;
   words[2] = 2;
   expect(slots.claim()).toBe(2);
   expect(slots.free(1_000)).toBe(true);
-  expect(ThreadSlots.attach(slots.descriptor).claim()).toBe(2);
+  expect(ThreadSlots.attach(slots.memory).claim()).toBe(2);
 });
 
 test('threads that write one after another, each released, count as one at a time', async () => {
