@@ -1,10 +1,12 @@
 import { type BlockFile, OverlaidFile, type Overlay } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { foreignBlockAfter, problemError, readFileHead, readStableFileHead } from '../disk/page-file.ts';
+import type { CommitRecord } from '../format/commit-record.ts';
 import {
   encodeFileHeader,
   FILE_HEADER,
   FILE_VERSION,
+  type FileHeader,
   fileHeaderChecksum,
   headerCopyState,
 } from '../format/file-header.ts';
@@ -21,7 +23,7 @@ import {
 } from '../salvage/commit-evidence.ts';
 import { type HeaderCandidate, HeaderEvidence, isValidHeader, resolveHeader } from '../salvage/header-candidates.ts';
 import { findRootDescriptor, type RootDescriptorProof, type Unproven } from '../salvage/root-evidence.ts';
-import { isProven, repairBlock } from './block-scan.ts';
+import { isProven, repairBlock } from './page-repair.ts';
 import type { RepairId } from './repairs.ts';
 
 /** A file header that was repaired. */
@@ -35,9 +37,16 @@ export interface RepairedHeader {
   readonly rootDescriptor?: Uint8Array | undefined;
 }
 
-/** Block 0 of the file that is repaired, and what commit records say about pages. */
+/** A file to repair, with what is proved of block 0 and of the pages that commit records name. */
 export interface FileState {
-  /** The first 12,800 bytes of block 0. */
+  readonly file: BlockFile;
+  /** The file with file header, commit records and page headers repaired. */
+  readonly view: CommittedView;
+  /** The file header of the view. */
+  readonly header: FileHeader;
+  /** Valid records that are not checkpointed. */
+  readonly pendingRecords: readonly CommitRecord[];
+  /** The first 12,800 bytes of block 0, not repaired. */
   readonly head: Uint8Array;
   readonly fileBytes: number;
   readonly repairedHeader: RepairedHeader | undefined;
@@ -46,15 +55,9 @@ export interface FileState {
   /** Why the damaged file header cannot be repaired; undefined if it is valid or repaired. */
   readonly whyLost: string | undefined;
   /** Pages that get the header that a commit record contains for them. */
-  readonly restoredPages: RecordedPage[];
+  readonly restoredPages: readonly RecordedPage[];
   /** Blocks that are damaged, and whose page header is in a commit record. */
   readonly lostPages: readonly number[];
-}
-
-/** A file to repair, and a view of it with file header, commit records and page headers repaired. */
-interface RepairedFile {
-  readonly view: CommittedView;
-  readonly state: FileState;
 }
 
 /**
@@ -63,23 +66,41 @@ interface RepairedFile {
  * @param signal - stops the search for a file header: it rejects with the signal's reason
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
  */
-export async function repairFileState(file: BlockFile, signal: AbortSignal | undefined): Promise<RepairedFile> {
+export async function repairFileState(file: BlockFile, signal: AbortSignal | undefined): Promise<FileState> {
   const fileBytes = await file.size();
   const head = await readStableFileHead(file);
   refuseNewerVersion(file, head);
   const records = repairedRecords(head);
-  const base = { file: new OverlaidFile(file, records), head, fileBytes, repairedRecords: records, signal };
-  const lost = await lostRecordedPages(base.file, await readFileHead(base.file));
+  const withRecords = new OverlaidFile(file, records);
+  const lost = await lostRecordedPages(withRecords, await readFileHead(withRecords));
   let restorable: RecordedPage[] = [];
   for (const page of lost) {
     // A page that proves its own header is newer than any record: it may have been finalized since.
-    if (page.isWhole && !page.mayBeFreed && !(await isRepairable(base.file, page))) restorable.push(page);
+    if (page.isWhole && !page.mayBeFreed && !(await isRepairable(withRecords, page))) restorable.push(page);
   }
   for (;;) {
-    const repaired = await repairWithPages(base, restorable, lost);
-    const { restoredPages } = repaired.state;
-    if (restoredPages.length === restorable.length) return repaired;
-    // Pages that turned out not to be proved are seen as they are.
+    const heads = restorable.map(({ record }) => ({ position: fileOffset(record.block), bytes: record.blockHead }));
+    const withPages = new OverlaidFile(withRecords, heads);
+    const lostPage = lost.find((page) => !restorable.includes(page))?.record.block;
+    const repaired = isValidHeader(head) ? undefined : await repairHeader(withPages, fileBytes, lostPage, signal);
+    const repairedHeader = repaired && 'bytes' in repaired ? repaired : undefined;
+    const whyLost = repaired && 'why' in repaired ? repaired.why : undefined;
+    const headers = repairedHeader ? [{ position: 0, bytes: repairedHeader.bytes }] : [];
+    const view = await CommittedView.open(new OverlaidFile(withPages, headers));
+    const [restoredPages, lostPages]: [RecordedPage[], number[]] = [[], []];
+    for (const page of lost) {
+      const { record, mayBeFreed } = page;
+      if (mayBeFreed || (whyLost === undefined && (await isOnFreeList(view, record.block)))) continue;
+      if (restorable.includes(page) && whyLost === undefined && tookEffect(view, record)) restoredPages.push(page);
+      else lostPages.push(record.block);
+    }
+    if (restoredPages.length === restorable.length) {
+      const header = await view.readFileHeader();
+      const { pendingRecords } = view.recovery;
+      const block0 = { head, fileBytes, repairedHeader, repairedRecords: records, whyLost };
+      return { file, view, header, pendingRecords, ...block0, restoredPages, lostPages };
+    }
+    // Pages whose records did not take effect for sure, or that are free, are seen as they are.
     restorable = restoredPages;
   }
 }
@@ -91,37 +112,6 @@ async function isRepairable(file: BlockFile, { record: { block } }: RecordedPage
   return repair !== undefined && isProven(repair);
 }
 
-type BaseState = Pick<FileState, 'head' | 'fileBytes' | 'repairedRecords'> & {
-  readonly file: BlockFile;
-  readonly signal: AbortSignal | undefined;
-};
-
-/** @returns the file with those pages restored whose records took effect for sure, and that are not free */
-async function repairWithPages(
-  { file: base, signal, ...common }: BaseState,
-  restorable: readonly RecordedPage[],
-  lost: readonly RecordedPage[],
-): Promise<RepairedFile> {
-  const { head, fileBytes } = common;
-  const pages = restorable.map(({ record }) => ({ position: fileOffset(record.block), bytes: record.blockHead }));
-  const file = new OverlaidFile(base, pages);
-  const lostPage = lost.find((page) => !restorable.includes(page))?.record.block;
-  const source = isValidHeader(head) ? undefined : await repairHeader(file, fileBytes, lostPage, signal);
-  const repairedHeader = source && 'bytes' in source ? source : undefined;
-  const whyLost = source && 'why' in source ? source.why : undefined;
-  const header = repairedHeader ? [{ position: 0, bytes: repairedHeader.bytes }] : [];
-  const view = await CommittedView.open(new OverlaidFile(file, header));
-  const restoredPages: RecordedPage[] = [];
-  const lostPages: number[] = [];
-  for (const page of lost) {
-    const { record } = page;
-    if (page.mayBeFreed || (whyLost === undefined && (await isOnFreeList(view, record.block)))) continue;
-    if (restorable.includes(page) && whyLost === undefined && tookEffect(view, record)) restoredPages.push(page);
-    else lostPages.push(record.block);
-  }
-  return { view, state: { ...common, repairedHeader, whyLost, restoredPages, lostPages } };
-}
-
 /** A newer version of the format is not damage. */
 function refuseNewerVersion(file: BlockFile, head: Uint8Array): void {
   const header = FILE_HEADER.read(head);
@@ -129,9 +119,17 @@ function refuseNewerVersion(file: BlockFile, head: Uint8Array): void {
   for (const problem of fileHeaderProblems(header)) throw problemError(file, problem);
 }
 
+interface DamagedHeader {
+  readonly file: BlockFile;
+  readonly evidence: HeaderEvidence;
+  readonly signal: AbortSignal | undefined;
+  /** Why no record may be emptied: the only header of a damaged page is in one. */
+  readonly whyKept: string | undefined;
+}
+
 /**
  * Takes the first file header that is proved, by its own checksum, the last commit record, or the header copy.
- * @param lostPage - a damaged page whose header is in a commit record alone: then no record may be emptied
+ * @param lostPage - a damaged page whose header is in a commit record alone
  */
 async function repairHeader(
   file: BlockFile,
@@ -140,8 +138,12 @@ async function repairHeader(
   signal: AbortSignal | undefined,
 ): Promise<RepairedHeader | Unproven> {
   const evidence = new HeaderEvidence(await readFileHead(file), Math.floor(fileBytes / BLOCK_BYTES));
-  const damaged = { file, evidence, signal, lostPage };
-  const why = { 'commit record': whyNoRecord(evidence), 'header copy': whyNoCopy(evidence) };
+  const whyKept =
+    lostPage === undefined
+      ? undefined
+      : `block ${lostPage} is damaged, and the commit record that contains its page header would be lost`;
+  const damaged = { file, evidence, signal, whyKept };
+  let [whyNoRecord, whyNoCopy] = [whyNoRecordIn(evidence), whyNoCopyIn(evidence)];
   const repaired = await resolveHeader<RepairedHeader>(evidence, {
     order: ['derived', 'commit record', 'header copy'],
     signal,
@@ -151,32 +153,23 @@ async function repairHeader(
       const isRecord = source === 'commit record';
       const result = await (isRecord ? fromRecord(damaged, candidate) : fromCopy(damaged, bytes));
       if (result === undefined || 'bytes' in result) return result;
-      why[isRecord ? source : 'header copy'] = result.why;
+      if (isRecord) whyNoRecord = result.why;
+      else whyNoCopy = result.why;
       return undefined;
     },
   });
-  return (
-    repaired ?? {
-      why: `no change of one field or bit makes its checksum match; commit records: ${why['commit record']}; header copy: ${why['header copy']}`,
-    }
-  );
+  const why = `no change of one field or bit makes its checksum match; commit records: ${whyNoRecord}; header copy: ${whyNoCopy}`;
+  return repaired ?? { why };
 }
 
-interface DamagedHeader {
-  readonly file: BlockFile;
-  readonly evidence: HeaderEvidence;
-  readonly signal: AbortSignal | undefined;
-  readonly lostPage: number | undefined;
-}
-
-function whyNoRecord({ records, isRecordLost }: HeaderEvidence): string {
+function whyNoRecordIn({ records, isRecordLost }: HeaderEvidence): string {
   const last = records.at(-1);
   if (last === undefined) return isRecordLost ? 'none has a valid checksum' : 'there are none';
   if (!isValidHeader(last.fileHeader)) return 'the last contains an invalid file header';
   return `the last is not valid: block ${last.block}, or one that it adds, is not as it describes`;
 }
 
-function whyNoCopy({ head, copy }: HeaderEvidence): string {
+function whyNoCopyIn({ head, copy }: HeaderEvidence): string {
   if (copy === undefined) return headerCopyState(head) === 'damaged' ? 'it is damaged' : 'there is none';
   return 'it is of an invalid file header';
 }
@@ -190,9 +183,9 @@ async function fromRecord(
   damaged: DamagedHeader,
   { record, bytes, isReplaced }: HeaderCandidate,
 ): Promise<RepairedHeader | Unproven | undefined> {
-  const { file, evidence, lostPage } = damaged;
+  const { file, evidence, whyKept } = damaged;
   if (record === undefined || record !== evidence.records.at(-1)) return undefined;
-  if (lostPage !== undefined) return { why: keepsRecord(lostPage) };
+  if (whyKept !== undefined) return { why: whyKept };
   const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
   const isValid = view.recovery.validRecords.at(-1)?.sequence === record.sequence;
   // An invalid record still proves which header it was to replace, as long as its block is unchanged.
@@ -223,7 +216,7 @@ async function newestRoot(
  * count are derived again. Not if a commit is not checkpointed yet, since it would be lost.
  */
 async function fromCopy(
-  { file, evidence, lostPage }: DamagedHeader,
+  { file, evidence, whyKept }: DamagedHeader,
   copy: Uint8Array,
 ): Promise<RepairedHeader | Unproven> {
   const { head, wholeBlocks, records } = evidence;
@@ -231,7 +224,7 @@ async function fromCopy(
   if (header.blockCount > wholeBlocks) {
     return { why: `it counts ${header.blockCount} blocks, the file has ${wholeBlocks}` };
   }
-  if (lostPage !== undefined) return { why: keepsRecord(lostPage) };
+  if (whyKept !== undefined) return { why: whyKept };
   for (const record of records) {
     if (await hasOldHeader(file, record))
       return { why: `a commit to block ${record.block} is newer and not checkpointed` };
@@ -241,6 +234,3 @@ async function fromCopy(
   const root = await findRootDescriptor(head, view);
   return 'why' in root ? root : { repair: 'header-copy', bytes, checkpointsRecords: true, ...root };
 }
-
-const keepsRecord = (block: number): string =>
-  `block ${block} is damaged, and the commit record that contains its page header would be lost`;

@@ -1,6 +1,6 @@
-import { type BlockFile, OverlaidFile } from '../disk/block-file.ts';
-import { type CommittedView, isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
-import type { BlockSet } from '../disk/free-list.ts';
+import { type BlockFile, OverlaidFile, type Overlay } from '../disk/block-file.ts';
+import { isCheckpointed, recordFitsHeaders } from '../disk/committed-view.ts';
+import { BlockSet } from '../disk/free-list.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
 import {
@@ -11,48 +11,19 @@ import {
   headerCopyProblems,
   rootDescriptorFieldRange,
 } from '../format/header-checks.ts';
-import {
-  BLOCK_BYTES,
-  decodeFreeLink,
-  encodeFreeLink,
-  FILE_HEADER_BYTES,
-  fileOffset,
-  PAGE_HEADER_BYTES,
-} from '../format/layout.ts';
-import { PAGE_HEADER } from '../format/page-header.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { encodeEmptyPageHeader, PAGE_HEADER } from '../format/page-header.ts';
+import type { Page } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
-import type { NonPages } from '../salvage/block-kind.ts';
-import { checkFreeList, isListKnown } from '../salvage/free-blocks.ts';
-import { noRootRecordMessage, rootDescriptorOf, type RootPlace, rootPlaceOf } from '../salvage/root-evidence.ts';
+import { BlockReader, hasZerosAfterLink, NonPages } from '../salvage/block-kind.ts';
+import { lostPageProblem } from '../salvage/commit-evidence.ts';
+import { checkFreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
+import { noRootRecordMessage, rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
 import { entryCountProblems, whyNotCounted } from '../verify/whole-rules.ts';
-import { BlockScan } from './block-scan.ts';
-import { Block0Plan, planFreeList } from './block0-plan.ts';
-import { type FileState, type RepairedHeader, repairFileState } from './header-repair.ts';
-import { differingFields, PlanOutput, type PlanSink, type RepairReport, type RepairScanOptions } from './repairs.ts';
-
-/**
- * Whether a page was repaired whose commit record may have been invalid only for that damage. Then no header may change
- * before the record is checked again.
- * @param repairedHeader - the file header that the repair writes
- */
-async function mayHaveValidatedRecord(
-  view: CommittedView,
-  scan: BlockScan,
-  repairedHeader: RepairedHeader | undefined,
-): Promise<boolean> {
-  const { records, validRecords } = view.recovery;
-  const invalid = records.filter((record) => !validRecords.includes(record) && scan.repaired.has(record.block));
-  if (invalid.length === 0) return false;
-  const isHeaderCurrent =
-    repairedHeader?.checkpointsRecords !== true && fileHeaderProblems(await view.readFileHeader()).next().done === true;
-  // A header from another source, or a lost one, does not show which records fit it.
-  if (!isHeaderCurrent) return true;
-  const file = new OverlaidFile(view, scan.repairedHeads);
-  for (const record of invalid) {
-    if ((await recordFitsHeaders(file, record)) && !(await isCheckpointed(file, record))) return true;
-  }
-  return false;
-}
+import { Block0Plan, FreeListPlan } from './block0-plan.ts';
+import { type FileState, repairFileState } from './header-repair.ts';
+import { isProven, type PageRepair, renewChecksum, repairBlock, restoreMagic } from './page-repair.ts';
+import type { PlanOutput, RepairReport, RepairScanOptions } from './repairs.ts';
 
 /** The result of planning. */
 export interface PlanResult {
@@ -66,164 +37,221 @@ export interface PlanResult {
  * @param file - with its journal applied
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
  */
-export async function planRepair(file: BlockFile, sink: PlanSink, options: RepairScanOptions): Promise<PlanResult> {
-  const { view, state } = await repairFileState(file, options.signal);
-  return new Planner(file, view, new PlanOutput(sink), options, state).run();
+export async function planRepair(file: BlockFile, output: PlanOutput, options: RepairScanOptions): Promise<PlanResult> {
+  const state = await repairFileState(file, options.signal);
+  const { view, header, head, fileBytes, repairedHeader, whyLost, lostPages } = state;
+  const isKnown = whyLost === undefined;
+  const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
+  const blocks = isKnown ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
+  const root = isKnown ? rootPlaceOf(header, rootDescriptorOf(head), wholeBlocks) : undefined;
+  let rootSlots = -1;
+  const scan = new BlockScan(state, blocks, output, options);
+  for (let block = 1; block < blocks; block++) {
+    options.signal?.throwIfAborted();
+    const page = await scan.check(block);
+    if (page && block === root?.block) rootSlots = page.directory.count;
+    await options.onProgress?.(block + 1, blocks);
+  }
+  await view.refresh();
+  const changed = view.hasChanged;
+  if (isKnown && !changed) await scan.restoreZeroed();
+  const again = await mayHaveValidatedRecord(scan);
+  for (const { record, found } of state.restoredPages) {
+    await output.changeFields('page-record', PAGE_HEADER.fields, fileOffset(record.block), found, record.blockHead);
+  }
+  // Emptying the records would lose the only header of such a page.
+  const keepsRecords = again || lostPages.some((block) => !scan.repaired.has(block));
+  const plan = new Block0Plan(state, output, !keepsRecords);
+  let checkpointed: readonly CommitRecord[] = [];
+  if (!isKnown) {
+    await leaveHeader(head, whyLost, output);
+  } else if (!changed && !(keepsRecords && repairedHeader?.checkpointsRecords === true)) {
+    // A header from another source may turn out to be older than a record that becomes valid.
+    for (const problem of fileSizeProblems(header, fileBytes)) await output.left(problem);
+    if (!keepsRecords) await planCounts(scan, plan);
+    else if (!again) await leaveUnknown(scan, checkFreeList(header, scan.others, blocks).free);
+    await plan.emit(blocks);
+    if (plan.checkpointsRecords) checkpointed = state.pendingRecords;
+    if (root && root.slot >= rootSlots) {
+      const { offset } = rootDescriptorFieldRange('rootRecord');
+      const message = noRootRecordMessage(root, rootSlots);
+      await output.left({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
+    }
+  }
+  const { changes, errors: left, warnings } = output;
+  const { stalePages } = scan;
+  return { checkpointed, report: { file: file.name, blocks, changes, left, warnings, stalePages, again, changed } };
 }
 
-class Planner {
-  readonly #file: BlockFile;
-  readonly #view: CommittedView;
-  readonly #output: PlanOutput;
+/** Reads every block after block 0, plans the repair of pages, and collects what the file header has to be checked against. */
+class BlockScan {
+  readonly state: FileState;
+  /** Number of blocks, block 0 included. */
+  readonly blocks: number;
+  readonly output: PlanOutput;
+  /** The blocks that are not pages. */
+  readonly others: NonPages = new NonPages();
+  /** Those of them that have zeros after a link. */
+  readonly withZerosAfterLink: BlockSet;
+  readonly repaired: BlockSet;
+  /** The new page headers of repaired blocks that have a commit record: two at most. */
+  readonly repairedHeads: Overlay[] = [];
+  nodes = 0;
+  damagedPages = 0;
+  stalePages = 0;
   readonly #options: RepairScanOptions;
-  readonly #state: FileState;
+  readonly #reader = new BlockReader();
 
-  constructor(file: BlockFile, view: CommittedView, output: PlanOutput, options: RepairScanOptions, state: FileState) {
-    this.#file = file;
-    this.#view = view;
-    this.#output = output;
+  constructor(state: FileState, blocks: number, output: PlanOutput, options: RepairScanOptions) {
+    this.state = state;
+    this.blocks = blocks;
+    this.output = output;
     this.#options = options;
-    this.#state = state;
+    this.withZerosAfterLink = new BlockSet(blocks);
+    this.repaired = new BlockSet(blocks);
   }
 
-  async run(): Promise<PlanResult> {
-    const { head, fileBytes, repairedHeader, whyLost, lostPages } = this.#state;
-    const isKnown = whyLost === undefined;
-    const header = await this.#view.readFileHeader();
-    const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
-    const blocks = isKnown ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
-    const { pendingRecords } = this.#view.recovery;
-    const scan = new BlockScan(this.#view, blocks, this.#output, { ...this.#options, lostPages });
-    const root = isKnown ? rootPlaceOf(header, rootDescriptorOf(head), wholeBlocks) : undefined;
-    for (let block = 1; block < blocks; block++) {
-      this.#options.signal?.throwIfAborted();
-      const isPending = pendingRecords.some((record) => record.block === block);
-      await scan.look(block, isPending, block === root?.block);
-      await this.#options.onProgress?.(block + 1, blocks);
-    }
-    await this.#view.refresh();
-    const changed = this.#view.hasChanged;
-    if (isKnown && !changed) await scan.restoreZeroed(header, blocks);
-    const again = await mayHaveValidatedRecord(this.#view, scan, repairedHeader);
-    // Emptying the records would lose the only header of such a page.
-    const keepsRecords = again || lostPages.some((block) => !scan.repaired.has(block));
-    let checkpointed: readonly CommitRecord[] = [];
-    await this.#restoreHeads();
-    if (!isKnown) {
-      await this.#leaveHeader(whyLost);
-    } else if (!changed && !(keepsRecords && repairedHeader?.checkpointsRecords === true)) {
-      // A header from another source may turn out to be older than a record that becomes valid.
-      const plan = new Block0Plan(this.#output, { ...this.#state, header }, pendingRecords, !keepsRecords);
-      for (const problem of fileSizeProblems(header, fileBytes)) await this.#leave(problem);
-      if (!keepsRecords) await this.#planCounts(plan, scan, blocks);
-      else if (!again) await this.#leaveUnknown(scan.others, checkFreeList(header, scan.others, blocks).free);
-      await plan.emit(blocks, (block) => this.#readHead(block));
-      if (plan.checkpointsRecords) checkpointed = pendingRecords;
-      if (root && root.slot >= scan.rootSlots) await this.#leaveRoot(root, scan.rootSlots);
-    }
-    const { changes, errors: left, warnings } = this.#output;
-    const { stalePages } = scan;
-    const report = { file: this.#file.name, blocks, changes, left, warnings, stalePages, again, changed };
-    return { checkpointed, report };
-  }
-
-  async #planCounts(plan: Block0Plan, scan: BlockScan, blocks: number): Promise<void> {
-    const { others, nodes, damagedPages } = scan;
-    const { header } = plan;
-    const { fileBytes } = this.#state;
-    const free = await this.#planFreeList(plan, scan, blocks);
-    await this.#leaveUnknown(others, free);
-    for (const problem of entryCountProblems(header, nodes)) {
-      const hasLostRecord = commitRecordProblems(this.#repairedHead()).next().done !== true;
-      const why = whyNotCounted({ header, fileBytes, damagedPages, others, free, hasLostRecord });
-      if (why === undefined) plan.setEntryCount(nodes);
-      else await this.#output.left({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
-    }
-  }
-
-  async #leaveUnknown(others: NonPages, free: BlockSet): Promise<void> {
-    for (let index = 0; index < others.count; index++) {
-      const block = others.idAt(index);
-      if (free.has(block) || others.linkAt(index) === 0) continue;
-      const message = `block ${block} is neither a page nor on the free list`;
-      await this.#leave({ code: 'BLOCK_UNKNOWN', severity: 'error', block, offset: fileOffset(block), message });
-    }
-  }
-
-  /** @returns the blocks that will be on the free list */
-  async #planFreeList(plan: Block0Plan, { others, withZerosAfterLink }: BlockScan, blocks: number): Promise<BlockSet> {
-    const { header } = plan;
-    const wholeBlocks = Math.floor(this.#state.fileBytes / BLOCK_BYTES);
-    if (!isListKnown(header, others, wholeBlocks)) {
-      const why =
-        header.blockCount > 0 && header.blockCount <= wholeBlocks
-          ? 'the header may count too few blocks'
-          : 'the file is not whole';
-      const list = checkFreeList(header, others, blocks);
-      for (const problem of [...freeListHeadProblems(header, blocks), ...list.problems]) {
-        await this.#leave({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
+  /** @returns the page in the block, as it is or repaired */
+  async check(block: number): Promise<Page | undefined> {
+    const { view, pendingRecords, lostPages } = this.state;
+    await this.#reader.read(view, block);
+    const { page: found, bytes, scratch } = this.#reader;
+    // A block whose headers are still in a commit record alone is valid.
+    const isPending = pendingRecords.some((record) => record.block === block);
+    let page = found?.page;
+    if (found && found.error === undefined) {
+      if (found.checksumState === 'stale' && !isPending) {
+        if (this.#options.staleChecksums === true) await this.#change(block, renewChecksum(found.page));
+        else this.stalePages++;
       }
-      return list.free;
+    } else {
+      const repair = isPending ? undefined : repairBlock(bytes, block, scratch);
+      const isTaken = repair && (isProven(repair) || this.#options.likelyBits === true);
+      page = isTaken ? repair.page : undefined;
+      if (isTaken) await this.#change(block, repair);
+      else if (found?.error) await this.#leave(found.error, repair);
+      else if (lostPages.includes(block)) await this.#leave(lostPageProblem(block, bytes), undefined);
+      else this.#addOther(block, isPending);
     }
-    const list = planFreeList(decodeFreeLink(header.freeListHead), others, withZerosAfterLink, blocks);
-    for (const { block, next } of list.changes()) {
-      if (block === 0) plan.setFirstFree(next);
-      else await this.#changeLink(plan, block, next);
+    this.nodes += page?.directory.count ?? 0;
+    return page;
+  }
+
+  /** Restores the magic of pages that begin with 8 zero bytes, once all blocks have been read; the header must be valid. */
+  async restoreZeroed(): Promise<void> {
+    const { others } = this;
+    const { header, view } = this.state;
+    const { bytes, scratch } = this.#reader;
+    const list = checkFreeList(header, others, this.blocks);
+    for (let index = 0; index < others.count; index++) {
+      const format = others.zeroedFormatAt(index);
+      if (format === undefined || !isZeroedPage(header, others, list, index)) continue;
+      const block = others.idAt(index);
+      await this.#reader.read(view, block);
+      // Another process may have taken the block in the meantime.
+      if (this.#reader.page || this.#reader.nonPage().zeroedFormat !== format) continue;
+      const repair = restoreMagic(bytes, encodeEmptyPageHeader(format).subarray(0, 8), scratch);
+      if (repair === undefined) continue;
+      await this.#change(block, repair);
+      others.setRepaired(index);
+      this.nodes += repair.page.directory.count;
     }
+  }
+
+  #addOther(block: number, isPending: boolean): void {
+    const { mark, zeroedFormat } = this.#reader.nonPage();
+    // A block that a commit record is about to overwrite is not a page that lost its magic.
+    this.others.add(block, isPending && zeroedFormat ? 0 : mark);
+    if (hasZerosAfterLink(this.#reader.bytes)) this.withZerosAfterLink.add(block);
+  }
+
+  async #leave(error: Problem, likely: PageRepair | undefined): Promise<void> {
+    this.damagedPages++;
+    if (likely === undefined) return this.output.left(error);
+    const pages = Math.round(1 / likely.chance).toLocaleString('en');
+    const why = `; flipping one bit at byte ${fileOffset(error.block ?? 0, likely.start)} would fix it, but so would a bit in one in ${pages} pages with other damage; --likely-bits flips it`;
+    await this.output.left({ ...error, message: error.message + why, isLikely: true });
+  }
+
+  async #change(block: number, { repair, start, before, page }: PageRepair): Promise<void> {
+    this.repaired.add(block);
+    const position = fileOffset(block, start);
+    if (this.state.view.recovery.records.some((record) => record.block === block)) {
+      this.repairedHeads.push({ position: fileOffset(block), bytes: page.block.slice(0, PAGE_HEADER_BYTES) });
+    }
+    const after = page.block.subarray(start, start + before.length);
+    if (start > 0) return this.output.change(repair, position, before, after);
+    await this.output.changeFields(repair, PAGE_HEADER.fields, position, before, after);
+  }
+}
+
+/**
+ * Whether a page was repaired whose commit record may have been invalid only for that damage. Then no header may change
+ * before the record is checked again.
+ */
+async function mayHaveValidatedRecord({ state, repaired, repairedHeads }: BlockScan): Promise<boolean> {
+  const { view, repairedHeader } = state;
+  const { records, validRecords } = view.recovery;
+  const invalid = records.filter((record) => !validRecords.includes(record) && repaired.has(record.block));
+  if (invalid.length === 0) return false;
+  // A header from another source, or a lost one, does not show which records fit it.
+  if (repairedHeader?.checkpointsRecords === true) return true;
+  if (fileHeaderProblems(await view.readFileHeader()).next().done !== true) return true;
+  const file = new OverlaidFile(view, repairedHeads);
+  for (const record of invalid) {
+    if ((await recordFitsHeaders(file, record)) && !(await isCheckpointed(file, record))) return true;
+  }
+  return false;
+}
+
+async function planCounts(scan: BlockScan, plan: Block0Plan): Promise<void> {
+  const { others, nodes, damagedPages, output, state } = scan;
+  const { header, fileBytes } = state;
+  const free = await planFreeList(scan, plan);
+  await leaveUnknown(scan, free);
+  for (const problem of entryCountProblems(header, nodes)) {
+    const head = state.head.slice();
+    for (const { position, bytes } of state.repairedRecords) head.set(bytes, position);
+    const hasLostRecord = commitRecordProblems(head).next().done !== true;
+    const why = whyNotCounted({ header, fileBytes, damagedPages, others, free, hasLostRecord });
+    if (why === undefined) plan.setEntryCount(nodes);
+    else await output.left({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
+  }
+}
+
+/** @returns the blocks that will be on the free list */
+async function planFreeList(scan: BlockScan, plan: Block0Plan): Promise<BlockSet> {
+  const { others, withZerosAfterLink, blocks, output } = scan;
+  const { header, fileBytes } = scan.state;
+  const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
+  if (isListKnown(header, others, wholeBlocks)) {
+    const list = new FreeListPlan(decodeFreeLink(header.freeListHead), others, withZerosAfterLink, blocks);
+    for (const change of list.changes()) await plan.setLink(change);
     return list.free;
   }
-
-  /** The first 12,800 bytes of block 0, with its commit records repaired. */
-  #repairedHead(): Uint8Array {
-    const head = this.#state.head.slice();
-    for (const { position, bytes } of this.#state.repairedRecords) head.set(bytes, position);
-    return head;
+  const isWhole = header.blockCount > 0 && header.blockCount <= wholeBlocks;
+  const why = isWhole ? 'the header may count too few blocks' : 'the file is not whole';
+  const list = checkFreeList(header, others, blocks);
+  for (const problem of [...freeListHeadProblems(header, blocks), ...list.problems]) {
+    await output.left({ ...problem, message: `${problem.message}; not repaired, since ${why}` });
   }
+  return list.free;
+}
 
-  async #changeLink(plan: Block0Plan, block: number, next: number): Promise<void> {
-    const after = new Uint8Array(8);
-    new DataView(after.buffer).setBigUint64(0, encodeFreeLink(next), true);
-    if (plan.setPendingLink(block, after)) return;
-    const before = (await this.#readHead(block)).subarray(0, 8);
-    await this.#output.change({ repair: 'free-list', offset: fileOffset(block), before, after });
+async function leaveUnknown({ others, output }: BlockScan, free: BlockSet): Promise<void> {
+  for (let index = 0; index < others.count; index++) {
+    const block = others.idAt(index);
+    if (free.has(block) || others.linkAt(index) === 0) continue;
+    const message = `block ${block} is neither a page nor on the free list`;
+    await output.left({ code: 'BLOCK_UNKNOWN', severity: 'error', block, offset: fileOffset(block), message });
   }
+}
 
-  /** Restores page headers that are in commit records alone. */
-  async #restoreHeads(): Promise<void> {
-    for (const { record, found } of this.#state.restoredPages) {
-      for (const field of differingFields(PAGE_HEADER.fields, found, record.blockHead)) {
-        await this.#output.change({ repair: 'page-record', ...field, offset: fileOffset(record.block, field.at) });
-      }
-    }
+async function leaveHeader(head: Uint8Array, why: string, output: PlanOutput): Promise<void> {
+  let reason = `; nothing proves what the header was: ${why}`;
+  for (const problem of fileHeaderProblems(FILE_HEADER.read(head))) {
+    await output.left({ ...problem, message: problem.message + reason });
+    reason = ''; // only with the first problem
   }
-
-  /** The first 64 bytes of a block in the file, after the changes so far. */
-  async #readHead(block: number): Promise<Uint8Array> {
-    const restored = this.#state.restoredPages.find(({ record }) => record.block === block);
-    if (restored) return restored.record.blockHead.slice();
-    const head = new Uint8Array(PAGE_HEADER_BYTES);
-    await this.#file.read(head, fileOffset(block));
-    return head;
-  }
-
-  async #leaveHeader(why: string): Promise<void> {
-    const { head } = this.#state;
-    let reason = `; nothing proves what the header was: ${why}`;
-    for (const problem of fileHeaderProblems(FILE_HEADER.read(head.subarray(0, FILE_HEADER_BYTES)))) {
-      await this.#leave({ ...problem, message: problem.message + reason });
-      // Only with the first problem.
-      reason = '';
-    }
-    for (const problem of headerCopyProblems(head)) await this.#leave(problem);
-  }
-
-  async #leaveRoot(place: RootPlace, slots: number): Promise<void> {
-    const { offset } = rootDescriptorFieldRange('rootRecord');
-    const message = noRootRecordMessage(place, slots);
-    await this.#leave({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
-  }
-
-  async #leave(problem: Problem): Promise<void> {
-    if (problem.severity === 'error') await this.#output.left(problem);
-  }
+  for (const problem of headerCopyProblems(head)) await output.left(problem);
 }

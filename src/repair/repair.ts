@@ -1,5 +1,4 @@
 import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
-import { crc32 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { rewriteCoveredBlocks } from '../disk/commit-log.ts';
 import { applyPatches, comparePatches, recoverJournal, withJournal } from '../disk/journal.ts';
@@ -8,10 +7,16 @@ import { NodeUndoFile, openNodeUndoFile } from '../disk/node-create.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
 import type { Patch } from '../format/journal.ts';
-import { BLOCK_BYTES, FILE_HEAD_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { planRepair } from './plan.ts';
-import { type Change, changeOf, type LeftProblem, type RepairReport, type RepairScanOptions } from './repairs.ts';
-import { openUndoFile, UndoWriter } from './undo-file.ts';
+import {
+  type Change,
+  changeOf,
+  type LeftProblem,
+  PlanOutput,
+  type RepairReport,
+  type RepairScanOptions,
+} from './repairs.ts';
+import { openUndoFile, RepairedState, UndoWriter } from './undo-file.ts';
 
 /** Where a repair keeps the bytes that it overwrites. */
 export interface UndoPlace {
@@ -59,9 +64,8 @@ export async function repair(file: string | BlockFile, options: RepairOptions = 
     onProgress: 'function',
     signal: 'signal',
   });
-  const { dryRun = false, undo } = options;
-  if (dryRun) return withPageFile(file, 'read', (opened) => dryRepair(opened, options));
-  const place = undoPlaceOf(file, undo);
+  if (options.dryRun === true) return withPageFile(file, 'read', (opened) => dryRepair(opened, options));
+  const place = undoPlaceOf(file, options.undo);
   return withPageFile(file, 'write', (opened) => repairFile(opened, place, options), options);
 }
 
@@ -73,9 +77,11 @@ function undoPlaceOf(file: string | BlockFile, undo: string | UndoPlace | null |
 }
 
 async function dryRepair(file: BlockFile, options: RepairOptions): Promise<RepairReport> {
-  const patch = async (each: Patch): Promise<void> => options.onChange?.(knownChange(each));
-  const left = async (problem: LeftProblem): Promise<void> => options.onLeft?.(problem);
-  return (await planRepair(await withJournal(file), { patch, left }, options)).report;
+  const output = new PlanOutput(
+    async (patch) => options.onChange?.(changeOf(patch)),
+    async (problem) => options.onLeft?.(problem),
+  );
+  return (await planRepair(await withJournal(file), output, options)).report;
 }
 
 async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOptions): Promise<RepairReport> {
@@ -84,16 +90,16 @@ async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOpti
   let writer: UndoWriter | undefined;
   let hasBegun = false;
   try {
-    const state = await RepairedState.read(file);
-    const patch = async (each: Patch): Promise<void> => {
-      await state.add(each);
-      writer ??= new UndoWriter((undo = await place.create()));
-      await writer.add(each);
-    };
-    const left = async (problem: LeftProblem): Promise<void> => options.onLeft?.(problem);
-    const { report, checkpointed } = await planRepair(file, { patch, left }, options);
+    const output = new PlanOutput(
+      async (patch) => {
+        writer ??= new UndoWriter((undo = await place.create()), await RepairedState.read(file));
+        await writer.add(patch);
+      },
+      async (problem) => options.onLeft?.(problem),
+    );
+    const { report, checkpointed } = await planRepair(file, output, options);
     if (undo === undefined || writer === undefined) return report;
-    await writer.finish(await file.size(), state.finish());
+    await writer.finish(await file.size());
     options.signal?.throwIfAborted();
     // The repair empties these records, and the blocks that they cover may be in the memory of the system alone.
     for (const record of checkpointed) await rewriteCoveredBlocks(file, record);
@@ -153,89 +159,35 @@ export async function undoRepair(
 }
 
 async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: UndoOptions): Promise<UndoReport> {
-  const { batches, fileBytes, stateCrc, patchCount } = await openUndoFile(undo);
+  const { header, batches } = await openUndoFile(undo);
   await recoverJournal(file);
+  const mismatchError = (found: string): PageStoreError => {
+    const message = `the file ${found}, so ${undo.name} does not fit it; nothing was written`;
+    return new PageStoreError('UNDO_MISMATCH', message, { file: file.name });
+  };
   const size = await file.size();
-  if (size !== fileBytes) {
-    throw mismatchError(file, undo, `has ${size} bytes, and had ${fileBytes} when it was repaired`);
+  if (BigInt(size) !== header.fileBytes) {
+    throw mismatchError(`has ${size} bytes, and had ${header.fileBytes} when it was repaired`);
   }
   const state = await RepairedState.read(file);
   for await (const batch of batches()) {
     signal?.throwIfAborted();
     for (const patch of batch) {
-      knownChange(patch);
+      changeOf(patch); // refuses a repair that is not known
       await state.add(patch);
     }
     const { mismatch } = await comparePatches(file, batch);
-    if (mismatch) throw mismatchError(file, undo, `has changed at byte ${mismatch.position} since it was repaired`);
+    if (mismatch) throw mismatchError(`has changed at byte ${mismatch.position} since it was repaired`);
   }
-  if (state.finish() !== stateCrc) throw mismatchError(file, undo, 'has been written to since it was repaired');
+  if (state.finish() !== header.stateCrc) throw mismatchError('has been written to since it was repaired');
   let changes = 0;
   for await (const batch of batches()) {
     signal?.throwIfAborted();
-    changes += await applyBatch(file, batch.map(reversed), onChange);
+    const reversed = batch.map((patch) => ({ ...patch, before: patch.after, after: patch.before }));
+    changes += await applyBatch(file, reversed, onChange);
   }
-  return { file: file.name, changes, unchanged: patchCount - changes };
+  return { file: file.name, changes, unchanged: header.patchCount - changes };
 }
-
-/**
- * A checksum that identifies a repaired file by what every writer changes: the head of block 0 with each commit, a page
- * header with each update. It is computed as if all patches were applied, so it is the same before, during and after that.
- */
-class RepairedState {
-  readonly #file: BlockFile;
-  readonly #head: Uint8Array = new Uint8Array(FILE_HEAD_BYTES);
-  readonly #blockHead: Uint8Array = new Uint8Array(PAGE_HEADER_BYTES);
-  #block = 0;
-  #crc = 0;
-
-  private constructor(file: BlockFile) {
-    this.#file = file;
-  }
-
-  static async read(file: BlockFile): Promise<RepairedState> {
-    const state = new RepairedState(file);
-    await file.read(state.#head, 0);
-    return state;
-  }
-
-  /** @param patch - the next one; those of a block follow each other */
-  async add({ position, after }: Patch): Promise<void> {
-    const block = Math.floor(position / BLOCK_BYTES);
-    if (block === 0) return copyInto(this.#head, position, after);
-    if (block !== this.#block) {
-      this.#endBlock();
-      this.#block = block;
-      this.#blockHead.fill(0, await this.#file.read(this.#blockHead, fileOffset(block)));
-    }
-    copyInto(this.#blockHead, position - fileOffset(block), after);
-  }
-
-  /**
-   * @returns the CRC-32 of the first 64 bytes of each block after block 0 that has patches, in the order of these, and then
-   * of the first 12,800 bytes of the file
-   */
-  finish(): number {
-    this.#endBlock();
-    return crc32(this.#head, this.#crc);
-  }
-
-  #endBlock(): void {
-    if (this.#block !== 0) this.#crc = crc32(this.#blockHead, this.#crc);
-    this.#block = 0;
-  }
-}
-
-function copyInto(target: Uint8Array, offset: number, bytes: Uint8Array): void {
-  if (offset < target.length) target.set(bytes.subarray(0, target.length - offset), offset);
-}
-
-function mismatchError(file: BlockFile, undo: BlockFile, found: string): PageStoreError {
-  const message = `the file ${found}, so ${undo.name} does not fit it; nothing was written`;
-  return new PageStoreError('UNDO_MISMATCH', message, { file: file.name });
-}
-
-const reversed = ({ before, after, ...rest }: Patch): Patch => ({ ...rest, before: after, after: before });
 
 /** Applies patches together, except those that the file has already, and reads them again. @returns how many it applied */
 async function applyBatch(
@@ -253,19 +205,11 @@ async function applyBatch(
       const { position: offset } = patch;
       throw new PageStoreError('IO', `byte ${offset} does not read as it was written`, { file: file.name, offset });
     }
-    await onChange?.(knownChange(patch));
+    await onChange?.(changeOf(patch));
   }
   return missing.length;
 }
 
-async function isApplied(file: BlockFile, { position, after }: Patch): Promise<boolean> {
-  const stored = new Uint8Array(after.length);
-  const bytes = await file.read(stored, position);
-  return Buffer.compare(stored.subarray(0, bytes), after) === 0;
-}
-
-function knownChange(patch: Patch): Change {
-  const change = changeOf(patch);
-  if (change !== undefined) return change;
-  throw new PageStoreError('NOT_AN_UNDO_FILE', `repair ${patch.kind} is of a newer version of this program`);
+async function isApplied(file: BlockFile, patch: Patch): Promise<boolean> {
+  return (await comparePatches(file, [patch])).state === 'complete';
 }

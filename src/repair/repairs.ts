@@ -1,17 +1,39 @@
 import type { PlacedField } from '../bytes/record.ts';
+import { PageStoreError } from '../errors.ts';
 import { COMMIT_RECORD } from '../format/commit-record.ts';
 import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import type { Patch } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
-  FILE_HEADER_BYTES,
   HEADER_COPY_OFFSET,
   PAGE_HEADER_BYTES,
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
+
+/** What is repaired, and what proves it, by the `repair` of a change. The order is that of {@link REPAIRS}. */
+const SUMMARIES = {
+  'header-reserved': 'a field of the file header that has to be 0 is 0 again',
+  'header-count': 'blockCount is set from the size of the file: the checksum matches with another count',
+  'header-bit': 'a bit of the file header is flipped back: then its checksum matches',
+  'header-field': 'a field of the file header is set: then its checksum matches',
+  'header-record': 'the file header is taken from the last commit record',
+  'header-copy': 'the file header is taken from its copy, and its counts from the blocks',
+  'root-descriptor': 'the root descriptor is taken from the copy that was made with this file header',
+  'page-field': 'a field of a page header is set: then the checksum of the page matches',
+  'page-bit': 'a bit of a page is flipped back: then its checksum matches',
+  'page-checksum': 'a page that another program has appended to gets a new checksum',
+  'commit-record': 'a commit record is checkpointed and emptied',
+  'record-bit': 'a bit of a commit record is flipped back: then its checksum matches',
+  'free-list': 'free blocks that the free list has lost are linked to it again',
+  'entry-count': 'entryCount is set to the nodes in the pages',
+  copy: 'the copy of the file header is written again',
+  'page-record': 'the header of a page is taken from its last commit record: then its checksum matches',
+} as const;
+
+export type RepairId = keyof typeof SUMMARIES;
 
 /** A kind of repair. */
 export interface Repair {
@@ -21,52 +43,14 @@ export interface Repair {
   readonly summary: string;
 }
 
-export type RepairId =
-  | 'header-reserved'
-  | 'header-count'
-  | 'header-bit'
-  | 'header-field'
-  | 'header-record'
-  | 'header-copy'
-  | 'root-descriptor'
-  | 'page-field'
-  | 'page-bit'
-  | 'page-checksum'
-  | 'commit-record'
-  | 'record-bit'
-  | 'free-list'
-  | 'entry-count'
-  | 'copy'
-  | 'page-record';
-
 /**
  * Every kind of repair. Of those of the file header the first that applies is made, and of those of a page. Undo files contain
  * the index in this list, so new kinds go last.
  */
-export const REPAIRS: readonly Repair[] = [
-  { id: 'header-reserved', summary: 'a field of the file header that has to be 0 is 0 again' },
-  {
-    id: 'header-count',
-    summary: 'blockCount is set from the size of the file: the checksum matches with another count',
-  },
-  { id: 'header-bit', summary: 'a bit of the file header is flipped back: then its checksum matches' },
-  { id: 'header-field', summary: 'a field of the file header is set: then its checksum matches' },
-  { id: 'header-record', summary: 'the file header is taken from the last commit record' },
-  { id: 'header-copy', summary: 'the file header is taken from its copy, and its counts from the blocks' },
-  { id: 'root-descriptor', summary: 'the root descriptor is taken from the copy that was made with this file header' },
-  { id: 'page-field', summary: 'a field of a page header is set: then the checksum of the page matches' },
-  { id: 'page-bit', summary: 'a bit of a page is flipped back: then its checksum matches' },
-  { id: 'page-checksum', summary: 'a page that another program has appended to gets a new checksum' },
-  { id: 'commit-record', summary: 'a commit record is checkpointed and emptied' },
-  { id: 'record-bit', summary: 'a bit of a commit record is flipped back: then its checksum matches' },
-  { id: 'free-list', summary: 'free blocks that the free list has lost are linked to it again' },
-  { id: 'entry-count', summary: 'entryCount is set to the nodes in the pages' },
-  { id: 'copy', summary: 'the copy of the file header is written again' },
-  {
-    id: 'page-record',
-    summary: 'the header of a page is taken from its last commit record: then its checksum matches',
-  },
-];
+export const REPAIRS: readonly Repair[] = Object.entries(SUMMARIES).map(([id, summary]) => ({
+  id: id as RepairId, // the keys of the table
+  summary,
+}));
 
 /** Bytes that a repair replaces. */
 export interface Change {
@@ -121,77 +105,74 @@ export interface RepairReport {
   readonly changed: boolean;
 }
 
-/** The patch that makes a change. */
-function patchOf({ repair, offset, before, after }: Omit<Change, 'block' | 'field'>): Patch {
-  return { position: offset, kind: REPAIRS.findIndex(({ id }) => id === repair), before, after };
-}
-
-/** The change that a patch makes; undefined if its kind of repair is not known. */
-export function changeOf({ position, kind, before, after }: Patch): Change | undefined {
+/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` for the patch of a repair that is not known */
+export function changeOf({ position, kind, before, after }: Patch): Change {
   const repair = REPAIRS[kind]?.id;
-  if (repair === undefined) return undefined;
+  if (repair === undefined) {
+    throw new PageStoreError('NOT_AN_UNDO_FILE', `repair ${kind} is of a newer version of this program`);
+  }
   const [block, at] = [Math.floor(position / BLOCK_BYTES), position % BLOCK_BYTES];
-  const field = block === 0 ? fieldOfBlock0(at) : fieldOfBlock(repair, at, before.length);
-  return { repair, block, offset: position, ...(field === undefined ? {} : { field }), before, after };
+  const field = fieldAt(repair, block, at, before.length);
+  return { repair, block, offset: position, ...(field !== undefined && { field }), before, after };
 }
 
-function fieldOfBlock0(at: number): string | undefined {
-  if (at < FILE_HEADER_BYTES) return nameAt(FILE_HEADER.fields, at);
-  if (at < ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.bytes)
-    return nameAt(ROOT_DESCRIPTOR.fields, at - ROOT_DESCRIPTOR_OFFSET);
-  if (at >= HEADER_COPY_OFFSET && at < HEADER_COPY_OFFSET + HEADER_COPY.bytes) return 'header copy';
-  const isRecord = COMMIT_RECORD_OFFSETS.some((offset) => at >= offset && at < offset + COMMIT_RECORD.bytes);
-  return isRecord ? 'commit record' : undefined;
-}
+/** The fields of block 0 that have a name, by their offsets in it. */
+const BLOCK_0_FIELDS: readonly Pick<PlacedField, 'name' | 'offset' | 'bytes'>[] = [
+  ...FILE_HEADER.fields,
+  ...ROOT_DESCRIPTOR.fields.map((field) => ({ ...field, offset: ROOT_DESCRIPTOR_OFFSET + field.offset })),
+  { name: 'header copy', offset: HEADER_COPY_OFFSET, bytes: HEADER_COPY.bytes },
+  ...COMMIT_RECORD_OFFSETS.map((offset) => ({ name: 'commit record', offset, bytes: COMMIT_RECORD.bytes })),
+];
 
-function fieldOfBlock(repair: RepairId, at: number, bytes: number): string | undefined {
-  if (repair === 'free-list') return 'link';
-  if (repair === 'commit-record' && bytes === PAGE_HEADER_BYTES) return 'block head';
-  return at < PAGE_HEADER_BYTES ? nameAt(PAGE_HEADER.fields, at) : undefined;
-}
-
-function nameAt(fields: readonly PlacedField[], at: number): string | undefined {
+function fieldAt(repair: RepairId, block: number, at: number, length: number): string | undefined {
+  if (block !== 0 && repair === 'free-list') return 'link';
+  if (block !== 0 && repair === 'commit-record' && length === PAGE_HEADER_BYTES) return 'block head';
+  const fields = block === 0 ? BLOCK_0_FIELDS : PAGE_HEADER.fields;
   return fields.find(({ offset, bytes }) => at >= offset && at < offset + bytes)?.name;
 }
 
-/** Each field of a record that differs: its name, offset and bytes, which are views. */
-export function* differingFields(
-  fields: readonly PlacedField[],
-  before: Uint8Array,
-  after: Uint8Array,
-): Generator<{ readonly name: string; readonly at: number; readonly before: Uint8Array; readonly after: Uint8Array }> {
-  for (const { name, offset, bytes } of fields) {
-    const [old, now] = [before.subarray(offset, offset + bytes), after.subarray(offset, offset + bytes)];
-    if (Buffer.compare(old, now) !== 0) yield { name, at: offset, before: old, after: now };
-  }
-}
-
-/** Receives a plan while it is made. */
-export interface PlanSink {
-  /** The receiver may keep the patch. */
-  patch(patch: Patch): Promise<void>;
-  left(problem: LeftProblem): Promise<void>;
-}
-
-/** Counts the changes and problems of a plan, and passes them on. */
+/** Where a plan goes while it is made: changes and problems are counted and passed on. */
 export class PlanOutput {
   changes = 0;
   errors = 0;
   warnings = 0;
-  readonly #sink: PlanSink;
+  readonly #onPatch: (patch: Patch) => Promise<void>;
+  readonly #onLeft: (problem: LeftProblem) => Promise<void>;
 
-  constructor(sink: PlanSink) {
-    this.#sink = sink;
+  /** @param onPatch - may keep the patch */
+  constructor(onPatch: (patch: Patch) => Promise<void>, onLeft: (problem: LeftProblem) => Promise<void>) {
+    this.#onPatch = onPatch;
+    this.#onLeft = onLeft;
   }
 
-  async change({ repair, offset, before, after }: Omit<Change, 'block' | 'field'>): Promise<void> {
+  /** Changes bytes of the file at `position`, if they differ. */
+  async change(repair: RepairId, position: number, before: Uint8Array, after: Uint8Array): Promise<void> {
+    if (Buffer.compare(before, after) === 0) return;
     this.changes++;
-    await this.#sink.patch(patchOf({ repair, offset, before: before.slice(), after: after.slice() }));
+    const kind = REPAIRS.findIndex(({ id }) => id === repair);
+    await this.#onPatch({ position, kind, before: before.slice(), after: after.slice() });
   }
 
+  /** Changes each field of a record that differs. @param position - of the record in the file */
+  async changeFields(
+    repair: RepairId | ((field: string) => RepairId),
+    fields: readonly PlacedField[],
+    position: number,
+    before: Uint8Array,
+    after: Uint8Array,
+  ): Promise<void> {
+    for (const { name, offset, bytes } of fields) {
+      const id = typeof repair === 'string' ? repair : repair(name);
+      const end = offset + bytes;
+      await this.change(id, position + offset, before.subarray(offset, end), after.subarray(offset, end));
+    }
+  }
+
+  /** Reports a problem that is not repaired. An `info` needs no repair. */
   async left(problem: LeftProblem): Promise<void> {
+    if (problem.severity === 'info') return;
     if (problem.severity === 'error') this.errors++;
     else this.warnings++;
-    await this.#sink.left(problem);
+    await this.#onLeft(problem);
   }
 }

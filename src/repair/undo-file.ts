@@ -3,57 +3,95 @@ import type { BlockFile } from '../disk/block-file.ts';
 import { PageStoreError } from '../errors.ts';
 import {
   MAX_JOURNAL_PATCH_BYTES,
-  MAX_PATCH_BYTES,
   type Patch,
-  PATCH_HEADER,
   patchBytes,
   readPatch,
   UNDO_HEADER,
+  type UndoHeader,
   writePatch,
 } from '../format/journal.ts';
-import { BLOCK_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, FILE_HEAD_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 
 const BUFFER_BYTES = 65_536;
 
-/** Writes patches to an undo file, which is valid once its header is written, at the end. */
-export class UndoWriter {
+/**
+ * A checksum that identifies a repaired file by what every writer changes: the head of block 0 with each commit, a page
+ * header with each update. It is computed as if all patches were applied, so it is the same before, during and after that.
+ */
+export class RepairedState {
   readonly #file: BlockFile;
+  readonly #head: Uint8Array = new Uint8Array(FILE_HEAD_BYTES);
+  readonly #blockHead: Uint8Array = new Uint8Array(PAGE_HEADER_BYTES);
+  #block = 0;
+  #crc = 0;
+
+  private constructor(file: BlockFile) {
+    this.#file = file;
+  }
+
+  static async read(file: BlockFile): Promise<RepairedState> {
+    const state = new RepairedState(file);
+    await file.read(state.#head, 0);
+    return state;
+  }
+
+  /** @param patch - the next one; those of a block follow each other */
+  async add({ position, after }: Patch): Promise<void> {
+    const [block, offset] = [Math.floor(position / BLOCK_BYTES), position % BLOCK_BYTES];
+    if (block !== 0 && block !== this.#block) {
+      this.#endBlock();
+      this.#block = block;
+      this.#blockHead.fill(0, await this.#file.read(this.#blockHead, fileOffset(block)));
+    }
+    const head = block === 0 ? this.#head : this.#blockHead;
+    if (offset < head.length) head.set(after.subarray(0, head.length - offset), offset);
+  }
+
+  /** @returns the CRC-32 of the first 64 bytes of each other patched block, in order, then of the first 12,800 of block 0 */
+  finish(): number {
+    this.#endBlock();
+    return crc32(this.#head, this.#crc);
+  }
+
+  #endBlock(): void {
+    if (this.#block !== 0) this.#crc = crc32(this.#blockHead, this.#crc);
+  }
+}
+
+/** Writes an undo file, which is valid once its header is written, at the end. */
+export class UndoWriter {
+  readonly #undo: BlockFile;
+  readonly #state: RepairedState;
   readonly #buffer: Uint8Array = new Uint8Array(BUFFER_BYTES);
   #filled = 0;
   #position: number = UNDO_HEADER.bytes;
   #patchCount = 0;
   #bytesCrc = 0;
 
-  /** @param file - an empty one */
-  constructor(file: BlockFile) {
-    this.#file = file;
-  }
-
-  get patchCount(): number {
-    return this.#patchCount;
+  /** @param undo - an empty file */
+  constructor(undo: BlockFile, state: RepairedState) {
+    this.#undo = undo;
+    this.#state = state;
   }
 
   async add(patch: Patch): Promise<void> {
+    await this.#state.add(patch);
     if (this.#filled + patchBytes(patch) > BUFFER_BYTES) await this.#flush();
     this.#filled = writePatch(patch, this.#buffer, this.#filled);
     this.#patchCount++;
   }
 
-  /**
-   * Resolves when the undo file is durable.
-   * @param fileBytes - size of the page file
-   * @param stateCrc - the checksum that identifies the repaired page file
-   */
-  async finish(fileBytes: number, stateCrc: number): Promise<void> {
+  /** Resolves when the undo file is durable. @param fileBytes - size of the page file */
+  async finish(fileBytes: number): Promise<void> {
     await this.#flush();
-    const header = { fileBytes: BigInt(fileBytes), stateCrc, patchCount: this.#patchCount, bytesCrc: this.#bytesCrc };
-    await this.#file.write(UNDO_HEADER.encode(header), 0);
-    await this.#file.sync();
+    const [stateCrc, patchCount, bytesCrc] = [this.#state.finish(), this.#patchCount, this.#bytesCrc];
+    await this.#undo.write(UNDO_HEADER.encode({ fileBytes: BigInt(fileBytes), stateCrc, patchCount, bytesCrc }), 0);
+    await this.#undo.sync();
   }
 
   async #flush(): Promise<void> {
     const bytes = this.#buffer.subarray(0, this.#filled);
-    await this.#file.write(bytes, this.#position);
+    await this.#undo.write(bytes, this.#position);
     this.#bytesCrc = crc32(bytes, this.#bytesCrc);
     this.#position += this.#filled;
     this.#filled = 0;
@@ -62,11 +100,7 @@ export class UndoWriter {
 
 /** An undo file with a valid checksum. */
 export interface UndoFile {
-  /** Size of the page file that it belongs to. */
-  readonly fileBytes: number;
-  /** The checksum that identifies the repaired page file. */
-  readonly stateCrc: number;
-  readonly patchCount: number;
+  readonly header: UndoHeader;
   /**
    * The patches in order, as many at once as a journal can contain. Those of block 0 are in the last batch with all after
    * them, since header, copy and records have to change together. A batch is valid until the next one.
@@ -75,82 +109,57 @@ export interface UndoFile {
 }
 
 /** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`, `IO` */
-export async function openUndoFile(file: BlockFile): Promise<UndoFile> {
+export async function openUndoFile(undo: BlockFile): Promise<UndoFile> {
   const head = new Uint8Array(UNDO_HEADER.bytes);
-  await file.read(head, 0);
+  await undo.read(head, 0);
   const header = UNDO_HEADER.decode(head);
   if (header === undefined) {
     const message = 'this is not an undo file, or an incomplete one; in that case the repair changed nothing';
-    throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
+    throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: undo.name });
   }
-  const { stateCrc, patchCount, bytesCrc } = header;
-  const fileBytes = Number(header.fileBytes);
-  let [count, sum] = [0, 0];
-  for await (const patch of patchesIn(file)) {
-    if (patch === undefined || patch.position + patch.after.length > fileBytes) {
-      count = -1;
-      break;
-    }
-    sum = crcOf(patch, sum);
-    count++;
-  }
-  if (count !== patchCount || sum !== bytesCrc) {
-    const message = 'the undo file is damaged: its checksum does not match, so nothing was undone';
-    throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
-  }
-  return { fileBytes, stateCrc, patchCount, batches: () => batchesOf(file, patchCount) };
+  const damaged = 'the undo file is damaged: its checksum does not match, so nothing was undone';
+  for await (const patch of patchesIn(undo, header, damaged)) void patch;
+  return { header, batches: () => batchesOf(undo, header) };
 }
 
-const scratch = new Uint8Array(PATCH_HEADER.bytes + 2 * MAX_PATCH_BYTES);
-
-function crcOf(patch: Patch, seed: number): number {
-  return crc32(scratch.subarray(0, writePatch(patch, scratch, 0)), seed);
-}
-
-/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` instead of the last batch if the file has fewer patches than at first */
-async function* batchesOf(file: BlockFile, patchCount: number): AsyncGenerator<readonly Patch[]> {
-  let count = 0;
-  let batch: Patch[] = [];
-  let batchBytes = 0;
-  let isLast = false;
-  for await (const patch of patchesIn(file)) {
-    if (patch === undefined) break;
-    count++;
-    const endsBatch =
-      batchBytes + patchBytes(patch) > MAX_JOURNAL_PATCH_BYTES || (patch.position < BLOCK_BYTES && !isLast);
-    if (endsBatch && batch.length > 0) {
+async function* batchesOf(undo: BlockFile, header: UndoHeader): AsyncGenerator<readonly Patch[]> {
+  let [batch, batchBytes, isLast]: [Patch[], number, boolean] = [[], 0, false];
+  const changed = 'the undo file changed while it was read; run the repair again';
+  for await (const patch of patchesIn(undo, header, changed)) {
+    const beginsLast: boolean = !isLast && patch.position < BLOCK_BYTES;
+    if (batch.length > 0 && (beginsLast || batchBytes + patchBytes(patch) > MAX_JOURNAL_PATCH_BYTES)) {
       yield batch;
       [batch, batchBytes] = [[], 0];
     }
-    isLast ||= patch.position < BLOCK_BYTES;
+    isLast ||= beginsLast;
     batch.push({ ...patch, before: patch.before.slice(), after: patch.after.slice() });
     batchBytes += patchBytes(patch);
-  }
-  if (count !== patchCount) {
-    const message = `the undo file changed while it was read: ${count} of its ${patchCount} patches are left; run the repair again`;
-    throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: file.name });
   }
   if (batch.length > 0) yield batch;
 }
 
-/** Each patch of the file: a view, valid until the next one; undefined, once, where the file is damaged. */
-async function* patchesIn(file: BlockFile): AsyncGenerator<Patch | undefined> {
+/**
+ * Each patch of the file: a view, valid until the next one.
+ * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` with `message` at the end, or before, if they are not as the header says
+ */
+async function* patchesIn(undo: BlockFile, header: UndoHeader, message: string): AsyncGenerator<Patch> {
   const buffer = new Uint8Array(BUFFER_BYTES);
-  let position: number = UNDO_HEADER.bytes;
+  let [position, count, crc]: [number, number, number] = [UNDO_HEADER.bytes, 0, 0];
   for (;;) {
-    const bytes = buffer.subarray(0, await file.read(buffer, position));
-    if (bytes.length === 0) return;
+    const bytes = buffer.subarray(0, await undo.read(buffer, position));
     let offset = 0;
     for (;;) {
       const patch = readPatch(bytes, offset);
-      if (patch === undefined) break;
+      if (patch === undefined || patch.position + patch.after.length > header.fileBytes) break;
       yield patch;
       offset += patchBytes(patch);
+      count++;
     }
     if (offset === 0) {
-      yield undefined;
-      return;
+      if (bytes.length === 0 && count === header.patchCount && crc === header.bytesCrc) return;
+      throw new PageStoreError('NOT_AN_UNDO_FILE', message, { file: undo.name });
     }
+    crc = crc32(bytes.subarray(0, offset), crc);
     position += offset;
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BlockSet } from '../../src/disk/free-list.ts';
 import { COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset } from '../../src/format/layout.ts';
-import { planFreeList } from '../../src/repair/block0-plan.ts';
+import { FreeListPlan } from '../../src/repair/block0-plan.ts';
 import { NO_LINK, NonPages } from '../../src/salvage/block-kind.ts';
 import { damaged, fileWithFreeList, withHeader } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
@@ -90,7 +90,7 @@ test('whatever the links, the plan is one list without a cycle of every block th
           links.set(index + 1, kind === 'no link' ? NO_LINK : link);
           if (kind === 'marked') isMarked.add(index + 1);
         }
-        const plan = planFreeList(head, others, isMarked, blocks);
+        const plan = new FreeListPlan(head, others, isMarked, blocks);
         let first = head;
         for (const { block, next } of plan.changes()) {
           if (block === 0) first = next;
@@ -106,7 +106,7 @@ test('whatever the links, the plan is one list without a cycle of every block th
           if (kind === 'marked' && link > 0 && link < blocks) expect(onList.has(index + 1)).toBe(true);
           if (kind === 'no link' || kind === 'page') expect(onList.has(index + 1)).toBe(false);
         }
-        const again = planFreeList(first, relinked(others, links), isMarked, blocks);
+        const again = new FreeListPlan(first, relinked(others, links), isMarked, blocks);
         expect([...again.changes()]).toEqual([]);
       },
     ),
