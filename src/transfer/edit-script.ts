@@ -136,7 +136,7 @@ function uniqueIndexes(elements: Int32Array, ids: number): Int32Array {
 }
 
 /** The most anchors that ascend in y. @param anchors - in ascending order of x */
-export function longestChain(anchors: readonly Anchor[]): Anchor[] {
+function longestChain(anchors: readonly Anchor[]): Anchor[] {
   // For each length, the last anchor of a chain, the one with the lowest y. For each anchor, the one before it in its chain.
   const lasts: number[] = [];
   const before = new Int32Array(anchors.length);
@@ -172,7 +172,7 @@ export async function sampledAnchors(
     const y = inB.get(hash) ?? -1;
     if (x >= 0 && y >= 0) anchors.push({ x, y });
   }
-  return longestChain(anchors.toSorted((one, other) => one.x - other.x));
+  return longestChain(anchors);
 }
 
 /** Most nodes in a sample. */
@@ -183,10 +183,10 @@ const SAMPLE_NODES = 65_536;
  * power of two, which grows so that the size of the sample does not: that way two files sample the same nodes.
  */
 async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promise<ReadonlyMap<number, number>> {
-  const indexes = new Map<number, number>();
   const hash64 = new Hash64();
-  let divisor = 1;
-  let index = 0;
+  const hashes = new Float64Array(SAMPLE_NODES);
+  const indexes = new Float64Array(SAMPLE_NODES);
+  let [count, divisor, index] = [0, 1, 0];
   for await (const content of file.newWalk()) {
     await onBlock();
     if (content.kind !== 'page') continue;
@@ -197,11 +197,30 @@ async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promi
       // The low bits of FNV-1a depend only on the low bits of the bytes, so the high bits go below them. A number has 53 bits.
       const hash = (hash64.low >>> 0) * 2 ** 21 + (hash64.high >>> 11);
       if (hash % divisor !== 0) continue;
-      indexes.set(hash, indexes.has(hash) ? -1 : index);
-      if (indexes.size <= SAMPLE_NODES) continue;
+      hashes[count] = hash;
+      indexes[count] = index;
+      count++;
+      if (count < SAMPLE_NODES) continue;
       divisor *= 2;
-      for (const sampled of indexes.keys()) if (sampled % divisor !== 0) indexes.delete(sampled);
+      count = thin(hashes, indexes, divisor);
     }
   }
-  return indexes;
+  const sample = new Map<number, number>();
+  for (const [at, hash] of hashes.subarray(0, count).entries())
+    sample.set(hash, sample.has(hash) ? -1 : (indexes[at] as number)); // at < count
+  return sample;
+}
+
+/** Keeps the nodes whose hash `divisor` divides. @returns how many there are */
+function thin(hashes: Float64Array, indexes: Float64Array, divisor: number): number {
+  let kept = 0;
+  for (let at = 0; at < SAMPLE_NODES; at++) {
+    const hash = hashes[at] as number; // at < length
+    if (hash % divisor !== 0) continue;
+    hashes[kept] = hash;
+    indexes[kept] = indexes[at] as number; // as above
+    kept++;
+  }
+  // Equal nodes have one hash, so all may have been kept: then keep the first half.
+  return kept === SAMPLE_NODES ? SAMPLE_NODES / 2 : kept;
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { copyRange } from '../bytes/buffer.ts';
-import { decodeBase64, decodeHex, utf8Bytes } from '../bytes/encodings.ts';
+import { decodeBase64, decodeHex } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 import { newFileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { rootProblems } from '../format/header-checks.ts';
@@ -89,6 +89,8 @@ export function rootOf(file: Fields, blocks: number): Partial<FileRoot> {
 /** More than a page of either format can hold. */
 const MAX_NODE_BYTES = BLOCK_BYTES - NODE_AREA_OFFSET;
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** Decodes the bytes of one node at a time. */
 export class NodeBytes {
   /** Begins with the bytes of the last node. Hex is decoded in place, so there is room for twice a node. */
@@ -113,7 +115,9 @@ export class NodeBytes {
 
   #text(fields: Fields): number {
     const value = this.#string(fields, 'text');
-    if (textBytes(value) > MAX_NODE_BYTES) throw tooLargeError();
+    if (LONE_SURROGATE.test(value))
+      throw lineError('"text" contains half of a surrogate pair, which has no UTF-8 bytes');
+    if (Buffer.byteLength(value) > MAX_NODE_BYTES) throw tooLargeError();
     return this.bytes.write(value, 0, 'utf8');
   }
 
@@ -134,15 +138,6 @@ export class NodeBytes {
     // No node has more characters than the longest one in hex.
     if (value.length > this.bytes.length) throw tooLargeError();
     return value;
-  }
-}
-
-function textBytes(value: string): number {
-  try {
-    return utf8Bytes(value);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw lineError('"text" contains half of a surrogate pair, which has no UTF-8 bytes');
   }
 }
 
