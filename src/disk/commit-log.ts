@@ -35,7 +35,7 @@ export interface AddedBlocks {
   readonly headsCrc: number;
 }
 
-/** The header changes that make a batch part of the file. Everything that the new headers cover has been written before. */
+/** The header changes that make a batch part of the file, after everything that they cover has been written. */
 export interface Commit {
   readonly changed?: ChangedHead | undefined;
   readonly added?: AddedBlocks | undefined;

@@ -189,7 +189,7 @@ export class CommittedView extends ReadOnlyFile {
     return bytes;
   }
 
-  /** Applies each valid record to what the one before it left. */
+  /** Checks each record against what the valid ones before it left. */
   async #checkRecords(): Promise<void> {
     for (const record of this.#recovery.records) {
       const isPending = !(await isCheckpointed(this, record));

@@ -53,8 +53,8 @@ export class DiskManager {
 
   /**
    * Opens a page file. For reading, its magic and version must be known; for writing, its header and size must be valid,
-   * and the header must count all pages of other programs. A writer completes or undoes what a crash interrupted; a reader
-   * sees it so.
+   * and the header must count all pages of other programs. A writer recovers the file after a crash; a reader sees it
+   * recovered.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
    * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
    */
@@ -437,9 +437,8 @@ export class DiskManager {
 
   async #assertNoHeader(block: number): Promise<void> {
     if (pageFormatOf(await this.#readHead(block)) === undefined && !(await this.freeBlocks()).has(block)) return;
-    throw new RangeError(
-      `write: offset must be at least ${PAGE_HEADER_BYTES}: the header of block ${block} is committed`,
-    );
+    const least = PAGE_HEADER_BYTES;
+    throw new RangeError(`write: offset must be at least ${least}: the header of block ${block} is committed`);
   }
 
   #assertInFile(call: string, parameter: string, block: number): void {

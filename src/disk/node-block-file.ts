@@ -30,7 +30,7 @@ export interface Handle {
 /** After a system call that takes longer than this, the next one of its kind is asynchronous. */
 const MAX_SYNC_MS = 1;
 
-/** After so long without a pause, timers and other I/O of the process get a turn. */
+/** After this time without a pause, timers and other I/O of the process get a turn. */
 const MAX_TURN_MS = 4;
 
 /** Whether the last system call of one kind was slow. */
@@ -39,9 +39,8 @@ export interface CallHistory {
 }
 
 /**
- * Decides whether a system call is made synchronously. An asynchronous one costs about 0.1 ms for handing it to another
- * thread, several times what the call takes if the system answers from its cache; but a slow device must not block the
- * process.
+ * Makes system calls synchronously while they are fast: handing one to another thread costs about 0.1 ms, several times
+ * what it takes if the system answers from its cache. But a slow device must not block the process.
  */
 export class CallScheduler {
   readonly #clock: () => number;
@@ -71,7 +70,7 @@ export class CallScheduler {
   }
 }
 
-/** Writes of at most so many bytes are a kind of their own: they are much faster than writes of pages. */
+/** Shorter writes are a kind of their own: they are much faster than writes of pages. */
 const SHORT_WRITE_BYTES = 16_384;
 
 /** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock if it has one. */
@@ -329,7 +328,7 @@ async function openFile(
   }
 }
 
-/** Opens a regular file. @returns with `target`, its path with symbolic links followed */
+/** @returns with `target`, the path with symbolic links followed */
 async function openRegular(path: string, access: Access): Promise<{ handle: FileHandle; target: string }> {
   return withIoError(path, 'open', async () => {
     // Checked before it is opened: opening a pipe would wait for its other end.

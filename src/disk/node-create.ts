@@ -93,7 +93,7 @@ export async function fillNewFile<T>(
   return results[0] as T; // createBlockFile has awaited fill
 }
 
-/** Refuses to remove the journal of an earlier file with the same name if it may still be needed, or is another kind of file. */
+/** Refuses to remove the journal of an earlier file with the same name if it may still be needed. */
 async function assertNoOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
   const bytes = await journal.read();
   if (bytes === undefined) return;
@@ -104,7 +104,7 @@ async function assertNoOldJournal(journal: NodeJournal, path: string, replace: b
   throw new PageStoreError('FILE_EXISTS', message, { file: path });
 }
 
-/** The path of the file to replace, with symbolic links followed; only a regular file is replaced. */
+/** The path of the file to replace, with symbolic links followed. */
 async function replacedPath(path: string): Promise<string> {
   return withIoError(path, 'create', async () => {
     const stats = await unlessMissing(stat(path));
@@ -114,7 +114,6 @@ async function replacedPath(path: string): Promise<string> {
   });
 }
 
-/** Most undo files beside a page file whose names are chosen here. */
 const MAX_UNDO_FILES = 1000;
 
 /** A file beside a page file for what a repair overwrites. It is created when needed, and never replaces another one. */

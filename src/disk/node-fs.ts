@@ -86,7 +86,7 @@ export async function permissionsOf(path: string): Promise<number> {
   return (mode & 0o666) | 0o600;
 }
 
-/** Creates a file, for reading and writing. @param mode - its permissions, regardless of the umask; by default those of any new file @internal */
+/** Creates a file. @param mode - its permissions, regardless of the umask; by default those of any new file @internal */
 export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
   // At no time it has more permissions than in the end.
   const handle = await open(path, 'wx+', mode);
@@ -100,7 +100,7 @@ export async function openNew(path: string, mode: number | undefined): Promise<F
   }
 }
 
-/** A file that is written under a temporary name, and gets its final name once it is complete. Errors are those of node:fs. @internal */
+/** A file that has a temporary name until it is complete. Errors are those of node:fs. @internal */
 export class NewFile {
   /** The caller closes it. */
   readonly handle: FileHandle;
@@ -113,10 +113,7 @@ export class NewFile {
     this.#temporary = temporary;
   }
 
-  /**
-   * @param target - the final path, not a symbolic link
-   * @param mode - as for {@link openNew}
-   */
+  /** @param target - the final path, not a symbolic link @param mode - as for {@link openNew} */
   static async open(target: string, mode?: number): Promise<NewFile> {
     const temporary = `${target}.${randomUUID()}.new`;
     return new NewFile(await openNew(temporary, mode), target, temporary);
