@@ -46,7 +46,7 @@ export class PageFacts {
   /** null: computed, there is none. */
   #error: Problem | null | undefined;
 
-  /** @param blockId - the page's block, for offsets and messages */
+  /** @param blockId - for offsets and messages */
   constructor(page: Page, blockId: number) {
     this.page = page;
     this.blockId = blockId;
@@ -140,19 +140,10 @@ const OPTIONAL_FLAGS = PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
 type PageCheck = (facts: PageFacts) => Iterable<Problem>;
 
 /** Codes of the problems that a page can have regardless of other blocks. */
-export type PageProblemCode =
-  | 'PAGE_VERSION'
-  | 'PAGE_FLAGS'
-  | 'PAGE_BOUNDS'
-  | 'NODES_WITHOUT_DIRECTORY'
-  | 'DIRECTORY_TRUNCATED'
-  | 'DIRECTORY_LENGTH'
-  | 'SLOT_BOUNDS'
-  | 'SLOT_OVERLAP'
-  | 'PAGE_CHECKSUM'
-  | 'PAGE_CHECKSUM_STALE'
-  | 'PAGE_CHECKSUM_FIELDS'
-  | 'PAGE_CHECKSUM_ABSENT';
+type PageProblemCode = Exclude<
+  Extract<ProblemCode, 'NODES_WITHOUT_DIRECTORY' | `${'PAGE' | 'DIRECTORY' | 'SLOT'}_${string}`>,
+  'PAGE_MAGIC' | 'PAGE_NOT_FINALIZED'
+>;
 
 /** Every page invariant, in reporting order. Only invalid pages cost an allocation. */
 export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
@@ -244,7 +235,7 @@ export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
 
 const CHECKS = Object.values(PAGE_CHECKS);
 
-/** All problems of a page. @param blockId - the page's block, for offsets and messages */
+/** All problems of a page. @param blockId - for offsets and messages */
 export function* pageProblems(page: Page, blockId: number): Generator<Problem> {
   const facts = new PageFacts(page, blockId);
   for (const check of CHECKS) yield* check(facts);

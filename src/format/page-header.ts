@@ -1,4 +1,4 @@
-import { combineCrc32, crc32 } from '../bytes/checksum.ts';
+import { crc32 } from '../bytes/checksum.ts';
 import { bytesOf, defineRecord, type RecordLayout, u16, u32, u64 } from '../bytes/record.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES, firstU64 } from './layout.ts';
 import type { ByteRange, SlotDirectory } from './slots.ts';
@@ -112,21 +112,6 @@ export function pageChecksum(block: Uint8Array, header: PageHeader, directory: B
   let crc = crc32(scratch);
   crc = crc32(block.subarray(NODE_AREA_OFFSET, header.freeOffset), crc);
   return crc32(block.subarray(directory.start, directory.end), crc);
-}
-
-/** A range of a page whose CRC-32 is known. */
-interface SummedRange {
-  readonly crc: number;
-  readonly bytes: number;
-}
-
-/**
- * The same as {@link pageChecksum}, from the CRCs of node area and directory: the page is not read.
- * @param header - the 64 bytes of the page header, with a checksum field of 0
- */
-export function combinedPageChecksum(header: Uint8Array, nodes: SummedRange, directory: SummedRange): number {
-  const crc = combineCrc32(crc32(header), nodes.crc, nodes.bytes);
-  return combineCrc32(crc, directory.crc, directory.bytes);
 }
 
 /** The directory bytes that the checksum covers according to the header. */
