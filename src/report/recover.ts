@@ -1,23 +1,23 @@
 import { grouped } from '../bytes/encodings.ts';
-import type { BlockKind, BlockReport, MovedRun, RecoverReport } from '../recover/report.ts';
+import { hex } from '../format/problem.ts';
+import type { BlockReport, MovedRun, RecoverReport } from '../recover/report.ts';
 import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 import { jsonLine, type Style } from './reporter.ts';
 import { plural } from './text.ts';
-import { hex } from '../format/problem.ts';
 
 /** Most runs of slots that are printed for a page. JSON has them all. */
 const MAX_PRINTED_RUNS = 8;
 
 /** Kinds of block for which consecutive blocks are reported in one line. */
-const RANGE_TEXT: Partial<Record<BlockKind, string>> = {
+const RANGE_TEXT = {
   missing: 'counted by the file header, but after the end of the file; lost',
   uncounted: 'after the blocks that the file header counts, so not part of the file; left out',
-};
+} as const;
 
 /** Writes the report of a recovery for people. Intact blocks appear in the summary only. */
 export class RecoverText {
   readonly #style: Style;
-  #range: { kind: BlockKind; from: number; to: number } | undefined;
+  #range: { kind: keyof typeof RANGE_TEXT; from: number; to: number } | undefined;
 
   constructor(style: Style) {
     this.#style = style;
@@ -31,7 +31,7 @@ export class RecoverText {
       return;
     }
     yield* this.end();
-    if (RANGE_TEXT[kind] !== undefined) this.#range = { kind, from: block, to: block };
+    if (kind === 'missing' || kind === 'uncounted') this.#range = { kind, from: block, to: block };
     else if (!isIntact(report)) yield* this.#lines(report);
   }
 
@@ -40,9 +40,8 @@ export class RecoverText {
     if (this.#range === undefined) return;
     const { kind, from, to } = this.#range;
     this.#range = undefined;
-    const blocks = from === to ? `block ${from}` : `blocks ${from} to ${to}`;
-    const line = `${blocks}: ${RANGE_TEXT[kind] ?? ''}\n`;
-    yield kind === 'missing' ? this.#style.error(line.trimEnd()) + '\n' : line;
+    const line = `${from === to ? `block ${from}` : `blocks ${from} to ${to}`}: ${RANGE_TEXT[kind]}`;
+    yield `${kind === 'missing' ? this.#style.error(line) : line}\n`;
   }
 
   *#lines(report: BlockReport): Generator<string> {
@@ -92,19 +91,12 @@ function isIntact({ kind, basis, problems, source, lostBytes, note }: BlockRepor
 }
 
 function basisText({ basis, flippedBit, isSealed }: BlockReport): string {
-  switch (basis) {
-    case 'flipped bit':
-      return `bit ${flippedBit?.bit ?? 0} of byte ${grouped(flippedBit?.offset ?? 0)} flipped back`;
-    case 'new header':
-      return 'repaired with a new header that matches its checksum';
-    case 'commit record':
-      return 'repaired with the header in a commit record';
-    case 'directory':
-      return isSealed ? 'found by its slots; new checksum' : 'repaired with slots that follow from their neighbours';
-    case 'header':
-    case undefined:
-  }
-  return isSealed ? 'damaged; new checksum' : 'copied';
+  if (basis === 'flipped bit')
+    return `bit ${flippedBit?.bit ?? 0} of byte ${grouped(flippedBit?.offset ?? 0)} flipped back`;
+  if (basis === 'new header') return 'repaired with a new header that matches its checksum';
+  if (basis === 'commit record') return 'repaired with the header in a commit record';
+  if (basis !== 'directory') return isSealed ? 'damaged; new checksum' : 'copied';
+  return isSealed ? 'found by its slots; new checksum' : 'repaired with slots that follow from their neighbours';
 }
 
 /** `39 sound, 1 lost`. */
@@ -119,13 +111,14 @@ export function movedText({ block, slot, newBlock, newSlot, count }: MovedRun): 
 }
 
 /** A ref, or a range of refs, as commands accept it. */
-export function formatSpan(block: number, slot: number, count: number): string {
+function formatSpan(block: number, slot: number, count: number): string {
   return count === 1 ? `${block}:${slot}` : `${block}:${slot}-${slot + count - 1}`;
 }
 
 /** What the damaged file contained, what was recovered, and what happened to the root pointer. */
 export function* recoverSummaryText(summary: RecoverReport, style: Style): Generator<string> {
   const { file, target, pages, intactPages, nodes, slots, freeBlocks, unwrittenBlocks, lostBlocks } = summary;
+  const { unreservedBlocks, lostBytes, movedNodes } = summary;
   const blocks = [
     `${grouped(intactPages)} of ${plural(pages, 'page')} intact`,
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
@@ -133,29 +126,25 @@ export function* recoverSummaryText(summary: RecoverReport, style: Style): Gener
     ...(lostBlocks > 0 ? [style.error(`${plural(lostBlocks, 'block')} lost`)] : []),
   ];
   yield `${file}: ${blocks.join(', ')}\n`;
-  if (summary.unreservedBlocks > 0) {
-    yield (
-      style.warning(
-        `${plural(summary.unreservedBlocks, 'lost block')} at the end not replaced by empty pages: new nodes can get their refs`,
-      ) + '\n'
-    );
+  if (unreservedBlocks > 0) {
+    const lost = plural(unreservedBlocks, 'lost block');
+    yield style.warning(`${lost} at the end not replaced by empty pages: new nodes can get their refs`) + '\n';
   }
-  if (summary.rootReason !== undefined) yield rootText(summary, summary.rootReason, style);
-  const { lost: _, ...taken } = slots;
-  const rest = [
+  if (summary.rootReason !== undefined) yield style.warning(rootText(summary, summary.rootReason)) + '\n';
+  const states = nodes > 0 ? ` (${countsText({ ...slots, lost: 0 })})` : '';
+  const parts = [
+    `${plural(nodes, 'node')} recovered${states}`,
     ...(slots.lost > 0 ? [style.error(`${plural(slots.lost, 'node')} lost`)] : []),
-    ...(summary.lostBytes > 0 ? [style.error(`${plural(summary.lostBytes, 'byte')} without a slot lost`)] : []),
-    ...(summary.movedNodes > 0 ? [`${plural(summary.movedNodes, 'node')} moved`] : []),
+    ...(lostBytes > 0 ? [style.error(`${plural(lostBytes, 'byte')} without a slot lost`)] : []),
+    ...(movedNodes > 0 ? [`${plural(movedNodes, 'node')} moved`] : []),
   ];
-  const states = nodes > 0 ? ` (${countsText({ ...taken, lost: 0 })})` : '';
-  yield `${target}: ${plural(nodes, 'node')} recovered${states}${rest.map((each) => `; ${each}`).join('')}\n`;
+  yield `${target}: ${parts.join('; ')}\n`;
 }
 
-function rootText({ root, rootPointer }: RecoverReport, reason: string, style: Style): string {
+function rootText({ root, rootPointer }: RecoverReport, reason: string): string {
   const pointer = hex(rootPointer, 16);
-  if (root === 'kept') return style.warning(`root pointer ${pointer} kept, although ${reason}`) + '\n';
-  if (root === 'dropped') return style.warning(`root pointer ${pointer} dropped: ${reason}`) + '\n';
-  return style.warning(`no root pointer: ${reason}`) + '\n';
+  if (root === 'kept') return `root pointer ${pointer} kept, although ${reason}`;
+  return root === 'dropped' ? `root pointer ${pointer} dropped: ${reason}` : `no root pointer: ${reason}`;
 }
 
 /** The report of a block as JSON lines: one for the block, and one for each run of slots with the same state. */
@@ -166,7 +155,6 @@ export function* blockReportJson(report: BlockReport): Generator<string> {
 }
 
 /** Moved nodes as a JSON line. */
-export function movedJson(run: MovedRun): string {
-  const { block, slot, newBlock, newSlot, count } = run;
+export function movedJson({ block, slot, newBlock, newSlot, count }: MovedRun): string {
   return jsonLine('moved', { from: formatSpan(block, slot, count), to: formatSpan(newBlock, newSlot, count), count });
 }

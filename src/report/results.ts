@@ -51,7 +51,7 @@ const ROWS: readonly (readonly [string, (counts: FileCounts) => string])[] = [
 ];
 
 /** The fraction of all page bytes that is used; 0 if there are no pages. */
-export function fillOf({ usedBytes, pages }: FileCounts): number {
+function fillOf({ usedBytes, pages }: FileCounts): number {
   const pageBytes = BLOCK_BYTES * (pages.v1 + pages.v2);
   return pageBytes === 0 ? 0 : usedBytes / pageBytes;
 }

@@ -42,12 +42,14 @@ export interface HeadFacts {
   readonly journal: FoundJournal | undefined;
   /** Damaged or free blocks for which a commit record contains a page header. */
   readonly recordedPages: readonly RecordedPage[];
-  /**
-   * Whether the file header is valid. `repairable`: its checksum, a commit record or its copy may prove its content; `lost`:
-   * nothing does; `newer`: it has an unknown version.
-   */
-  readonly headerState: 'valid' | 'repairable' | 'lost' | 'newer';
+  readonly headerState: HeaderState;
 }
+
+/**
+ * Whether the file header is valid. `repairable`: its checksum, a commit record or its copy may prove its content; `lost`:
+ * nothing does; `newer`: it has an unknown version.
+ */
+export type HeaderState = 'valid' | 'repairable' | 'lost' | 'newer';
 
 /** The checks of block 0, and of the size and journal of the file. */
 export const HEAD_RULES: Checks<HeadFacts> = {

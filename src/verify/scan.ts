@@ -2,9 +2,9 @@ import type { CommittedView } from '../disk/committed-view.ts';
 import type { PageFacts } from '../format/page-checks.ts';
 import { NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
-import { BlockReader, type NonPage } from '../salvage/block-kind.ts';
+import { BlockReader } from '../salvage/block-kind.ts';
 import { underOtherMagic } from '../salvage/page-candidates.ts';
-import { CheckedPage, type Demands } from './page-rules.ts';
+import { type Check, CheckedPage, type Demands } from './page-rules.ts';
 import { RULES } from './rules.ts';
 
 /** A range of blocks: `first` inclusive, `end` exclusive. */
@@ -66,12 +66,12 @@ export async function* scanRange(
       batch.pages++;
       batch.nodes += slots;
       if (block === rootBlock) batch.rootPageSlots = slots;
-      problems = pageProblems(page);
+      problems = problemsOf(PAGE_CHECKS, page);
     } else {
       const other = reader.nonPage();
       batch.otherIds.push(block);
       batch.otherLinks.push(other.mark);
-      problems = otherProblems(other);
+      problems = problemsOf(NON_PAGE_CHECKS, other);
     }
     for (const problem of problems) {
       batch.problems.push(problem);
@@ -93,13 +93,9 @@ function checkedPage(facts: PageFacts, demands: Demands, scratch: DirectoryScrat
   return other ? new CheckedPage(other, demands, facts.page.header.magic) : new CheckedPage(facts, demands);
 }
 
-function* pageProblems(page: CheckedPage): Generator<Problem> {
-  for (const check of PAGE_CHECKS) {
-    const problems = check(page);
+function* problemsOf<Facts>(checks: readonly Check<Facts>[], facts: Facts): Generator<Problem> {
+  for (const check of checks) {
+    const problems = check(facts);
     if (problems !== NO_PROBLEMS) yield* problems;
   }
-}
-
-function* otherProblems(block: NonPage): Generator<Problem> {
-  for (const check of NON_PAGE_CHECKS) yield* check(block);
 }

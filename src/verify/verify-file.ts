@@ -8,9 +8,9 @@ import type { Problem, Severity } from '../format/problem.ts';
 import { NonPages, RawBlocks } from '../salvage/block-kind.ts';
 import { lostRecordedPages } from '../salvage/commit-evidence.ts';
 import { checkFreeList } from '../salvage/free-blocks.ts';
-import { HeaderEvidence, type HeaderPolicy, resolveHeader } from '../salvage/header-candidates.ts';
+import { HeaderEvidence, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/root-evidence.ts';
-import { type HeadFacts, readJournal } from './head-rules.ts';
+import { type HeaderState, type HeadFacts, readJournal } from './head-rules.ts';
 import { commandLine, ruleOf, RULES } from './rules.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 import { countUnwritten, type WholeFacts } from './whole-rules.ts';
@@ -105,22 +105,17 @@ async function headFacts(
   return { ...facts, recordedPages: recorded.filter(({ record, mayBeFreed }) => record.block < blocks && !mayBeFreed) };
 }
 
-async function stateOf(
-  block0: Uint8Array,
-  wholeBlocks: number,
-  signal: AbortSignal | undefined,
-): Promise<HeadFacts['headerState']> {
+async function stateOf(block0: Uint8Array, wholeBlocks: number, signal: AbortSignal | undefined): Promise<HeaderState> {
   const fileHeader = block0.slice(0, FILE_HEADER_BYTES);
   if (hasValidHeaderChecksum(fileHeader) && FILE_HEADER.read(fileHeader).version > FILE_VERSION) return 'newer';
-  const isCopyValid = headerCopyState(block0) === 'valid';
-  const evidence = new HeaderEvidence(block0, wholeBlocks, isCopyValid);
-  const policy: HeaderPolicy<HeadFacts['headerState']> = {
-    order: ['block 0', 'commit record', 'header copy', 'derived'],
-    signal,
-    accept: async ({ source }) => (source === 'block 0' ? 'valid' : 'repairable'),
-  };
+  const evidence = new HeaderEvidence(block0, wholeBlocks, headerCopyState(block0) === 'valid');
   try {
-    return (await resolveHeader(evidence, policy)) ?? 'lost';
+    const state = await resolveHeader<HeaderState>(evidence, {
+      order: ['block 0', 'commit record', 'header copy', 'derived'],
+      signal,
+      accept: async ({ source }) => (source === 'block 0' ? 'valid' : 'repairable'),
+    });
+    return state ?? 'lost';
   } catch (error) {
     // The search was stopped: repair finds out.
     if (isAborted(signal)) return 'repairable';

@@ -16,8 +16,8 @@ const FILE_OPTIONS = {
 } as const satisfies Readonly<Record<keyof Omit<VerifyOptions, 'threads'>, OptionKind>>;
 
 /**
- * Checks everything in a page file that can be checked, reading each block once, and reports all damage that it finds. Works
- * on any input, and beside a writer.
+ * Checks everything in a page file that can be checked, and reads each block once. Works on any input, and while another
+ * process writes to the file.
  * @throws TypeError for wrong options, and for more than one thread on a BlockFile
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`; `IO`, also when a thread fails
  */
