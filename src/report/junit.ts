@@ -10,21 +10,19 @@ import { plural } from './text.ts';
 const FORBIDDEN = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/gu;
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Text as the content of an element. A carriage return is written as a reference: a parser would replace it by a line feed. */
-function xmlText(text: string): string {
-  return text.replace(FORBIDDEN, escaped).replace(/[&<>\r]/g, reference);
+const reference = (character: string): string => ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
+
+/** Text as the content of an element. A parser would replace a carriage return that is not written as a reference. */
+function xmlText(text: string, special: RegExp = /[&<>\r]/g): string {
+  return text.replace(FORBIDDEN, escaped).replace(special, reference);
 }
 
-/** An attribute with a space before it. Line breaks and tabs are written as references: a parser would replace them by spaces. */
-function xmlAttribute(name: string, value: string | number): string {
-  const text = String(value)
-    .replace(FORBIDDEN, escaped)
-    .replace(/[&<>"\t\n\r]/g, reference);
-  return ` ${name}="${text}"`;
-}
-
-function reference(character: string): string {
-  return ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
+/** Attributes, each after a space. In their values, a parser would also replace line feeds and tabs. */
+function xmlAttributes(values: Readonly<Record<string, string | number>>): string {
+  const attributes = Object.entries(values).map(
+    ([name, value]) => ` ${name}="${xmlText(String(value), /[&<>"\t\n\r]/g)}"`,
+  );
+  return attributes.join('');
 }
 
 export interface JunitOptions {
@@ -87,12 +85,12 @@ class Suite {
       const output = notes ? `<system-out>${xmlText(notes.text)}</system-out>` : '';
       if (failures) {
         const message = `${plural(failures.count, 'finding')}: ${summary}`;
-        const body = `<failure${xmlAttribute('type', id)}${xmlAttribute('message', message)}>${xmlText(failures.text)}</failure>`;
+        const body = `<failure${xmlAttributes({ type: id, message })}>${xmlText(failures.text)}</failure>`;
         yield { file, name: id, outcome: 'failed', body: body + output };
       } else if (reason === undefined) {
         yield { file, name: id, outcome: 'passed', body: output };
       } else {
-        yield { file, name: id, outcome: 'skipped', body: `<skipped${xmlAttribute('message', reason)}/>` };
+        yield { file, name: id, outcome: 'skipped', body: `<skipped${xmlAttributes({ message: reason })}/>` };
       }
     }
   }
@@ -151,22 +149,19 @@ function whyNotChecked(
 
 function errorCase(file: string, name: string, type: string, message: string): TestCase {
   const text = oneLine(message);
-  const body = `<error${xmlAttribute('type', type)}${xmlAttribute('message', text)}>${xmlText(`${oneLine(file)}: ${text}`)}</error>`;
+  const body = `<error${xmlAttributes({ type, message: text })}>${xmlText(`${oneLine(file)}: ${text}`)}</error>`;
   return { file, name, outcome: 'error', body };
 }
 
 function suiteXml(name: string, cases: readonly TestCase[]): string {
   const count = (outcome: TestCase['outcome']): number => cases.filter((each) => each.outcome === outcome).length;
-  const totals =
-    xmlAttribute('tests', cases.length) +
-    xmlAttribute('failures', count('failed')) +
-    xmlAttribute('errors', count('error')) +
-    xmlAttribute('skipped', count('skipped'));
-  return `  <testsuite${xmlAttribute('name', name)}${totals}>\n${cases.map(caseXml).join('')}  </testsuite>\n`;
+  const [failures, errors, skipped] = [count('failed'), count('error'), count('skipped')];
+  const attributes = xmlAttributes({ name, tests: cases.length, failures, errors, skipped });
+  return `  <testsuite${attributes}>\n${cases.map(caseXml).join('')}  </testsuite>\n`;
 }
 
 function caseXml({ file, name, body }: TestCase): string {
-  const attributes = xmlAttribute('name', name) + xmlAttribute('classname', file);
+  const attributes = xmlAttributes({ name, classname: file });
   return body === '' ? `    <testcase${attributes}/>\n` : `    <testcase${attributes}>${body}</testcase>\n`;
 }
 
