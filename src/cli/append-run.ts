@@ -1,25 +1,21 @@
 import { jsonLine } from '../report/reporter.ts';
-import { type RefRun, writeRef } from '../store/page-ref.ts';
+import type { RefRun } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
 import type { CommandRun, Progress } from './command.ts';
 import { decodeFrame, type Encoding, Framer, type Framing, MAX_FRAME_BYTES } from './framing.ts';
 import type { Input } from './context.ts';
 import { InputReader, InputWindow, LONGEST_WAIT_MS } from './input.ts';
 
-const REF_BUFFER_BYTES = 32_768;
-
-/** A block id has at most 8 digits, a slot 6; a colon and a line feed. */
-const MAX_REF_LINE_BYTES = 16;
+const LINE_FEED = 0x0a;
 
 /** One run of `append`: stages nodes, commits them in batches, and prints the refs of the durable ones. */
 export class AppendRun {
   readonly #run: CommandRun;
   readonly #store: PageStore;
   readonly #batchNodes: number;
-  readonly #refs = Buffer.allocUnsafe(REF_BUFFER_BYTES);
-  #usedBytes = 0;
-  #nodeBytes = 0;
-  #durableNodes = 0;
+  /** Bytes of all nodes that were staged. */
+  nodeBytes = 0;
+  durableNodes = 0;
   /** Since when nodes may have been waiting to become durable. */
   #waitingSince: number | undefined;
 
@@ -45,15 +41,6 @@ export class AppendRun {
     return this.#waitingSince !== undefined && performance.now() - this.#waitingSince >= LONGEST_WAIT_MS;
   }
 
-  get durableNodes(): number {
-    return this.#durableNodes;
-  }
-
-  /** Bytes of all nodes that were staged. */
-  get nodeBytes(): number {
-    return this.#nodeBytes;
-  }
-
   /** Whether the reader of the refs has gone: it would not learn what is durable, so the run ends. */
   get isOver(): boolean {
     return this.#run.stdout.closed;
@@ -62,7 +49,7 @@ export class AppendRun {
   /** Stages a node if that takes no input or output. @returns false if {@link add} has to be called instead */
   tryAdd(source: Uint8Array, start: number, end: number): boolean {
     if (this.#store.stagedNodes >= this.#batchNodes || !this.#store.stage(source, start, end)) return false;
-    this.#nodeBytes += end - start;
+    this.nodeBytes += end - start;
     return true;
   }
 
@@ -73,7 +60,7 @@ export class AppendRun {
   tryAddMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number): number {
     const to = Math.min(lengths.length, from + this.#batchNodes - this.#store.stagedNodes);
     const staged = this.#store.stageMany(source, start, lengths, from, to);
-    for (let index = from; index < from + staged; index++) this.#nodeBytes += lengths[index] as number; // index < to
+    for (let index = from; index < from + staged; index++) this.nodeBytes += lengths[index] as number; // index < to
     return staged;
   }
 
@@ -94,35 +81,16 @@ export class AppendRun {
 
   async #printDurable(runs: readonly RefRun[]): Promise<void> {
     if (runs.length === 0) return;
+    const { stdout, isJson, isQuiet } = this.#run;
     this.#waitingSince = undefined;
-    for (const run of runs) {
-      this.#durableNodes += run.count;
-      if (this.#run.isJson) await this.#printJson(run);
-      else if (!this.#run.isQuiet) await this.#printText(run);
+    for (const { block, slot, count } of runs) {
+      this.durableNodes += count;
+      for (let each = slot; each < slot + count; each++) {
+        if (isJson) await stdout.write(jsonLine('node', { ref: `${block}:${each}` }));
+        else if (!isQuiet) while (!stdout.tryWriteRef(block, each, LINE_FEED)) await stdout.flush();
+      }
     }
-    await this.#flushRefs();
-    await this.#run.stdout.flush();
-  }
-
-  async #printJson({ block, slot, count }: RefRun): Promise<void> {
-    for (let each = slot; each < slot + count; each++) {
-      await this.#run.stdout.write(jsonLine('node', { ref: `${block}:${each}` }));
-    }
-  }
-
-  /** Writes digits straight into the buffer: strings would be garbage faster than it is collected. */
-  async #printText({ block, slot, count }: RefRun): Promise<void> {
-    for (let each = slot; each < slot + count; each++) {
-      if (this.#usedBytes + MAX_REF_LINE_BYTES > this.#refs.length) await this.#flushRefs();
-      this.#usedBytes = writeRef(block, each, this.#refs, this.#usedBytes);
-      this.#refs[this.#usedBytes++] = 0x0a;
-    }
-  }
-
-  async #flushRefs(): Promise<void> {
-    const bytes = this.#refs.subarray(0, this.#usedBytes);
-    this.#usedBytes = 0;
-    await this.#run.stdout.write(bytes);
+    await stdout.flush();
   }
 }
 
@@ -144,16 +112,17 @@ export async function appendFrames(
 ): Promise<void> {
   const window = new InputWindow();
   const framer = new Framer(framing, window, MAX_FRAME_BYTES);
-  const reader = new InputReader(input.source, window, signal);
+  const reader = new InputReader(input.source, () => window.target(), signal);
   let decoded = new Uint8Array(encoding === 'raw' ? 0 : DECODED_BYTES);
   let inputBytes = 0;
   for (;;) {
     const event = await reader.nextEvent(run.hasStaged);
-    if (event.kind === 'pause') {
+    if (event === 'pause') {
       await run.commit();
       continue;
     }
-    if (event.kind === 'end') framer.finish();
+    window.filled(event);
+    if (event === 0) framer.finish();
     while (framer.next()) {
       const { source, start, end } = framer;
       if (encoding !== 'raw') {
@@ -165,9 +134,9 @@ export async function appendFrames(
       }
       if (run.isOver) return;
     }
-    if (event.kind === 'end') return;
+    if (event === 0) return;
     if (run.isDue(false)) await run.commit();
-    inputBytes += event.bytes;
+    inputBytes += event;
     await progress.update(inputBytes, input.totalBytes);
   }
 }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { PageStoreError } from '../errors.ts';
+import { writeRef } from '../store/page-ref.ts';
 
 /** A stream of bytes that is read into memory of the caller. */
 export interface ByteSource {
@@ -17,17 +18,6 @@ export interface Input {
   readonly totalBytes: number | undefined;
   /** Stops reading. Standard input stays open. */
   close(): Promise<void>;
-}
-
-/** Where a command writes to. Writes are buffered; after the reader of a pipe has gone, they are dropped. */
-export interface Output {
-  readonly isTerminal: boolean;
-  /** Whether the reader of a pipe has gone: a command may stop producing output then. */
-  readonly closed: boolean;
-  /** Writes text or bytes. The bytes may be changed again once the promise resolves. */
-  write(data: string | Uint8Array): Promise<void>;
-  /** Resolves when everything written so far has been handed to the operating system. */
-  flush(): Promise<void>;
 }
 
 /** All that a command uses of its process, so that a test can replace every part of it. */
@@ -48,9 +38,13 @@ export class Interrupted extends Error {
 
 const BUFFER_BYTES = 65_536;
 
-/** An {@link Output} with a buffer in front of a file or stream. */
-export abstract class BufferedOutput implements Output {
+/** At least as long as a block id of 8 digits, a slot of 7, a colon and a byte after it. */
+const MAX_REF_BYTES = 32;
+
+/** Where a command writes to, with a buffer: a promise for each node would take longer than writing it. */
+export abstract class Output {
   abstract readonly isTerminal: boolean;
+  /** Whether the reader of a pipe has gone. Then writes are dropped, and a command may stop producing output. */
   abstract readonly closed: boolean;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #usedBytes = 0;
@@ -58,15 +52,32 @@ export abstract class BufferedOutput implements Output {
   /** Writes all of `bytes`, which stay unchanged until the promise resolves. */
   protected abstract send(bytes: Uint8Array): Promise<void>;
 
+  /** Writes text or bytes. The bytes may be changed again once the promise resolves. */
   async write(data: string | Uint8Array): Promise<void> {
+    if (this.tryWrite(data)) return;
+    await this.flush();
+    if (!this.tryWrite(data)) await this.send(typeof data === 'string' ? Buffer.from(data) : data);
+  }
+
+  /** As {@link write}. @returns false, with nothing written, if the buffer has no room */
+  tryWrite(data: string | Uint8Array): boolean {
     const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
-    if (bytes > BUFFER_BYTES - this.#usedBytes) await this.flush();
-    if (bytes > BUFFER_BYTES) return this.send(typeof data === 'string' ? Buffer.from(data) : data);
+    if (bytes > BUFFER_BYTES - this.#usedBytes) return false;
     if (typeof data === 'string') this.#buffer.write(data, this.#usedBytes);
     else this.#buffer.set(data, this.#usedBytes);
     this.#usedBytes += bytes;
+    return true;
   }
 
+  /** Writes a ref and the byte `end` without making a string. @returns false, with nothing written, until {@link flush} */
+  tryWriteRef(block: number, slot: number, end: number): boolean {
+    if (this.#usedBytes > BUFFER_BYTES - MAX_REF_BYTES) return false;
+    this.#usedBytes = writeRef(block, slot, this.#buffer, this.#usedBytes);
+    this.#buffer[this.#usedBytes++] = end;
+    return true;
+  }
+
+  /** Resolves when everything written so far has been handed to the operating system. */
   async flush(): Promise<void> {
     if (this.#usedBytes === 0) return;
     const bytes = this.#buffer.subarray(0, this.#usedBytes);
@@ -76,11 +87,11 @@ export abstract class BufferedOutput implements Output {
 }
 
 /** Standard output or standard error of the process. */
-export class StreamOutput extends BufferedOutput {
+export class StreamOutput extends Output {
   readonly isTerminal: boolean;
   readonly #stream: Writable;
   readonly #name: string;
-  #closed = false;
+  closed = false;
 
   constructor(stream: Writable & { isTTY?: boolean }, name: string) {
     super();
@@ -91,17 +102,13 @@ export class StreamOutput extends BufferedOutput {
     stream.on('error', () => undefined);
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   protected async send(bytes: Uint8Array): Promise<void> {
-    if (this.#closed) return;
+    if (this.closed) return;
     const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
       this.#stream.write(bytes, resolve);
     });
     if (!error) return;
-    this.#closed = true;
+    this.closed = true;
     if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') return;
     const errno = error.code ?? 'EIO';
     throw new PageStoreError('IO', `write failed (${errno})`, { file: this.#name, errno }, error);

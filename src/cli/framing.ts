@@ -1,6 +1,5 @@
 import { decodeBase64, decodeHex } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
-import type { Output } from './context.ts';
 
 /** How a stream is split into nodes, and how nodes are joined to one. */
 export type Framing = 'lines' | 'nul' | 'u32' | 'whole';
@@ -198,54 +197,4 @@ function invalid(text: string, encoding: TextEncoding): PageStoreError {
 export function encodeBytes(bytes: Uint8Array, encoding: Encoding): string | Uint8Array {
   if (encoding === 'raw') return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding);
-}
-
-const BUFFER_BYTES = 65_536;
-
-/** Writes framed nodes to an output, buffered so that a small node costs no promise. */
-export class NodeWriter {
-  readonly #output: Output;
-  readonly #encoding: Encoding;
-  readonly #framing: Framing;
-  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
-  #used = 0;
-
-  constructor(output: Output, encoding: Encoding, framing: Framing) {
-    this.#output = output;
-    this.#encoding = encoding;
-    this.#framing = framing;
-  }
-
-  /** @returns false, and writes nothing, if the buffer has no space: call {@link write} instead */
-  tryWrite(node: Uint8Array): boolean {
-    const data = encodeBytes(node, this.#encoding);
-    const { before, after } = frameOf(this.#framing, data.length);
-    if (this.#used + before.length + data.length + after.length > BUFFER_BYTES) return false;
-    this.#put(before);
-    if (typeof data === 'string') this.#used += this.#buffer.write(data, this.#used, 'latin1');
-    else this.#put(data);
-    this.#put(after);
-    return true;
-  }
-
-  async write(node: Uint8Array): Promise<void> {
-    await this.flush();
-    if (this.tryWrite(node)) return;
-    const data = encodeBytes(node, this.#encoding);
-    const { before, after } = frameOf(this.#framing, data.length);
-    await this.#output.write(before);
-    await this.#output.write(data);
-    await this.#output.write(after);
-  }
-
-  async flush(): Promise<void> {
-    const bytes = this.#buffer.subarray(0, this.#used);
-    this.#used = 0;
-    await this.#output.write(bytes);
-  }
-
-  #put(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
 }

@@ -13,7 +13,7 @@ const PAUSE_MS = 50;
 export const LONGEST_WAIT_MS = 1000;
 
 /** As much as a pipe holds. */
-const CHUNK_BYTES = 65_536;
+export const CHUNK_BYTES = 65_536;
 
 const openDescriptor = promisify(openWithCallback);
 const readDescriptor = promisify(read);
@@ -24,7 +24,15 @@ export async function openInput(context: Context, path: string | undefined): Pro
   if (path === undefined || path === '-') return context.openStdin();
   try {
     const stats = await stat(path);
-    if (stats.isFIFO()) return { source: fifoAt(path), totalBytes: undefined, close: nothingToClose };
+    if (stats.isFIFO()) {
+      // Opened without waiting for its writer: the first read waits.
+      const source = new PipeSource(async () =>
+        openDescriptor(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+          throw inputError(path, error);
+        }),
+      );
+      return { source, totalBytes: undefined, close: nothingToClose };
+    }
     const source = new FileSource(path, stats.isFile());
     return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
   } catch (error) {
@@ -56,17 +64,6 @@ function standardInputSource(stats: Stats | undefined): ByteSource {
     return { read: async (target) => (await readDescriptor(0, target, 0, target.length, null)).bytesRead };
   if (stats?.isFIFO() === true || stats?.isSocket() === true) return new PipeSource(async () => 0);
   return new ChunkSource(process.stdin as AsyncIterable<Uint8Array>);
-}
-
-/** A named pipe, opened without waiting for its writer: the first read waits. */
-function fifoAt(path: string): ByteSource {
-  return new PipeSource(async () => {
-    try {
-      return await openDescriptor(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    } catch (error) {
-      throw inputError(path, error);
-    }
-  });
 }
 
 class FileSource implements ByteSource {
@@ -195,17 +192,8 @@ class PipeSource implements ByteSource {
   }
 }
 
-/** The result of {@link InputReader.nextEvent}: more input, its end, or a pause. */
-export type InputEvent =
-  { readonly kind: 'bytes'; readonly bytes: number } | { readonly kind: 'end' } | { readonly kind: 'pause' };
-
-/** Memory that input is read into. */
-export interface InputTarget {
-  /** Space for the next bytes. */
-  target(): Uint8Array;
-  /** Called with the number of bytes that were read into that space. */
-  filled(bytes: number): void;
-}
+/** How many bytes were read, 0 at the end of the input; or that the input pauses. */
+export type InputEvent = number | 'pause';
 
 /**
  * Reads an input and notices pauses. One timer and one listener serve all reads: new ones for each read would be most of
@@ -213,7 +201,7 @@ export interface InputTarget {
  */
 export class InputReader {
   readonly #source: ByteSource;
-  readonly #target: InputTarget;
+  readonly #target: () => Uint8Array;
   readonly #signal: AbortSignal;
   #isReading = false;
   /** The result of a read that no event has reported yet. */
@@ -224,7 +212,8 @@ export class InputReader {
   #resolve: (event: InputEvent) => void = notWaiting;
   #reject: (error: unknown) => void = notWaiting;
 
-  constructor(source: ByteSource, target: InputTarget, signal: AbortSignal) {
+  /** @param target - returns the memory for the next read */
+  constructor(source: ByteSource, target: () => Uint8Array, signal: AbortSignal) {
     this.#source = source;
     this.#target = target;
     this.#signal = signal;
@@ -257,7 +246,7 @@ export class InputReader {
   async #read(): Promise<void> {
     this.#isReading = true;
     try {
-      this.#bytes = await this.#source.read(this.#target.target());
+      this.#bytes = await this.#source.read(this.#target());
     } catch (error) {
       this.#failure = { error };
     }
@@ -268,13 +257,11 @@ export class InputReader {
   /** Reports the result of a read if a call is waiting; otherwise it is kept for the next call. */
   #report(): void {
     if (this.#resolve === notWaiting) return;
-    const [resolve, reject, bytes] = [this.#resolve, this.#reject, this.#bytes];
+    const [resolve, reject, bytes = 0] = [this.#resolve, this.#reject, this.#bytes];
     this.#endWait();
     if (this.#failure !== undefined) return reject(this.#failure.error);
     this.#bytes = undefined;
-    if (bytes === undefined || bytes === 0) return resolve({ kind: 'end' });
-    this.#target.filled(bytes);
-    resolve({ kind: 'bytes', bytes });
+    resolve(bytes);
   }
 
   #startPause(): void {
@@ -287,7 +274,7 @@ export class InputReader {
     if (!this.#mayPause || this.#resolve === notWaiting) return;
     const resolve = this.#resolve;
     this.#endWait();
-    resolve({ kind: 'pause' });
+    resolve('pause');
   }
 
   #endWait(): void {
@@ -312,7 +299,7 @@ const WINDOW_BYTES = 3 * MAX_READ_BYTES;
  * contiguous, however the reads split it. `block[start, end)` has not been taken yet. A read starts where the previous
  * frame was cut, at the start of the block, so most inputs only touch the first part of the block.
  */
-export class InputWindow implements InputTarget {
+export class InputWindow {
   readonly block: Uint8Array = new Uint8Array(WINDOW_BYTES);
   /** The filled part of the block, for searches that must not go past it. */
   filledBytes: Buffer = Buffer.alloc(0);
@@ -330,6 +317,7 @@ export class InputWindow implements InputTarget {
     return this.block.subarray(this.end, Math.min(this.end + MAX_READ_BYTES, this.block.length));
   }
 
+  /** Adds bytes that were read into that space. */
   filled(bytes: number): void {
     this.end += bytes;
     this.filledBytes = Buffer.from(this.block.buffer, 0, this.end);
@@ -342,10 +330,10 @@ export class InputWindow implements InputTarget {
  */
 export async function* inputChunks(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK_BYTES);
-  const reader = new InputReader(input.source, { target: () => buffer, filled: () => undefined }, signal);
+  const reader = new InputReader(input.source, () => buffer, signal);
   for (;;) {
-    const event = await reader.nextEvent(false);
-    if (event.kind !== 'bytes') return;
-    yield buffer.subarray(0, event.bytes);
+    const bytes = await reader.nextEvent(false);
+    if (bytes === 0 || bytes === 'pause') return;
+    yield buffer.subarray(0, bytes);
   }
 }

@@ -51,34 +51,27 @@ export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 export const framingOption = (description: string): Option =>
   new Option('--framing <framing>', description).choices(FRAMINGS).default('lines' satisfies Framing);
 
-/** Parses a whole number of at least 1. */
-export function positiveInteger(text: string): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value === 0) throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
-}
+/** Parses the value of an option. @throws InvalidArgumentError */
+type NumberParser = (text: string) => number;
+
+const numberParser =
+  (pattern: RegExp, expected: string, min = 0, max = Infinity): NumberParser =>
+  (text) => {
+    const value = pattern.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be ${expected}.`);
+  };
+
+export const positiveInteger: NumberParser = numberParser(/^\d{1,9}$/, 'a whole number of at least 1', 1);
 
 /** More threads than this cost memory and gain nothing. */
 const MAX_JOBS = 64;
 
-/** Parses a number of threads. */
-export function jobCount(text: string): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > MAX_JOBS) throw new InvalidArgumentError(`It must be a whole number from 1 to ${MAX_JOBS}.`);
-  return value;
-}
+export const jobCount: NumberParser = numberParser(/^\d{1,9}$/, `a whole number from 1 to ${MAX_JOBS}`, 1, MAX_JOBS);
 
-/** Parses a number of seconds. */
-function seconds(text: string): number {
-  if (!/^\d{1,9}(\.\d{1,9})?$/.test(text)) throw new InvalidArgumentError('It must be a number of seconds.');
-  return Number(text);
-}
+export const blockId: NumberParser = numberParser(/^\d{1,8}$/, 'a block id, a whole number');
 
-/** Parses a block id. */
-export function blockId(text: string): number {
-  if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError('It must be a block id, a whole number.');
-  return Number(text);
-}
+const seconds = numberParser(/^\d{1,9}(\.\d{1,9})?$/, 'a number of seconds');
 
 /** Collects the values of an argument or option that may be given more than once. */
 export const collect =

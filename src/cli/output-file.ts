@@ -3,9 +3,8 @@ import { ioError, NewFile, permissionsOf, unlessMissing } from '../disk/node-fs.
 import { PageStoreError } from '../errors.ts';
 import { FILE_MAGIC } from '../format/file-header.ts';
 import type { MovedRun } from '../recover/report.ts';
-import { writeRef } from '../store/page-ref.ts';
 import type { MovedPage } from '../transfer/node-packer.ts';
-import { BufferedOutput } from './context.ts';
+import { Output } from './context.ts';
 
 /** How a complete file gets its name. */
 interface Publication {
@@ -21,7 +20,7 @@ interface Publication {
  * A file that gets its name when it is complete, so that a good file is never replaced by half of a new one. Pipes and
  * devices are written in place. Every call may reject because of bytes that were written earlier.
  */
-export class OutputFile extends BufferedOutput {
+export class OutputFile extends Output {
   readonly isTerminal = false;
   readonly closed = false;
   readonly #path: string;
@@ -138,57 +137,22 @@ async function reportTarget(path: string): Promise<string | undefined> {
   });
 }
 
-const LINES_BYTES = 65_536;
-/** Two refs of at most 8 digits, a colon and at most 7 digits each, a space and a line feed. */
-const MAX_LINE_BYTES = 40;
 const [SPACE, LINE_FEED] = [0x20, 0x0a];
 
-/** Writes a map of refs: a line with the old ref, a space and the new ref of each node. */
-export class RefMap {
-  readonly #file: OutputFile;
-  readonly #lines = Buffer.allocUnsafe(LINES_BYTES);
-  #usedBytes = 0;
-
-  constructor(file: OutputFile) {
-    this.#file = file;
+/** Writes a line of a map for each node of a page: the old ref, a space and the new ref. */
+export async function writeMovedPage(map: Output, moved: MovedPage): Promise<void> {
+  const { block, count, newBlocks, newSlots } = moved;
+  for (let slot = 0; slot < count; slot++) {
+    const [newBlock, newSlot] = [newBlocks[slot] as number, newSlots[slot] as number]; // slot < count
+    while (!map.tryWriteRef(block, slot, SPACE)) await map.flush();
+    while (!map.tryWriteRef(newBlock, newSlot, LINE_FEED)) await map.flush();
   }
+}
 
-  /** Adds the nodes of a page. */
-  readonly addPage = async ({ block, count, newBlocks, newSlots }: MovedPage): Promise<void> => {
-    for (let slot = 0; slot < count; slot++) {
-      if (this.#usedBytes > LINES_BYTES - MAX_LINE_BYTES) await this.#flush();
-      this.#addRef(block, slot, SPACE);
-      this.#addRef(newBlocks[slot] as number, newSlots[slot] as number, LINE_FEED); // slot < count
-    }
-  };
-
-  /** Adds nodes in consecutive slots. */
-  async addRun({ block, slot, newBlock, newSlot, count }: MovedRun): Promise<void> {
-    for (let index = 0; index < count; index++) {
-      if (this.#usedBytes > LINES_BYTES - MAX_LINE_BYTES) await this.#flush();
-      this.#addRef(block, slot + index, SPACE);
-      this.#addRef(newBlock, newSlot + index, LINE_FEED);
-    }
-  }
-
-  #addRef(block: number, slot: number, end: number): void {
-    this.#usedBytes = writeRef(block, slot, this.#lines, this.#usedBytes);
-    this.#lines[this.#usedBytes++] = end;
-  }
-
-  /** Completes the file. */
-  readonly complete = async (): Promise<void> => {
-    await this.#flush();
-    await this.#file.complete();
-  };
-
-  /** Removes the file. */
-  async discard(): Promise<void> {
-    await this.#file.discard();
-  }
-
-  async #flush(): Promise<void> {
-    await this.#file.write(this.#lines.subarray(0, this.#usedBytes));
-    this.#usedBytes = 0;
+/** As {@link writeMovedPage}, for nodes in consecutive slots. */
+export async function writeMovedRun(map: Output, { block, slot, newBlock, newSlot, count }: MovedRun): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    while (!map.tryWriteRef(block, slot + index, SPACE)) await map.flush();
+    while (!map.tryWriteRef(newBlock, newSlot + index, LINE_FEED)) await map.flush();
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import type { Context, Output } from '../../src/cli/context.ts';
+import { type Context, Output } from '../../src/cli/context.ts';
 import { ChunkSource } from '../../src/cli/input.ts';
 import { main } from '../../src/cli/program.ts';
 import { temporaryFolder } from './files.ts';
@@ -94,7 +94,7 @@ export function publicCopy(): string {
 /** Who permissions hold for: root passes them all, so a child of root becomes nobody. */
 export const unprivileged: { readonly uid?: number } = process.getuid?.() === 0 ? { uid: 65_534 } : {};
 
-class MemoryOutput implements Output {
+class MemoryOutput extends Output {
   readonly isTerminal = false;
   readonly closed = false;
   readonly #chunks: Buffer[] = [];
@@ -103,12 +103,10 @@ class MemoryOutput implements Output {
     return Buffer.concat(this.#chunks);
   }
 
-  async write(data: string | Uint8Array): Promise<void> {
-    // A copy: the caller may change its bytes afterwards.
-    this.#chunks.push(Buffer.from(data));
+  protected async send(bytes: Uint8Array): Promise<void> {
+    // A copy: the output uses its buffer again.
+    this.#chunks.push(Buffer.from(bytes));
   }
-
-  async flush(): Promise<void> {}
 }
 
 export interface Result {

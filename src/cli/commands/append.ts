@@ -54,12 +54,15 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   const { pageFormat, dedupe = false } = options;
   // Opened first: input that cannot be read is an error before anything is written.
   const input = data.length > 0 ? undefined : await openInput(run.context, options.input);
-  const opening = { ...lockOptions(run.signal, options), ...(pageFormat === undefined ? {} : { pageFormat }), dedupe };
+  const opening = { ...lockOptions(run.signal, options), ...(pageFormat && { pageFormat }), dedupe };
   const totals = await withOpen(open(file, opening), async (store) => {
     const appending = new AppendRun(run, store, options.batch);
     try {
-      if (input === undefined) for (const text of data) await addNode(appending, decodeText(text, options.encoding));
-      else await appendInput(run, appending, input, file, options);
+      for (const text of data) {
+        const node = decodeText(text, options.encoding);
+        await appending.add(node, 0, node.length);
+      }
+      if (input) await appendInput(run, appending, input, file, options);
       await appending.commit();
     } catch (error) {
       throw await afterStop(error, appending, store, file);
@@ -70,10 +73,6 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
     return { nodes: appending.durableNodes, bytes: appending.nodeBytes, ...duplicates };
   });
   await run.summary(file, totals);
-}
-
-async function addNode(appending: AppendRun, node: Uint8Array): Promise<void> {
-  if (!appending.tryAdd(node, 0, node.length)) await appending.add(node, 0, node.length);
 }
 
 const BAD_INPUT: ReadonlySet<string> = new Set(['INVALID_ENCODING', 'INVALID_FRAMING', 'NODE_TOO_LARGE']);

@@ -6,7 +6,7 @@ import { compact, type CompactReport } from '../../transfer/compact.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { withForceAdvice, withRecoverAdvice } from '../errors.ts';
 import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
-import { OutputFile, RefMap } from '../output-file.ts';
+import { OutputFile, writeMovedPage } from '../output-file.ts';
 
 interface CompactOptions extends WriterOptions {
   readonly pageFormat?: PageFormat;
@@ -31,17 +31,17 @@ export function addCompact(command: Command, start: StartCommand): void {
 }
 
 async function compactFile(run: CommandRun, source: string, target: string, options: CompactOptions): Promise<void> {
-  const { force = false } = options;
-  if (options.map !== undefined) await assertNoPathConflict('the map', options.map, [source, target]);
-  const map = options.map === undefined ? undefined : new RefMap(await OutputFile.forMap(options.map, source, force));
+  const { force = false, map: mapPath, pageFormat, dedupe = false } = options;
+  if (mapPath !== undefined) await assertNoPathConflict('the map', mapPath, [source, target]);
+  const map = mapPath === undefined ? undefined : await OutputFile.forMap(mapPath, source, force);
   let report: CompactReport;
   try {
     report = await run.withProgress({ what: source, unit: blocksText }, (progress) =>
       compact(source, target, {
         ...lockOptions(run.signal, options),
-        ...(options.pageFormat === undefined ? {} : { pageFormat: options.pageFormat }),
-        ...(map === undefined ? {} : { onMoved: map.addPage, onDurable: map.complete }),
-        dedupe: options.dedupe === true,
+        ...(pageFormat && { pageFormat }),
+        ...(map && { onMoved: (moved) => writeMovedPage(map, moved), onDurable: () => map.complete() }),
+        dedupe,
         replace: force,
         onProgress: progress.update,
         signal: run.signal,
@@ -52,5 +52,5 @@ async function compactFile(run: CommandRun, source: string, target: string, opti
     throw withForceAdvice(withRecoverAdvice(error, source, 'nothing was copied'));
   }
   await run.text(compactText(report));
-  await run.summary(source, { target, map: options.map, ...report });
+  await run.summary(source, { target, map: mapPath, ...report });
 }

@@ -32,28 +32,35 @@ async function diffFiles(
   { brief = false, nodes = false }: DiffCommandOptions,
 ): Promise<number> {
   const compare = nodes ? 'nodes' : 'places';
-  const lines = new DifferenceLines(run, { a: oneLine(a), b: oneLine(b) }, brief);
+  const names = { a: oneLine(a), b: oneLine(b) };
+  const readerGone = new AbortController();
+  const printDifference = (difference: Difference): void | Promise<void> => {
+    const { stdout, style, isJson } = run;
+    if (stdout.closed) readerGone.abort();
+    if (stdout.closed || (brief && difference.type !== 'damaged')) return undefined;
+    const { type, ...fields } = difference;
+    const line = isJson ? jsonLine(type, fields) : `${differenceText(difference, names, style)}\n`;
+    return stdout.tryWrite(line) ? undefined : stdout.write(line);
+  };
   let report: DiffReport;
   try {
     report = await run.withProgress({ what: `${a} ${b}`, unit: blocksText, hasRows: true }, (progress) =>
       diff(a, b, {
         compare,
         stopAtFirst: brief,
-        onDifference: lines.add,
+        onDifference: printDifference,
         onProgress: progress.update,
-        signal: AbortSignal.any([run.signal, lines.readerGone]),
+        signal: AbortSignal.any([run.signal, readerGone.signal]),
       }),
     );
   } catch (error) {
     // There is a difference, and the reader has gone.
-    if (lines.readerGone.aborted && !run.signal.aborted) return EXIT.findings;
+    if (readerGone.signal.aborted && !run.signal.aborted) return EXIT.findings;
     throw error;
-  } finally {
-    await lines.flush();
   }
   const { same, differences, changed, sequencesCompared } = report;
   const isDamaged = differences.damaged > 0;
-  if (brief && !same && !isDamaged) await run.text([`${oneLine(a)} and ${oneLine(b)} differ\n`]);
+  if (brief && !same && !isDamaged) await run.text([`${names.a} and ${names.b} differ\n`]);
   await run.summary(a, { other: b, compare, ...report });
   if (changed) await run.note('a writer was active: the result is not of a single moment');
   if (!isDamaged) return same ? EXIT.done : EXIT.findings;
@@ -61,42 +68,4 @@ async function diffFiles(
   const advice = `for details: artrie-pages verify ${shellPath(a)} ${shellPath(b)}`;
   await run.warn(`${plural(differences.damaged, 'damaged place')} not compared${rest}; ${advice}`);
   return EXIT.damaged;
-}
-
-/** Waiting for each line to be written would take longer than finding the difference. */
-const BUFFERED_CHARACTERS = 16_384;
-
-/** Prints differences as they are found. */
-class DifferenceLines {
-  readonly #run: CommandRun;
-  readonly #names: { readonly a: string; readonly b: string };
-  readonly #isBrief: boolean;
-  readonly #readerGone = new AbortController();
-  #buffered = '';
-
-  constructor(run: CommandRun, names: { readonly a: string; readonly b: string }, isBrief: boolean) {
-    this.#run = run;
-    this.#names = names;
-    this.#isBrief = isBrief;
-  }
-
-  /** Aborted when the reader of the output has gone. */
-  get readerGone(): AbortSignal {
-    return this.#readerGone.signal;
-  }
-
-  readonly add = (difference: Difference): void | Promise<void> => {
-    const { isJson, stdout, style } = this.#run;
-    if (stdout.closed) this.#readerGone.abort();
-    if (stdout.closed || (this.#isBrief && difference.type !== 'damaged')) return undefined;
-    const { type, ...fields } = difference;
-    this.#buffered += isJson ? jsonLine(type, fields) : `${differenceText(difference, this.#names, style)}\n`;
-    return this.#buffered.length < BUFFERED_CHARACTERS ? undefined : this.flush();
-  };
-
-  async flush(): Promise<void> {
-    const lines = this.#buffered;
-    this.#buffered = '';
-    await this.#run.stdout.write(lines);
-  }
 }

@@ -118,7 +118,9 @@ async function dumpBlock(run: CommandRun, blocks: RawBlocks, block: number, hex:
     await run.json('page', () => ({ block, format, ...header, reserved }));
   }
   if (hex) {
-    await run.text(hexdump(bytes, block, page ? pageRegions(page, block) : otherRegions(block, bytes)));
+    const noPage: Region[] = [{ kind: 'gap', start: 0, end: BLOCK_BYTES, name: 'not a page' }];
+    const otherRegions = block === 0 ? fileHeaderRegions(bytes) : noPage;
+    await run.text(hexdump(bytes, block, page ? pageRegions(page, block) : otherRegions));
   } else if (page) {
     await run.text(pageTable(page, block));
     for (let slot = 0; slot < page.directory.count; slot++) await run.json('slot', () => slotFields(page, block, slot));
@@ -131,10 +133,6 @@ async function dumpBlock(run: CommandRun, blocks: RawBlocks, block: number, hex:
       ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }]),
     ]);
   }
-}
-
-function otherRegions(block: number, bytes: Uint8Array): Iterable<Region> {
-  return block === 0 ? fileHeaderRegions(bytes) : [{ kind: 'gap', start: 0, end: BLOCK_BYTES, name: 'not a page' }];
 }
 
 async function dumpNode(

@@ -6,7 +6,7 @@ import { formatRef, parseRef, type RefRange } from '../../store/page-ref.ts';
 import { open, type PageStore } from '../../store/page-store.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { lostPageNote, noDirectoryNote } from '../errors.ts';
-import { encodeBytes, type Encoding, type Framing, NodeWriter } from '../framing.ts';
+import { encodeBytes, type Encoding, frameOf, type Framing } from '../framing.ts';
 import { type CommonOptions, encodingOption, framingOption } from '../options.ts';
 
 interface ReadOptions extends CommonOptions {
@@ -71,7 +71,7 @@ class NodePrinter {
   readonly #run: CommandRun;
   readonly #file: string;
   readonly #encoding: Encoding;
-  readonly #writer: NodeWriter;
+  readonly #framing: Framing;
   nodeCount = 0;
   nodeBytes = 0;
 
@@ -79,7 +79,7 @@ class NodePrinter {
     this.#run = run;
     this.#file = file;
     this.#encoding = encoding;
-    this.#writer = new NodeWriter(run.stdout, encoding, framing);
+    this.#framing = framing;
   }
 
   /** Prints the nodes of one page. @returns false once the reader of the output has gone */
@@ -92,10 +92,15 @@ class NodePrinter {
       this.nodeCount++;
       this.nodeBytes += node.length;
       if (isJson) await this.#run.json('node', () => this.#fields(block, slot, node));
-      else if (!this.#writer.tryWrite(node)) await this.#writer.write(node);
+      else for (const part of this.#framed(node)) if (!stdout.tryWrite(part)) await stdout.write(part);
     }
-    await this.#writer.flush();
     return !stdout.closed;
+  }
+
+  #framed(node: Uint8Array): readonly (string | Uint8Array)[] {
+    const data = encodeBytes(node, this.#encoding);
+    const { before, after } = frameOf(this.#framing, data.length);
+    return [before, data, after];
   }
 
   #fields(block: number, slot: number, node: Uint8Array): object {

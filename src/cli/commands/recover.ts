@@ -7,7 +7,7 @@ import { blockReportJson, movedJson, movedText, recoverSummaryText, RecoverText 
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { EXIT, withForceAdvice } from '../errors.ts';
 import { addLockOptions, lockOptions, type WriterOptions } from '../options.ts';
-import { OutputFile, RefMap } from '../output-file.ts';
+import { OutputFile, writeMovedRun } from '../output-file.ts';
 
 interface RecoverCommandOptions extends WriterOptions {
   readonly map?: string;
@@ -48,10 +48,10 @@ async function recoverFile(
         replace: force,
         onBlock: (block) => run.lines(run.isJson ? blockReportJson(block) : text.block(block)),
         onMoved: async (moved) => {
-          await map?.addRun(moved);
+          if (map) await writeMovedRun(map, moved);
           await run.lines(run.isJson ? [movedJson(moved)] : [...text.end(), movedText(moved)]);
         },
-        ...(map && { onDurable: map.complete }),
+        ...(map && { onDurable: () => map.complete() }),
         onProgress: progress.update,
         signal: run.signal,
       }),
@@ -72,11 +72,11 @@ async function createMap(
   target: string,
   path: string,
   force: boolean,
-): Promise<RefMap> {
+): Promise<OutputFile> {
   await withOpen(openBlockFile(source, 'read'), async (file) => {
     await assertNoPathConflict('the new file', target, [source]);
     await assertNoPathConflict('the map', path, [source, target]);
     await assertRecoverable(file, run.signal);
   });
-  return new RefMap(await OutputFile.forMap(path, source, force));
+  return OutputFile.forMap(path, source, force);
 }

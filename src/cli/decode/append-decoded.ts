@@ -5,7 +5,7 @@ import type { AppendRun } from '../append-run.ts';
 import type { Progress } from '../command.ts';
 import { type Input, Interrupted } from '../context.ts';
 import type { TextEncoding } from '../framing.ts';
-import { type InputEvent, InputReader, type InputTarget } from '../input.ts';
+import { CHUNK_BYTES, type InputEvent, InputReader } from '../input.ts';
 import {
   type DecodedNodes,
   type DecoderSetup,
@@ -23,24 +23,24 @@ const ROUNDS = 2;
 /** One block holds all that a segment needs: its text decoded, and four bytes per node. */
 const SHARD_BLOCKS = 1;
 
-/**
- * Takes the nodes of a segment, which are contiguous in `bytes`. Both arrays are valid until the promise resolves.
- * @returns whether to continue
- */
-type NodeSink = (bytes: Uint8Array, lengths: Uint32Array) => Promise<boolean>;
+interface DecodingOptions {
+  readonly framing: ManyFraming;
+  readonly encoding: TextEncoding;
+  /** Number of threads that decode. */
+  readonly jobs: number;
+}
 
 /**
- * Decodes segments in threads, and passes their nodes to a sink in the order of the input.
+ * Decodes segments in threads, and stages their nodes in the order of the input.
  *
  * Segments come in rounds of one per thread. The rounds take turns in using two sets of memory: slots for the input, and
- * an arena with a shard per thread. A round starts once the sink has taken the last round with the same memory. So nothing
- * is overwritten while it is in use, and memory is bounded.
+ * an arena with a shard per thread. A round starts once the last round with the same memory is staged. So nothing is
+ * overwritten while it is in use, and memory is bounded.
  */
 class DecodePipeline {
+  readonly #run: AppendRun;
+  readonly #options: DecodingOptions;
   readonly #jobs: number;
-  readonly #framing: ManyFraming;
-  readonly #encoding: TextEncoding;
-  readonly #sink: NodeSink;
   readonly #signal: AbortSignal;
   readonly #arenas: readonly ConcurrentArena[];
   /** Threads and slots are created when they are first used: a short input needs few. */
@@ -50,31 +50,29 @@ class DecodePipeline {
   #submittedSegments = 0;
   #takenSegments = 0;
   #failure: Error | undefined;
-  #isOver = false;
   #isClosed = false;
   #wake: () => void = () => undefined;
   readonly #interrupt = (): void => this.#fail(this.#signal.reason as Error);
 
   /** @param signal - ends all waiting, with its reason */
-  constructor(jobs: number, framing: ManyFraming, encoding: TextEncoding, sink: NodeSink, signal: AbortSignal) {
-    this.#jobs = jobs;
-    this.#framing = framing;
-    this.#encoding = encoding;
-    this.#sink = sink;
+  constructor(run: AppendRun, options: DecodingOptions, signal: AbortSignal) {
+    this.#run = run;
+    this.#options = options;
+    this.#jobs = options.jobs;
     this.#signal = signal;
-    this.#arenas = Array.from({ length: ROUNDS }, () => new ConcurrentArena(jobs, { maxBlocks: SHARD_BLOCKS }));
+    this.#arenas = Array.from({ length: ROUNDS }, () => new ConcurrentArena(this.#jobs, { maxBlocks: SHARD_BLOCKS }));
     if (signal.aborted) this.#interrupt();
     signal.addEventListener('abort', this.#interrupt);
   }
 
-  /** Whether there are segments that the sink has not taken. */
-  get isBusy(): boolean {
-    return this.#takenSegments < this.#submittedSegments;
+  /** Whether the run takes no more. Then nothing is decoded or refused any more. */
+  get isOver(): boolean {
+    return this.#run.isOver;
   }
 
-  /** Whether the sink takes no more. Then nothing is decoded or refused any more. */
-  get isOver(): boolean {
-    return this.#isOver;
+  /** Whether there are segments that are not staged. */
+  get isBusy(): boolean {
+    return this.#takenSegments < this.#submittedSegments;
   }
 
   /** Memory for the next segment, {@link SLOT_BYTES} long; not used by the pipeline before {@link submit}. */
@@ -84,8 +82,8 @@ class DecodePipeline {
 
   /**
    * Submits the first `bytes` of {@link slot}, and waits until there is another slot.
-   * @throws {@link PageStoreError} for the first invalid frame, once the sink has taken all nodes before it; what the
-   * sink throws; the reason of the signal; an error if a thread has ended
+   * @throws {@link PageStoreError} for the first invalid frame, once all nodes before it are staged; what staging throws;
+   * the reason of the signal; an error if a thread has ended
    */
   async submit(bytes: number): Promise<void> {
     const segment = this.#submittedSegments;
@@ -96,17 +94,17 @@ class DecodePipeline {
     if (this.#submittedSegments % this.#jobs !== 0) return this.#takeUntil(ROUNDS * this.#jobs - 1);
     await this.#takeUntil((ROUNDS - 1) * this.#jobs);
     // The last round with this arena has been taken: its threads have answered, and do not allocate in it.
-    if (!this.#isOver) this.#arenaOf(this.#submittedSegments).reset();
+    if (!this.isOver) this.#arenaOf(this.#submittedSegments).reset();
   }
 
-  /** Passes what has been decoded so far to the sink. @throws as {@link submit} */
+  /** Stages what has been decoded so far. @throws as {@link submit} */
   async takeDecoded(): Promise<void> {
-    while (!this.#isOver && this.isBusy && this.#answers[this.#indexOf(this.#takenSegments)] !== undefined) {
+    while (!this.isOver && this.isBusy && this.#answers[this.#indexOf(this.#takenSegments)] !== undefined) {
       await this.#takeOldest();
     }
   }
 
-  /** Waits until the sink has taken everything. @throws as {@link submit} */
+  /** Waits until everything is staged. @throws as {@link submit} */
   async drain(): Promise<void> {
     await this.#takeUntil(0);
   }
@@ -118,9 +116,9 @@ class DecodePipeline {
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 
-  /** Waits until at most so many segments are left that the sink has not taken. */
+  /** Waits until at most so many segments are left that are not staged. */
   async #takeUntil(segments: number): Promise<void> {
-    while (!this.#isOver && this.#submittedSegments - this.#takenSegments > segments) await this.#takeOldest();
+    while (!this.isOver && this.#submittedSegments - this.#takenSegments > segments) await this.#takeOldest();
   }
 
   async #takeOldest(): Promise<void> {
@@ -129,8 +127,8 @@ class DecodePipeline {
     if (nodeCount > 0) {
       const arena = this.#arenaOf(segment);
       const lengths = lengthsOf(arena.view(shard, lengthsOffset, 4 * nodeCount));
-      this.#isOver = !(await this.#sink(arena.view(shard, bytesOffset, bytes), lengths));
-      if (this.#isOver) return;
+      await stageAll(this.#run, arena.view(shard, bytesOffset, bytes), lengths);
+      if (this.isOver) return;
     }
     if (refusal !== undefined) throw new PageStoreError(refusal.code, refusal.message, refusal.detail);
     this.#takenSegments++;
@@ -168,8 +166,8 @@ class DecodePipeline {
 
   #startThread(): Worker {
     const workerData: DecoderSetup = {
-      framing: this.#framing,
-      encoding: this.#encoding,
+      framing: this.#options.framing,
+      encoding: this.#options.encoding,
       arenas: this.#arenas.map(({ descriptor }) => descriptor),
     };
     // The bundle has both files in one folder; the options of node are for the main thread.
@@ -240,38 +238,30 @@ class SegmentFeed {
   }
 }
 
-interface DecodingOptions {
-  readonly framing: ManyFraming;
-  readonly encoding: TextEncoding;
-  /** Number of threads that decode. */
-  readonly jobs: number;
-}
-
 /** Stages the nodes of a hex or base64 input, decoded in threads; the result is the same as without threads. */
 export async function appendDecoded(
   run: AppendRun,
   input: Input,
-  { framing, encoding, jobs }: DecodingOptions,
+  options: DecodingOptions,
   signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
-  const sink = (bytes: Uint8Array, lengths: Uint32Array): Promise<boolean> => stageAll(run, bytes, lengths);
-  const pipeline = new DecodePipeline(jobs, framing, encoding, sink, signal);
-  const feed = new SegmentFeed(pipeline, framing);
-  const chunk = new InputChunk();
-  const reader = new InputReader(input.source, chunk, signal);
+  const pipeline = new DecodePipeline(run, options, signal);
+  const feed = new SegmentFeed(pipeline, options.framing);
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  const reader = new InputReader(input.source, () => chunk, signal);
   let inputBytes = 0;
   try {
     while (!run.isOver) {
       const event = await nextEvent(reader, feed, run.hasStaged || feed.hasUnstaged);
-      if (event.kind === 'pause') {
+      if (event === 'pause') {
         await feed.flush();
         await run.commit();
         continue;
       }
-      if (event.kind === 'end') return await feed.end();
-      await feed.push(chunk.bytes);
-      inputBytes += event.bytes;
+      if (event === 0) return await feed.end();
+      await feed.push(chunk.subarray(0, event));
+      inputBytes += event;
       // The chunk has been copied, so the next one can be read while nodes are staged.
       reader.startRead();
       await pipeline.takeDecoded();
@@ -296,37 +286,16 @@ async function nextEvent(reader: InputReader, feed: SegmentFeed, mayPause: boole
   }
 }
 
-/** @returns whether the run takes more */
-async function stageAll(run: AppendRun, bytes: Uint8Array, lengths: Uint32Array): Promise<boolean> {
+/** Stages nodes that are contiguous in `bytes`, until the run is over. */
+async function stageAll(run: AppendRun, bytes: Uint8Array, lengths: Uint32Array): Promise<void> {
   let start = 0;
   for (let next = 0; next < lengths.length && !run.isOver;) {
-    const staged = run.tryAddMany(bytes, start, lengths, next);
-    for (const end = next + staged; next < end; next++) start += lengths[next] as number; // next < end <= lengths.length
+    const bytesBefore = run.nodeBytes;
+    next += run.tryAddMany(bytes, start, lengths, next);
+    start += run.nodeBytes - bytesBefore;
     if (next === lengths.length) break;
     const end = start + (lengths[next++] as number); // next < lengths.length
     await run.add(bytes, start, end);
     start = end;
-  }
-  return !run.isOver;
-}
-
-/** Read at once: as much as a pipe holds. */
-const CHUNK_BYTES = 65_536;
-
-/** The last chunk that was read, until it has been copied to a segment. */
-class InputChunk implements InputTarget {
-  readonly #buffer = new Uint8Array(CHUNK_BYTES);
-  #usedBytes = 0;
-
-  get bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#usedBytes);
-  }
-
-  target(): Uint8Array {
-    return this.#buffer;
-  }
-
-  filled(bytes: number): void {
-    this.#usedBytes = bytes;
   }
 }

@@ -1,6 +1,6 @@
 import { ARENA_BLOCK_BYTES } from '../../arena/block-memory.ts';
 import type { ArenaShard, ConcurrentArenaDescriptor } from '../../arena/concurrent-arena.ts';
-import { type ErrorCode, type ErrorDetail, PageStoreError } from '../../errors.ts';
+import { PageStoreError } from '../../errors.ts';
 import { decodeFrame, Framer, type Framing, MAX_FRAME_BYTES, type TextEncoding } from '../framing.ts';
 
 /** Framings that split a stream into many frames. */
@@ -49,12 +49,8 @@ export interface DecodedNodes {
   readonly refusal: Refusal | undefined;
 }
 
-/** The fields of a PageStoreError: its class does not survive a message to another thread. */
-export interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly detail: ErrorDetail;
-}
+/** Only the fields: the class of an error does not survive a message to another thread. */
+type Refusal = Pick<PageStoreError, 'code' | 'message' | 'detail'>;
 
 /** A view of lengths in a shard. */
 export function lengthsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
@@ -72,11 +68,14 @@ export class SegmentCutter {
   readonly #delimiter: number;
   /** Memory of the current segment, {@link SLOT_BYTES} long. */
   #slot: Buffer;
-  #used = 0;
+  /** Bytes in the segment, including those of an incomplete frame. */
+  usedBytes = 0;
+  /** Whether the segment has to be submitted before more is pushed. */
+  isFull = false;
+  /** Whether the segment ends with a frame that is too long; then it is the last one. */
+  isTooLong = false;
   /** After the last frame that is known to be whole; for lines and nul, searched for when needed. */
   #wholeEnd = 0;
-  #isFull = false;
-  #isTooLong = false;
 
   constructor(framing: ManyFraming, slot: Uint8Array) {
     this.#framing = framing;
@@ -84,35 +83,20 @@ export class SegmentCutter {
     this.#slot = bufferOf(slot);
   }
 
-  /** Whether the segment has to be submitted before more is pushed. */
-  get isFull(): boolean {
-    return this.#isFull;
-  }
-
-  /** Whether the segment ends with a frame that is too long; then it is the last one. */
-  get isTooLong(): boolean {
-    return this.#isTooLong;
-  }
-
-  /** Bytes in the segment, including those of an incomplete frame. */
-  get usedBytes(): number {
-    return this.#used;
-  }
-
   /** Bytes of the complete frames. */
   get wholeBytes(): number {
-    if (this.#framing !== 'u32' && this.#wholeEnd === 0 && this.#used > 0)
-      return this.#slot.lastIndexOf(this.#delimiter, this.#used - 1) + 1;
+    if (this.#framing !== 'u32' && this.#wholeEnd === 0 && this.usedBytes > 0)
+      return this.#slot.lastIndexOf(this.#delimiter, this.usedBytes - 1) + 1;
     return this.#wholeEnd;
   }
 
   /** Takes bytes of `chunk` from `from` on, until the segment is full. @returns the offset after them */
   push(chunk: Uint8Array, from: number): number {
-    if (this.#used < SEGMENT_BYTES) {
-      const to = this.#take(chunk, from, SEGMENT_BYTES - this.#used);
+    if (this.usedBytes < SEGMENT_BYTES) {
+      const to = this.#take(chunk, from, SEGMENT_BYTES - this.usedBytes);
       if (this.#framing === 'u32') this.#walk();
-      else if (this.#used === SEGMENT_BYTES) this.#wholeEnd = this.wholeBytes;
-      this.#isFull = this.#isTooLong || (this.#used === SEGMENT_BYTES && this.#wholeEnd > 0);
+      else if (this.usedBytes === SEGMENT_BYTES) this.#wholeEnd = this.wholeBytes;
+      this.isFull = this.isTooLong || (this.usedBytes === SEGMENT_BYTES && this.#wholeEnd > 0);
       return to;
     }
     return this.#framing === 'u32' ? this.#endLengthPrefixed(chunk, from) : this.#endDelimited(chunk, from);
@@ -121,39 +105,39 @@ export class SegmentCutter {
   /** Starts the next segment in another slot, with what follows the first `bytes` of this one. */
   next(slot: Uint8Array, bytes: number): void {
     const following = bufferOf(slot);
-    this.#slot.copy(following, 0, bytes, this.#used);
+    this.#slot.copy(following, 0, bytes, this.usedBytes);
     this.#slot = following;
-    this.#used -= bytes;
+    this.usedBytes -= bytes;
     this.#wholeEnd = 0;
-    this.#isFull = this.#isTooLong = false;
+    this.isFull = this.isTooLong = false;
     if (this.#framing === 'u32') this.#walk();
   }
 
   /** Continues the only frame of a segment up to its delimiter. */
   #endDelimited(chunk: Uint8Array, from: number): number {
     const found = chunk.indexOf(this.#delimiter, from);
-    const frameBytes = this.#used + (found < 0 ? chunk.length : found) - from;
-    this.#isTooLong = frameBytes > MAX_FRAME_BYTES;
-    this.#isFull = this.#isTooLong || found >= 0;
-    if (this.#isTooLong) return this.#take(chunk, from, MAX_FRAME_BYTES + 1 - this.#used);
+    const frameBytes = this.usedBytes + (found < 0 ? chunk.length : found) - from;
+    this.isTooLong = frameBytes > MAX_FRAME_BYTES;
+    this.isFull = this.isTooLong || found >= 0;
+    if (this.isTooLong) return this.#take(chunk, from, MAX_FRAME_BYTES + 1 - this.usedBytes);
     const to = this.#take(chunk, from, (found < 0 ? chunk.length : found + 1) - from);
-    if (found >= 0) this.#wholeEnd = this.#used;
+    if (found >= 0) this.#wholeEnd = this.usedBytes;
     return to;
   }
 
   #endLengthPrefixed(chunk: Uint8Array, from: number): number {
-    const to = this.#take(chunk, from, this.#frameEnd() - this.#used);
+    const to = this.#take(chunk, from, this.#frameEnd() - this.usedBytes);
     this.#walk();
-    this.#isFull = this.#wholeEnd > 0;
+    this.isFull = this.#wholeEnd > 0;
     return to;
   }
 
   /** Moves from length to length, over the complete frames. */
   #walk(): void {
-    while (this.#used - this.#wholeEnd >= LENGTH_BYTES) {
+    while (this.usedBytes - this.#wholeEnd >= LENGTH_BYTES) {
       const end = this.#frameEnd();
-      this.#isTooLong = end - this.#wholeEnd > LENGTH_BYTES + MAX_FRAME_BYTES;
-      if (end > this.#used || this.#isTooLong) return;
+      this.isTooLong = end - this.#wholeEnd > LENGTH_BYTES + MAX_FRAME_BYTES;
+      if (end > this.usedBytes || this.isTooLong) return;
       this.#wholeEnd = end;
     }
   }
@@ -165,8 +149,8 @@ export class SegmentCutter {
 
   #take(chunk: Uint8Array, from: number, mostBytes: number): number {
     const to = Math.min(chunk.length, from + mostBytes);
-    this.#slot.set(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to), this.#used);
-    this.#used += to - from;
+    this.#slot.set(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to), this.usedBytes);
+    this.usedBytes += to - from;
     return to;
   }
 }
@@ -211,7 +195,8 @@ export class SegmentDecoder {
         nodeCount++;
       }
     } catch (error) {
-      refusal = refusalOf(error);
+      if (!(error instanceof PageStoreError)) throw error;
+      refusal = { code: error.code, message: error.message, detail: error.detail };
     }
     const lengthsOffset = shard.allocate(4 * nodeCount);
     lengthsOf(shard.view(lengthsOffset, 4 * nodeCount)).set(this.#lengths.subarray(0, nodeCount));
@@ -226,10 +211,4 @@ export class SegmentDecoder {
     }
     this.#lengths[node] = bytes;
   }
-}
-
-/** @throws every other error */
-function refusalOf(error: unknown): Refusal {
-  if (!(error instanceof PageStoreError)) throw error;
-  return { code: error.code, message: error.message, detail: error.detail };
 }
