@@ -17,7 +17,7 @@ const FNV_BASIS_LOW = 0x84222325 | 0;
 /** The 64-bit FNV prime is 2^40 plus this. */
 const FNV_PRIME_REST = 0x1b3;
 
-/** Computes FNV-1a, 64 bit, of `source[start, end)` in `into`. The range is not checked. */
+/** Computes FNV-1a, 64 bit, of `source[start, end)`. The range is not checked. */
 export function fnv1a64Into(source: Uint8Array, start: number, end: number, into: Hash64): void {
   into.high = FNV_BASIS_HIGH;
   into.low = FNV_BASIS_LOW;
@@ -218,7 +218,7 @@ export function onlyDifferingBit(a: Uint8Array, b: Uint8Array): number {
   return 8 * index + onlyBitOf((a[index] ?? 0) ^ (b[index] ?? 0));
 }
 
-/** Flips one bit, numbered as by {@link flippedBitOf}. */
+/** @param bit - numbered as by {@link flippedBitOf} */
 export function flipBit(bytes: Uint8Array, bit: number): void {
   bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
 }

@@ -65,7 +65,7 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
   checksum: u32('CRC-32 of those bytes'),
 });
 
-/** Computes the checksum of a file header from its other fields. */
+/** Computes the checksum from the other fields. */
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
@@ -98,10 +98,7 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
 /** The fields of a file header that appending, allocating and freeing change. */
 export type FileCounts = Pick<FileHeader, 'blockCount' | 'freeListHead' | 'entryCount'>;
 
-/**
- * Encodes a file header with other counts and a new checksum.
- * @param bytes - the present header, of version `version`
- */
+/** Encodes a file header with other counts and a new checksum. @param bytes - the present header, of `version` */
 export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
   const changed = pooledBytes(FILE_HEADER_BYTES);
   changed.set(bytes);

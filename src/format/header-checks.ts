@@ -27,7 +27,6 @@ import {
 } from './layout.ts';
 import { type FileRange, hex, type Problem, type Severity } from './problem.ts';
 
-/** The location of a file header field. */
 export function fileHeaderFieldRange(field: keyof FileHeader): FileRange {
   return { block: 0, offset: FILE_HEADER.offsets[field], bytes: FILE_HEADER.bytesOf(field) };
 }
@@ -158,7 +157,7 @@ export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
 export function* rootDescriptorCopyProblems(block0: Uint8Array): Generator<Problem> {
   const { block, slot } = decodePointer(FILE_HEADER.read(block0).rootPointer);
   if (block !== 0 || slot !== ROOT_DESCRIPTOR_OFFSET || headerCopyState(block0) !== 'valid') return;
-  const copy = HEADER_COPY.read(block0, HEADER_COPY_OFFSET).bytes;
+  const copy = block0.subarray(HEADER_COPY_OFFSET);
   const [stored, copied] = [descriptorOf(block0), descriptorOf(copy)];
   if (!equalRange(block0, 0, copy, 0, FILE_HEADER_BYTES)) return;
   if (Buffer.compare(stored, copied) !== 0) yield rootDescriptorDifference(stored, copied);
@@ -221,7 +220,6 @@ function* rootDescriptorProblems(root: RootDescriptor, blocks: number): Generato
   }
 }
 
-/** The location of a root descriptor field. */
 export function rootDescriptorFieldRange(field: keyof RootDescriptor): FileRange {
   const offset = ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR.offsets[field];
   return { block: 0, offset, bytes: ROOT_DESCRIPTOR.bytesOf(field) };

@@ -55,7 +55,6 @@ export interface BeforeImage {
   readonly newPageHeaderCrc: number;
 }
 
-/** Encodes the journal of an update. */
 export function encodeJournal({ block, image, changed, newPageHeaderCrc }: BeforeImage): Uint8Array {
   const bytes = new Uint8Array(JOURNAL_BYTES);
   const [changedStart, changedEnd] = [changed.start, changed.end];
@@ -147,7 +146,7 @@ export function patchBytes({ before }: Patch): number {
   return PATCH_HEADER.bytes + 2 * before.length;
 }
 
-/** Writes a patch at `offset`. @returns the offset after it */
+/** @returns the offset after the patch */
 export function writePatch({ position, kind, before, after }: Patch, target: Uint8Array, offset: number): number {
   PATCH_HEADER.write({ position: BigInt(position), length: before.length, kind }, target, offset);
   target.set(before, offset + PATCH_HEADER.bytes);

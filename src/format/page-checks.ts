@@ -248,7 +248,6 @@ function findError(facts: PageFacts): Problem | undefined {
   return undefined;
 }
 
-/** The location of a page header field in the file. */
 export function pageFieldRange(blockId: number, field: keyof PageHeader): FileRange {
   const offset = fileOffset(blockId, PAGE_HEADER.offsets[field]);
   return { block: blockId, offset, bytes: PAGE_HEADER.bytesOf(field) };
@@ -322,7 +321,6 @@ function* overlapProblems(facts: PageFacts): Generator<Problem> {
   }
 }
 
-/** The location of a slot's directory entry. */
 function slotRange({ blockId, page }: PageFacts, slot: number): FileRange & Pick<Problem, 'severity' | 'slot'> {
   const { start, end } = slotEntry(page, slot);
   return { severity: 'error', block: blockId, slot, offset: fileOffset(blockId, start), bytes: end - start };

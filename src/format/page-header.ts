@@ -89,7 +89,7 @@ export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, h
   return encodePageHeader({ ...checked, checksum });
 }
 
-/** The 64 header bytes of an empty page; the rest of its block may have any content. */
+/** Encodes the header of an empty page; the rest of its block may have any content. */
 export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
   return encodeCheckedPageHeader(format, new Uint8Array(0), newPageHeader(format));
 }

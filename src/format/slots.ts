@@ -29,7 +29,7 @@ export interface SlotScan {
   readonly isAscending: boolean;
 }
 
-/** A range of bytes in a block: `start` inclusive, `end` exclusive. */
+/** A range of bytes in a block; `end` is exclusive. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
