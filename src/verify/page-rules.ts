@@ -7,7 +7,7 @@ import type { NonPage } from '../salvage/block-kind.ts';
 import { flippedPageBit, type NamedBit } from '../salvage/flipped-bit.ts';
 
 /** Optional requirements on pages; a page that does not meet them is still valid. */
-export interface Demands {
+export interface Requirements {
   /** Makes a page without a checksum an error. */
   readonly checksums: boolean;
   /** Makes a page that is not finalized an error. */
@@ -17,14 +17,14 @@ export interface Demands {
 /** What the rules need to know of one page. Valid until the bytes of the page change. */
 export class CheckedPage {
   readonly facts: PageFacts;
-  readonly demands: Demands;
+  readonly requirements: Requirements;
   /** The magic in the block, if it is that of the other page format; then `facts` are for the right one. */
   readonly wrongMagic: bigint | undefined;
   #flippedBit: NamedBit | undefined | 'unknown' = 'unknown';
 
-  constructor(facts: PageFacts, demands: Demands, wrongMagic?: bigint) {
+  constructor(facts: PageFacts, requirements: Requirements, wrongMagic?: bigint) {
     this.facts = facts;
-    this.demands = demands;
+    this.requirements = requirements;
     this.wrongMagic = wrongMagic;
   }
 
@@ -86,15 +86,15 @@ export function withBit(problem: Problem, start: number, index: number, name: st
 
 const bitAt = (start: number, index: number): FlippedBit => ({ offset: start + (index >> 3), bit: index & 7 });
 
-function absentChecksumProblems({ facts, demands }: CheckedPage): Iterable<Problem> {
+function absentChecksumProblems({ facts, requirements }: CheckedPage): Iterable<Problem> {
   const problems = PAGE_CHECKS.PAGE_CHECKSUM_ABSENT(facts);
-  if (problems === NO_PROBLEMS || !demands.checksums) return problems;
+  if (problems === NO_PROBLEMS || !requirements.checksums) return problems;
   return Array.from(problems, (problem) => ({ ...problem, severity: 'error' }));
 }
 
-function notFinalizedProblems({ facts, demands }: CheckedPage): readonly Problem[] {
+function notFinalizedProblems({ facts, requirements }: CheckedPage): readonly Problem[] {
   const { flags } = facts.page.header;
-  if (!demands.finalized || (flags & PAGE_FLAG.finalized) !== 0) return NO_PROBLEMS;
+  if (!requirements.finalized || (flags & PAGE_FLAG.finalized) !== 0) return NO_PROBLEMS;
   const expected = `${hex(PAGE_FLAG.finalized, 4)} (FINALIZED) set`;
   const problem = pageFieldProblem(facts.blockId, 'PAGE_NOT_FINALIZED', 'flags', hex(flags, 4), expected);
   return [{ ...problem, message: `page ${facts.blockId}: not finalized` }];

@@ -4,7 +4,7 @@ import { NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { underOtherMagic } from '../salvage/page-candidates.ts';
-import { type Check, CheckedPage, type Demands } from './page-rules.ts';
+import { type Check, CheckedPage, type Requirements } from './page-rules.ts';
 import { RULES } from './rules.ts';
 
 /** A range of blocks: `first` inclusive, `end` exclusive. */
@@ -15,7 +15,7 @@ export interface BlockRange {
 
 /** What to check, and the size of a batch. */
 export interface ScanSettings {
-  readonly demands: Demands;
+  readonly requirements: Requirements;
   /** The block whose slots are counted, for the root record; 0 for none. */
   readonly rootBlock: number;
   /** Most blocks in a batch. */
@@ -53,7 +53,7 @@ const NON_PAGE_CHECKS = RULES.flatMap(({ nonPage }) => nonPage ?? []);
 export async function* scanRange(
   view: CommittedView,
   { first, end }: BlockRange,
-  { demands, rootBlock, batchBlocks }: ScanSettings,
+  { requirements, rootBlock, batchBlocks }: ScanSettings,
   reader: BlockReader = new BlockReader(),
 ): AsyncGenerator<ScanBatch> {
   let batch = emptyBatch();
@@ -61,7 +61,7 @@ export async function* scanRange(
     await reader.read(view, block);
     let problems: Iterable<Problem>;
     if (reader.page) {
-      const page = checkedPage(reader.page, demands, reader.scratch);
+      const page = checkedPage(reader.page, requirements, reader.scratch);
       const slots = page.facts.page.directory.count;
       batch.pages++;
       batch.nodes += slots;
@@ -88,9 +88,9 @@ export async function* scanRange(
 }
 
 /** A page that is valid except for the magic of the other format is checked as one of its own format. */
-function checkedPage(facts: PageFacts, demands: Demands, scratch: DirectoryScratch): CheckedPage {
+function checkedPage(facts: PageFacts, requirements: Requirements, scratch: DirectoryScratch): CheckedPage {
   const other = facts.error && underOtherMagic(facts, scratch);
-  return other ? new CheckedPage(other, demands, facts.page.header.magic) : new CheckedPage(facts, demands);
+  return other ? new CheckedPage(other, requirements, facts.page.header.magic) : new CheckedPage(facts, requirements);
 }
 
 function* problemsOf<Facts>(checks: readonly Check<Facts>[], facts: Facts): Generator<Problem> {

@@ -64,7 +64,7 @@ export interface VerifyReport {
 export type ScanBlocks = (
   view: CommittedView,
   range: BlockRange,
-  settings: Pick<ScanSettings, 'demands' | 'rootBlock'>,
+  settings: Pick<ScanSettings, 'requirements' | 'rootBlock'>,
 ) => AsyncIterable<ScanBatch>;
 
 /**
@@ -183,9 +183,9 @@ class FileCheck {
   async #scan(scan: ScanBlocks, rootBlock: number): Promise<boolean> {
     const { blocks } = this.#head;
     const { requireChecksums, requireFinalized, onProgress, signal } = this.#options;
-    const demands = { checksums: requireChecksums === true, finalized: requireFinalized === true };
+    const requirements = { checksums: requireChecksums === true, finalized: requireFinalized === true };
     if (isAborted(signal)) return false;
-    for await (const batch of scan(this.#view, { first: 1, end: blocks }, { demands, rootBlock })) {
+    for await (const batch of scan(this.#view, { first: 1, end: blocks }, { requirements, rootBlock })) {
       this.#pages += batch.pages;
       this.#nodes += batch.nodes;
       this.#rootPageSlots = batch.rootPageSlots ?? this.#rootPageSlots;

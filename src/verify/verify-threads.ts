@@ -7,7 +7,7 @@ import { type ErrorCode, type ErrorDetail, PageStoreError } from '../errors.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
-/** The worker beside this module, in the library and in the bundle. Source files run in tests use the bundle, since Node loads no TypeScript. */
+/** Next to this module, in the library and in the bundle. Tests run the bundle, since a worker cannot load TypeScript. */
 const WORKER_SCRIPT = new URL(
   import.meta.url.endsWith('.ts') ? '../../dist/bin/verify-worker.js' : './verify-worker.js',
   import.meta.url,
@@ -46,7 +46,7 @@ export class VerifyThreads {
   async *scan(
     { path, identity, view }: SharedFile,
     range: BlockRange,
-    options: Pick<ScanSettings, 'demands' | 'rootBlock'>,
+    options: Pick<ScanSettings, 'requirements' | 'rootBlock'>,
   ): AsyncGenerator<ScanBatch> {
     const settings = { ...options, batchBlocks: RANGE_BLOCKS };
     const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);
