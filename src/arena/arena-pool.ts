@@ -263,9 +263,12 @@ export class WorkerArena {
   }
 
   #enterEpoch(): EpochArena {
-    this.#epoch = this.#clock.pin();
+    const epoch = this.#clock.pin();
+    const arena = this.#pool.arenaOf(epoch);
     this.#slot = this.#clock.pins.claim();
-    this.#tick = tickOf(this.#epoch);
-    return (this.#arena = this.#pool.arenaOf(this.#epoch));
+    this.#tick = tickOf(epoch);
+    this.#epoch = epoch;
+    this.#arena = arena;
+    return arena;
   }
 }

@@ -95,7 +95,7 @@ export class BlockMemory {
     try {
       this.buffer.grow(byteLength);
     } catch (error) {
-      // Shrinking is an error, and another thread may have grown it further meanwhile.
+      // Shrinking is an error, and another thread may have grown it further in between.
       if (this.buffer.byteLength < byteLength) throw error;
     }
   }

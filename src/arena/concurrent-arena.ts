@@ -274,7 +274,7 @@ export class ConcurrentArena {
   }
 
   /**
-   * Frees the allocations of all shards, and keeps blocks and owners. No other thread may allocate meanwhile.
+   * Frees the allocations of all shards, and keeps blocks and owners. No other thread may allocate at that time.
    * @throws RangeError unless `epoch` is greater than the current one; TypeError for an attached arena
    */
   reset(epoch: number = this.epoch + 1): void {

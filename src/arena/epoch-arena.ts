@@ -239,7 +239,7 @@ export class EpochArena {
     for (;;) {
       this.#enterEpoch();
       const start = this.#reserve(isLarge ? needLines : TLAB_BYTES / LINE_BYTES, needLines);
-      // After a reset meanwhile, these bytes are of either epoch; leaving them unused is right in both cases.
+      // If the arena was reset in between, these bytes are of either epoch, so they stay unused.
       if (!this.#isInEpoch()) continue;
       if (start < 0) return -1;
       if (isLarge) {

@@ -10,7 +10,7 @@ const EPOCH_WORD = 1;
 /** The tick while the epoch is being advanced. */
 const ADVANCING = -1;
 
-/** The low 31 bits of an epoch, which fit a word beside -1. */
+/** The low 31 bits of an epoch, so never -1 in an int32. */
 export function tickOf(epoch: number): number {
   return epoch & 0x7fff_ffff;
 }
@@ -21,13 +21,11 @@ export function tickOf(epoch: number): number {
  * A pin is a tick. It cannot be confused with that of another epoch: a pool never advances 2^31 epochs past a pinned one.
  */
 export class EpochClock {
-  readonly memory: SharedArrayBuffer;
   /** The threads that have pins. */
   readonly pins: ThreadSlots;
   readonly #words: Int32Array;
 
   private constructor(memory: SharedArrayBuffer, pins: ThreadSlots) {
-    this.memory = memory;
     this.#words = new Int32Array(memory);
     this.pins = pins;
   }
@@ -44,6 +42,10 @@ export class EpochClock {
     if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES)
       throw wrongType('descriptor', 'one that a pool returned, with its clock', memory);
     return new EpochClock(memory, ThreadSlots.attach(pins));
+  }
+
+  get memory(): SharedArrayBuffer {
+    return this.#words.buffer as SharedArrayBuffer;
   }
 
   get epoch(): number {

@@ -226,7 +226,7 @@ export const threadArena: KeyArena = newArena();
 const idle = [threadArena];
 
 /**
- * Calls `use` with an arena that no other call has meanwhile, and resets it afterwards, also if `use` throws. If `use`
+ * Calls `use` with an arena that no other running call has, and resets it afterwards, also if `use` throws. If `use`
  * returns a promise, the reset waits until it settles. Nested calls have different arenas.
  * @returns the result of `use`; if that is a promise, one with the same outcome, settled after the reset
  * @throws TypeError unless `use` is a function
@@ -274,9 +274,8 @@ export class KeyHandle {
 
   /** Length of the key in bytes. */
   readonly length: number;
-  /** The upper half of the hash, a signed 32-bit integer. */
+  // The halves of the hash, signed 32-bit integers.
   readonly hashHigh: number;
-  /** The lower half of the hash, a signed 32-bit integer. */
   readonly hashLow: number;
   // Big-endian and padded with zeros, so that words compare as the bytes do.
   readonly #word0: number;
@@ -288,7 +287,7 @@ export class KeyHandle {
   readonly #copy: Uint8Array | undefined;
 
   private constructor(source: Uint8Array, start: number, end: number) {
-    // Copied before it is hashed, since shared memory may change meanwhile; not by `slice`, which of a Buffer is a view.
+    // Copied before it is hashed, since shared memory may change in between; not by `slice`, which of a Buffer is a view.
     const length = end - start;
     this.length = length;
     this.#copy = length > INLINE_BYTES ? new Uint8Array(source.subarray(start, end)) : undefined;
@@ -329,7 +328,7 @@ export class KeyHandle {
     if (!(target instanceof Uint8Array)) throw wrongType('target', 'a Uint8Array', target);
     if (!Number.isInteger(offset) || offset < 0 || offset + this.length > target.length)
       throw new RangeError(
-        `target has no room for ${this.length} bytes at offset ${String(offset)} of ${target.length}`,
+        `target of ${target.length} bytes has no room for ${this.length} at offset ${String(offset)}`,
       );
     copyRange(this.sharedBytes(), 0, this.length, target, offset);
     return offset + this.length;
@@ -343,12 +342,7 @@ export class KeyHandle {
 
   equals(other: KeyHandle): boolean {
     if (!(other instanceof KeyHandle)) throw wrongType('other', 'a KeyHandle', other);
-    return (
-      this.hashLow === other.hashLow &&
-      this.hashHigh === other.hashHigh &&
-      this.length === other.length &&
-      this.compare(other) === 0
-    );
+    return this.hashLow === other.hashLow && this.hashHigh === other.hashHigh && this.compare(other) === 0;
   }
 
   /** Compares two keys by unsigned bytes: -1, 0 or 1. A prefix comes before the longer key. */

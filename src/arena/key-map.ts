@@ -122,11 +122,10 @@ const VALUES_BITS = 10;
  * A hash map from keys, byte strings of any length, to values. Entries are numbered 0, 1, 2, ... in insertion order and
  * keep their numbers until `clear`. A look-up allocates nothing.
  *
- * The map copies the keys. Beside its bytes a key takes 16 bytes, and 5 for each slot of the table, which has 1.3 to 2.7
- * slots a key: 23 to 30 bytes in all, apart from the value. While the table grows, the old and the new one both exist.
+ * The map copies the keys. A key takes 23 to 30 bytes more than its length, apart from the value: 16, and 5 for each slot
+ * of the table, which has 1.3 to 2.7 slots a key. While the table grows, the old and the new one both exist.
  *
- * The hash is 64-bit FNV-1a, which has no secret: anyone who chooses the keys can make them collide. Look-ups are then slow
- * but still correct.
+ * The hash is 64-bit FNV-1a, which has no secret: keys can be chosen to collide, which makes look-ups slow but not wrong.
  *
  * The bytes passed to a method must not change during the call, as those of a shared buffer could. If no memory is
  * available, a method throws the RangeError of the system and the map is unchanged.
@@ -243,7 +242,7 @@ export class KeyMap<V> {
     return this.#records.keyAt(entry);
   }
 
-  /** Keys and values in insertion order, including entries added meanwhile. A loop over entry numbers allocates less. */
+  /** Keys and values in insertion order, including those added during the iteration. A loop over entry numbers allocates less. */
   *[Symbol.iterator](): Generator<[key: Uint8Array, value: V | undefined], void, undefined> {
     const records = this.#records;
     for (let entry = 0; records === this.#records && entry < records.count; entry++) {
@@ -296,9 +295,8 @@ export class KeyMap<V> {
 
   #grow(): void {
     const slotCount = Math.max(FIRST_SLOTS, 2 * this.#tags.length);
-    if (slotCount > MAX_SLOTS) {
+    if (slotCount > MAX_SLOTS)
       throw new PageStoreError('ARENA_FULL', `a map holds at most ${MAX_LOAD * MAX_SLOTS} keys`);
-    }
     const tags = new Uint8Array(slotCount);
     const slots = new Int32Array(slotCount);
     const shift = 32 - Math.log2(slotCount);

@@ -16,12 +16,10 @@ const CLAIMED_WORD = 2;
 
 /** A table in shared memory with a slot for each thread: its owner, and an int32 that the owner sets and all threads read. */
 export class ThreadSlots {
-  readonly memory: SharedArrayBuffer;
   readonly slotCount: number;
   readonly #words: Int32Array;
 
   private constructor(memory: SharedArrayBuffer) {
-    this.memory = memory;
     this.#words = new Int32Array(memory);
     this.slotCount = this.#words.length / LINE_WORDS;
   }
@@ -39,6 +37,10 @@ export class ThreadSlots {
     if (!(memory instanceof SharedArrayBuffer) || memory.byteLength < LINE_BYTES)
       throw wrongType('descriptor', 'one that an arena or pool returned, with its threads', memory);
     return new ThreadSlots(memory);
+  }
+
+  get memory(): SharedArrayBuffer {
+    return this.#words.buffer as SharedArrayBuffer;
   }
 
   /** Claims a slot for this thread, or returns the one that it has. @returns its index, or -1 if all are taken */

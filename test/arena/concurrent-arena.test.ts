@@ -9,7 +9,7 @@ const BYTES = Uint8Array.from([1, 2, 3, 4, 5]);
 const BLOCK = ARENA_BLOCK_BYTES;
 const withCode = (code: string): unknown => expect.objectContaining({ code });
 
-interface Place {
+interface Claimed {
   readonly shard: number;
   readonly offset: number;
 }
@@ -20,8 +20,8 @@ const start = (): ArenaWorker => {
   workers.push(worker);
   return worker;
 };
-const claim = (worker: ArenaWorker, arena: ConcurrentArena): Promise<Place> =>
-  worker.ask<Place>({ op: 'shard', arena: arena.descriptor, bytes: BYTES });
+const claim = (worker: ArenaWorker, arena: ConcurrentArena): Promise<Claimed> =>
+  worker.ask<Claimed>({ op: 'shard', arena: arena.descriptor, bytes: BYTES });
 
 afterEach(async () => {
   await Promise.all(workers.map((each) => each.terminate()));
@@ -50,8 +50,8 @@ describe('a concurrent arena', () => {
     expect(() => arena.shard()).toThrow(withCode('SHARDS_TAKEN'));
     expect(await first.ask({ op: 'give-back' })).toBe(true);
     // The next owner continues after the bytes of the previous one.
-    const place = await claim(third, arena);
-    expect(place).toEqual({ shard: 0, offset: 8 });
+    const claimed = await claim(third, arena);
+    expect(claimed).toEqual({ shard: 0, offset: 8 });
     expect([...arena.view(0, 0, 5), ...arena.view(0, 8, 5)]).toEqual([...BYTES, ...BYTES]);
     expect(arena.stats()).toMatchObject({ allocations: 3, usedBytes: 15 });
     await expect(claim(first, arena)).rejects.toThrow('SHARDS_TAKEN');

@@ -115,7 +115,7 @@ describe('a key map', () => {
     expect([map.entryOf(text('new')), map.valueAt(0), latin1(key)]).toEqual([0, undefined, 'key number 0']);
   });
 
-  test('ends an iteration if it is cleared meanwhile', () => {
+  test('ends an iteration that is running if it is cleared', () => {
     const map = new KeyMap<number>();
     for (let at = 0; at < 3; at++) map.entryOf(numbered(at));
     const seen: string[] = [];

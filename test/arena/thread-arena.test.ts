@@ -62,7 +62,7 @@ describe('withArena', () => {
     nest(0);
   });
 
-  test('waits for a promise, and lets other calls run meanwhile without touching its keys', async () => {
+  test('waits for a promise; other calls that run before it settles do not touch its keys', async () => {
     const { promise: gate, resolve: open } = (() => {
       let resolve = (): void => {};
       const promise = new Promise<void>((each) => (resolve = each));

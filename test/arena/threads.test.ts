@@ -58,7 +58,7 @@ describe('eight threads that start at once', () => {
     expect(spoiledIn(all, ({ offset, bytes }) => block.subarray(offset, offset + bytes))).toBeGreaterThan(0);
   });
 
-  test('lose nothing in a pool whose epoch advances meanwhile, and no epoch is recycled while they write', async () => {
+  test('lose nothing in a pool whose epoch advances, and no epoch is recycled while they write', async () => {
     const pool = new ArenaPool(3, { maxBlocks: 8 });
     const orders = fillOrders(WORKERS, COUNT);
     const done = workers.map((each, at) =>
