@@ -19,7 +19,6 @@ export const NO_LINK = -1;
  */
 const MARK = {
   unknown: 0xffff_ffff,
-  /** Every byte is zero. */
   unwritten: 0xffff_fffe,
   /** A page whose magic is damaged. */
   lostPage: 0xffff_fffd,
@@ -30,10 +29,7 @@ const MARK = {
   repaired: 0xffff_fffa,
 } as const;
 
-/**
- * The blocks that are not pages, with the link that each begins with. The free list is checked against it without reading
- * a block twice. It takes 8 bytes per block.
- */
+/** The blocks that are not pages, in 8 bytes per block, so that the free list is checked without reading a block twice. */
 export class NonPages {
   #ids: Uint32Array = new Uint32Array(64);
   #marks: Uint32Array = new Uint32Array(64);
@@ -65,7 +61,6 @@ export class NonPages {
     return mark < MARK.repaired ? mark : 0;
   }
 
-  /** Whether the block is a page with a damaged magic. */
   isLostPage(index: number): boolean {
     return this.#marks[index] === MARK.lostPage;
   }
@@ -77,7 +72,6 @@ export class NonPages {
     return mark === MARK.zeroedV2 ? 'v2' : undefined;
   }
 
-  /** Notes that a zeroed page has its magic again. */
   setRepaired(index: number): void {
     this.#marks[index] = MARK.repaired;
   }
@@ -127,7 +121,6 @@ export interface NonPage {
 export interface LostPage {
   /** The first 8 bytes of the block. */
   readonly found: Uint8Array;
-  /** The magic. */
   readonly expected: Uint8Array;
   /** The one bit of the block that differs; undefined where it is more than one. */
   readonly flippedBit: number | undefined;
@@ -135,7 +128,7 @@ export interface LostPage {
   readonly isValid: boolean;
 }
 
-/** Reads blocks, one after the other, into memory of its own, and finds out what each is. */
+/** Reads blocks into memory of its own, one after the other, and finds out what each is. */
 export class BlockReader {
   /** The last block, 262,144 bytes. */
   readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
@@ -149,7 +142,11 @@ export class BlockReader {
    * @param isLink - which links count for that
    * @returns the bytes that the file has of the block; the rest is zeros
    */
-  async read(view: CommittedView, block: number, isLink: (link: number) => boolean = isAnyLink): Promise<number> {
+  async read(
+    view: CommittedView,
+    block: number,
+    isLink: (link: number) => boolean = (link) => link !== NO_LINK,
+  ): Promise<number> {
     const { bytes } = this;
     this.#block = block;
     const presentBytes = await view.readStable(block, bytes, () => {
@@ -170,8 +167,6 @@ export class BlockReader {
   }
 }
 
-const isAnyLink = (link: number): boolean => link !== NO_LINK;
-
 /** Whether the bytes after the link of a block are zero, up to the end of a page header. */
 export const hasZerosAfterLink = (block: Uint8Array): boolean => isZero(block.subarray(MAGIC_BYTES, PAGE_HEADER_BYTES));
 
@@ -190,9 +185,10 @@ export function nonPageIn(block: Uint8Array, id: number, scratch: DirectoryScrat
   if (link > 0) return { id, mark: link };
   if (isZero(block)) return { id, mark: MARK.unwritten };
   const zeroedFormat = formatOfZeroedPage(block, id, scratch);
-  const mark = zeroedFormat === undefined ? 0 : zeroedFormat === 'v1' ? MARK.zeroedV1 : MARK.zeroedV2;
-  return { id, mark, zeroedFormat };
+  return { id, mark: zeroedFormat === undefined ? 0 : ZEROED_MARK[zeroedFormat], zeroedFormat };
 }
+
+const ZEROED_MARK = { v1: MARK.zeroedV1, v2: MARK.zeroedV2 } as const;
 
 /** More wrong bits than this, and only a checksum can prove that a block is a page. */
 const FEW_BITS = 2;
@@ -202,7 +198,7 @@ function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): L
   const found = block.slice(0, MAGIC_BYTES);
   try {
     for (const format of ['v1', 'v2'] as const) {
-      const expected = magicBytes(format);
+      const expected = encodeEmptyPageHeader(format).subarray(0, MAGIC_BYTES);
       block.set(expected);
       const facts = examinePage(block, id, scratch);
       if (facts === undefined || !isPage(facts, differingBits(found, expected))) continue;
@@ -215,24 +211,18 @@ function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): L
   return undefined;
 }
 
-/** Whether the bytes after the magic are those of a page. @param wrongBits - wrong bits in the magic */
-function isPage(facts: PageFacts, wrongBits: number): boolean {
+/** Whether the bytes after the magic are those of a page. */
+function isPage(facts: PageFacts, wrongMagicBits: number): boolean {
   if (facts.checksumState === 'match' || facts.checksumState === 'stale') return true;
-  return wrongBits <= FEW_BITS && HEADER_CHECKS.every((check) => [...check(facts)].length === 0);
+  return wrongMagicBits <= FEW_BITS && HEADER_CHECKS.every((check) => [...check(facts)].length === 0);
 }
 
 const HEADER_CHECKS = [PAGE_CHECKS.PAGE_VERSION, PAGE_CHECKS.PAGE_FLAGS, PAGE_CHECKS.PAGE_BOUNDS];
-
 const MAGIC_BYTES = PAGE_HEADER.bytesOf('magic');
 
-function magicBytes(format: PageFormat): Uint8Array {
-  return encodeEmptyPageHeader(format).subarray(0, MAGIC_BYTES);
-}
-
-/** A page file as it is, for inspection: it is refused only if it is not a page file at all. */
+/** A page file as it is, for inspection. */
 export class RawBlocks {
   readonly file: BlockFile;
-  /** Size of the file. */
   readonly fileBytes: number;
   /** Block 0; zeros after the end of the file. */
   readonly block0: Uint8Array;
@@ -269,7 +259,7 @@ export class RawBlocks {
     return bytes;
   }
 
-  /** The blocks on the free list, as far as it can be followed. */
+  /** The blocks on the free list, as far as it can be followed. @throws {@link PageStoreError} `IO` */
   async freeBlocks(): Promise<BlockSet> {
     const walk = new FreeListWalk(this.header.freeListHead, this.wholeBlocks);
     await walk.followIn(this.file);

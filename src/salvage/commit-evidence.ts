@@ -1,3 +1,4 @@
+import { isZero } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import type { BlockFile, Overlay } from '../disk/block-file.ts';
 import { type CommittedView, decodeCommitRecords, hasLostRecord, isOldOrNew } from '../disk/committed-view.ts';
@@ -12,10 +13,10 @@ import {
   firstU64,
 } from '../format/layout.ts';
 import { validPage, validPageWithHeader } from '../format/page-checks.ts';
+import { PAGE_HEADER } from '../format/page-header.ts';
 import { mayHaveUncountedNodes } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import { flipBack } from './flipped-bit.ts';
-import { isZero } from '../bytes/buffer.ts';
 
 /** A page of which the block has neither the header in its commit record nor the one that this replaces. */
 export interface RecordedPage {
@@ -40,13 +41,12 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
     const { block, blockHead, oldPageHeaderCrc } = record;
     bytes.fill(0, await file.read(bytes, fileOffset(block)));
     const found = bytes.slice(0, PAGE_HEADER_BYTES);
-    if (isOldOrNew(found, oldPageHeaderCrc, blockHead)) continue;
-    // Another program has gone on with it.
-    if (validPage(bytes, block)) continue;
+    // A valid page with another header is one that another program has changed since.
+    if (isOldOrNew(found, oldPageHeaderCrc, blockHead) || validPage(bytes, block)) continue;
     const page = validPageWithHeader(bytes, block, blockHead);
     const link = decodeFreeLink(firstU64(found));
     const unlinked = found.slice();
-    unlinked.set(blockHead.subarray(0, LINK_BYTES));
+    unlinked.set(blockHead.subarray(0, PAGE_HEADER.bytesOf('magic')));
     const mayBeFreed =
       link >= 0 &&
       (Buffer.compare(unlinked, blockHead) === 0 || validPageWithHeader(bytes, block, unlinked) !== undefined);
@@ -57,15 +57,11 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
 
 /** The last record of each block, if it contains a page header. */
 function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
-  return records.filter(
-    ({ block, kind }, index) =>
-      block !== 0 &&
-      kind === COMMIT_KIND.pageHeader &&
-      !records.slice(index + 1).some((later) => later.block === block),
-  );
+  return records.filter(({ block, kind }, index) => {
+    const isLast = !records.slice(index + 1).some((later) => later.block === block);
+    return isLast && block !== 0 && kind === COMMIT_KIND.pageHeader;
+  });
 }
-
-const LINK_BYTES = 8;
 
 /** Whether the free list of a file leads to a block. */
 export async function isOnFreeList(view: CommittedView, block: number): Promise<boolean> {
@@ -100,8 +96,7 @@ export function repairedRecords(head: Uint8Array): Overlay[] {
   const repaired: Overlay[] = [];
   for (const position of COMMIT_RECORD_OFFSETS) {
     const bytes = head.slice(position, position + COMMIT_RECORD.bytes);
-    if (isRecordOrNone(bytes) || !flipBack(bytes) || !isRecordOrNone(bytes)) continue;
-    repaired.push({ position, bytes });
+    if (!isRecordOrNone(bytes) && flipBack(bytes) && isRecordOrNone(bytes)) repaired.push({ position, bytes });
   }
   return repaired;
 }

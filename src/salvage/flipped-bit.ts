@@ -36,9 +36,9 @@ export interface NamedBit {
  */
 export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefined {
   const { format, block, header } = page;
-  // The page never had a checksum, so nothing can be proved.
-  if (!new PageFacts(page, blockId).hasChecksum && !CHECKSUM_FIELDS.some((field) => header[field] !== 0))
-    return undefined;
+  const hadChecksum =
+    (header.flags & PAGE_FLAG.hasChecksum) !== 0 || CHECKSUM_FIELDS.some((field) => header[field] !== 0);
+  if (!hadChecksum) return undefined;
   const scratch = new DirectoryScratch();
   const found: NamedBit[] = [];
   for (const bit of new Set(candidates(page))) {
@@ -53,10 +53,7 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
   return found.length === 1 ? found[0] : undefined;
 }
 
-/**
- * Whether header and first slot show that a V2 page is not valid: decoding 100,000 wrong slots for each bit that is tried
- * would take long.
- */
+/** Whether header and first slot of a V2 page are wrong: decoding 100,000 wrong slots for each bit would take long. */
 function isInvalidAtOnce(block: Uint8Array, format: PageFormat): boolean {
   if (format === 'v1') return false;
   const { flags, nodeCount, freeOffset, directoryStart, directoryLength } = PAGE_HEADER.read(block);
@@ -76,7 +73,6 @@ const COVERING_FIELDS: Readonly<Record<PageFormat, readonly (keyof PageHeader)[]
   v2: ['freeOffset', 'directoryStart'],
 };
 
-/** The bits to try. */
 function* candidates({ format, block, header, directory }: Page): Generator<number> {
   yield 8 * PAGE_HEADER.offsets.flags + onlyBitOf(PAGE_FLAG.hasChecksum);
   const earlier = format === 'v1' ? headerAtChecksum(header, directory) : undefined;
@@ -141,9 +137,8 @@ function nameOf(page: Page, blockId: number, offset: number): string {
 
 /** A page with its one wrong bit flipped back. */
 export interface RepairedPage {
-  /** The page as it is now, without an error. */
   readonly page: Page;
-  /** As in {@link NamedBit}. */
+  /** 8 times the byte offset in the block, plus 0 for the lowest bit to 7 for the highest. */
   readonly bit: number;
   /** What the checksum covers: all nodes of the page, or fewer. */
   readonly checksum: 'match' | 'stale';
@@ -159,26 +154,24 @@ export interface RepairedPage {
  * @returns undefined with the block unchanged if there is no such bit, or no checksum that proves it
  */
 export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): RepairedPage | undefined {
-  const { page: damaged, blockId } = facts;
-  const { block, header, directory } = damaged;
-  const found = flippedPageBit(facts);
-  if (found === undefined) return undefined;
-  const { bit } = found;
+  const { block, header, directory } = facts.page;
+  const bit = flippedPageBit(facts)?.bit;
+  if (bit === undefined) return undefined;
   const explainsMore = !facts.isBounded || facts.slots.firstOutside >= 0;
   const isInHeader = bit >> 3 < PAGE_HEADER_BYTES;
   const searchedBytes = isInHeader ? PAGE_HEADER_BYTES : header.freeOffset + directory.end - directory.start;
   flipBit(block, bit);
   const page = decodePage(block, scratch);
-  const checksum = page && new PageFacts(page, blockId).checksumState;
-  if (page && (checksum === 'match' || checksum === 'stale'))
+  const checksum = page && new PageFacts(page, facts.blockId).checksumState;
+  if (page && (checksum === 'match' || checksum === 'stale')) {
     return { page, bit, checksum, searchedBytes, explainsMore };
+  }
   flipBit(block, bit);
   return undefined;
 }
 
 /**
- * Finds the one bit that makes a file header valid when it is flipped back. Each is tried, since the checksum of the header
- * is not linear, and the header is short.
+ * Finds the one bit that makes a file header valid when it is flipped back. Each is tried, since FNV-1a is not linear.
  * @param wholeBlocks - whole blocks in the file
  * @returns the index of the bit in block 0; undefined if there is none, or more than one
  */
@@ -200,7 +193,7 @@ export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): numbe
 }
 
 /**
- * Finds the one bit that makes a range match its CRC-32 when it is flipped back.
+ * Finds the one bit that makes a range match its CRC-32, or all zeros as an absent record is, when it is flipped back.
  * @param stored - the range and, after it, its CRC-32
  * @returns the index of the bit in `stored`; undefined if there is none
  */
@@ -209,11 +202,12 @@ export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
   const sum = new DataView(stored.buffer, stored.byteOffset + length, CRC_BYTES).getUint32(0, true);
   const difference = (crc32(stored.subarray(0, length)) ^ sum) >>> 0;
   const ofSum = onlyBitOf(difference);
-  const bit = ofSum >= 0 ? 8 * length + ofSum : flippedBitOf(difference, length);
-  if (bit >= 0) return bit;
-  // A record that is absent is all zeros.
-  const ofNone = onlyDifferingBit(stored, new Uint8Array(stored.length));
-  return ofNone >= 0 ? ofNone : undefined;
+  const bits = [
+    ofSum < 0 ? -1 : 8 * length + ofSum,
+    flippedBitOf(difference, length),
+    onlyDifferingBit(stored, new Uint8Array(stored.length)),
+  ];
+  return bits.find((bit) => bit >= 0);
 }
 
 const CRC_BYTES = 4;

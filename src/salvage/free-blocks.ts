@@ -4,21 +4,18 @@ import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderFieldRange } from '../format/header-checks.ts';
 import { decodeFreeLink, fileOffset } from '../format/layout.ts';
 import type { Problem } from '../format/problem.ts';
-import type { NonPages } from './block-kind.ts';
+import { NO_LINK, type NonPages } from './block-kind.ts';
 
-/** The free list, followed through the blocks that are not pages. */
 export interface FreeList {
   /** The blocks on it, as far as it can be followed. */
   readonly free: BlockSet;
-  /** What breaks it before its end. */
   readonly problems: readonly Problem[];
   /** Whether it can be followed to its end. */
   readonly isWhole: boolean;
 }
 
 /**
- * Follows the free list through the blocks that are not pages, without reading any. It ends at the first thing that is
- * wrong with the list, since nothing after that is known.
+ * Follows the free list without reading a block. It ends at the first error of the list, since nothing after that is known.
  * @param blocks - blocks that were read
  */
 export function checkFreeList(header: FileHeader, others: NonPages, blocks: number): FreeList {
@@ -39,35 +36,20 @@ function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Prob
   const place =
     from === 0 ? fileHeaderFieldRange('freeListHead') : { block: from, offset: fileOffset(from), bytes: LINK_BYTES };
   const leads = from === 0 ? 'the free list leads' : `the link in free block ${from} leads`;
-  const problem = (
-    code: 'FREE_LIST_LINK' | 'FREE_LIST_CYCLE',
-    found: string,
-    expected: string,
-    message: string,
-  ): Problem => ({
-    code,
-    severity: 'error',
-    ...place,
-    found,
-    expected,
-    message,
-  });
-  const block = `block ${to}`;
-  if (reason === 'not free')
-    return problem('FREE_LIST_LINK', block, 'a free block', `${leads} to ${block}, which is a page`);
-  if (reason === 'cycle') {
-    const message = `the free list has a cycle: ${leads} to ${block}, which is already on the list`;
-    return problem('FREE_LIST_CYCLE', block, 'a block not yet on the list', message);
-  }
-  const expected = `0, or a block id below ${blocks} shifted left by 40`;
-  if (reason === 'out of range')
-    return problem('FREE_LIST_LINK', block, expected, `${leads} to ${block}, which is not in the file`);
-  return problem(
-    'FREE_LIST_LINK',
-    'bytes that are no link',
-    expected,
-    `${leads} nowhere: the first 8 bytes of block ${from} are not a link`,
-  );
+  const found = reason === 'no link' ? 'bytes that are no link' : `block ${to}`;
+  const link = `0, or a block id below ${blocks} shifted left by 40`;
+  const texts: Record<FreeListBreak['reason'], [expected: string, message: string]> = {
+    'not free': ['a free block', `${leads} to block ${to}, which is a page`],
+    cycle: [
+      'a block not yet on the list',
+      `the free list has a cycle: ${leads} to block ${to}, which is already on the list`,
+    ],
+    'out of range': [link, `${leads} to block ${to}, which is not in the file`],
+    'no link': [link, `${leads} nowhere: the first 8 bytes of block ${from} are not a link`],
+  };
+  const [expected, message] = texts[reason];
+  const code = reason === 'cycle' ? 'FREE_LIST_CYCLE' : 'FREE_LIST_LINK';
+  return { code, severity: 'error', ...place, found, expected, message };
 }
 
 /**
@@ -122,10 +104,9 @@ export async function findLikelyFreeBlocks(
   // A block without a valid link may not be free.
   if (from !== undefined && reason !== 'cycle') free.delete(from);
   const bytes = new Uint8Array(LINK_BYTES);
-  /** As {@link readFreeLink}; a link out of the file is not one either. */
   const linkIn = async (block: number): Promise<number> => {
     const link = await readFreeLink(view, block, bytes);
-    return link < blocks ? link : -1;
+    return link < blocks ? link : NO_LINK;
   };
   for (let block = 1; block < blocks; block++) {
     if ((block & 0xff) === 0) signal?.throwIfAborted();

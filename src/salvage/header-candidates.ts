@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { isZero } from '../bytes/buffer.ts';
 import { crc32, flipBit, fnv1a64Into, Hash64, updateFnv1a64 } from '../bytes/checksum.ts';
 import { decodeCommitRecords, hasLostRecord } from '../disk/committed-view.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
@@ -13,18 +14,12 @@ import {
   headerCopyState,
 } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
-import {
-  encodeFreeLink,
-  FILE_HEADER_BYTES,
-  HEADER_COPY_OFFSET,
-  MAX_BLOCKS,
-  ROOT_DESCRIPTOR_BYTES,
-} from '../format/layout.ts';
+import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, MAX_BLOCKS, ROOT_DESCRIPTOR_BYTES } from '../format/layout.ts';
 import { flipBack, flippedHeaderBit } from './flipped-bit.ts';
-import { isZero } from '../bytes/buffer.ts';
 
 export const isValidHeader = (bytes: Uint8Array): boolean =>
   fileHeaderProblems(FILE_HEADER.read(bytes)).next().done === true;
+
 /** Where a file header can come from: block 0 itself, block 0 with one thing repaired, a commit record, the copy. */
 export type HeaderSource = 'block 0' | 'derived' | 'commit record' | 'header copy';
 
@@ -168,19 +163,12 @@ export interface DerivedHeader {
   readonly bytes: Uint8Array;
 }
 
-const COUNT_OFFSET = FILE_HEADER.offsets.blockCount;
-const PADDING_OFFSET = FILE_HEADER.offsets.padding;
-const FREE_LIST_OFFSET = FILE_HEADER.offsets.freeListHead;
-const CHECKSUM_OFFSET = FILE_HEADER.offsets.checksum;
-const LSN_OFFSET = FILE_HEADER.offsets.imageCheckpointLsn;
-
 /**
  * Repairs a damaged file header where its checksum proves what it was: a wrong one of the few headers that are tried does
  * not match 64 bits of FNV-1a by chance.
  * @param damaged - the 64 bytes
  * @param wholeBlocks - whole blocks in the file
  * @param known - other states of this header: those of commit records and of the copy
- * @param signal - stops the search, which takes seconds in a file of millions of blocks
  */
 export async function headerByChecksum(
   damaged: Uint8Array,
@@ -195,7 +183,7 @@ export async function headerByChecksum(
     (await byCount(bytes, wholeBlocks, signal)) ??
     byBit(bytes, wholeBlocks) ??
     byField(bytes, known) ??
-    byFreeList(bytes, wholeBlocks, signal)
+    (await byFreeList(bytes, wholeBlocks, signal))
   );
 }
 
@@ -216,54 +204,75 @@ async function byCount(
   wholeBlocks: number,
   signal: AbortSignal | undefined,
 ): Promise<DerivedHeader | undefined> {
+  const counts = {
+    offset: FILE_HEADER.offsets.blockCount,
+    factor: 1,
+    first: 1,
+    most: Math.min(wholeBlocks, MAX_BLOCKS),
+  };
+  const before = await withNumber(bytes, counts, signal);
+  if (before === undefined) return undefined;
   const header = FILE_HEADER.read(bytes);
-  const counts = { offset: COUNT_OFFSET, factor: 1, first: 1, most: Math.min(wholeBlocks, MAX_BLOCKS) };
-  const proven = await findNumber(bytes, counts, signal);
-  if (proven === undefined) return undefined;
-  const before = bytes.slice();
-  FILE_HEADER.set('blockCount', proven, before);
-  if (!isValidHeader(before)) return undefined;
-  const hasGrown = header.blockCount > proven && header.blockCount === wholeBlocks;
-  const blockCount = hasGrown ? wholeBlocks : proven;
-  return { part: 'count', bytes: encodeFileHeader({ ...header, blockCount }) };
+  const { blockCount } = FILE_HEADER.read(before);
+  const hasGrown = header.blockCount > blockCount && header.blockCount === wholeBlocks;
+  return { part: 'count', bytes: hasGrown ? encodeFileHeader(header) : before };
+}
+
+/** The header with another first free block, or none. */
+async function byFreeList(
+  bytes: Uint8Array,
+  wholeBlocks: number,
+  signal: AbortSignal | undefined,
+): Promise<DerivedHeader | undefined> {
+  const copy = bytes.slice();
+  FILE_HEADER.set('freeListHead', 0n, copy);
+  // A link is the block times 2^40.
+  const most = Math.min(wholeBlocks, MAX_BLOCKS) - 1;
+  const links = { offset: FILE_HEADER.offsets.freeListHead + 4, factor: 256, first: 0, most };
+  const found = await withNumber(copy, links, signal);
+  return found && { part: 'field', bytes: found };
 }
 
 /** How many headers are tried between two checks of the signal. */
 const SLICE = 65_536;
 
 /**
- * Finds the number from `first` to `most` with which the checksum matches, when the 4 bytes at `offset` are `number *
- * factor`. The bytes before them are hashed once.
- * @param offset - in the 64 bytes; the checksum covers the 4 bytes
+ * The valid header with `number * factor` at `offset`, for the number from `first` to `most` with which the checksum
+ * matches. The bytes before it are hashed once.
+ * @param offset - of 4 bytes that the checksum covers
  */
-async function findNumber(
+async function withNumber(
   bytes: Uint8Array,
   { offset, factor, first, most }: { offset: number; factor: number; first: number; most: number },
   signal: AbortSignal | undefined,
-): Promise<number | undefined> {
+): Promise<Uint8Array | undefined> {
   const { version, checksum } = FILE_HEADER.read(bytes);
   const wantedHigh = Number(BigInt.asIntN(32, checksum >> 32n));
   const wantedLow = Number(BigInt.asIntN(32, checksum));
+  const { padding, freeListHead, checksum: checksumOffset, imageCheckpointLsn } = FILE_HEADER.offsets;
   const start = new Hash64();
-  fnv1a64Into(bytes, 0, Math.min(offset, PADDING_OFFSET), start);
-  if (offset > FREE_LIST_OFFSET) updateFnv1a64(bytes, FREE_LIST_OFFSET, offset, start);
+  fnv1a64Into(bytes, 0, Math.min(offset, padding), start);
+  if (offset > freeListHead) updateFnv1a64(bytes, freeListHead, offset, start);
   const { high, low } = start;
   // The bytes that the checksum covers after the number, without the padding.
-  const parts = [bytes.subarray(Math.max(offset + 4, FREE_LIST_OFFSET), CHECKSUM_OFFSET)];
-  if (version >= 2) parts.push(bytes.subarray(LSN_OFFSET));
+  const parts = [bytes.subarray(Math.max(offset + 4, freeListHead), checksumOffset)];
+  if (version >= 2) parts.push(bytes.subarray(imageCheckpointLsn));
   const rest = Uint8Array.from(Buffer.concat([new Uint8Array(4), ...parts]));
-  const place = new DataView(rest.buffer);
+  const tried = new DataView(rest.buffer);
   for (let number = first; number <= most; number++) {
     if (number % SLICE === 0) {
       // A signal is delivered only between two tasks of the event loop.
       await setImmediate();
       signal?.throwIfAborted();
     }
-    place.setUint32(0, number * factor, true);
+    tried.setUint32(0, number * factor, true);
     start.high = high;
     start.low = low;
     updateFnv1a64(rest, 0, rest.length, start);
-    if (start.low === wantedLow && start.high === wantedHigh) return number;
+    if (start.low !== wantedLow || start.high !== wantedHigh) continue;
+    const copy = bytes.slice();
+    copy.set(rest.subarray(0, 4), offset);
+    return isValidHeader(copy) ? copy : undefined;
   }
   return undefined;
 }
@@ -304,20 +313,4 @@ function byField(bytes: Uint8Array, known: readonly Uint8Array[]): DerivedHeader
     if (isValidHeader(copy)) return { part: 'field', bytes: copy };
   }
   return undefined;
-}
-
-/** The header with another first free block, or none. */
-async function byFreeList(
-  bytes: Uint8Array,
-  wholeBlocks: number,
-  signal: AbortSignal | undefined,
-): Promise<DerivedHeader | undefined> {
-  const copy = bytes.slice();
-  FILE_HEADER.set('freeListHead', 0n, copy);
-  // A link is the block times 2^40.
-  const links = { offset: FREE_LIST_OFFSET + 4, factor: 256, first: 0, most: Math.min(wholeBlocks, MAX_BLOCKS) - 1 };
-  const block = await findNumber(copy, links, signal);
-  if (block === undefined) return undefined;
-  FILE_HEADER.set('freeListHead', encodeFreeLink(block), copy);
-  return isValidHeader(copy) ? { part: 'field', bytes: copy } : undefined;
 }

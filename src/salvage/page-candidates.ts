@@ -1,3 +1,4 @@
+import { isZero } from '../bytes/buffer.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_MAX_SLOTS, V1_SLOT_BYTES } from '../format/layout.ts';
 import { examinePage, PAGE_CHECKS, validPageWithHeader, type PageFacts } from '../format/page-checks.ts';
 import {
@@ -50,14 +51,12 @@ export function restorePageHeader(
 function* headersOf(format: PageFormat, fields: PageHeader, shape: Shape): Generator<PageHeader> {
   const flags = PAGE_FORMAT_FLAGS[format] | PAGE_FLAG.hasChecksum;
   const common = { magic: PAGE_MAGIC[format], version: PAGE_VERSION[format], checksum: fields.checksum };
-  const reserved: Pick<PageHeader, 'reserved' | 'unused'>[] = [
-    { reserved: new Uint8Array(fields.reserved.length), unused: 0n },
-  ];
-  const isReservedUsed = fields.unused !== 0n || fields.reserved.some((byte) => byte !== 0);
-  if (isReservedUsed) reserved.push({ reserved: fields.reserved, unused: fields.unused });
-  for (const sealed of [0, PAGE_FLAG.finalized]) {
+  const zeros = { reserved: new Uint8Array(fields.reserved.length), unused: 0n };
+  const isReservedUsed = fields.unused !== 0n || !isZero(fields.reserved);
+  const reserved = isReservedUsed ? [zeros, { reserved: fields.reserved, unused: fields.unused }] : [zeros];
+  for (const finalized of [0, PAGE_FLAG.finalized]) {
     for (const rest of reserved) {
-      yield { ...common, ...shape, ...rest, flags: flags | sealed, checksumNodeCount: shape.nodeCount };
+      yield { ...common, ...shape, ...rest, flags: flags | finalized, checksumNodeCount: shape.nodeCount };
     }
   }
 }
@@ -111,8 +110,6 @@ function v2Shape(block: Uint8Array, head: Uint8Array, scratch: DirectoryScratch)
   return { nodeCount: header.nodeCount, freeOffset, directoryStart: directory.start, directoryLength };
 }
 
-const OTHER: Readonly<Record<PageFormat, PageFormat>> = { v1: 'v2', v2: 'v1' };
-
 /**
  * A page that is damaged under its magic and valid under the magic of the other format: its checksum matches, or it has
  * none and no other error. Version and flags differ between the formats too, so 32 bits would have to agree by chance.
@@ -121,18 +118,15 @@ const OTHER: Readonly<Record<PageFormat, PageFormat>> = { v1: 'v2', v2: 'v1' };
  */
 export function underOtherMagic({ page, blockId }: PageFacts, scratch: DirectoryScratch): PageFacts | undefined {
   const { block, format, header } = page;
-  const other = OTHER[format];
+  const other = format === 'v1' ? 'v2' : 'v1';
   // A V1 directory is read in place, so only one of the two uses the scratch.
   if (header.version !== PAGE_VERSION[other]) return undefined;
   PAGE_HEADER.set('magic', PAGE_MAGIC[other], block);
   const facts = examinePage(block, blockId, scratch);
-  if (facts && facts.error === undefined && hasProof(facts)) return facts;
+  const isProven = facts && (facts.hasChecksum || [...PAGE_CHECKS.NODES_WITHOUT_DIRECTORY(facts)].length === 0);
+  if (isProven && facts.error === undefined) return facts;
   PAGE_HEADER.set('magic', header.magic, block);
   return undefined;
-}
-
-function hasProof(facts: PageFacts): boolean {
-  return facts.hasChecksum || [...PAGE_CHECKS.NODES_WITHOUT_DIRECTORY(facts)].length === 0;
 }
 
 /** The most headers that {@link oneFieldHeaders} yields for a page. */
@@ -140,29 +134,27 @@ export const MAX_ONE_FIELD_HEADERS = 16;
 
 /** Headers with one field set to what the other fields imply. Each keeps the checksum, which has to match. */
 export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): Generator<Uint8Array> {
-  const header = PAGE_HEADER.read(block);
   const page = decodePage(block, scratch);
   if (page === undefined) return;
-  const { format, directory } = page;
-  const ownFlags = header.flags & (PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized);
-  yield* withChecksum(header, { version: PAGE_VERSION[format] });
-  yield* withChecksum(header, { flags: ownFlags | PAGE_FORMAT_FLAGS[format] });
-  yield* withChecksum(header, { reserved: new Uint8Array(header.reserved.length) });
-  yield* withChecksum(header, { unused: 0n });
-  yield* withChecksum(header, { checksumNodeCount: header.nodeCount });
-  yield* withChecksum(header, { directoryLength: format === 'v2' ? directory.end - directory.start : 0 });
-  if (format === 'v1') yield* withChecksum(header, { directoryStart: BLOCK_BYTES - V1_SLOT_BYTES * directory.count });
-  yield* withChecksum(header, { freeOffset: endOfNodes(page) });
-  // The 64 bits of the magic prove the version even without a checksum.
-  if ((header.flags & PAGE_FLAG.hasChecksum) === 0 && header.version !== PAGE_VERSION[format]) {
-    yield encodePageHeader({ ...header, version: PAGE_VERSION[format] });
+  const { format, header, directory } = page;
+  const version = PAGE_VERSION[format];
+  const flags = (header.flags & (PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized)) | PAGE_FORMAT_FLAGS[format];
+  const changes: Partial<PageHeader>[] = [
+    { version },
+    { flags },
+    { reserved: new Uint8Array(header.reserved.length) },
+    { unused: 0n },
+    { checksumNodeCount: header.nodeCount },
+    { directoryLength: format === 'v2' ? directory.end - directory.start : 0 },
+    ...(format === 'v1' ? [{ directoryStart: BLOCK_BYTES - V1_SLOT_BYTES * directory.count }] : []),
+    { freeOffset: endOfNodes(page) },
+  ];
+  // Without a checksum nothing proves a field, except the version: the 64 bits of the magic do.
+  if ((header.flags & PAGE_FLAG.hasChecksum) !== 0) {
+    for (const change of changes) yield encodePageHeader({ ...header, ...change });
+  } else if (header.version !== version) {
+    yield encodePageHeader({ ...header, version });
   }
-}
-
-/** Only a header with a checksum: without one nothing proves the field. */
-function* withChecksum(header: PageHeader, change: Partial<PageHeader>): Generator<Uint8Array> {
-  const changed = { ...header, ...change };
-  if ((changed.flags & PAGE_FLAG.hasChecksum) !== 0) yield encodePageHeader(changed);
 }
 
 function endOfNodes({ directory }: Page): number {

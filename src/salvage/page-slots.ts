@@ -12,7 +12,7 @@ import { DirectoryScratch, V2Directory } from '../format/v2-directory.ts';
  */
 export type SlotState = 'sound' | 'mended' | 'unverified' | 'doubtful' | 'lost';
 
-/** All states, in the order of reports. */
+/** In the order of reports. */
 export const SLOT_STATES: readonly SlotState[] = ['sound', 'mended', 'unverified', 'doubtful', 'lost'];
 
 /** Slots of one page that follow each other and have the same state. */
@@ -41,7 +41,6 @@ export class SlotTable {
     this.#count = 0;
   }
 
-  /** Adds the next slot. */
   add(nodeOffset: number, nodeBytes: number, state: SlotState): void {
     if (this.#count === this.#states.length) this.#grow();
     this.#offsets[this.#count] = nodeOffset;
@@ -54,16 +53,13 @@ export class SlotTable {
     for (let slot = 0; slot < slots; slot++) this.add(0, 0, 'lost');
   }
 
-  /** Replaces all slots by those of a directory. @param covered - the first so many have `state`, the others `otherwise` */
-  fillFrom(
-    directory: SlotDirectory,
-    state: SlotState,
-    covered: number = directory.count,
-    otherwise: SlotState = state,
-  ): void {
+  /** Replaces all slots by the first `count` of a directory, in `state`, and the rest of it in `otherwise` if given. */
+  fillFrom(directory: SlotDirectory, state: SlotState, count: number = directory.count, otherwise?: SlotState): void {
     this.clear();
     for (let slot = 0; slot < directory.count; slot++) {
-      this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slot < covered ? state : otherwise);
+      const slotState = slot < count ? state : otherwise;
+      if (slotState === undefined) break;
+      this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slotState);
     }
   }
 
@@ -231,7 +227,7 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
       slots.add(nodeOffset, nodeBytes, 'doubtful');
       end = Math.max(end, nodeOffset + nodeBytes);
     } else {
-      slots.add(0, 0, 'lost');
+      slots.addLost(1);
     }
   }
   return repaired;
@@ -304,17 +300,10 @@ function findV2(page: Page, presentBytes: number, found: FoundDirectory | undefi
     return;
   }
   const inOrder = slotsInOrder(directory, limit);
-  if (found && found.count > inOrder) {
-    takeV2Pairs(page.block, found, slots);
-  } else {
-    slots.clear();
-    for (let slot = 0; slot < inOrder; slot++) {
-      slots.add(directory.nodeOffset(slot), directory.nodeBytes(slot), 'doubtful');
-    }
-  }
-  const expected =
-    [header.nodeCount, header.checksumNodeCount].find((count) => count > 0 && count <= V2_MAX_SLOTS) ?? 0;
-  slots.addLost(Math.max(0, expected - slots.count));
+  if (found && found.count > inOrder) takeV2Pairs(page.block, found, slots);
+  else slots.fillFrom(directory, 'doubtful', inOrder);
+  const counts = [header.nodeCount, header.checksumNodeCount];
+  slots.addLost((counts.find((count) => count > 0 && count <= V2_MAX_SLOTS) ?? 0) - slots.count);
 }
 
 /** Whether a damaged V2 directory ends at the right offset: then all its pairs begin at the right ones. */
@@ -345,7 +334,7 @@ function takeBounded({ directory }: Page, limit: number, slots: SlotTable): void
     const offset = directory.nodeOffset(slot);
     const bytes = directory.nodeBytes(slot);
     if (offset >= NODE_AREA_OFFSET && offset + bytes <= limit) slots.add(offset, bytes, 'doubtful');
-    else slots.add(0, 0, 'lost');
+    else slots.addLost(1);
   }
 }
 

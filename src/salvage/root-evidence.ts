@@ -31,7 +31,6 @@ export function rootPlaceOf(
   return rootType === 0 || inMemory || block === 0 || block >= blocks ? undefined : { block, slot };
 }
 
-/** The bytes of the root descriptor in block 0. */
 export function rootDescriptorOf(head: Uint8Array): Uint8Array {
   return head.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
 }
@@ -68,13 +67,12 @@ export function descriptorProblems(
   return rootProblems(header, block0, blocks);
 }
 
-/** A root descriptor that is proved to belong to a file header. */
+/** The root descriptor that belongs to a file header. */
 export interface RootDescriptorProof {
   /** 18 bytes; undefined if it is the one in block 0. */
   readonly rootDescriptor: Uint8Array | undefined;
 }
 
-/** Why something is not proved. */
 export interface Unproven {
   readonly why: string;
 }
