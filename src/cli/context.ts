@@ -61,11 +61,15 @@ export abstract class Output {
 
   /** As {@link write}. @returns false, with nothing written, if the buffer has no room */
   tryWrite(data: string | Uint8Array): boolean {
-    const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
-    if (bytes > BUFFER_BYTES - this.#usedBytes) return false;
-    if (typeof data === 'string') this.#buffer.write(data, this.#usedBytes);
-    else this.#buffer.set(data, this.#usedBytes);
-    this.#usedBytes += bytes;
+    const freeBytes = BUFFER_BYTES - this.#usedBytes;
+    if (typeof data === 'string') {
+      if (Buffer.byteLength(data) > freeBytes) return false;
+      this.#usedBytes += this.#buffer.write(data, this.#usedBytes);
+    } else {
+      if (data.length > freeBytes) return false;
+      this.#buffer.set(data, this.#usedBytes);
+      this.#usedBytes += data.length;
+    }
     return true;
   }
 

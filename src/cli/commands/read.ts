@@ -92,15 +92,15 @@ class NodePrinter {
       this.nodeCount++;
       this.nodeBytes += node.length;
       if (isJson) await this.#run.json('node', () => this.#fields(block, slot, node));
-      else for (const part of this.#framed(node)) if (!stdout.tryWrite(part)) await stdout.write(part);
+      else {
+        const data = encodeBytes(node, this.#encoding);
+        const { before, after } = frameOf(this.#framing, data.length);
+        if (before.length > 0 && !stdout.tryWrite(before)) await stdout.write(before);
+        if (!stdout.tryWrite(data)) await stdout.write(data);
+        if (after.length > 0 && !stdout.tryWrite(after)) await stdout.write(after);
+      }
     }
     return !stdout.closed;
-  }
-
-  #framed(node: Uint8Array): readonly (string | Uint8Array)[] {
-    const data = encodeBytes(node, this.#encoding);
-    const { before, after } = frameOf(this.#framing, data.length);
-    return [before, data, after];
   }
 
   #fields(block: number, slot: number, node: Uint8Array): object {
