@@ -32,7 +32,7 @@ describe('a key arena', () => {
       const arena = new KeyArena();
       const bytes = Uint8Array.from({ length: length + 2 }, (_, at) => at * 7);
       const keys = [arena.add(text('before')), arena.add(bytes, 1, 1 + length), arena.add(bytes, 1, 1 + length)];
-      keys.push(arena.add(text('second')));
+      keys.push(arena.add(text('latest')));
       expect(keys.map((key) => arena.length(key))).toEqual([6, length, length, 6]);
       expect(Buffer.compare(arena.bytes(keys[2]!), bytes.subarray(1, 1 + length))).toBe(0);
       expect(arena.equals(keys[1]!, arena.bytes(keys[2]!))).toBe(true);
