@@ -94,11 +94,6 @@ export class AppendRun {
   }
 }
 
-interface FrameOptions {
-  readonly framing: Framing;
-  readonly encoding: Encoding;
-}
-
 /** Space for a decoded node, until a longer frame comes. */
 const DECODED_BYTES = 4096;
 
@@ -106,7 +101,7 @@ const DECODED_BYTES = 4096;
 export async function appendFrames(
   run: AppendRun,
   input: Input,
-  { framing, encoding }: FrameOptions,
+  { framing, encoding }: { readonly framing: Framing; readonly encoding: Encoding },
   signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {

@@ -131,17 +131,18 @@ export function frameOf(
   framing: Framing,
   nodeBytes: number,
 ): { readonly before: Uint8Array; readonly after: Uint8Array } {
-  if (framing === 'lines') return LINE;
-  if (framing === 'nul') return NUL;
-  if (framing === 'whole') return BARE;
+  if (framing !== 'u32') return FRAMES[framing];
   const before = Buffer.alloc(LENGTH_BYTES);
   before.writeUInt32LE(nodeBytes);
-  return { before, after: BARE.after };
+  return { before, after: NOTHING };
 }
 
-const BARE = { before: Buffer.alloc(0), after: Buffer.alloc(0) };
-const LINE = { before: BARE.before, after: Buffer.from('\n') };
-const NUL = { before: BARE.before, after: Buffer.from('\0') };
+const NOTHING = Buffer.alloc(0);
+const FRAMES = {
+  lines: { before: NOTHING, after: Buffer.from('\n') },
+  nul: { before: NOTHING, after: Buffer.from('\0') },
+  whole: { before: NOTHING, after: NOTHING },
+};
 
 /** How the bytes of a node are encoded as text. */
 export type Encoding = 'raw' | TextEncoding;

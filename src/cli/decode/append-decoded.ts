@@ -89,10 +89,11 @@ class DecodePipeline {
     const segment = this.#submittedSegments;
     this.#answers[this.#indexOf(segment)] = undefined;
     const input = this.#slotOf(segment).buffer;
-    this.#threadOf(segment).postMessage({ segment, turn: this.#turnOf(segment), input, bytes } satisfies SegmentTask);
+    const thread = (this.#threads[segment % this.#jobs] ??= this.#startThread());
+    thread.postMessage({ segment, turn: this.#turnOf(segment), input, bytes } satisfies SegmentTask);
     this.#submittedSegments++;
-    if (this.#submittedSegments % this.#jobs !== 0) return this.#takeUntil(ROUNDS * this.#jobs - 1);
-    await this.#takeUntil((ROUNDS - 1) * this.#jobs);
+    if (this.#submittedSegments % this.#jobs !== 0) return this.drain(ROUNDS * this.#jobs - 1);
+    await this.drain((ROUNDS - 1) * this.#jobs);
     // The last round with this arena has been taken: its threads have answered, and do not allocate in it.
     if (!this.isOver) this.#arenaOf(this.#submittedSegments).reset();
   }
@@ -104,9 +105,9 @@ class DecodePipeline {
     }
   }
 
-  /** Waits until everything is staged. @throws as {@link submit} */
-  async drain(): Promise<void> {
-    await this.#takeUntil(0);
+  /** Waits until at most `mostLeft` segments are not staged. @throws as {@link submit} */
+  async drain(mostLeft: number = 0): Promise<void> {
+    while (!this.isOver && this.#submittedSegments - this.#takenSegments > mostLeft) await this.#takeOldest();
   }
 
   /** Terminates the threads. */
@@ -114,11 +115,6 @@ class DecodePipeline {
     this.#isClosed = true;
     this.#signal.removeEventListener('abort', this.#interrupt);
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
-  }
-
-  /** Waits until at most so many segments are left that are not staged. */
-  async #takeUntil(segments: number): Promise<void> {
-    while (!this.isOver && this.#submittedSegments - this.#takenSegments > segments) await this.#takeOldest();
   }
 
   async #takeOldest(): Promise<void> {
@@ -158,10 +154,6 @@ class DecodePipeline {
 
   #arenaOf(segment: number): ConcurrentArena {
     return this.#arenas[this.#turnOf(segment)] as ConcurrentArena; // one per turn
-  }
-
-  #threadOf(segment: number): Worker {
-    return (this.#threads[segment % this.#jobs] ??= this.#startThread());
   }
 
   #startThread(): Worker {
