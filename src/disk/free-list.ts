@@ -114,11 +114,7 @@ export class FreeListWalk {
  * The block id that a block begins with: 0 at the end of the list, negative for no link.
  * @param bytes - 8 bytes to read into, for loops over many blocks
  */
-export async function readFreeLink(
-  file: Pick<BlockFile, 'read'>,
-  block: number,
-  bytes: Uint8Array = new Uint8Array(LINK_BYTES),
-): Promise<number> {
+export async function readFreeLink(file: Pick<BlockFile, 'read'>, block: number, bytes: Uint8Array): Promise<number> {
   if ((await file.read(bytes, fileOffset(block))) < LINK_BYTES) return -1;
   return decodeFreeLink(firstU64(bytes));
 }

@@ -15,7 +15,6 @@ import {
   type BlockReport,
   type RecoverOptions,
   type RecoverReport,
-  type RecoveryTotals,
   reportOf,
   tallyProblems,
 } from './report.ts';
@@ -110,8 +109,7 @@ export class FileRecovery {
   readonly #blocks: BlockRecovery;
   /** Blocks with nodes that do not fit at their refs. */
   readonly #crowded = new BlockSet(0);
-  readonly #slotCounts = noSlots();
-  readonly #totals: RecoveryTotals = {
+  readonly #totals = {
     pages: 0,
     intactPages: 0,
     freeBlocks: 0,
@@ -119,7 +117,7 @@ export class FileRecovery {
     lostBlocks: 0,
     unreservedBlocks: 0,
     uncountedBlocks: 0,
-    slots: this.#slotCounts,
+    slots: noSlots(),
     nodes: 0,
     movedNodes: 0,
     lostBytes: 0,
@@ -260,7 +258,7 @@ export class FileRecovery {
   async #finish(blocks: number, target: string): Promise<RecoverReport> {
     const { header, source, view, fileBytes } = this.#found;
     const totals = this.#totals;
-    const { mended, doubtful, lost, unverified } = this.#slotCounts;
+    const { mended, doubtful, lost, unverified } = totals.slots;
     const isWhole = mended + doubtful + lost + totals.movedNodes + totals.lostBlocks + totals.lostBytes === 0;
     const { outcome, reason, root } = decideRoot(this.#found, {
       isWhole,
@@ -295,7 +293,7 @@ export class FileRecovery {
   #count({ kind, slots, lostBytes, movedNodes, isSealed, basis, note }: BlockReport): void {
     const totals = this.#totals;
     for (const state of SLOT_STATES) {
-      this.#slotCounts[state] += slots[state];
+      totals.slots[state] += slots[state];
       if (state !== 'lost') totals.nodes += slots[state];
     }
     totals.lostBytes += lostBytes;

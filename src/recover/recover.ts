@@ -20,9 +20,8 @@ import type { RecoverOptions, RecoverReport } from './report.ts';
  * is only read, one block at a time, without a lock. Verify finds no error in the new file.
  *
  * Valid pages are copied. Of damaged pages the nodes within bounds are written to a finalized new page, with an empty node
- * in place of each lost one; a page without any is replaced by an empty finalized one. So no node that is appended later gets
- * the ref of a lost one. Of blocks that are counted but missing at the end of the file, that holds for as many as the file
- * has, or 16. Nodes that do not fit at their refs are written to pages after the last block.
+ * for each lost one; a page without any, or missing at the end of the file, becomes an empty finalized page. So no node that
+ * is appended later gets the ref of a lost one. Nodes that do not fit at their refs are written after the last block.
  * @param source - a path, or a BlockFile, which stays open; it is read as its last commit left it
  * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not
  * a page file if this throws

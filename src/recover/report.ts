@@ -38,15 +38,12 @@ export interface BlockProblem {
 export interface BlockReport {
   readonly block: number;
   readonly kind: BlockKind;
-  /** Of a page. */
   readonly format?: PageFormat;
-  /** Of a page whose slots were found. */
   readonly basis?: PageBasis;
   /** Of block 0. */
   readonly source?: RecoveredHeaderSource;
-  /** Number of slots in each state. */
   readonly slots: SlotCounts;
-  /** All slots, in order, as runs. */
+  /** All slots, in order. */
   readonly runs: () => Iterable<SlotRun>;
   /** Bytes that contained nodes, or may have, and belong to no known slot. */
   readonly lostBytes: number;
@@ -90,29 +87,8 @@ export interface RecoverOptions extends LockOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What was recovered of all blocks. */
-export interface RecoveryTotals {
-  /** Pages of the old file whose slots, at least, were found. */
-  pages: number;
-  /** Those of them without an error, which were copied. */
-  intactPages: number;
-  freeBlocks: number;
-  unwrittenBlocks: number;
-  /** Blocks of which nothing was recovered and something may be lost: missing and unknown ones. */
-  lostBlocks: number;
-  /** Missing blocks for which the new file has no empty page. */
-  unreservedBlocks: number;
-  uncountedBlocks: number;
-  /** Number of slots in each state. */
-  slots: SlotCounts;
-  /** Nodes of the old file that are in the new one. */
-  nodes: number;
-  movedNodes: number;
-  lostBytes: number;
-}
-
 /** The result of {@link recover}. */
-export interface RecoverReport extends Readonly<RecoveryTotals> {
+export interface RecoverReport {
   readonly file: string;
   readonly target: string;
   /** Size of the old file. */
@@ -120,6 +96,22 @@ export interface RecoverReport extends Readonly<RecoveryTotals> {
   /** Number of blocks in the new file, block 0 included. */
   readonly blocks: number;
   readonly header: RecoveredHeaderSource;
+  /** Pages of the old file whose slots, at least, were found. */
+  readonly pages: number;
+  /** Those of them without an error, which were copied. */
+  readonly intactPages: number;
+  readonly freeBlocks: number;
+  readonly unwrittenBlocks: number;
+  /** Blocks of which nothing was recovered and something may be lost: missing and unknown ones. */
+  readonly lostBlocks: number;
+  /** Missing blocks for which the new file has no empty page. */
+  readonly unreservedBlocks: number;
+  readonly uncountedBlocks: number;
+  readonly slots: SlotCounts;
+  /** Nodes of the old file that are in the new one. */
+  readonly nodes: number;
+  readonly movedNodes: number;
+  readonly lostBytes: number;
   readonly root: RootOutcome;
   /** Why the root pointer was dropped, or why that would be safer. */
   readonly rootReason?: string;
@@ -129,7 +121,6 @@ export interface RecoverReport extends Readonly<RecoveryTotals> {
   readonly isWhole: boolean;
 }
 
-/** A report on a block, with empty values for everything that is not in `fields`. */
 export function reportOf(block: number, kind: BlockKind, fields: Partial<BlockReport> = {}): BlockReport {
   return {
     block,

@@ -95,8 +95,8 @@ function basisText({ basis, flippedBit, isSealed }: BlockReport): string {
     return `bit ${flippedBit?.bit ?? 0} of byte ${grouped(flippedBit?.offset ?? 0)} flipped back`;
   if (basis === 'new header') return 'repaired with a new header that matches its checksum';
   if (basis === 'commit record') return 'repaired with the header in a commit record';
-  if (basis !== 'directory') return isSealed ? 'damaged; new checksum' : 'copied';
-  return isSealed ? 'found by its slots; new checksum' : 'repaired with slots that follow from their neighbours';
+  if (basis !== 'directory') return isSealed ? 'damaged; finalized' : 'copied';
+  return isSealed ? 'found by its slots; finalized' : 'repaired with slots that follow from their neighbours';
 }
 
 /** `39 sound, 1 lost`. */

@@ -37,7 +37,7 @@ describe('recover', () => {
         .replace(/stored checksum 0x.*/, 'stored checksum ...'),
     ).toBe(
       [
-        'block 1: V1 page, damaged; new checksum; 40 doubtful',
+        'block 1: V1 page, damaged; finalized; 40 doubtful',
         '  PAGE_CHECKSUM: page 1: stored checksum ...',
         '  slots 0 to 39: doubtful',
         'SOURCE: 0 of 1 page intact',
