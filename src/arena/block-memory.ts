@@ -199,7 +199,15 @@ export function assertAllocation(bytes: number, alignment: number): void {
 
 /** @throws TypeError, or RangeError unless [start, end) is within `source` and not longer than a block */
 export function assertSource(source: Uint8Array, start: number, end: number): void {
-  assertByteRange(source, start, end);
+  // Compared as u32 first, which is faster for every key than the full check.
+  if (
+    !(source instanceof Uint8Array) ||
+    start >>> 0 !== start ||
+    end >>> 0 !== end ||
+    start > end ||
+    end > source.length
+  )
+    assertByteRange(source, start, end);
   if (end - start > ARENA_BLOCK_BYTES)
     throw new RangeError(`source must have at most the ${ARENA_BLOCK_BYTES} bytes of a block, not ${end - start}`);
 }
