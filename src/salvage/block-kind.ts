@@ -31,8 +31,8 @@ const MARK = {
 
 /** The blocks that are not pages, in 8 bytes per block, so that the free list is checked without reading a block twice. */
 export class NonPages {
-  #ids: Uint32Array = new Uint32Array(64);
-  #marks: Uint32Array = new Uint32Array(64);
+  /** For each block its id and its mark. */
+  #words: Uint32Array = new Uint32Array(128);
   #count = 0;
 
   get count(): number {
@@ -41,69 +41,66 @@ export class NonPages {
 
   /** Adds the next block: they are in ascending order. @param mark - that of a {@link NonPage} */
   add(id: number, mark: number): void {
-    if (this.#count === this.#ids.length) {
-      this.#ids = doubled(this.#ids);
-      this.#marks = doubled(this.#marks);
+    const at = 2 * this.#count++;
+    if (at === this.#words.length) {
+      const larger = new Uint32Array(2 * at);
+      larger.set(this.#words);
+      this.#words = larger;
     }
-    this.#ids[this.#count] = id;
-    this.#marks[this.#count] = mark;
-    this.#count++;
+    this.#words[at] = id;
+    this.#words[at + 1] = mark;
   }
 
   idAt(index: number): number {
-    return this.#ids[index] as number; // 0 <= index < count, by contract
+    return this.#words[2 * index] as number; // 0 <= index < count, by contract
+  }
+
+  #markAt(index: number): number {
+    return this.#words[2 * index + 1] as number; // 0 <= index < count, by contract
   }
 
   /** The block id of the link, 0 for 8 zero bytes, or NO_LINK. */
   linkAt(index: number): number {
-    const mark = this.#marks[index] as number; // 0 <= index < count, by contract
+    const mark = this.#markAt(index);
     if (mark === MARK.lostPage || mark === MARK.unknown) return NO_LINK;
     return mark < MARK.repaired ? mark : 0;
   }
 
   isLostPage(index: number): boolean {
-    return this.#marks[index] === MARK.lostPage;
+    return this.#markAt(index) === MARK.lostPage;
   }
 
   /** The format of a page that begins with 8 zero bytes and has no other error. */
   zeroedFormatAt(index: number): PageFormat | undefined {
-    const mark = this.#marks[index];
+    const mark = this.#markAt(index);
     if (mark === MARK.zeroedV1) return 'v1';
     return mark === MARK.zeroedV2 ? 'v2' : undefined;
   }
 
   setRepaired(index: number): void {
-    this.#marks[index] = MARK.repaired;
+    this.#words[2 * index + 1] = MARK.repaired;
   }
 
   isRepaired(index: number): boolean {
-    return this.#marks[index] === MARK.repaired;
+    return this.#markAt(index) === MARK.repaired;
   }
 
   /** Whether every byte of the block is zero. */
   isBlank(index: number): boolean {
-    return this.#marks[index] === MARK.unwritten;
+    return this.#markAt(index) === MARK.unwritten;
   }
 
   /** The index of a block, or -1 for a page, or one that is not in the file. */
   indexOf(id: number): number {
     let low = 0;
-    let high = this.#count - 1;
-    while (low <= high) {
+    let high = this.#count;
+    while (low < high) {
       const middle = (low + high) >> 1;
-      const found = this.idAt(middle);
-      if (found === id) return middle;
-      if (found < id) low = middle + 1;
-      else high = middle - 1;
+      if (this.idAt(middle) < id) low = middle + 1;
+      else high = middle;
     }
-    return -1;
+    return low < this.#count && this.idAt(low) === id ? low : -1;
   }
-}
-
-function doubled(array: Uint32Array): Uint32Array {
-  const larger = new Uint32Array(2 * array.length);
-  larger.set(array);
-  return larger;
 }
 
 /** A block that does not begin with the magic of a page. Valid until its bytes change. */

@@ -38,9 +38,7 @@ export interface HeaderCandidate {
 
 /** Everything in block 0 that tells about the file header. */
 export class HeaderEvidence {
-  /** The first 12,800 bytes of block 0. */
   readonly head: Uint8Array;
-  /** Whole blocks in the file, block 0 included. */
   readonly wholeBlocks: number;
   /** The commit records with a valid checksum, in ascending order of sequence number. */
   readonly records: readonly CommitRecord[];
@@ -48,7 +46,11 @@ export class HeaderEvidence {
   readonly isRecordLost: boolean;
   readonly copy: CopiedHeader | undefined;
 
-  /** @param usesCopy - whether the header copy counts; also with one flipped bit */
+  /**
+   * @param head - the first 12,800 bytes of block 0
+   * @param wholeBlocks - whole blocks in the file, block 0 included
+   * @param usesCopy - whether the header copy counts; also with one flipped bit
+   */
   constructor(head: Uint8Array, wholeBlocks: number, usesCopy = true) {
     this.head = head;
     this.wholeBlocks = wholeBlocks;
@@ -91,21 +93,27 @@ export class HeaderEvidence {
       if (isValidHeader(bytes)) yield { source, bytes };
     } else if (source === 'derived') {
       if (assumesMagic) FILE_HEADER.set('magic', FILE_MAGIC, bytes);
-      const known = [...this.records.map(({ fileHeader }) => fileHeader), ...(copy ? [copy] : [])];
-      const derived = await headerByChecksum(bytes, this.wholeBlocks, known.filter(isValidHeader), signal);
+      const derived = await headerByChecksum(bytes, this.wholeBlocks, this.#statesBefore(undefined), signal);
       if (derived) yield { source, ...derived };
     } else if (source === 'header copy') {
       if (copy && isValidHeader(copy)) yield { source, bytes: copy };
     } else {
       for (const record of this.validRecords.toReversed()) {
-        const older = this.records.slice(0, this.records.indexOf(record));
-        for (const state of [...older.map(({ fileHeader }) => fileHeader), ...(copy ? [copy] : [])]) {
-          const isReplaced = isValidHeader(state) && crc32(state) === record.oldFileHeaderCrc;
+        for (const state of this.#statesBefore(record)) {
+          const isReplaced = crc32(state) === record.oldFileHeaderCrc;
           if (isReplaced) yield { source, bytes: state, record, isReplaced };
         }
         yield { source, bytes: record.fileHeader, record };
       }
     }
+  }
+
+  /** The valid headers in the records before this one, or in all, and in the copy. */
+  #statesBefore(record: CommitRecord | undefined): Uint8Array[] {
+    const older = record ? this.records.slice(0, this.records.indexOf(record)) : this.records;
+    const states = older.map(({ fileHeader }) => fileHeader);
+    if (this.copy) states.push(this.copy.fileHeader);
+    return states.filter(isValidHeader);
   }
 }
 
