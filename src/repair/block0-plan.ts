@@ -86,13 +86,13 @@ export class Block0Plan {
     const after = this.checkpointsRecords
       ? encodeFileHeader({ ...header, ...this.#fields })
       : (repairedHeader?.bytes ?? before);
-    await this.#output.changeFields((field) => this.#repairOf(field), FILE_HEADER.fields, 0, before, after);
+    await this.#output.changeFields((field) => this.#repairOf(field), FILE_HEADER, 0, before, after);
     await this.#emitCopy(before, after, await this.#emitDescriptor(before, after, blocks));
     if (!this.checkpointsRecords) {
       for (const { position, bytes } of repairedRecords) {
         const at = bytes.findIndex((byte, index) => byte !== head[position + index]);
-        const before = head.subarray(position + at, position + at + 1);
-        await this.#output.change('record-bit', position + at, before, bytes.subarray(at, at + 1));
+        const damaged = head.subarray(position + at, position + at + 1);
+        await this.#output.change('record-bit', position + at, damaged, bytes.subarray(at, at + 1));
       }
       return;
     }
@@ -121,8 +121,8 @@ export class Block0Plan {
       for (const problem of planned) await this.#output.left(problem);
       return undefined;
     }
-    const [{ fields }, stored] = [ROOT_DESCRIPTOR, rootDescriptorOf(head)];
-    await this.#output.changeFields('root-descriptor', fields, ROOT_DESCRIPTOR_OFFSET, stored, planned);
+    const stored = rootDescriptorOf(head);
+    await this.#output.changeFields('root-descriptor', ROOT_DESCRIPTOR, ROOT_DESCRIPTOR_OFFSET, stored, planned);
     return planned;
   }
 
@@ -268,8 +268,9 @@ export class FreeListPlan {
   }
 
   #mayBeFree(block: number): boolean {
-    if (this.#others.indexOf(block) < 0) return false;
-    const link = this.#linkOf(block);
+    const index = this.#others.indexOf(block);
+    if (index < 0) return false;
+    const link = this.#others.linkAt(index);
     // A damaged link with zeros after it cannot be the beginning of a page.
     return (link !== NO_LINK && link < this.#blocks) || this.#withZerosAfterLink.has(block);
   }

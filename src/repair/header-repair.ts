@@ -7,7 +7,7 @@ import {
   FILE_HEADER,
   FILE_VERSION,
   type FileHeader,
-  fileHeaderChecksum,
+  hasValidHeaderChecksum,
   headerCopyState,
 } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
@@ -22,7 +22,7 @@ import {
   tookEffect,
 } from '../salvage/commit-evidence.ts';
 import { type HeaderCandidate, HeaderEvidence, isValidHeader, resolveHeader } from '../salvage/header-candidates.ts';
-import { findRootDescriptor, type RootDescriptorProof, type Unproven } from '../salvage/root-evidence.ts';
+import { findRootDescriptor, type Unproven } from '../salvage/root-evidence.ts';
 import { isProven, repairBlock } from './page-repair.ts';
 import type { RepairId } from './repairs.ts';
 
@@ -69,7 +69,11 @@ export interface FileState {
 export async function repairFileState(file: BlockFile, signal: AbortSignal | undefined): Promise<FileState> {
   const fileBytes = await file.size();
   const head = await readStableFileHead(file);
-  refuseNewerVersion(file, head);
+  const stored = FILE_HEADER.read(head);
+  if (stored.version > FILE_VERSION && hasValidHeaderChecksum(head)) {
+    // A newer version of the format is not damage.
+    for (const problem of fileHeaderProblems(stored)) throw problemError(file, problem);
+  }
   const records = repairedRecords(head);
   const withRecords = new OverlaidFile(file, records);
   const lost = await lostRecordedPages(withRecords, await readFileHead(withRecords));
@@ -112,24 +116,9 @@ async function isRepairable(file: BlockFile, { record: { block } }: RecordedPage
   return repair !== undefined && isProven(repair);
 }
 
-/** A newer version of the format is not damage. */
-function refuseNewerVersion(file: BlockFile, head: Uint8Array): void {
-  const header = FILE_HEADER.read(head);
-  if (header.version <= FILE_VERSION || fileHeaderChecksum(header) !== header.checksum) return;
-  for (const problem of fileHeaderProblems(header)) throw problemError(file, problem);
-}
-
-interface DamagedHeader {
-  readonly file: BlockFile;
-  readonly evidence: HeaderEvidence;
-  readonly signal: AbortSignal | undefined;
-  /** Why no record may be emptied: the only header of a damaged page is in one. */
-  readonly whyKept: string | undefined;
-}
-
 /**
  * Takes the first file header that is proved, by its own checksum, the last commit record, or the header copy.
- * @param lostPage - a damaged page whose header is in a commit record alone
+ * @param lostPage - a damaged page whose header is in a commit record alone: then no record may be emptied
  */
 async function repairHeader(
   file: BlockFile,
@@ -138,11 +127,6 @@ async function repairHeader(
   signal: AbortSignal | undefined,
 ): Promise<RepairedHeader | Unproven> {
   const evidence = new HeaderEvidence(await readFileHead(file), Math.floor(fileBytes / BLOCK_BYTES));
-  const whyKept =
-    lostPage === undefined
-      ? undefined
-      : `block ${lostPage} is damaged, and the commit record that contains its page header would be lost`;
-  const damaged = { file, evidence, signal, whyKept };
   let [whyNoRecord, whyNoCopy] = [whyNoRecordIn(evidence), whyNoCopyIn(evidence)];
   const repaired = await resolveHeader<RepairedHeader>(evidence, {
     order: ['derived', 'commit record', 'header copy'],
@@ -151,7 +135,10 @@ async function repairHeader(
       const { source, part = 'field', bytes } = candidate;
       if (source === 'derived') return { repair: `header-${part}`, bytes, checkpointsRecords: false };
       const isRecord = source === 'commit record';
-      const result = await (isRecord ? fromRecord(damaged, candidate) : fromCopy(damaged, bytes));
+      const result =
+        lostPage === undefined
+          ? await (isRecord ? fromRecord(file, evidence, candidate, signal) : fromCopy(file, evidence, bytes))
+          : { why: `block ${lostPage} is damaged, and the commit record that contains its page header would be lost` };
       if (result === undefined || 'bytes' in result) return result;
       if (isRecord) whyNoRecord = result.why;
       else whyNoCopy = result.why;
@@ -176,30 +163,21 @@ function whyNoCopyIn({ head, copy }: HeaderEvidence): string {
 
 /**
  * Takes the header of the last commit record, since no commit is newer, or the one that the record replaces. It counts
- * only if the block of the record is as that commit left it, or found it; with a record before it that is not
- * checkpointed, both take effect when the file is opened.
+ * only if the block of the record is as that commit left it, or found it, and no program has changed the file since; with a
+ * record before it that is not checkpointed, both take effect when the file is opened.
  */
 async function fromRecord(
-  damaged: DamagedHeader,
+  file: BlockFile,
+  evidence: HeaderEvidence,
   { record, bytes, isReplaced }: HeaderCandidate,
+  signal: AbortSignal | undefined,
 ): Promise<RepairedHeader | Unproven | undefined> {
-  const { file, evidence, whyKept } = damaged;
-  if (record === undefined || record !== evidence.records.at(-1)) return undefined;
-  if (whyKept !== undefined) return { why: whyKept };
+  const { records, wholeBlocks, isRecordLost } = evidence;
+  if (record === undefined || record !== records.at(-1)) return undefined;
   const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
   const isValid = view.recovery.validRecords.at(-1)?.sequence === record.sequence;
   // An invalid record still proves which header it was to replace, as long as its block is unchanged.
   if (!isValid && (isReplaced !== true || !(await hasOldHeader(file, record)))) return undefined;
-  const root = await newestRoot(damaged, view);
-  return 'why' in root ? root : { repair: 'header-record', bytes, checkpointsRecords: true, ...root };
-}
-
-/** The root descriptor of the header that commit records lead to, if no program has changed the file after that header. */
-async function newestRoot(
-  { evidence, signal }: DamagedHeader,
-  view: CommittedView,
-): Promise<RootDescriptorProof | Unproven> {
-  const { head, wholeBlocks, isRecordLost } = evidence;
   const { blockCount } = await view.readFileHeader();
   if (blockCount > wholeBlocks) return { why: `the last counts ${blockCount} blocks, the file has ${wholeBlocks}` };
   // A record that is lost may have been the newest, and have added the blocks after the count.
@@ -208,7 +186,7 @@ async function newestRoot(
   }
   const foreign = await foreignBlockAfter(view, blockCount, fileOffset(wholeBlocks), signal);
   if (foreign) return { why: `the last does not count block ${foreign.block ?? 0}, a page of another program` };
-  return findRootDescriptor(head, view);
+  return withRoot('header-record', bytes, evidence, view);
 }
 
 /**
@@ -216,21 +194,31 @@ async function newestRoot(
  * count are derived again. Not if a commit is not checkpointed yet, since it would be lost.
  */
 async function fromCopy(
-  { file, evidence, whyKept }: DamagedHeader,
+  file: BlockFile,
+  evidence: HeaderEvidence,
   copy: Uint8Array,
 ): Promise<RepairedHeader | Unproven> {
-  const { head, wholeBlocks, records } = evidence;
+  const { wholeBlocks, records } = evidence;
   const header = FILE_HEADER.read(copy);
   if (header.blockCount > wholeBlocks) {
     return { why: `it counts ${header.blockCount} blocks, the file has ${wholeBlocks}` };
   }
-  if (whyKept !== undefined) return { why: whyKept };
   for (const record of records) {
-    if (await hasOldHeader(file, record))
-      return { why: `a commit to block ${record.block} is newer and not checkpointed` };
+    const why = `a commit to block ${record.block} is newer and not checkpointed`;
+    if (await hasOldHeader(file, record)) return { why };
   }
   const bytes = encodeFileHeader({ ...header, blockCount: wholeBlocks });
   const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
+  return withRoot('header-copy', bytes, evidence, view);
+}
+
+/** Adds the root descriptor that belongs to the header. @param view - the file with that header */
+async function withRoot(
+  repair: RepairId,
+  bytes: Uint8Array,
+  { head }: HeaderEvidence,
+  view: CommittedView,
+): Promise<RepairedHeader | Unproven> {
   const root = await findRootDescriptor(head, view);
-  return 'why' in root ? root : { repair: 'header-copy', bytes, checkpointsRecords: true, ...root };
+  return 'why' in root ? root : { repair, bytes, checkpointsRecords: true, ...root };
 }

@@ -25,19 +25,17 @@ import { type FileState, repairFileState } from './header-repair.ts';
 import { isProven, type PageRepair, renewChecksum, repairBlock, restoreMagic } from './page-repair.ts';
 import type { PlanOutput, RepairReport, RepairScanOptions } from './repairs.ts';
 
-/** The result of planning. */
-export interface PlanResult {
-  readonly report: RepairReport;
-  /** Commit records that the plan checkpoints: the blocks that they cover have to be written again first. */
-  readonly checkpointed: readonly CommitRecord[];
-}
-
 /**
  * Reads a whole file, and outputs every change that repairs something, those of block 0 last.
  * @param file - with its journal applied
+ * @returns the report, and the commit records that are checkpointed: the blocks that they cover have to be written again first
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
  */
-export async function planRepair(file: BlockFile, output: PlanOutput, options: RepairScanOptions): Promise<PlanResult> {
+export async function planRepair(
+  file: BlockFile,
+  output: PlanOutput,
+  options: RepairScanOptions,
+): Promise<{ readonly report: RepairReport; readonly checkpointed: readonly CommitRecord[] }> {
   const state = await repairFileState(file, options.signal);
   const { view, header, head, fileBytes, repairedHeader, whyLost, lostPages } = state;
   const isKnown = whyLost === undefined;
@@ -57,7 +55,7 @@ export async function planRepair(file: BlockFile, output: PlanOutput, options: R
   if (isKnown && !changed) await scan.restoreZeroed();
   const again = await mayHaveValidatedRecord(scan);
   for (const { record, found } of state.restoredPages) {
-    await output.changeFields('page-record', PAGE_HEADER.fields, fileOffset(record.block), found, record.blockHead);
+    await output.changeFields('page-record', PAGE_HEADER, fileOffset(record.block), found, record.blockHead);
   }
   // Emptying the records would lose the only header of such a page.
   const keepsRecords = again || lostPages.some((block) => !scan.repaired.has(block));
@@ -181,7 +179,7 @@ class BlockScan {
     }
     const after = page.block.subarray(start, start + before.length);
     if (start > 0) return this.output.change(repair, position, before, after);
-    await this.output.changeFields(repair, PAGE_HEADER.fields, position, before, after);
+    await this.output.changeFields(repair, PAGE_HEADER, position, before, after);
   }
 }
 

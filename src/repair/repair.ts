@@ -16,7 +16,7 @@ import {
   type RepairReport,
   type RepairScanOptions,
 } from './repairs.ts';
-import { openUndoFile, RepairedState, UndoWriter } from './undo-file.ts';
+import { readUndoHeader, RepairedState, undoBatches, UndoWriter } from './undo-file.ts';
 
 /** Where a repair keeps the bytes that it overwrites. */
 export interface UndoPlace {
@@ -105,7 +105,7 @@ async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOpti
     for (const record of checkpointed) await rewriteCoveredBlocks(file, record);
     // A durable journal is applied again after a crash, so everything else of the file must be durable before it.
     await file.sync();
-    for await (const batch of (await openUndoFile(undo)).batches()) {
+    for await (const batch of undoBatches(undo, await readUndoHeader(undo))) {
       options.signal?.throwIfAborted();
       await applyBatch(file, batch, options.onChange, () => (hasBegun = true));
     }
@@ -159,7 +159,7 @@ export async function undoRepair(
 }
 
 async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: UndoOptions): Promise<UndoReport> {
-  const { header, batches } = await openUndoFile(undo);
+  const header = await readUndoHeader(undo);
   await recoverJournal(file);
   const mismatchError = (found: string): PageStoreError => {
     const message = `the file ${found}, so ${undo.name} does not fit it; nothing was written`;
@@ -170,7 +170,7 @@ async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: 
     throw mismatchError(`has ${size} bytes, and had ${header.fileBytes} when it was repaired`);
   }
   const state = await RepairedState.read(file);
-  for await (const batch of batches()) {
+  for await (const batch of undoBatches(undo, header)) {
     signal?.throwIfAborted();
     for (const patch of batch) {
       changeOf(patch); // refuses a repair that is not known
@@ -181,7 +181,7 @@ async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: 
   }
   if (state.finish() !== header.stateCrc) throw mismatchError('has been written to since it was repaired');
   let changes = 0;
-  for await (const batch of batches()) {
+  for await (const batch of undoBatches(undo, header)) {
     signal?.throwIfAborted();
     const reversed = batch.map((patch) => ({ ...patch, before: patch.after, after: patch.before }));
     changes += await applyBatch(file, reversed, onChange);

@@ -156,7 +156,7 @@ export class PlanOutput {
   /** Changes each field of a record that differs. @param position - of the record in the file */
   async changeFields(
     repair: RepairId | ((field: string) => RepairId),
-    fields: readonly PlacedField[],
+    { fields }: { readonly fields: readonly PlacedField[] },
     position: number,
     before: Uint8Array,
     after: Uint8Array,

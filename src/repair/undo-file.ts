@@ -98,18 +98,11 @@ export class UndoWriter {
   }
 }
 
-/** An undo file with a valid checksum. */
-export interface UndoFile {
-  readonly header: UndoHeader;
-  /**
-   * The patches in order, as many at once as a journal can contain. Those of block 0 are in the last batch with all after
-   * them, since header, copy and records have to change together. A batch is valid until the next one.
-   */
-  readonly batches: () => AsyncGenerator<readonly Patch[]>;
-}
-
-/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`, `IO` */
-export async function openUndoFile(undo: BlockFile): Promise<UndoFile> {
+/**
+ * Checks an undo file and reads its header.
+ * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`, `IO`
+ */
+export async function readUndoHeader(undo: BlockFile): Promise<UndoHeader> {
   const head = new Uint8Array(UNDO_HEADER.bytes);
   await undo.read(head, 0);
   const header = UNDO_HEADER.decode(head);
@@ -119,10 +112,15 @@ export async function openUndoFile(undo: BlockFile): Promise<UndoFile> {
   }
   const damaged = 'the undo file is damaged: its checksum does not match, so nothing was undone';
   for await (const patch of patchesIn(undo, header, damaged)) void patch;
-  return { header, batches: () => batchesOf(undo, header) };
+  return header;
 }
 
-async function* batchesOf(undo: BlockFile, header: UndoHeader): AsyncGenerator<readonly Patch[]> {
+/**
+ * The patches in order, as many at once as a journal can contain. Those of block 0 are in the last batch with all after
+ * them, since header, copy and records have to change together. A batch is valid until the next one.
+ * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` instead of the last batch if the file has changed; `IO`
+ */
+export async function* undoBatches(undo: BlockFile, header: UndoHeader): AsyncGenerator<readonly Patch[]> {
   let [batch, batchBytes, isLast]: [Patch[], number, boolean] = [[], 0, false];
   const changed = 'the undo file changed while it was read; run the repair again';
   for await (const patch of patchesIn(undo, header, changed)) {
