@@ -1,21 +1,22 @@
-// What the public API shares: the checks of arguments, which TypeScript makes only for callers that use it, and how
-// console.log shows an object.
+// What the public API shares: checks of arguments, which TypeScript makes only for callers that use it, and how console.log
+// shows an object. Each `assert…` throws a TypeError for a wrong type and a RangeError for a wrong value, which name the
+// parameter.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
 export type OptionKind = 'boolean' | 'count' | 'seconds' | 'string' | 'function' | 'signal' | 'any';
 
-const EXPECTED: Readonly<Record<OptionKind, string>> = {
-  boolean: 'true or false',
-  count: 'a whole number of at least 1',
-  seconds: 'a number of seconds of at least 0',
-  string: 'a string',
-  function: 'a function',
-  signal: 'an AbortSignal',
-  any: 'a value',
+const OPTION_KINDS: Readonly<Record<OptionKind, readonly [expected: string, accepts: (value: unknown) => boolean]>> = {
+  boolean: ['true or false', (value) => typeof value === 'boolean'],
+  count: ['a whole number of at least 1', (value) => Number.isSafeInteger(value) && (value as number) >= 1],
+  seconds: ['a number of seconds of at least 0', (value) => typeof value === 'number' && value >= 0],
+  string: ['a string', (value) => typeof value === 'string'],
+  function: ['a function', (value) => typeof value === 'function'],
+  signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
+  any: ['a value', () => true],
 };
 
 /**
- * Checks an options object: an unknown name is refused, so that a misspelled option is not ignored.
+ * Refuses wrong values, and unknown names, so that a misspelled option is not ignored.
  * @param call - name of the public function, for messages
  * @param kinds - every option that the function takes
  * @throws TypeError that names the option
@@ -30,50 +31,34 @@ export function checkOptions<Options extends object>(
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(kinds, name))
       throw new TypeError(`${call}: unknown option '${name}'; it takes ${Object.keys(kinds).join(', ')}`);
-    const kind = kinds[name as keyof Options];
-    if (value !== undefined && !isOfKind(value, kind))
-      throw new TypeError(`${call}: options.${name} must be ${EXPECTED[kind]}`);
+    const [expected, accepts] = OPTION_KINDS[kinds[name as keyof Options]];
+    if (value !== undefined && !accepts(value)) throw new TypeError(`${call}: options.${name} must be ${expected}`);
   }
 }
 
-function isOfKind(value: unknown, kind: OptionKind): boolean {
-  if (kind === 'any') return true;
-  if (kind === 'count') return Number.isSafeInteger(value) && (value as number) >= 1;
-  if (kind === 'seconds') return typeof value === 'number' && value >= 0;
-  if (kind === 'signal') return value instanceof AbortSignal;
-  return typeof value === kind;
-}
-
-/** @throws TypeError unless `value` is a path or a BlockFile */
 export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
   if (typeof value === 'string' || isBlockFile(value)) return;
   throw new TypeError(`${call}: ${parameter} must be a path, or a BlockFile with a journal`);
 }
 
-/** @throws TypeError unless `value` is a BlockFile */
 export function assertBlockFile(call: string, parameter: string, value: unknown): void {
   if (!isBlockFile(value)) throw new TypeError(`${call}: ${parameter} must be a BlockFile with a journal`);
 }
 
-/** @throws TypeError unless `value` is a path */
 export function assertPath(call: string, parameter: string, value: unknown): void {
   if (typeof value !== 'string') throw new TypeError(`${call}: ${parameter} must be a path, a string`);
 }
 
-const BLOCK_FILE_METHODS = ['size', 'read', 'write', 'truncate', 'sync', 'close'] as const;
-
-const JOURNAL_METHODS = ['read', 'write', 'remove'] as const;
-
 function isBlockFile(value: unknown): boolean {
-  return hasMethods(value, BLOCK_FILE_METHODS) && hasMethods((value as { journal?: unknown }).journal, JOURNAL_METHODS);
+  if (!hasMethods(value, 'size', 'read', 'write', 'truncate', 'sync', 'close')) return false;
+  return hasMethods((value as { journal?: unknown }).journal, 'read', 'write', 'remove');
 }
 
-function hasMethods(value: unknown, names: readonly string[]): boolean {
+function hasMethods(value: unknown, ...names: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 }
 
-/** @throws RangeError unless `value` is a whole number of at least `least` */
 export function assertWholeNumber(call: string, parameter: string, value: number, least: number = 0): void {
   if (Number.isSafeInteger(value) && value >= least) return;
   throw new RangeError(`${call}: ${parameter} must be a whole number of at least ${least}, not ${String(value)}`);
@@ -83,18 +68,15 @@ export function assertWholeNumber(call: string, parameter: string, value: number
 export function assertOneOf(call: string, parameter: string, value: unknown, values: readonly string[]): void {
   if (value === undefined || values.includes(value as string)) return;
   const expected = values.map((each) => `'${each}'`).join(' or ');
-  throw new RangeError(
-    `${call}: ${parameter} must be ${expected}, not ${typeof value === 'string' ? `'${value}'` : typeof value}`,
-  );
+  const found = typeof value === 'string' ? `'${value}'` : typeof value;
+  throw new RangeError(`${call}: ${parameter} must be ${expected}, not ${found}`);
 }
 
-/** @throws RangeError unless `value` is a whole number from `least` to `most` */
 export function assertInteger(parameter: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new RangeError(`${parameter} must be a whole number from ${least} to ${most}, not ${shown(value)}`);
 }
 
-/** The error for an argument of the wrong type. */
 export function wrongType(parameter: string, expected: string, value: unknown): TypeError {
   return new TypeError(`${parameter} must be ${expected}, not ${shown(value)}`);
 }

@@ -1,7 +1,4 @@
-/**
- * What can be wrong in the bytes of a page file. The same code is used by errors, by findings of `verify`, and as the name of
- * the page in docs/findings that explains it.
- */
+/** What can be wrong in a page file. Errors and the findings of `verify` share these codes; docs/findings explains each. */
 export type ProblemCode =
   | 'FILE_SIZE'
   | 'FILE_HEADER_MAGIC'
@@ -78,16 +75,12 @@ export interface ErrorDetail {
   readonly slot?: number;
   /** Byte offset from the start of the file. */
   readonly offset?: number;
-  /** The value that was found, as text. */
+  /** Values, as text. */
   readonly found?: string;
-  /** The value that was expected, as text. */
   readonly expected?: string;
   /** The errno name of the system call that failed, such as `ENOSPC`. */
   readonly errno?: string;
-  /**
-   * With `FILE_LOCKED`, the state of the process that holds the lock: `gone` if it has ended and left a lock that has to be
-   * removed, `unknown` if that cannot be determined, as on another machine.
-   */
+  /** With `FILE_LOCKED`, the process that holds the lock: `gone` if it has ended and left the lock, `unknown` on another machine. */
   readonly holder?: 'running' | 'gone' | 'unknown';
 }
 

@@ -7,10 +7,10 @@ import { assertNode } from './arguments.ts';
 import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
 import type { WriteGate } from './write-gate.ts';
 
-/** One for the nodes that are being committed, one for those that arrive meanwhile. */
+/** For the nodes that are being committed, and for those that arrive meanwhile. */
 const EPOCHS = 2;
 
-/** Memory of each epoch. Further nodes, and nodes that no page can hold, are copied to memory of their own. */
+/** Memory of each epoch. Further nodes, and those that no page can hold, are copied to memory of their own. */
 const EPOCH_BLOCKS = 2;
 
 interface WaitingAppend {
@@ -26,7 +26,7 @@ interface WaitingAppend {
 export class AppendQueue {
   readonly #appender: NodeAppender;
   readonly #writes: WriteGate;
-  /** Loaded by the first commit: programs that append no single nodes start faster without it. */
+  /** Loaded by the first commit: programs that do not call `append` start faster. */
   #pool: ArenaPool | undefined;
   #waiting: WaitingAppend[] = [];
 
@@ -51,7 +51,7 @@ export class AppendQueue {
     });
   }
 
-  /** Frees the memory that nodes are copied to; the next node allocates it again. */
+  /** Frees the memory of the epochs; the next node allocates it again. */
   release(): void {
     if (this.#waiting.length === 0) this.#pool = undefined;
   }
@@ -112,7 +112,7 @@ export class AppendQueue {
   }
 }
 
-/** Called with the runs of each batch of an append that has become durable; returns them. */
+/** Called with the runs of each batch that has become durable; returns them. */
 type OnCommitted = (runs: RefRun[]) => RefRun[];
 
 /** Appends nodes in order, in batches; after a failure earlier batches stay. */

@@ -4,33 +4,22 @@ import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
 import { isFinalized, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
-import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
+import { clearUnused, encodePlannedHeader, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
 import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../format/page.ts';
-import { clearUnused, encodePlannedHeader } from '../format/page-writer.ts';
 import { readValidPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
 
-/** How many blocks back an open page is searched for: unbounded, the first append to a large full file would read every header in it. */
+/** How many blocks back a page is searched for: unbounded, the first append to a large full file would read every header in it. */
 const BLOCKS_TO_TRY = 64;
 
-/**
- * Minimum free space for an earlier page to be reused. Full pages have room for a small node or two; filling that up would
- * cost one commit per page.
- */
+/** Minimum free space for an earlier page to be reused: filling the last bytes of full pages would cost a commit for each. */
 const EARLIER_PAGE_FREE_BYTES = 16_384;
 
-/** Where appending continues. */
-interface AppendPoint {
-  /** Format of new pages. */
-  readonly format: PageFormat;
-  /** The last open page with room for the node (an earlier one only with 16 KiB free), if there is one. */
-  readonly page?: { readonly block: number; readonly writer: PageWriter };
-}
-
 /**
- * Searches for the page that appending continues in, from the last block backwards.
+ * Searches backwards for the last open page with room for the node (an earlier one only with 16 KiB free).
  * @param wanted - only pages of this format; by default that of the last page, v1 if there is none
  * @param inUse - the appender's current block: then another one is wanted, and damaged pages are skipped
+ * @returns the format of new pages, and the page that was found
  * @throws {@link PageStoreError} the code of the first error in the page, if it is damaged and `inUse` is undefined
  */
 async function findAppendPoint(
@@ -38,7 +27,7 @@ async function findAppendPoint(
   nodeBytes: number,
   wanted: PageFormat | undefined,
   inUse: number | undefined,
-): Promise<AppendPoint> {
+): Promise<{ format: PageFormat; page?: { block: number; writer: PageWriter } }> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   let format = wanted;
   let isLast = true;
@@ -66,7 +55,7 @@ async function findAppendPoint(
   return { format: format ?? 'v1' };
 }
 
-/** Whether a page may have room, judged by its header alone: it saves reading the 256 KiB of full pages. */
+/** Judged by the header alone: it saves reading the 256 KiB of full pages. */
 function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number): boolean {
   if (isFinalized(header)) return false;
   const { nodeCount, freeOffset, directoryLength } = header;
@@ -74,10 +63,10 @@ function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number):
   return freeOffset + nodeBytes + directoryBytes <= BLOCK_BYTES;
 }
 
-/** The format of the file's last page; v1 if none of its last blocks is a page. */
-export async function lastPageFormat(disk: DiskManager): Promise<PageFormat> {
+/** The format of the file's last page; v1 if none of its last `blocksToTry` blocks is a page. */
+export async function lastPageFormat(disk: DiskManager, blocksToTry: number = BLOCKS_TO_TRY): Promise<PageFormat> {
   const magic = new Uint8Array(8);
-  const lowest = Math.max(1, disk.blockCount - BLOCKS_TO_TRY);
+  const lowest = Math.max(1, disk.blockCount - blocksToTry);
   for (let block = disk.blockCount - 1; block >= lowest; block--) {
     await disk.read(block, magic);
     const format = pageFormatOf(magic);
@@ -86,7 +75,7 @@ export async function lastPageFormat(disk: DiskManager): Promise<PageFormat> {
   return 'v1';
 }
 
-/** Most new pages in one batch, 4 MiB: for smaller batches the sync would take longer than the writes. */
+/** Most new pages in one batch: in smaller batches the sync would take longer than the writes. */
 const MAX_NEW_PAGES = 16;
 
 interface OpenPage {
@@ -94,41 +83,34 @@ interface OpenPage {
   readonly writer: PageWriter;
   /** Slots of the page at the start of the batch. */
   firstSlot: number;
-  /** Whether the page is part of the file already: then only what changes in it is written. */
+  /** Whether the page is part of the file: then only its changes are written. */
   inFile: boolean;
 }
 
-/**
- * Packs nodes into pages in memory. A full new page is written at once, after the last block, where it is not part of the
- * file until the batch is committed: a batch of any size takes the memory of two pages.
- */
+/** Packs nodes into pages. Full new pages are written at once after the last block, so a batch takes the memory of two pages. */
 export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
-  /** Format of new pages; known once the last page of the file was read. */
+  /** Format of new pages, once the last page of the file was read. */
   #format: PageFormat | undefined;
-  /** The current page, which takes the next node. */
+  /** The page that takes the next node. */
   #page: OpenPage | undefined;
   /** The page of the file in which the batch began, once it is full. */
   #firstPage: OpenPage | undefined;
-  /** The nodes in the new pages that are full and written, and the CRC of the headers of those pages. */
+  /** The nodes in the new pages that are written, and the CRC of the headers of those pages. */
   #writtenRuns: RefRun[] = [];
   #writtenHeadsCrc = 0;
   /** The writer of a finished page, kept to reuse its memory. */
   #spareWriter: PageWriter | undefined;
-  #stagedNodes = 0;
-  /** Whether earlier pages were searched, without result, when the current page was full: then new pages follow it. */
+  stagedNodes = 0;
+  /** Whether a search found no earlier page with room: then new pages follow the current one. */
   #searchedEarlier = false;
 
   constructor(disk: DiskManager, entryCount: EntryCount, wanted: PageFormat | undefined) {
     this.#disk = disk;
     this.#entryCount = entryCount;
     this.#wanted = wanted;
-  }
-
-  get stagedNodes(): number {
-    return this.#stagedNodes;
   }
 
   /** Block of the last staged node. */
@@ -143,13 +125,13 @@ export class Appender implements NodeAppender {
 
   stage(source: Uint8Array, start: number, end: number): boolean {
     if (this.#page === undefined || !this.#page.writer.add(source, start, end)) return false;
-    this.#stagedNodes++;
+    this.stagedNodes++;
     return true;
   }
 
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     const taken = this.#page?.writer.addMany(source, start, lengths, from, to) ?? 0;
-    this.#stagedNodes += taken;
+    this.stagedNodes += taken;
     return taken;
   }
 
@@ -165,19 +147,21 @@ export class Appender implements NodeAppender {
       );
       this.#format = found.format;
       this.#assertNodeFits(nodeBytes);
-      if (found.page && this.#stagedNodes > 0) return this.commit();
+      if (found.page && this.stagedNodes > 0) return this.commit();
       if (found.page) {
         this.#switchTo(found.page.block, found.page.writer, true);
         return [];
       }
       this.#searchedEarlier = true;
     }
-    if (page !== undefined && this.#canAddPage()) {
+    const newPages = this.#writtenRuns.length + (page?.inFile === false ? 1 : 0);
+    // Free blocks are used first.
+    if (page && newPages < MAX_NEW_PAGES && this.#disk.header.freeListHead === 0n) {
       await this.#finishPage(page);
       this.#switchTo(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);
       return [];
     }
-    if (this.#stagedNodes > 0) return this.commit();
+    if (this.stagedNodes > 0) return this.commit();
     const reused = await this.#disk.takeFreeBlock(this.#format ?? 'v1');
     const writer = this.#newWriter();
     // Of a page of the file only the changed ranges are written, and the gaps between them have to be zero.
@@ -187,23 +171,28 @@ export class Appender implements NodeAppender {
   }
 
   async commit(): Promise<RefRun[]> {
-    if (this.#stagedNodes === 0) return [];
+    if (this.stagedNodes === 0) return [];
     return this.#orReset(() => this.#commit());
   }
 
   reset(): void {
-    this.#page = this.#firstPage = undefined;
-    this.#writtenRuns = [];
-    this.#writtenHeadsCrc = 0;
+    this.#clearBatch();
+    this.#page = undefined;
     this.#format = undefined;
     this.#searchedEarlier = false;
-    this.#stagedNodes = 0;
+  }
+
+  #clearBatch(): void {
+    this.#firstPage = undefined;
+    this.#writtenRuns = [];
+    this.#writtenHeadsCrc = 0;
+    this.stagedNodes = 0;
   }
 
   async #commit(): Promise<RefRun[]> {
     const disk = this.#disk;
     const last = this.#page as OpenPage; // nodes are staged
-    const nodes = (await this.#entryCount.countsNodes()) ? this.#stagedNodes : 0;
+    const nodes = (await this.#entryCount.countsNodes()) ? this.stagedNodes : 0;
     if (last.inFile) {
       const changed = await this.#writeChanges(last, 'open');
       await disk.commit({ changed, nodes });
@@ -234,7 +223,6 @@ export class Appender implements NodeAppender {
     return { block, head: encodePlannedHeader(writer.format, writer.block, plan), oldHead };
   }
 
-  /** Writes a new page, all of it. */
   async #writeNew(page: OpenPage, outlook: PageOutlook): Promise<void> {
     const { block, writer } = page;
     const plan = writer.plan(outlook);
@@ -273,10 +261,7 @@ export class Appender implements NodeAppender {
 
   #continueAfterCommit(last: OpenPage, changedHead: Uint8Array | undefined): void {
     if (this.#firstPage) this.#release(this.#firstPage.writer);
-    this.#firstPage = undefined;
-    this.#writtenRuns = [];
-    this.#writtenHeadsCrc = 0;
-    this.#stagedNodes = 0;
+    this.#clearBatch();
     // A new page without nodes is not part of the file yet.
     if (last.writer.nodeCount === last.firstSlot) return;
     if (changedHead) last.writer.block.set(changedHead);
@@ -285,18 +270,11 @@ export class Appender implements NodeAppender {
     last.firstSlot = last.writer.nodeCount;
   }
 
-  /** Whether the batch can have one more page after the last block: free blocks are used first. */
-  #canAddPage(): boolean {
-    const newPages = this.#writtenRuns.length + (this.#page?.inFile === false ? 1 : 0);
-    return newPages < MAX_NEW_PAGES && this.#disk.header.freeListHead === 0n;
-  }
-
   #switchTo(block: number, writer: PageWriter, inFile: boolean): void {
     if (this.#page) this.#release(this.#page.writer);
     this.#page = { block, writer, firstSlot: writer.nodeCount, inFile };
   }
 
-  /** A writer of an empty page, in the memory of a finished one if there is one. */
   #newWriter(): PageWriter {
     const spare = this.#spareWriter;
     this.#spareWriter = undefined;
@@ -304,10 +282,10 @@ export class Appender implements NodeAppender {
   }
 
   #assertNodeFits(nodeBytes: number): void {
-    const most = maxNodeBytes(this.#format ?? 'v1');
+    const format = this.#format ?? 'v1';
+    const most = maxNodeBytes(format);
     if (nodeBytes <= most) return;
-    const format = (this.#format ?? 'v1').toUpperCase();
-    const message = `a node of ${nodeBytes} bytes is too large: a ${format} page holds at most ${most} bytes`;
+    const message = `a node of ${nodeBytes} bytes is too large: a ${format.toUpperCase()} page holds at most ${most} bytes`;
     throw new PageStoreError('NODE_TOO_LARGE', message, {
       file: this.#disk.name,
       found: String(nodeBytes),
@@ -321,40 +299,21 @@ function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
   return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
 }
 
-/** Takes nodes in order and makes them durable in batches. */
+/** Takes nodes in order and makes them durable in batches. `PageStore` documents the methods of the same names. */
 export interface NodeAppender {
-  /** Nodes that the next commit makes durable. */
   readonly stagedNodes: number;
-  /** Nodes that were not packed because an equal one had been. */
   readonly duplicateNodes?: number;
-  /**
-   * Packs the node `source[start, end)`.
-   * @returns false, with nothing changed, if it needs `makeRoom` first
-   */
   stage(source: Uint8Array, start: number, end: number): boolean;
-  /**
-   * Packs nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
-   * @returns how many it packed: the next one, if any is left, needs `makeRoom` first
-   */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
-  /**
-   * Finds or takes a page with room for a node of `nodeBytes`; a full page may be written for that. If staged nodes have to
-   * be committed first, it only does that, so that their refs are known whatever fails later: then call it again.
-   * @returns what it committed
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}
-   */
+  /** If staged nodes have to be committed first, it only does that, so that their refs are known whatever fails later. */
   makeRoom(nodeBytes: number): Promise<RefRun[]>;
-  /**
-   * Makes all staged nodes durable.
-   * @returns their refs, in the order in which they were staged
-   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then none of them is in the file, except as {@link DiskManager.commit} says
-   */
+  /** If it fails, no staged node is in the file, except as {@link DiskManager.commit} documents. */
   commit(): Promise<RefRun[]>;
   /** Drops staged nodes and the current page, because other code changes pages. */
   reset(): void;
 }
 
-/** Knows whether the header's entry count is a count of nodes, which appending and freeing have to keep. */
+/** Determines whether the header's entry count is a count of nodes, which appending and freeing have to keep. */
 export class EntryCount {
   readonly #disk: DiskManager;
   #countsNodes: boolean | undefined;
@@ -363,7 +322,7 @@ export class EntryCount {
     this.#disk = disk;
   }
 
-  /** False if a trie counts its own terms, and if the count is 0 in a file with nodes: then no program keeps it. Found out with the first call. */
+  /** False if a trie counts its own terms, and if the count is 0 in a file with nodes: then no program keeps it. */
   async countsNodes(): Promise<boolean> {
     this.#countsNodes ??= await this.#find();
     return this.#countsNodes;

@@ -16,22 +16,20 @@ const MAX_WAITING_RUNS = 4_096;
 export class DistinctNodes {
   readonly #refs = new KeyMap<number>();
 
-  /** Number of different nodes. */
   get size(): number {
     return this.#refs.size;
   }
 
-  /** The number of the node `source[start, end)`, which is added, and {@link size} grows, unless an equal one is there. */
+  /** The number of the node `source[start, end)`, which is added unless an equal one is there. */
   entryOf(source: Uint8Array, start: number, end: number): number {
     return this.#refs.entryOf(source, start, end);
   }
 
-  /** Sets where a node is stored. */
   setRef(entry: number, block: number, slot: number): void {
     this.#refs.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
   }
 
-  /** Where a node is stored, for {@link blockOf} and {@link slotOf}; undefined if that was not set. */
+  /** The ref of a node, for {@link blockOf} and {@link slotOf}; undefined if none was set. */
   packedRef(entry: number): number | undefined {
     return this.#refs.valueAt(entry);
   }
@@ -58,7 +56,8 @@ export class DedupingAppender implements NodeAppender {
   readonly #known = new DistinctNodes();
   /** Refs of the staged nodes, in order. */
   readonly #waiting = new RunList();
-  #duplicateNodes = 0;
+  /** Nodes so far that were equal to an earlier one; `reset` does not change it. */
+  duplicateNodes = 0;
 
   constructor(appender: Appender) {
     this.#appender = appender;
@@ -66,11 +65,6 @@ export class DedupingAppender implements NodeAppender {
 
   get stagedNodes(): number {
     return this.#waiting.nodeCount;
-  }
-
-  /** Nodes so far that were equal to an earlier one; `reset` does not change it. */
-  get duplicateNodes(): number {
-    return this.#duplicateNodes;
   }
 
   stage(source: Uint8Array, start: number, end: number): boolean {
@@ -116,11 +110,10 @@ export class DedupingAppender implements NodeAppender {
     this.#waiting.take();
   }
 
-  /** Adds the ref of an equal node that was appended before, if there is one. */
   #addKnown(entry: number): boolean {
     const ref = this.#known.packedRef(entry);
     if (ref === undefined) return false;
-    this.#duplicateNodes++;
+    this.duplicateNodes++;
     this.#waiting.add(this.#known.blockOf(ref), this.#known.slotOf(ref));
     return true;
   }

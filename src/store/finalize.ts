@@ -3,9 +3,8 @@ import type { DiskManager } from '../disk/disk-manager.ts';
 import type { ReplacedHead } from '../disk/commit-log.ts';
 import { problemError } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
-import { finalizePage } from '../format/page.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import type { Page } from '../format/page.ts';
+import { finalizePage } from '../format/page.ts';
 import { isFinalized } from '../format/page-header.ts';
 import { pageProblems } from '../format/page-checks.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
@@ -49,7 +48,10 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
         pages.push({ block, outcome: 'was sealed', nodes });
         return;
       }
-      refuseMissingDirectory(disk, page, block);
+      // The program that wrote it can still complete a page without a directory; once finalized, it cannot.
+      for (const problem of pageProblems(page, block)) {
+        if (problem.code === 'NODES_WITHOUT_DIRECTORY') throw problemError(disk, problem);
+      }
       const { header: head, written } = finalizePage(page);
       if (written) await disk.write(block, target.subarray(written.start, written.end), written.start);
       heads.push({ block, head, oldHead: target.slice(0, PAGE_HEADER_BYTES) });
@@ -83,13 +85,6 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
     throw error;
   }
   await commit();
-}
-
-/** A page with node bytes but no directory can still be completed by the program that wrote it; once finalized, it cannot. */
-function refuseMissingDirectory(disk: DiskManager, page: Page, block: number): void {
-  for (const problem of pageProblems(page, block)) {
-    if (problem.code === 'NODES_WITHOUT_DIRECTORY') throw problemError(disk, problem);
-  }
 }
 
 function* blockIds(blockCount: number): Generator<number> {

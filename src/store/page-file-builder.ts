@@ -5,6 +5,7 @@ import { PageStoreError } from '../errors.ts';
 import { encodeFileHeader, newFileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from '../format/file-header.ts';
 import {
   BLOCK_BYTES,
+  encodeFreeLink,
   FILE_HEAD_BYTES,
   FILE_HEADER_BYTES,
   fileOffset,
@@ -13,10 +14,8 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { newPageWriter } from '../format/page.ts';
-import { clearUnused, encodePlannedHeader } from '../format/page-writer.ts';
+import { clearUnused, encodePlannedHeader, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
-import { encodeFreeLink } from '../format/layout.ts';
-import type { PageOutlook, PageWriter } from '../format/page-writer.ts';
 
 /** Fields of the header of a built file that do not follow from its blocks. */
 export interface FileRoot {
@@ -63,12 +62,11 @@ export class PageFileBuilder {
     return this.#nextBlock;
   }
 
-  /** Slots of the current page; 0 if there is none. */
+  /** Slots of the current page, or 0. */
   get slotCount(): number {
     return this.#writer?.nodeCount ?? 0;
   }
 
-  /** Blocks on the free list of the file. */
   get freeBlocks(): number {
     return this.#freeBlocks;
   }
@@ -90,22 +88,17 @@ export class PageFileBuilder {
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`; RangeError for a block before {@link block}
    */
   async beginPage(format: PageFormat, block: number = this.#nextBlock, v1ReserveBytes?: number): Promise<void> {
-    if (this.#writer) throw new TypeError('the current page has not been ended');
     await this.#skipTo(block);
     this.#writer = newPageWriter(format, this.#spare, v1ReserveBytes);
     this.#spare = undefined;
   }
 
-  /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, if the page has no room for it */
+  /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, if there is no room */
   add(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     return this.#current().add(source, start, end);
   }
 
-  /**
-   * Adds nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes, until the
-   * page has no room for the next one.
-   * @returns how many it added
-   */
+  /** Adds nodes as `PageWriter.addMany` does. @returns how many the page had room for */
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     return this.#current().addMany(source, start, lengths, from, to);
   }
@@ -139,17 +132,12 @@ export class PageFileBuilder {
    * @param block - as for {@link beginPage}
    */
   async addBlock(bytes: Uint8Array, nodes: number, block: number = this.#nextBlock): Promise<void> {
-    if (this.#writer) throw new TypeError('the current page has not been ended');
     await this.#skipTo(block);
     await this.#write(bytes, nodes);
   }
 
-  /**
-   * Leaves a block as one that was allocated and never written: zeros, without a write.
-   * @param block - as for {@link beginPage}
-   */
+  /** Leaves a block, as for {@link beginPage}, as one that was allocated and never written: zeros, without a write. */
   async skipBlock(block: number = this.#nextBlock): Promise<void> {
-    if (this.#writer) throw new TypeError('the current page has not been ended');
     await this.#skipTo(block);
     this.#assertRoom();
     this.#nextBlock++;
@@ -162,7 +150,6 @@ export class PageFileBuilder {
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`
    */
   async finish(blockCount: number = this.#nextBlock, root: Partial<FileRoot> = {}): Promise<void> {
-    if (this.#writer) throw new TypeError('the current page has not been ended');
     await this.#skipTo(blockCount);
     const file = this.#file;
     // Of free blocks only the first bytes are written, and the last block may be one.
@@ -184,6 +171,7 @@ export class PageFileBuilder {
   }
 
   async #skipTo(block: number): Promise<void> {
+    if (this.#writer) throw new TypeError('the current page has not been ended');
     if (!Number.isSafeInteger(block) || block < this.#nextBlock)
       throw new RangeError(`block must be at least ${this.#nextBlock}, the next block, not ${block}`);
     if (block > MAX_BLOCKS) {

@@ -18,7 +18,7 @@ export function isUnwritten(block: Uint8Array): boolean {
 
 /**
  * Reads one page and checks all of it.
- * @param target - 262,144 bytes for the block; the page is a view of it
+ * @param target - 262,144 bytes, of which the page is a view
  * @param scratch - memory for the directory, shared with other pages
  * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `BLOCK_UNKNOWN`, `IO`, or the code of the first error in the page
  */
@@ -30,7 +30,7 @@ export async function readValidPage(
 ): Promise<Page> {
   let found = await readPageOrError(disk, block, target, scratch);
   if (isUnknown(found)) {
-    // A reader's free list may be out of date: a writer may have freed the block since, or reused it.
+    // A writer may have freed or reused the block since a reader read the free list.
     await readAgain(async () => {
       if (!(await disk.refresh())) return true;
       found = await readPageOrError(disk, block, target, scratch);
@@ -54,7 +54,7 @@ async function readPageOrError(
   const read: { facts?: PageFacts | undefined } = {};
   await disk.readStable(block, target, () => {
     read.facts = examinePage(target, block, scratch);
-    return read.facts ? read.facts.error === undefined : beginsWithLink(target);
+    return read.facts ? read.facts.error === undefined : decodeFreeLink(firstU64(target)) >= 0;
   });
   const { facts } = read;
   if (facts?.error) throw problemError(disk, facts.error);
@@ -77,39 +77,25 @@ export async function zeroedPageProblem(
   return free.error || free.has(block) ? undefined : zeroedMagicProblem(block, format);
 }
 
-/** Whether the first 8 bytes of a block could be the link of a free block. */
-function beginsWithLink(block: Uint8Array): boolean {
-  return decodeFreeLink(firstU64(block)) >= 0;
-}
-
 async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array): Promise<PageStoreError> {
-  const detail = { file: disk.name, block, offset: fileOffset(block) };
-  let isFree = isUnwritten(bytes);
   try {
-    isFree ||= (await disk.freeBlocks()).has(block);
+    if (!isUnwritten(bytes) && !(await disk.freeBlocks()).has(block)) return unknownBlockError(disk, block, bytes);
   } catch (error) {
     if (error instanceof PageStoreError) return error;
     throw error;
   }
-  if (isFree) {
-    return new PageStoreError('BLOCK_FREE', `block ${block} is not a page: it is free, or was never written`, detail);
-  }
-  return unknownBlockError(disk, block, bytes);
+  const message = `block ${block} is not a page: it is free, or was never written`;
+  return new PageStoreError('BLOCK_FREE', message, { file: disk.name, block, offset: fileOffset(block) });
 }
 
-/** The error for a block that is not a page and not free. @param bytes - the block */
+/** The error for a block that is neither a page nor free. */
 export function unknownBlockError(disk: DiskManager, block: number, bytes: Uint8Array): PageStoreError {
   const found = hex(firstU64(bytes), 16);
   const message = `block ${block} is neither a page nor free: it begins with ${found}`;
   return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
 }
 
-/**
- * Reads and checks all pages in the order of their blocks, without free blocks and those never written. A page is valid
- * until the next one is read: they share one buffer.
- * @param onLostPage - called for each skipped block that is a page except for 8 zero bytes at its beginning
- * @throws {@link PageStoreError} as {@link readValidPage}, at the first block that is damaged or missing
- */
+/** The implementation of `PageStore.pages`: the pages share one buffer. */
 export async function* readValidPages(
   disk: DiskManager,
   onLostPage?: (problem: Problem) => void | Promise<void>,
@@ -137,10 +123,13 @@ export function assertCounted(disk: DiskManager): void {
   throw new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, { file: disk.name, block: 0, offset });
 }
 
-/** @param file - name for messages @throws {@link PageStoreError} `SLOT_RANGE` if the page has no such slot */
+const hasSlot = (page: Page, slot: number): boolean =>
+  slot >= 0 && slot < page.directory.count && Number.isInteger(slot);
+
+/** @throws {@link PageStoreError} `SLOT_RANGE` if the page has no such slot */
 export function assertSlot(page: Page, { block, slot }: PageRef, file: string): void {
+  if (hasSlot(page, slot)) return;
   const { count } = page.directory;
-  if (Number.isInteger(slot) && slot >= 0 && slot < count) return;
   const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
   throw new PageStoreError('SLOT_RANGE', `there is no slot ${slot} in block ${block}: ${slots}`, { file, block, slot });
 }
@@ -152,27 +141,16 @@ export function assertNoTrie(disk: DiskManager, block: number): void {
   throw new PageStoreError('BLOCK_IN_USE', message, { file: disk.name, block, offset: fileOffset(block) });
 }
 
-interface Entry {
-  readonly page: Page;
-  /** Whether it was used since eviction last passed it over. */
-  isUsed: boolean;
-}
-
 /** A cache of checked pages with second-chance eviction: pages that are used again stay. */
 class PageCache {
   readonly #maxPages: number;
-  /** In order of insertion, or of the last second chance. */
-  readonly #entries = new Map<number, Entry>();
-  #generation = 0;
+  /** In order of insertion, or of the last second chance. `isUsed`: since eviction last passed the page over. */
+  readonly #entries = new Map<number, { readonly page: Page; isUsed: boolean }>();
+  /** Increases with each `drop`: a page read before may be out of date. */
+  generation = 0;
 
-  /** @param bytes - size in bytes of blocks; at least one page is kept */
   constructor(bytes: number) {
     this.#maxPages = Math.max(1, Math.floor(bytes / BLOCK_BYTES));
-  }
-
-  /** Increases with each `drop` and `clear`: a page read before one of them may be out of date. */
-  get generation(): number {
-    return this.#generation;
   }
 
   get(block: number): Page | undefined {
@@ -185,19 +163,15 @@ class PageCache {
 
   /** Adds a page, unless any was dropped since `generation`. */
   put(block: number, page: Page, generation: number): void {
-    if (generation !== this.#generation) return;
+    if (generation !== this.generation) return;
     if (this.#entries.size >= this.#maxPages && !this.#entries.has(block)) this.#evict();
     this.#entries.set(block, { page, isUsed: false });
   }
 
-  drop(block: number): void {
-    this.#generation++;
-    this.#entries.delete(block);
-  }
-
-  clear(): void {
-    this.#generation++;
-    this.#entries.clear();
+  drop(block: number | undefined): void {
+    this.generation++;
+    if (block === undefined) this.#entries.clear();
+    else this.#entries.delete(block);
   }
 
   /** Removes the oldest page that was not used since its last chance; used pages before it get another one. */
@@ -211,38 +185,36 @@ class PageCache {
   }
 }
 
-/** Default size of the cache: 256 pages. */
-const CACHE_BYTES = 64 * 2 ** 20;
+/** 256 pages. */
+const DEFAULT_CACHE_BYTES = 64 * 2 ** 20;
 
-/** Reads nodes through a cache of pages. */
+/** Reads nodes through a cache of pages; `PageStore` documents its methods. */
 export class NodeReader {
   readonly #disk: DiskManager;
   readonly #cache: PageCache;
 
-  constructor(disk: DiskManager, cacheBytes: number = CACHE_BYTES) {
+  constructor(disk: DiskManager, cacheBytes: number = DEFAULT_CACHE_BYTES) {
     this.#disk = disk;
     this.#cache = new PageCache(cacheBytes);
   }
 
-  /** A view of a node. In a file opened for reading, it may be one that a writer has committed since. */
   async view(ref: PageRef): Promise<Uint8Array> {
     try {
       return await this.#viewOf(ref);
     } catch (error) {
       if (!isOutOfRange(error) || !(await this.#disk.refresh())) throw error;
-      this.#cache.clear();
+      this.#cache.drop(undefined);
       return this.#viewOf(ref);
     }
   }
 
-  /** A view of a node whose page is cached; else undefined. */
   tryView({ block, slot }: PageRef): Uint8Array | undefined {
     const page = this.#cache.get(block);
     if (page === undefined || !hasSlot(page, slot)) return undefined;
     return nodeOf(page, slot);
   }
 
-  /** A copy of a node whose page is cached; else undefined. */
+  /** Without the view that {@link tryView} needs, which would double the time of a small read. */
   tryRead({ block, slot }: PageRef): Uint8Array | undefined {
     const page = this.#cache.get(block);
     if (page === undefined || !hasSlot(page, slot)) return undefined;
@@ -251,7 +223,6 @@ export class NodeReader {
     return page.block.slice(offset, offset + directory.nodeBytes(slot));
   }
 
-  /** A page. It does not change, even when its block does. */
   async readPage(block: number): Promise<Page> {
     const cached = this.#cache.get(block);
     if (cached) return cached;
@@ -261,14 +232,9 @@ export class NodeReader {
     return page;
   }
 
-  /** Drops a block that has changed. */
-  drop(block: number): void {
+  /** Drops a block that has changed from the cache, or all blocks. */
+  drop(block?: number): void {
     this.#cache.drop(block);
-  }
-
-  /** Drops all blocks. */
-  clear(): void {
-    this.#cache.clear();
   }
 
   async #viewOf(ref: PageRef): Promise<Uint8Array> {
@@ -278,13 +244,8 @@ export class NodeReader {
   }
 }
 
-const hasSlot = (page: Page, slot: number): boolean =>
-  slot >= 0 && slot < page.directory.count && Number.isInteger(slot);
-
 const isOutOfRange = (error: unknown): boolean =>
   error instanceof PageStoreError && (error.code === 'BLOCK_RANGE' || error.code === 'SLOT_RANGE');
-
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * Iterates over all nodes of a file, in the order of their blocks and slots, without an allocation per node:
@@ -303,15 +264,14 @@ export class NodeCursor {
   #slot = -1;
   #start = 0;
   #end = 0;
-  #bytes: Uint8Array = NO_BYTES;
+  #bytes: Uint8Array = new Uint8Array(0);
 
-  /** Of a store: see `PageStore.cursor`. */
   constructor(disk: DiskManager) {
     this.#pages = readValidPages(disk);
   }
 
   /**
-   * Reads the next page and checks all of it. The cursor is then before the first node of the page, which may have none.
+   * Reads and checks the next page. The cursor is then before its first node, if it has any.
    * @returns false if there is no further page
    * @throws {@link PageStoreError} as `PageStore.pages`; the cursor is then at its end
    */

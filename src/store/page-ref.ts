@@ -3,9 +3,8 @@ import { writeDecimal } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
 /**
- * Where a node is: slot `slot` of the page in block `block`. A ref stays valid until its block is freed. Template strings,
- * `String(ref)` and `console.log` show it as `block:slot`. Wherever a function takes a ref, any object with these two
- * fields will do.
+ * Where a node is; valid until its block is freed. Template strings and `console.log` show it as `block:slot`. Functions
+ * that take a ref take any object with these two fields.
  */
 export class PageRef {
   /** Block id, 1 <= block < blockCount. */
@@ -45,17 +44,13 @@ export interface RefRange {
   readonly to?: number;
 }
 
-/** A ref as `block:slot`. Of a {@link PageRef}, `toString` returns the same. */
+/** A ref as `block:slot`, as `toString` of a {@link PageRef} returns it. */
 export function formatRef(ref: PageRef): string {
   assertRef('formatRef', ref);
-  const { block, slot } = ref;
-  return `${block}:${slot}`;
+  return `${ref.block}:${ref.slot}`;
 }
 
-/**
- * Writes a ref as `block:slot` in ASCII; no string is made.
- * @returns the offset after it
- */
+/** Writes a ref as `block:slot` in ASCII, without a string. @returns the offset after it */
 export function writeRef(block: number, slot: number, target: Uint8Array, offset: number): number {
   const colonOffset = writeDecimal(block, target, offset);
   target[colonOffset] = 0x3a;
@@ -71,19 +66,17 @@ const REF = /^(\d{1,8})(?::(\d{1,8})(?:-(\d{1,8}))?)?$/;
 export function parseRef(text: string): RefRange {
   if (typeof text !== 'string') throw new TypeError('parseRef: text must be a string');
   const match = REF.exec(text);
-  if (match === null) {
-    const message = `'${text}' is not a valid REF: write block:slot (3:17), block (3), or block:from-to (3:10-19)`;
-    throw new PageStoreError('INVALID_REF', message);
-  }
+  if (match === null) throw invalidRef(text, 'write block:slot (3:17), block (3), or block:from-to (3:10-19)');
   const block = Number(match[1]);
   if (match[2] === undefined) return { block };
   const from = Number(match[2]);
-  const to = match[3] === undefined ? from : Number(match[3]);
-  if (to < from) {
-    throw new PageStoreError('INVALID_REF', `'${text}' is not a valid REF: the last slot is lower than the first`);
-  }
+  const to = Number(match[3] ?? from);
+  if (to < from) throw invalidRef(text, 'the last slot is lower than the first');
   return { block, from, to };
 }
+
+const invalidRef = (text: string, reason: string): PageStoreError =>
+  new PageStoreError('INVALID_REF', `'${text}' is not a valid REF: ${reason}`);
 
 /** @throws TypeError unless `ref` is an object; RangeError unless its block and slot are whole numbers of at least 0 */
 export function assertRef(call: string, ref: PageRef): void {
@@ -107,12 +100,10 @@ export class RunList {
     return this.#runs.length;
   }
 
-  /** Number of refs in all runs. */
   get nodeCount(): number {
     return this.#nodeCount;
   }
 
-  /** Adds the refs of `count` consecutive slots. */
   add(block: number, slot: number, count: number = 1): void {
     const last = this.#runs.at(-1);
     if (last && last.block === block && last.slot + last.count === slot) last.count += count;
@@ -120,7 +111,7 @@ export class RunList {
     this.#nodeCount += count;
   }
 
-  /** Removes and returns all runs. */
+  /** Removes all runs and returns them. */
   take(): RefRun[] {
     const runs = this.#runs;
     this.#runs = [];

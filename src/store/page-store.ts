@@ -4,19 +4,18 @@ import {
   assertPathOrBlockFile,
   assertWholeNumber,
   checkOptions,
+  lengthOf,
   type OptionKind,
   showAs,
 } from '../arguments.ts';
-import type { BlockFile } from '../disk/block-file.ts';
+import type { Access, BlockFile } from '../disk/block-file.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { openPageFile } from '../disk/node-block-file.ts';
-import type { Access } from '../disk/block-file.ts';
 import { createBlockFile } from '../disk/node-create.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { assertEmpty, writeNewFile } from '../disk/page-file.ts';
-import type { PageFormat } from '../format/page-header.ts';
-import { type Page } from '../format/page.ts';
-import { encodeEmptyPageHeader } from '../format/page-header.ts';
+import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
+import type { Page } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
 import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
@@ -46,15 +45,11 @@ export interface OpenOptions extends LockOptions {
 }
 
 /** Options of {@link create}. Those of the lock apply to a path. */
-export interface CreateOptions extends LockOptions {
+export interface CreateOptions extends LockOptions, Pick<OpenOptions, 'dedupe' | 'cacheBytes'> {
   /** `v1` by default, which every reader of the format reads at any time. */
   readonly pageFormat?: PageFormat;
   /** Whether to replace an existing file. False by default. */
   readonly replace?: boolean;
-  /** As in {@link OpenOptions}. */
-  readonly dedupe?: boolean;
-  /** As in {@link OpenOptions}. */
-  readonly cacheBytes?: number;
 }
 
 /** Options of {@link PageStore.pages}. */
@@ -135,19 +130,12 @@ export class PageStore {
   /** @internal The implementation of {@link create}. */
   static async create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
     assertArguments('create', file, options, { replace: 'boolean', ...STORE_OPTION_KINDS });
-    const { pageFormat = 'v1', replace = false, dedupe, cacheBytes } = options;
+    const { pageFormat = 'v1', replace = false, ...rest } = options;
     const format = (target: BlockFile): Promise<void> => writeNewFile(target, [encodeEmptyPageHeader(pageFormat)]);
-    let blockFile = file;
-    if (typeof blockFile === 'string') {
-      blockFile = await createBlockFile(blockFile, replace, format, options);
-    } else {
-      await assertEmpty(blockFile, replace);
-      await format(blockFile);
-    }
-    return PageStore.open(blockFile, {
-      ...(dedupe !== undefined && { dedupe }),
-      ...(cacheBytes !== undefined && { cacheBytes }),
-    });
+    if (typeof file === 'string') return PageStore.open(await createBlockFile(file, replace, format, options), rest);
+    await assertEmpty(file, replace);
+    await format(file);
+    return PageStore.open(file, rest);
   }
 
   /** The file as messages name it: the path, if it was opened by one. */
@@ -170,7 +158,7 @@ export class PageStore {
     return this.#appender.stagedNodes;
   }
 
-  /** @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` if the file has been cut before it */
+  /** @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` if the file ends before it */
   assertBlock(block: number): void {
     assertWholeNumber('assertBlock', 'block', block);
     this.disk.assertBlock(block);
@@ -272,7 +260,8 @@ export class PageStore {
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
     const { dropChanged } = this.#writes;
     if (lengths === undefined && !(nodes instanceof Uint8Array)) {
-      assertIterable(nodes);
+      if (typeof nodes !== 'object' || nodes === null || typeof nodes[Symbol.iterator] !== 'function')
+        throw new TypeError('appendMany: nodes must be an iterable of Uint8Arrays, or one Uint8Array with lengths');
       return this.#writes.exclusive(() => appendAll(this.#appender, nodes, dropChanged));
     }
     const checked = nodeLengths(nodes, lengths);
@@ -286,12 +275,10 @@ export class PageStore {
    * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
-  stage(source: Uint8Array, start: number = 0, end?: number): boolean {
-    assertNode('stage', source, 'source');
-    const last = end === undefined ? source.length : end;
-    assertRange('stage', source, start, last);
+  stage(source: Uint8Array, start: number = 0, end: number = lengthOf(source)): boolean {
+    assertRange('stage', source, start, end);
     this.#writes.assertMayStage();
-    return this.#appender.stage(source, start, last);
+    return this.#appender.stage(source, start, end);
   }
 
   /**
@@ -345,10 +332,7 @@ export class PageStore {
     assertWholeNumber('allocate', 'count', count, 1);
     assertOneOf('allocate', 'pageFormat', pageFormat, PAGE_FORMATS);
     return this.#writes.exclusive(() =>
-      this.#writes.change(async () => {
-        const format = pageFormat ?? (await lastPageFormat(this.disk));
-        return this.disk.allocate(count, format);
-      }),
+      this.#writes.change(async () => this.disk.allocate(count, pageFormat ?? (await lastPageFormat(this.disk)))),
     );
   }
 
@@ -387,7 +371,7 @@ export class PageStore {
 
   /** As {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    return this.close();
   }
 
   static {
@@ -414,9 +398,4 @@ function assertArguments<Options extends OpenOptions | CreateOptions>(
   assertOneOf(call, 'options.pageFormat', pageFormat, PAGE_FORMATS);
   if (typeof cacheBytes === 'number' && cacheBytes >= 0) return;
   throw new RangeError(`${call}: options.cacheBytes must be a number of bytes of at least 0`);
-}
-
-function assertIterable(nodes: Iterable<Uint8Array>): void {
-  if (typeof nodes === 'object' && nodes !== null && typeof nodes[Symbol.iterator] === 'function') return;
-  throw new TypeError('appendMany: nodes must be an iterable of Uint8Arrays, or one Uint8Array with lengths');
 }

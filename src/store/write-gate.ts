@@ -65,7 +65,7 @@ export class WriteGate {
     return runs;
   };
 
-  /** Runs work that changes pages without the appender. @param block - the only block that changes, if it is one */
+  /** Runs work that changes pages without the appender: only `block`, if it is given. */
   async change<T>(work: () => Promise<T>, block?: number): Promise<T> {
     this.#forget(block);
     try {
@@ -78,16 +78,11 @@ export class WriteGate {
 
   #forget(block?: number): void {
     this.#appender.reset();
-    if (block === undefined) this.#reader.clear();
-    else this.#reader.drop(block);
+    this.#reader.drop(block);
   }
 }
 
-/**
- * Overwrites a node by one of the same length, durably: a crash leaves the old node or the new one. No other change of the
- * store overwrites committed bytes.
- * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link readValidPage}
- */
+/** The implementation of `PageStore.update`. No other change of the store overwrites committed bytes. */
 export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Array): Promise<void> {
   const { block, slot } = ref;
   const page = await readValidPage(disk, block);

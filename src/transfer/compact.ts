@@ -12,6 +12,7 @@ import { PageStoreError } from '../errors.ts';
 import { fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { isFinalized, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
+import { lastPageFormat } from '../store/appender.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { noDirectoryError, walkBlocks } from './block-walk.ts';
 import { type MovedPage, NodePacker } from './node-packer.ts';
@@ -114,7 +115,7 @@ async function copyNodes(disk: DiskManager, target: BlockFile, options: CompactO
   const { dedupe = false, onMoved, onDurable, onProgress, signal } = options;
   const { blocks: free, error } = await disk.freeBlocks();
   if (error) throw await changedOr(disk, error);
-  const pageFormat = options.pageFormat ?? (await lastFormat(disk, free));
+  const pageFormat = options.pageFormat ?? (await lastPageFormat(disk, disk.blockCount));
   const builder = await PageFileBuilder.begin(target);
   // Loaded only when needed, as most copies keep every node.
   const known = dedupe ? new (await import('../store/dedupe.ts')).DistinctNodes() : undefined;
@@ -163,18 +164,6 @@ function countPage(counts: ReturnType<typeof newCounts>, { directory, format, he
   counts.nodes += directory.count;
   counts.usedBytes += PAGE_HEADER_BYTES + directory.end - directory.start;
   for (let slot = 0; slot < directory.count; slot++) counts.usedBytes += directory.nodeBytes(slot);
-}
-
-/** The format of the last page; v1 if there is none, as for a new file. */
-async function lastFormat(disk: DiskManager, free: BlockSet): Promise<PageFormat> {
-  const magic = new Uint8Array(8);
-  for (let block = disk.blockCount - 1; block >= 1; block--) {
-    if (free.has(block)) continue;
-    await disk.read(block, magic);
-    const format = pageFormatOf(magic);
-    if (format) return format;
-  }
-  return 'v1';
 }
 
 /**
