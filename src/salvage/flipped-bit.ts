@@ -27,11 +27,8 @@ export interface NamedBit {
 }
 
 /**
- * Finds the one bit that makes a damaged page valid when it is flipped back, by its checksum and in everything else. The
- * stored and the computed checksum tell which bit it is; those that say what the checksum covers are each tried. Of pages
- * in which many bits are wrong, one in 2,048 has such a bit by chance.
- *
- * Single bits of the block are changed while it runs, and restored when it returns.
+ * Finds the one bit that makes a damaged page valid when it is flipped back. The two checksums determine which bit it is;
+ * those that determine what the checksum covers are each tried. The block is changed meanwhile, and restored on return.
  * @returns undefined if there is no such bit, or more than one
  */
 export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefined {
@@ -149,8 +146,8 @@ export interface RepairedPage {
 }
 
 /**
- * Flips back the one bit that explains the errors of a page. Of full pages in which many bits are wrong, one in 2,048 has
- * such a bit by chance: 2^21 bits, and checksums of 32 bits.
+ * Flips back the one bit that explains the errors of a page. Of other damage to full pages, one case in 2,048 has such a
+ * bit by chance: 2^21 bits, and checksums of 32 bits.
  * @returns undefined with the block unchanged if there is no such bit, or no checksum that proves it
  */
 export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): RepairedPage | undefined {
@@ -213,7 +210,7 @@ export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
 const CRC_BYTES = 4;
 
 /**
- * Flips back the bit that explains a wrong CRC-32. In ranges this short, less than one case of other damage in a million
+ * Flips back the bit that explains a wrong CRC-32: of other damage in so short a range, less than one case in a million
  * looks like a flipped bit.
  * @returns false with nothing changed if there is no such bit
  */

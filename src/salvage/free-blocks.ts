@@ -14,10 +14,7 @@ export interface FreeList {
   readonly isWhole: boolean;
 }
 
-/**
- * Follows the free list without reading a block. It ends at the first error of the list, since nothing after that is known.
- * @param blocks - blocks that were read
- */
+/** Follows the free list through `blocks` blocks that were read, up to its first error: nothing after that is known. */
 export function checkFreeList(header: FileHeader, others: NonPages, blocks: number): FreeList {
   const walk = new FreeListWalk(header.freeListHead, blocks);
   while (walk.block !== 0) {
@@ -53,9 +50,8 @@ function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Prob
 }
 
 /**
- * Whether the free list can be rebuilt: not if the file was cut, which may have removed a part of the list; nor if a link
- * leads to a block after those that the header counts, since then the count may be wrong.
- * @param wholeBlocks - blocks that the file has
+ * Whether the free list can be rebuilt: not if the file was cut, and a part of the list with it; nor if a link leads to a
+ * block after those that the header counts, since then the count may be wrong.
  */
 export function isListKnown({ blockCount, freeListHead }: FileHeader, others: NonPages, wholeBlocks: number): boolean {
   if (blockCount === 0 || blockCount > wholeBlocks) return false;
@@ -68,10 +64,8 @@ export function isListKnown({ blockCount, freeListHead }: FileHeader, others: No
 const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');
 
 /**
- * Whether a block is a page that lost its magic to 8 zero bytes. That cannot be known in a file with a root pointer or a
- * broken free list: another program frees a block by overwriting those bytes alone, and may then allocate it without
- * writing to it.
- * @param header - a valid one
+ * Whether a block is a page that lost its magic to 8 zero bytes. With a root pointer or a broken free list that is
+ * unknown: another program frees a block by overwriting those bytes alone, and may allocate it without writing to it.
  * @param index - of the block in `others`
  */
 export function isZeroedPage(
@@ -86,10 +80,7 @@ export function isZeroedPage(
 
 /**
  * The blocks that are free by the list or, if that is damaged, likely free by themselves: a block that begins with a link to
- * another block, since no page does; and the block that such a link leads to, if it begins with a link too, or with the 0
- * at the end of the list.
- * @param head - the first link, as the file header contains it
- * @param blocks - blocks that the file has
+ * another block, since no page does; and the block that such a link leads to, if it begins with a link or 0.
  */
 export async function findLikelyFreeBlocks(
   view: CommittedView,

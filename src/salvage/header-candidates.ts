@@ -129,7 +129,7 @@ export interface HeaderPolicy<T> {
   accept(candidate: HeaderCandidate): Promise<T | undefined>;
 }
 
-/** What the policy makes of the first candidate that it accepts; undefined if it accepts none. */
+/** What the policy makes of the first candidate that it accepts. */
 export async function resolveHeader<T>(evidence: HeaderEvidence, policy: HeaderPolicy<T>): Promise<T | undefined> {
   for (const source of policy.order) {
     for await (const candidate of evidence.from(source, policy.assumesMagic === true, policy.signal)) {
@@ -172,10 +172,8 @@ export interface DerivedHeader {
 }
 
 /**
- * Repairs a damaged file header where its checksum proves what it was: a wrong one of the few headers that are tried does
- * not match 64 bits of FNV-1a by chance.
+ * Repairs a file header where its checksum proves what it was: none of the few that are tried matches 64 bits by chance.
  * @param damaged - the 64 bytes
- * @param wholeBlocks - whole blocks in the file
  * @param known - other states of this header: those of commit records and of the copy
  */
 export async function headerByChecksum(

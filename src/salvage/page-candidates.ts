@@ -22,8 +22,7 @@ type Shape = Pick<PageHeader, 'nodeCount' | 'freeOffset' | 'directoryStart' | 'd
 
 /**
  * Finds the header that the checksum of a page was computed with. Most fields follow from others, so a few right fields, or
- * the directory, are enough. Some 50 headers are tried, and a wrong one matches only if 32 bits of checksum agree by chance.
- * @param found - the V2 directory that was found without the header
+ * the directory, are enough: some 50 headers are tried.
  * @returns the valid page, with the header written to `block`; undefined with nothing changed if there is none
  */
 export function restorePageHeader(

@@ -134,11 +134,9 @@ const MAX_PAIRS_READ = 2 * BLOCK_BYTES;
 
 /**
  * Finds a V2 directory by what writers do: nodes are end to end from byte 64 on, so the pairs begin with offset 64, and
- * each offset is the end of the node before. The first directory that begins where its nodes end is taken; otherwise the
- * longest.
- * @param presentBytes - bytes of the block that the file has
+ * each offset is the end of the node before. The first that begins where its nodes end is taken; otherwise the longest.
  */
-export function findV2Directory(block: Uint8Array, presentBytes: number = BLOCK_BYTES): FoundDirectory | undefined {
+export function findV2Directory(block: Uint8Array, presentBytes: number): FoundDirectory | undefined {
   let longest: FoundDirectory | undefined;
   let pairsRead = 0;
   for (let start = block.indexOf(NODE_AREA_OFFSET, NODE_AREA_OFFSET); start >= 0 && start < presentBytes;) {
@@ -193,9 +191,8 @@ export interface RepairedSlot {
 }
 
 /**
- * Finds the nodes of a V1 page from its slots, which count down from the end of the block. Writers put nodes end to end
- * from byte 64 on, so a damaged slot follows from its neighbours.
- * @param slots - receives the slots, doubtful or lost
+ * Finds the nodes of a V1 page from its slots. Writers put nodes end to end from byte 64 on, so a damaged slot follows from
+ * its neighbours.
  * @returns the repaired slots
  */
 export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTable): RepairedSlot[] {
@@ -246,11 +243,7 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
   }
 }
 
-/**
- * Finds the nodes of a damaged page that are within bounds, as doubtful.
- * @param found - the V2 directory that was found without the header
- * @param slots - receives the slots
- */
+/** Finds the nodes of a damaged page that are within bounds, as doubtful. */
 export function findDamagedSlots(
   page: Page,
   presentBytes: number,
@@ -341,11 +334,7 @@ function takeBounded({ directory }: Page, limit: number, slots: SlotTable): void
 /** More wrong slots than this are not damage in a single place. */
 const MAX_REPAIRED_SLOTS = 64;
 
-/**
- * Writes the repaired slots of a V1 page into it.
- * @param slots - memory to use
- * @returns a function that undoes the change; undefined if no slot was repaired, or too many
- */
+/** Writes the repaired slots of a V1 page into it. @returns a function that undoes that; undefined for none, or too many */
 export function writeV1Slots(block: Uint8Array, slots: SlotTable): (() => void) | undefined {
   const { nodeCount, freeOffset } = PAGE_HEADER.read(block);
   const bounds = nodeCount > 0 && nodeCount <= V1_MAX_SLOTS ? { count: nodeCount, nodesEnd: freeOffset } : {};

@@ -14,11 +14,7 @@ export interface RootPlace {
   readonly slot: number;
 }
 
-/**
- * The location of the root record in a valid root descriptor.
- * @param descriptor - its 18 bytes
- * @param blocks - blocks that the file has
- */
+/** The location of the root record in a valid root descriptor of 18 bytes, of a file with so many blocks. */
 export function rootPlaceOf(
   { rootPointer }: FileHeader,
   descriptor: Uint8Array,
@@ -35,20 +31,15 @@ export function rootDescriptorOf(head: Uint8Array): Uint8Array {
   return head.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
 }
 
-/**
- * Why there is no root record.
- * @param slots - slots of the page that should contain it; -1 if it is not a page
- */
+/** @param slots - slots of the page that should contain the root record; -1 if it is not a page */
 export function noRootRecordMessage({ block, slot }: RootPlace, slots: number): string {
   const why = slots < 0 ? 'is not a page' : `has ${counted(slots, 'slot')}`;
   return `the root record should be in slot ${slot} of block ${block}, which ${why}`;
 }
 
 /**
- * The root descriptor in the header copy, if the copy was made with one of these file headers: libdictenstein writes both
- * together.
- * @param head - the first 12,800 bytes of block 0
- * @returns 18 bytes
+ * The root descriptor of 18 bytes in the header copy, if the copy was made with one of these file headers:
+ * libdictenstein writes both together.
  */
 export function copiedRootDescriptor(head: Uint8Array, fileHeaders: readonly Uint8Array[]): Uint8Array | undefined {
   const copy = copiedHeader(head);
@@ -81,7 +72,6 @@ export interface Unproven {
  * Finds the root descriptor that belongs to another state of the file header. It is the one in block 0 if the copy has
  * the same, since it is written with the header. If it was lost, there was no trie as long as no other program has written
  * a page: a trie has nodes.
- * @param head - the first 12,800 bytes of block 0
  * @param view - the file with the other state of its header
  */
 export async function findRootDescriptor(
