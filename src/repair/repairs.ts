@@ -13,7 +13,7 @@ import {
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
 
-/** What is repaired, and what proves it, by the `repair` of a change. The order is that of {@link REPAIRS}. */
+/** Each kind of repair. Undo files contain the index in this table, so new kinds go last. */
 const SUMMARIES = {
   'header-reserved': 'a field of the file header that has to be 0 is 0 again',
   'header-count': 'blockCount is set from the size of the file: the checksum matches with another count',
@@ -43,10 +43,7 @@ export interface Repair {
   readonly summary: string;
 }
 
-/**
- * Every kind of repair. Of those of the file header the first that applies is made, and of those of a page. Undo files contain
- * the index in this list, so new kinds go last.
- */
+/** Every kind of repair. Of those of the file header the first that applies is made, and of those of a page. */
 export const REPAIRS: readonly Repair[] = Object.entries(SUMMARIES).map(([id, summary]) => ({
   id: id as RepairId, // the keys of the table
   summary,

@@ -7,7 +7,7 @@ import { PageStore } from '../../src/store/page-store.ts';
 import { fileWithFreeList, smallFile } from '../support/damage.ts';
 import { hexOf } from '../support/nodes.ts';
 import { busyFile, fileWithPendingCommit } from '../support/repair-cases.ts';
-import { repaired, takenBack } from '../support/repair.ts';
+import { repaired, undone } from '../support/repair.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 
@@ -68,7 +68,7 @@ test('whatever the damage, a repair invents no node, reports what it leaves, ter
         return undefined;
       });
       if (result === undefined) return;
-      expect(Buffer.compare(await takenBack(result), bytes)).toBe(0);
+      expect(Buffer.compare(await undone(result), bytes)).toBe(0);
       const again = await repaired(result.bytes);
       if (!result.summary.again) expect(again.changes).toEqual([]);
       expect(again.summary.again).toBe(false);

@@ -12,10 +12,10 @@ import { briefChange } from '../support/repair.ts';
 import { specBlockNodes } from '../support/spec-reader.ts';
 import { verifyAll } from '../support/verify.ts';
 
-/** What no repair can begin with. */
+/** The errors with which a repair refuses a file. */
 const REFUSALS: ReadonlySet<string> = new Set(['NOT_A_PAGE_FILE', 'FILE_HEADER_VERSION', 'JOURNAL_MISMATCH']);
 
-/** What repair is asked about that is no error. */
+/** The next step of a finding that a repair fixes. */
 const REPAIR = 'artrie-pages repair --dry-run ';
 
 async function fileOf(damaged: DamagedFile): Promise<MemoryBlockFile> {
@@ -30,7 +30,7 @@ const placeOf = (undo: MemoryBlockFile): UndoPlace => ({
   remove: async () => undefined,
 });
 
-function told(): { changes: Change[]; left: LeftProblem[]; sink: Pick<RepairOptions, 'onChange' | 'onLeft'> } {
+function collector(): { changes: Change[]; left: LeftProblem[]; sink: Pick<RepairOptions, 'onChange' | 'onLeft'> } {
   const [changes, left]: [Change[], LeftProblem[]] = [[], []];
   return {
     changes,
@@ -50,10 +50,10 @@ async function orRefusal<T>(run: Promise<T>): Promise<T | undefined> {
   });
 }
 
-/** Repairs the file until nothing more can be judged. @returns what the last run said */
+/** Repairs the file until no other run is needed. @returns the problems that the last run left */
 async function repairAll(file: MemoryBlockFile): Promise<LeftProblem[]> {
   for (let run = 0; run < 3; run++) {
-    const { left, sink } = told();
+    const { left, sink } = collector();
     const undo = new MemoryBlockFile();
     const { again } = await repair(file, { undo: placeOf(undo), ...sink });
     if (!again) return left;
@@ -78,12 +78,12 @@ function expectSameNodes(before: Uint8Array, after: Uint8Array, findings: readon
 
 describe.each(loadCorpus())('$name', (damaged) => {
   test('is repaired as far as possible, and loses nothing', async () => {
-    const dry = told();
+    const dry = collector();
     const planned = await orRefusal(repair(await fileOf(damaged), { dryRun: true, ...dry.sink }));
     const file = await fileOf(damaged);
-    // What is found is what a writer would find: a journal is completed before.
+    // Findings are those that a writer would have: it completes a journal first.
     const found = damaged.error === undefined ? (await verifyAll(file)).findings : [];
-    const [real, undo] = [told(), new MemoryBlockFile()];
+    const [real, undo] = [collector(), new MemoryBlockFile()];
     const summary = await orRefusal(repair(file, { undo: placeOf(undo), ...real.sink }));
     expect(summary).toEqual(planned);
     if (summary === undefined) return;
@@ -94,7 +94,7 @@ describe.each(loadCorpus())('$name', (damaged) => {
     if (asks.length > 0) expect(real.changes.map(briefChange)).not.toEqual([]);
 
     const before = await fileOf(damaged);
-    // A journal is completed first, which no undo file takes back.
+    // A journal is completed first, which no undo file undoes.
     await recoverJournal(before);
     if (real.changes.length > 0) {
       const taken = new MemoryBlockFile(file.bytes.slice());
@@ -107,12 +107,12 @@ describe.each(loadCorpus())('$name', (damaged) => {
     const errors = (await verifyAll(file)).findings.filter(({ severity }) => severity === 'error');
     const isHeaderLost = left.some(({ code }) => code.startsWith('FILE_HEADER_'));
     for (const { code, block = 0 } of errors) {
-      // Under a header that is lost nothing else of block 0 can be told, nor which blocks are free.
+      // If the header is lost, nothing else of block 0 is known, nor which blocks are free.
       if (isHeaderLost && (block === 0 || code === 'BLOCK_UNKNOWN')) continue;
       expect(left.map((problem) => problem.block ?? 0)).toContain(block);
     }
     const size = file.bytes.length;
-    const again = told();
+    const again = collector();
     await repair(file, { undo: placeOf(undo), ...again.sink });
     expect(again.changes.map(briefChange)).toEqual([]);
     expect(file.bytes.length).toBe(size);

@@ -7,7 +7,7 @@ import { damaged } from '../support/damage.ts';
 import { expectSameBytes } from '../support/files.ts';
 import { makeNodes } from '../support/nodes.ts';
 import { recoverAll } from '../support/recover.ts';
-import { repaired, takenBack } from '../support/repair.ts';
+import { repaired, undone } from '../support/repair.ts';
 import { verifyAll } from '../support/verify.ts';
 
 /** A file with a commit that has not been brought home: its record was synced, and the writer killed. */
@@ -48,7 +48,7 @@ describe.each(cases)('a page header of $format that is $name, but in a commit re
     const after = await verifyAll(result.bytes);
     expect(after.findings).toEqual([]);
     expect(after.summary.nodes).toBe(12);
-    expectSameBytes(await takenBack(result), bytes);
+    expectSameBytes(await undone(result), bytes);
   });
 
   test.each([false, true])(

@@ -8,7 +8,7 @@ export interface Repaired {
   readonly changes: Change[];
   readonly left: LeftProblem[];
   readonly summary: RepairReport;
-  /** The undo file; undefined where nothing was repaired. */
+  /** The undo file; undefined if nothing was repaired. */
   readonly undo: Uint8Array | undefined;
 }
 
@@ -16,10 +16,10 @@ export interface Repaired {
 export const briefChange = ({ repair, block, offset, field }: Change): string =>
   `${repair} ${block}:${offset % 262_144}${field === undefined ? '' : ` ${field}`}`;
 
-/** Everything of a change, for comparing. */
+/** A change with its bytes, for comparing. */
 const whole = (change: Change): string => `${briefChange(change)} ${hexOf(change.before)} ${hexOf(change.after)}`;
 
-/** Repairs a copy of the bytes, and keeps what was said. A dry run before it has to say the same and write nothing. */
+/** Repairs a copy of the bytes. A dry run before it has to report the same and write nothing. */
 export async function repaired(bytes: Uint8Array, options?: RepairOptions): Promise<Repaired> {
   const dry = await planned(bytes, options);
   const file = new MemoryBlockFile(bytes.slice());
@@ -33,13 +33,13 @@ export async function repaired(bytes: Uint8Array, options?: RepairOptions): Prom
   });
   const same = JSON.stringify([changes.map(whole), left, summary]);
   if (same !== JSON.stringify([dry.changes.map(whole), dry.left, dry.summary])) {
-    throw new Error('a dry run says something else than the run that follows it');
+    throw new Error('a dry run reports something else than the run that follows it');
   }
   const kept = undo.bytes.length > 0 ? undo.bytes.slice() : undefined;
   return { bytes: file.bytes.slice(), changes, left, summary, undo: kept };
 }
 
-/** What a repair of the bytes would do. They have to stay as they are. */
+/** A dry run, which must not change the bytes. */
 export async function planned(
   bytes: Uint8Array,
   options?: RepairOptions,
@@ -56,8 +56,8 @@ export async function planned(
   return { changes, left, summary };
 }
 
-/** The file as it was before the repair, by its undo file. */
-export async function takenBack({ bytes, undo }: Repaired): Promise<Uint8Array> {
+/** The file after the repair was undone. */
+export async function undone({ bytes, undo }: Repaired): Promise<Uint8Array> {
   const file = new MemoryBlockFile(bytes.slice());
   if (undo) await undoRepair(file, new MemoryBlockFile(undo));
   return file.bytes;
