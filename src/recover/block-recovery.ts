@@ -237,20 +237,13 @@ function usedBytes(bytes: Uint8Array): number {
 
 function problemsOf(block: number, bytes: Uint8Array, presentBytes: number): BlockProblem[] {
   const page = decodePage(bytes);
-  const problems = page ? tallyProblems(pageProblems(page, block)) : [magicProblem(block, bytes)];
-  return presentBytes < BLOCK_BYTES ? [cutProblem(block, presentBytes), ...problems] : problems;
+  const problems: BlockProblem[] = presentBytes < BLOCK_BYTES ? [cutProblem(block, presentBytes)] : [];
+  if (page) return [...problems, ...tallyProblems(pageProblems(page, block))];
+  const message = `block ${block} begins with ${hex(firstU64(bytes), 16)}, which is not the magic of a page`;
+  return [...problems, { code: 'PAGE_MAGIC', count: 1, message }];
 }
 
 function cutProblem(block: number, presentBytes: number): BlockProblem {
   const message = `the file ends ${counted(presentBytes, 'byte')} into block ${block}: it has been cut at byte ${fileOffset(block, presentBytes)}`;
   return { code: 'FILE_SIZE', count: 1, message };
-}
-
-function magicProblem(block: number, bytes: Uint8Array): BlockProblem {
-  const found = hex(firstU64(bytes), 16);
-  return {
-    code: 'PAGE_MAGIC',
-    count: 1,
-    message: `block ${block} begins with ${found}, which is not the magic of a page`,
-  };
 }

@@ -51,7 +51,7 @@ export async function recover(
   const paths = typeof source === 'string' && typeof target === 'string' ? { source, target } : undefined;
   if (paths) await assertNoPathConflict('the new file', paths.target, [paths.source]);
   return withPageFile(source, 'read', async (file) => {
-    const found = await findPageFile(file, options.signal);
+    const found = await findRecoverable(file, options.signal);
     const mode = paths && (await permissionsOf(paths.source));
     const write = (into: BlockFile): Promise<RecoverReport> => FileRecovery.run(found, into, options);
     return fillNewFile(target, options.replace ?? false, write, { ...options, mode });
@@ -59,14 +59,10 @@ export async function recover(
 }
 
 /**
- * Refuses a file that {@link recover} would refuse, before anything is created for it.
+ * Finds the header of a file that {@link recover} accepts.
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`; the reason of the signal
  */
-export async function assertRecoverable(source: BlockFile, signal?: AbortSignal): Promise<void> {
-  await findPageFile(source, signal);
-}
-
-async function findPageFile(source: BlockFile, signal: AbortSignal | undefined): Promise<FoundHeader> {
+export async function findRecoverable(source: BlockFile, signal: AbortSignal | undefined): Promise<FoundHeader> {
   const found = await findHeader(source, signal);
   if (found.source === 'lost' && !(await isPageFile(found, signal))) {
     const rest = 'no commit record, no header copy, and no page';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { assertNoPathConflict } from '../../disk/node-fs.ts';
-import { assertRecoverable, recover } from '../../recover/recover.ts';
+import { findRecoverable, recover } from '../../recover/recover.ts';
 import type { RecoverReport } from '../../recover/report.ts';
 import { blockReportJson, movedJson, movedText, recoverSummaryText, RecoverText } from '../../report/recover.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
@@ -76,7 +76,7 @@ async function createMap(
   await withOpen(openBlockFile(source, 'read'), async (file) => {
     await assertNoPathConflict('the new file', target, [source]);
     await assertNoPathConflict('the map', path, [source, target]);
-    await assertRecoverable(file, run.signal);
+    await findRecoverable(file, run.signal);
   });
   return OutputFile.forMap(path, source, force);
 }
