@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { RepairOptions } from '../../src/repair/repair.ts';
-import { briefChange, type Repaired, repaired, takenBack } from './repair.ts';
+import { briefChange, type Repaired, repaired, undone } from './repair.ts';
 import { brief, verifyAll } from './verify.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function repairsFully(
   expect(brief(findings.filter((finding) => finding.severity === 'error'))).toEqual([]);
   const again = await repaired(result.bytes, options);
   expect(again.changes.map(briefChange)).toEqual([]);
-  expect(Buffer.compare(await takenBack(result), bytes)).toBe(0);
+  expect(Buffer.compare(await undone(result), bytes)).toBe(0);
   return result;
 }
 
