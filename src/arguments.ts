@@ -1,6 +1,5 @@
 // What the public API shares: checks of arguments, which TypeScript makes only for callers that use it, and how console.log
-// shows an object. Each `assert…` throws a TypeError for a wrong type and a RangeError for a wrong value, which name the
-// parameter.
+// shows an object. An error names the parameter: a TypeError for files and options objects, a RangeError for other values.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
 export type OptionKind = 'boolean' | 'count' | 'seconds' | 'string' | 'function' | 'signal' | 'any';

@@ -69,7 +69,6 @@ export type ErrorCode = ProblemCode | OperationCode;
 export interface ErrorDetail {
   /** The path, or other name, that the caller gave. */
   readonly file?: string;
-  /** Block id. */
   readonly block?: number;
   /** Index in the block's slot directory. */
   readonly slot?: number;

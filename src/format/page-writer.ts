@@ -68,10 +68,13 @@ export function encodePlannedHeader(format: PageFormat, block: Uint8Array, plan:
   return header;
 }
 
-/** Zeroes the bytes of `block` that a plan leaves unused; they may be left over from an earlier page. */
-export function clearUnused(block: Uint8Array, plan: PagePlan): void {
+/** Completes the block of a new page: zeroes unused bytes, which may be left over from an earlier page. @returns its header */
+export function completePage({ format, block }: PageWriter, plan: PagePlan): Uint8Array {
   const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
   block.fill(0, freeOffset, nodeCount === 0 ? BLOCK_BYTES : directoryStart);
   // A V1 directory, whose length is 0 here, ends with the block.
   if (directoryLength > 0) block.fill(0, directoryStart + directoryLength);
+  const header = encodePlannedHeader(format, block, plan);
+  block.set(header);
+  return header;
 }

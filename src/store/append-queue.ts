@@ -13,8 +13,8 @@ const EPOCHS = 2;
 /** Memory of each epoch. Further nodes, and those that no page can hold, are copied to memory of their own. */
 const EPOCH_BLOCKS = 2;
 
+/** A call for the node `source[start, end)`. */
 interface WaitingAppend {
-  /** The node is `source[start, end)`. */
   readonly source: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -115,7 +115,7 @@ export class AppendQueue {
 /** Called with the runs of each batch that has become durable; returns them. */
 type OnCommitted = (runs: RefRun[]) => RefRun[];
 
-/** Appends nodes in order, in batches; after a failure earlier batches stay. */
+/** Appends nodes in order, in batches. */
 export async function appendAll(
   appender: NodeAppender,
   nodes: Iterable<Uint8Array>,

@@ -4,7 +4,7 @@ import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
 import { isFinalized, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
-import { clearUnused, encodePlannedHeader, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
+import { completePage, encodePlannedHeader, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
 import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../format/page.ts';
 import { readValidPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
@@ -118,7 +118,6 @@ export class Appender implements NodeAppender {
     return this.#page?.block ?? 0;
   }
 
-  /** Slot of the last staged node. */
   get lastSlot(): number {
     return (this.#page?.writer.nodeCount ?? 0) - 1;
   }
@@ -147,8 +146,8 @@ export class Appender implements NodeAppender {
       );
       this.#format = found.format;
       this.#assertNodeFits(nodeBytes);
-      if (found.page && this.stagedNodes > 0) return this.commit();
       if (found.page) {
+        if (this.stagedNodes > 0) return this.commit();
         this.#switchTo(found.page.block, found.page.writer, true);
         return [];
       }
@@ -224,12 +223,8 @@ export class Appender implements NodeAppender {
   }
 
   async #writeNew(page: OpenPage, outlook: PageOutlook): Promise<void> {
-    const { block, writer } = page;
-    const plan = writer.plan(outlook);
-    const head = encodePlannedHeader(writer.format, writer.block, plan);
-    clearUnused(writer.block, plan);
-    writer.block.set(head);
-    await this.#disk.write(block, writer.block);
+    const head = completePage(page.writer, page.writer.plan(outlook));
+    await this.#disk.write(page.block, page.writer.block);
     this.#writtenRuns.push(runOf(page));
     this.#writtenHeadsCrc = crc32(head, this.#writtenHeadsCrc);
   }
@@ -286,11 +281,8 @@ export class Appender implements NodeAppender {
     const most = maxNodeBytes(format);
     if (nodeBytes <= most) return;
     const message = `a node of ${nodeBytes} bytes is too large: a ${format.toUpperCase()} page holds at most ${most} bytes`;
-    throw new PageStoreError('NODE_TOO_LARGE', message, {
-      file: this.#disk.name,
-      found: String(nodeBytes),
-      expected: `at most ${most}`,
-    });
+    const detail = { file: this.#disk.name, found: String(nodeBytes), expected: `at most ${most}` };
+    throw new PageStoreError('NODE_TOO_LARGE', message, detail);
   }
 }
 

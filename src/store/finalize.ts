@@ -44,10 +44,7 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
     try {
       const page = await readValidPage(disk, block, target, scratch);
       const nodes = page.directory.count;
-      if (isFinalized(page.header)) {
-        pages.push({ block, outcome: 'was sealed', nodes });
-        return;
-      }
+      if (isFinalized(page.header)) return void pages.push({ block, outcome: 'was sealed', nodes });
       // The program that wrote it can still complete a page without a directory; once finalized, it cannot.
       for (const problem of pageProblems(page, block)) {
         if (problem.code === 'NODES_WITHOUT_DIRECTORY') throw problemError(disk, problem);

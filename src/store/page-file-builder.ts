@@ -14,7 +14,7 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { newPageWriter } from '../format/page.ts';
-import { clearUnused, encodePlannedHeader, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
+import { completePage, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 
 /** Fields of the header of a built file that do not follow from its blocks. */
@@ -27,8 +27,8 @@ export interface FileRoot {
 }
 
 /**
- * Writes a page file sequentially, from its first block to its last, with one page in memory. Nothing is durable, and the
- * file is not a page file, until `finish` has resolved. After a method has thrown, a builder must not be used any more.
+ * Writes a page file from its first block to its last, with one page in memory. The file is not a page file until `finish`
+ * has resolved. After a method has thrown, a builder must not be used any more.
  */
 export class PageFileBuilder {
   readonly #file: BlockFile;
@@ -71,12 +71,12 @@ export class PageFileBuilder {
     return this.#freeBlocks;
   }
 
-  /** Bytes of headers, nodes and directories in all pages that were ended; blocks of {@link addBlock} are not counted. */
+  /** Bytes of headers, nodes and directories in all ended pages; blocks of {@link addBlock} are not counted. */
   get usedBytes(): number {
     return this.#usedBytes;
   }
 
-  /** Nodes in all pages that were ended. */
+  /** Nodes in all ended pages. */
   get nodes(): number {
     return this.#nodes;
   }
@@ -103,11 +103,7 @@ export class PageFileBuilder {
     return this.#current().addMany(source, start, lengths, from, to);
   }
 
-  /**
-   * Writes the current page.
-   * @param outlook - whether nodes will be appended to the page once the file is built
-   * @throws {@link PageStoreError} `IO`
-   */
+  /** Writes the current page. @param outlook - whether nodes will be appended to the page once the file is built */
   async endPage(finalized: boolean, outlook: PageOutlook = 'full'): Promise<void> {
     const writer = this.#current();
     const { block, format } = writer;
@@ -115,9 +111,7 @@ export class PageFileBuilder {
     const planned = writer.plan(outlook);
     // By the format, a directory without slots begins at the end of the block.
     const plan = planned.nodeCount === 0 ? { ...planned, directoryStart: BLOCK_BYTES } : planned;
-    const head = encodePlannedHeader(format, block, plan);
-    clearUnused(block, plan);
-    block.set(head);
+    completePage(writer, plan);
     writer.committed();
     this.#writer = undefined;
     this.#spare = writer;
@@ -125,12 +119,7 @@ export class PageFileBuilder {
     await this.#write(block, plan.nodeCount);
   }
 
-  /**
-   * Writes a block unchanged, such as a valid page.
-   * @param bytes - the 262,144 bytes of the block
-   * @param nodes - how many it holds
-   * @param block - as for {@link beginPage}
-   */
+  /** Writes the 262,144 bytes of a valid page, which holds `nodes` nodes, at `block`, as for {@link beginPage}. */
   async addBlock(bytes: Uint8Array, nodes: number, block: number = this.#nextBlock): Promise<void> {
     await this.#skipTo(block);
     await this.#write(bytes, nodes);

@@ -11,7 +11,7 @@ import type { SlotDirectory } from '../format/slots.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import type { PageRef } from './page-ref.ts';
 
-/** Whether the first 8 bytes of a block are zero: it was allocated and never written, or it is the end of the free list. */
+/** Whether a block begins with 8 zero bytes: it was allocated and never written, or it is the end of the free list. */
 export function isUnwritten(block: Uint8Array): boolean {
   return firstU64(block) === 0n;
 }
@@ -44,7 +44,7 @@ export async function readValidPage(
 const isUnknown = (found: Page | PageStoreError): boolean =>
   found instanceof PageStoreError && found.code !== 'BLOCK_FREE';
 
-/** @returns an error for a block that is not a page @throws {@link PageStoreError} for a page with an error, and for I/O errors */
+/** Returns the error of a block that is not a page, which may be out of date; throws that of a damaged page, and I/O errors. */
 async function readPageOrError(
   disk: DiskManager,
   block: number,
@@ -61,10 +61,7 @@ async function readPageOrError(
   return facts ? facts.page : noPageError(disk, block, target);
 }
 
-/**
- * The problem of a block that begins with 8 zero bytes and is a page except for those; undefined if it may be a free block
- * of another program.
- */
+/** The problem of a block that is a page except for 8 zero bytes at its beginning; undefined if it may be free. */
 export async function zeroedPageProblem(
   disk: DiskManager,
   block: number,
@@ -103,8 +100,8 @@ export async function* readValidPages(
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
   assertCounted(disk);
-  const countedBlocks = disk.header.blockCount;
-  for (let block = 1; block < countedBlocks; block++) {
+  const { blockCount } = disk.header;
+  for (let block = 1; block < blockCount; block++) {
     try {
       yield { block, page: await readValidPage(disk, block, target, scratch) };
     } catch (error) {
@@ -115,7 +112,7 @@ export async function* readValidPages(
   }
 }
 
-/** @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the header's block count is 0: then the pages are unknown, not absent */
+/** @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the block count is 0: then the pages are unknown, not absent */
 export function assertCounted(disk: DiskManager): void {
   if (disk.header.blockCount > 0) return;
   const message = 'blockCount is 0, so no block is known to be part of the file';
@@ -132,13 +129,6 @@ export function assertSlot(page: Page, { block, slot }: PageRef, file: string): 
   const { count } = page.directory;
   const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
   throw new PageStoreError('SLOT_RANGE', `there is no slot ${slot} in block ${block}: ${slots}`, { file, block, slot });
-}
-
-/** @throws {@link PageStoreError} `BLOCK_IN_USE` in a file with a trie, which owns all its pages */
-export function assertNoTrie(disk: DiskManager, block: number): void {
-  if (disk.header.rootPointer === 0n) return;
-  const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: blocks of such a file cannot be freed`;
-  throw new PageStoreError('BLOCK_IN_USE', message, { file: disk.name, block, offset: fileOffset(block) });
 }
 
 /** A cache of checked pages with second-chance eviction: pages that are used again stay. */
@@ -314,12 +304,11 @@ export class NodeCursor {
     return this.#bytes;
   }
 
-  /** Offset in {@link bytes} of the first byte of the node. */
+  /** The node is `bytes.subarray(start, end)`. */
   get start(): number {
     return this.#start;
   }
 
-  /** Offset in {@link bytes} of the end of the node (exclusive). */
   get end(): number {
     return this.#end;
   }

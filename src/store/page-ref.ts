@@ -7,7 +7,6 @@ import { PageStoreError } from '../errors.ts';
  * that take a ref take any object with these two fields.
  */
 export class PageRef {
-  /** Block id, 1 <= block < blockCount. */
   readonly block: number;
   /** Index in the page's slot directory, from 0. */
   readonly slot: number;

@@ -14,14 +14,16 @@ import { openPageFile } from '../disk/node-block-file.ts';
 import { createBlockFile } from '../disk/node-create.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { assertEmpty, writeNewFile } from '../disk/page-file.ts';
+import { PageStoreError } from '../errors.ts';
 import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
+import { fileOffset } from '../format/layout.ts';
 import type { Page } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
 import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
 import { type FinalizeOptions, finalizePages } from './finalize.ts';
-import { assertNoTrie, NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
+import { NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
 import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
 import { updateNode, WriteGate } from './write-gate.ts';
 
@@ -32,9 +34,9 @@ export interface OpenOptions extends LockOptions {
   /** Format of new pages, and of the page that appending continues in; by default that of the last page of the file. */
   readonly pageFormat?: PageFormat;
   /**
-   * Whether to store equal nodes once: a node that is equal to one appended through this store before is not stored again
-   * and gets the ref of that one. False by default. The store keeps a copy of each different node in memory, and about 40
-   * bytes more. It forgets them with each `update`, `allocate`, `free` and `finalize`, and may do so after a failed append.
+   * Whether a node that is equal to one appended through this store before gets its ref instead of being stored again (default:
+   * false). The store keeps each different node in memory, with about 40 bytes more, until the next `update`, `allocate`,
+   * `free` or `finalize`, and sometimes only until an append fails.
    */
   readonly dedupe?: boolean;
   /**
@@ -174,10 +176,7 @@ export class PageStore {
     return (await this.#reader.view(ref)).slice();
   }
 
-  /**
-   * As {@link read}, without a copy.
-   * @returns a view of the node's page, which it keeps in memory. Do not write to it. It does not change, even when the node does
-   */
+  /** As {@link read}, but a view of the page, which it keeps in memory: do not write to it. It does not change when the node does. */
   async view(ref: PageRef): Promise<Uint8Array> {
     assertRef('view', ref);
     return this.#reader.view(ref);
@@ -199,9 +198,7 @@ export class PageStore {
   }
 
   /**
-   * Reads all nodes in the order of their refs; each page is checked. {@link cursor} does the same without an allocation
-   * per node.
-   * @returns each node's ref, and a copy of its bytes
+   * Reads and checks all nodes in the order of their refs, and copies their bytes; {@link cursor} needs no allocation per node.
    * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
    */
   async *nodes(): AsyncGenerator<{ ref: PageRef; bytes: Uint8Array }, void, undefined> {
@@ -219,18 +216,14 @@ export class PageStore {
     return new NodeCursor(this.disk);
   }
 
-  /**
-   * Reads one page, from the cache if it is there. The page does not change, even when its block does.
-   * @throws {@link PageStoreError} as {@link read}
-   */
+  /** Reads one page, through the cache. The page does not change when its block does. @throws as {@link read} */
   async readPage(block: number): Promise<Page> {
     assertWholeNumber('readPage', 'block', block);
     return this.#reader.readPage(block);
   }
 
   /**
-   * Reads and checks all pages in the order of their blocks, without free blocks and those never written. A page is valid
-   * until the next one is read.
+   * Reads and checks all pages in the order of their blocks. A page is valid until the next one is read.
    * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
    */
   pages(options: PagesOptions = {}): AsyncGenerator<{ block: number; page: Page }, void, undefined> {
@@ -249,13 +242,12 @@ export class PageStore {
   }
 
   /**
-   * Appends nodes in order, in batches of a few MiB. If it fails, earlier batches stay and the rest is not appended; use
-   * {@link stage} to know which. Do not change bytes or lengths until it resolves.
+   * Appends nodes in order, in batches of a few MiB. If it fails, earlier batches stay; use {@link stage} to know which. Do
+   * not change bytes or lengths until it resolves.
    * @param nodes - the nodes, or their bytes without gaps, which needs no object per node
    * @param lengths - with bytes, the length of each node
-   * @returns where they are, in order, once all are durable: one run per page, with `dedupe` one per row of consecutive refs
-   * @throws {@link PageStoreError} as {@link append}; TypeError for a node that is not a Uint8Array, RangeError for lengths whose
-   * sum is not that of the bytes
+   * @returns where they are, in order, once all are durable: one run per page, with `dedupe` one per run of consecutive refs
+   * @throws {@link PageStoreError} as {@link append}; TypeError or RangeError for wrong nodes or lengths
    */
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
     const { dropChanged } = this.#writes;
@@ -270,8 +262,8 @@ export class PageStore {
   }
 
   /**
-   * Packs the node `source[start, end)` for the next {@link commit}: for streams. The bytes are copied. Until the commit other
-   * writes are a TypeError, and so is this during another write.
+   * Copies the node `source[start, end)` for the next {@link commit}: for streams. Until then other writes are a TypeError, as
+   * is this during another write.
    * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
@@ -284,8 +276,7 @@ export class PageStore {
   /**
    * Packs nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
    * @returns how many it packed; if any are left, `makeRoom` for the next one has to be called first
-   * @throws as {@link stage}; RangeError for a range that is not within `lengths`, and for bytes outside `source` among the
-   * nodes that one page takes
+   * @throws as {@link stage}; RangeError for nodes that are not within `lengths` and `source`
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     const end = checkedNodes(source, start, lengths, from, to);
@@ -344,7 +335,10 @@ export class PageStore {
     assertWholeNumber('free', 'block', block);
     await this.#writes.exclusive(async () => {
       this.disk.assertBlock(block);
-      assertNoTrie(this.disk, block);
+      if (this.disk.header.rootPointer !== 0n) {
+        const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: blocks of such a file cannot be freed`;
+        throw new PageStoreError('BLOCK_IN_USE', message, { file: this.name, block, offset: fileOffset(block) });
+      }
       const nodes = await this.#entryCount.nodesIn(block);
       await this.#writes.change(() => this.disk.free(block, nodes), block);
     });
@@ -363,13 +357,12 @@ export class PageStore {
     await this.#writes.exclusive(() => this.#writes.change(() => finalizePages(this.disk, options)));
   }
 
-  /** Closes the file. Staged nodes are dropped. A second call does nothing. */
+  /** Closes the file, as `await using` does. Staged nodes are dropped. A second call does nothing. */
   async close(): Promise<void> {
     await this.#writes.whenIdle(() => this.#writes.change(() => this.disk.close()));
     this.#queue.release();
   }
 
-  /** As {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

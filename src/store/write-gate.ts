@@ -20,7 +20,7 @@ export class WriteGate {
     this.#reader = reader;
   }
 
-  /** @throws TypeError during another write; {@link PageStoreError} if the file cannot be written to */
+  /** @throws TypeError during another write */
   assertMayStage(): void {
     if (this.#writes > 0) throw new TypeError('another write is in progress: await it before you stage nodes');
     this.#disk.assertWritable();
@@ -34,7 +34,7 @@ export class WriteGate {
     });
   }
 
-  /** Runs a write of its own. @throws TypeError while nodes are staged; {@link PageStoreError} if the file cannot be written to */
+  /** Runs a write of its own. @throws TypeError while nodes are staged */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.whenIdle(async () => {
       this.#disk.assertWritable();
