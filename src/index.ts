@@ -15,8 +15,7 @@ export type { FileRange, FlippedBit, Problem, Severity } from './format/problem.
 
 export { stat, type Statistics, type StatOptions } from './view/statistics.ts';
 
-export { Verifier, verify } from './verify/verify.ts';
-export type { Finding, VerifyOptions, VerifyReport } from './verify/verify.ts';
+export { type Finding, Verifier, verify, type VerifyOptions, type VerifyReport } from './verify/verify.ts';
 
 export { recover } from './recover/recover.ts';
 export type {

@@ -22,7 +22,7 @@ interface WaitingAppend {
   readonly reject: (error: unknown) => void;
 }
 
-/** Nodes that are appended by single calls: all that wait when a commit begins share its sync. */
+/** Appends nodes. Single calls that wait when a commit begins share its sync. */
 export class AppendQueue {
   readonly #appender: NodeAppender;
   readonly #writes: WriteGate;
@@ -110,54 +110,41 @@ export class AppendQueue {
       return false;
     }
   }
-}
 
-/** Called with the runs of each batch that has become durable; returns them. */
-type OnCommitted = (runs: RefRun[]) => RefRun[];
-
-/** Appends nodes in order, in batches. */
-export async function appendAll(
-  appender: NodeAppender,
-  nodes: Iterable<Uint8Array>,
-  onCommitted: OnCommitted,
-): Promise<RefRun[]> {
-  return inBatches(appender, onCommitted, async (makeRoom) => {
-    for (const node of nodes) {
-      assertNode('appendMany', node, 'each of nodes');
-      while (!appender.stage(node, 0, node.length)) await makeRoom(node.length);
-    }
-  });
-}
-
-/** As {@link appendAll}, for nodes of these lengths that follow each other in `bytes` without gaps. */
-export async function appendPacked(
-  appender: NodeAppender,
-  bytes: Uint8Array,
-  lengths: Uint32Array,
-  onCommitted: OnCommitted,
-): Promise<RefRun[]> {
-  return inBatches(appender, onCommitted, async (makeRoom) => {
-    let offset = 0;
-    for (let next = 0; next < lengths.length;) {
-      const staged = appender.stageMany(bytes, offset, lengths, next, lengths.length);
-      for (const end = next + staged; next < end; next++) offset += lengths[next] as number; // next < end <= lengths.length
-      if (next < lengths.length) await makeRoom(lengths[next] as number); // just compared
-    }
-  });
-}
-
-async function inBatches(
-  appender: NodeAppender,
-  onCommitted: OnCommitted,
-  stageAll: (makeRoom: (nodeBytes: number) => Promise<void>) => Promise<void>,
-): Promise<RefRun[]> {
-  const runs: RefRun[] = [];
-  try {
-    await stageAll(async (nodeBytes) => void runs.push(...onCommitted(await appender.makeRoom(nodeBytes))));
-  } catch (error) {
-    appender.reset();
-    throw error;
+  /** Appends nodes in order, in batches. */
+  async appendAll(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
+    return this.#inBatches(async (makeRoom) => {
+      for (const node of nodes) {
+        assertNode('appendMany', node, 'each of nodes');
+        while (!this.#appender.stage(node, 0, node.length)) await makeRoom(node.length);
+      }
+    });
   }
-  runs.push(...onCommitted(await appender.commit()));
-  return joinRuns(runs);
+
+  /** As {@link appendAll}, for nodes of these lengths that follow each other in `bytes` without gaps. */
+  async appendPacked(bytes: Uint8Array, lengths: Uint32Array): Promise<RefRun[]> {
+    return this.#inBatches(async (makeRoom) => {
+      let offset = 0;
+      for (let next = 0; next < lengths.length;) {
+        const staged = this.#appender.stageMany(bytes, offset, lengths, next, lengths.length);
+        for (const end = next + staged; next < end; next++) offset += lengths[next] as number; // next < end <= lengths.length
+        if (next < lengths.length) await makeRoom(lengths[next] as number); // just compared
+      }
+    });
+  }
+
+  async #inBatches(stageAll: (makeRoom: (nodeBytes: number) => Promise<void>) => Promise<void>): Promise<RefRun[]> {
+    return this.#writes.exclusive(async () => {
+      const runs: RefRun[] = [];
+      const add = (committed: RefRun[]): void => void runs.push(...this.#writes.dropChanged(committed));
+      try {
+        await stageAll(async (nodeBytes) => add(await this.#appender.makeRoom(nodeBytes)));
+      } catch (error) {
+        this.#appender.reset();
+        throw error;
+      }
+      add(await this.#appender.commit());
+      return joinRuns(runs);
+    });
+  }
 }

@@ -75,7 +75,7 @@ export async function lastPageFormat(disk: DiskManager, blocksToTry: number = BL
   return 'v1';
 }
 
-/** Most new pages in one batch: in smaller batches the sync would take longer than the writes. */
+/** Most new pages in one batch: with fewer, the sync would take longer than the writes. */
 const MAX_NEW_PAGES = 16;
 
 interface OpenPage {
@@ -286,7 +286,7 @@ export class Appender implements NodeAppender {
   }
 }
 
-/** The nodes of the current batch in one of its pages. */
+/** The nodes of the batch in one of its pages. */
 function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
   return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
 }
@@ -316,8 +316,7 @@ export class EntryCount {
 
   /** False if a trie counts its own terms, and if the count is 0 in a file with nodes: then no program keeps it. */
   async countsNodes(): Promise<boolean> {
-    this.#countsNodes ??= await this.#find();
-    return this.#countsNodes;
+    return (this.#countsNodes ??= await this.#find());
   }
 
   /** By how much freeing a block lowers the entry count. */

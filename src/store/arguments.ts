@@ -1,6 +1,5 @@
 // What TypeScript checks, checked again at run time: a string passed as a node would be stored as other bytes, and acknowledged.
 
-/** @throws TypeError unless `node` is a Uint8Array, such as a Buffer */
 export function assertNode(call: string, node: unknown, parameter: string = 'node'): asserts node is Uint8Array {
   if (node instanceof Uint8Array) return;
   throw new TypeError(`${call}: ${parameter} must be a Uint8Array; encode text with TextEncoder`);
@@ -9,10 +8,7 @@ export function assertNode(call: string, node: unknown, parameter: string = 'nod
 /** Lengths are kept in 32 bits, far more than a page holds. */
 const MAX_LENGTH = 0xffff_ffff;
 
-/**
- * The lengths of nodes that follow each other in `bytes` without gaps, as the packing loops take them.
- * @throws TypeError for wrong types; RangeError if a length is invalid, or their sum is not the number of bytes
- */
+/** The lengths of nodes that follow each other in `bytes` without gaps, as the packing loops take them. */
 export function nodeLengths(bytes: unknown, lengths: ArrayLike<number> | undefined): Uint32Array {
   assertNode('appendMany', bytes, 'nodes');
   if (typeof lengths !== 'object' || lengths === null || !Number.isSafeInteger(lengths.length))
@@ -33,10 +29,9 @@ export function nodeLengths(bytes: unknown, lengths: ArrayLike<number> | undefin
 const MORE_THAN_A_PAGE = 262_144;
 
 /**
- * Checks nodes `from` to `to - 1`, which follow each other in `source`, but not more than one page takes: a caller that
- * passes the rest again for each page would otherwise have the last ones checked many times.
+ * Checks nodes `from` to `to - 1`, which follow each other in `source`, but not more than one page takes: callers pass the
+ * rest again for each page.
  * @returns the end of the checked nodes: `from` <= end <= `to`
- * @throws TypeError for wrong types; RangeError if they are not all in `lengths`, or their bytes not all in `source`
  */
 export function checkedNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): number {
   if (!(lengths instanceof Uint32Array)) throw new TypeError('stageMany: lengths must be a Uint32Array');
@@ -53,7 +48,6 @@ export function checkedNodes(source: unknown, start: number, lengths: unknown, f
   return index;
 }
 
-/** @throws TypeError unless `source` is bytes; RangeError unless [start, end) is within it */
 export function assertRange(call: string, source: unknown, start: number, end: number): void {
   assertNode(call, source, 'source');
   if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;

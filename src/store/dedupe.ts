@@ -12,38 +12,19 @@ const MAX_KEPT_BYTES = maxNodeBytes('v2');
 /** Most uncommitted refs, in runs. Repeated nodes fill no page, so without a bound nothing would make them wait for a commit. */
 const MAX_WAITING_RUNS = 4_096;
 
-/** Different nodes, numbered 0, 1, 2, ..., with the ref of each, without an object per node. It keeps a copy of their bytes. */
-export class DistinctNodes {
-  readonly #refs = new KeyMap<number>();
-
-  get size(): number {
-    return this.#refs.size;
-  }
-
-  /** The number of the node `source[start, end)`, which is added unless an equal one is there. */
-  entryOf(source: Uint8Array, start: number, end: number): number {
-    return this.#refs.entryOf(source, start, end);
-  }
-
+/** Different nodes, numbered 0, 1, 2, ..., and the ref of each as one number. It keeps a copy of their bytes. */
+export class DistinctNodes extends KeyMap<number> {
   setRef(entry: number, block: number, slot: number): void {
-    this.#refs.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
+    this.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
   }
 
-  /** The ref of a node, for {@link blockOf} and {@link slotOf}; undefined if none was set. */
-  packedRef(entry: number): number | undefined {
-    return this.#refs.valueAt(entry);
+  /** The block of a ref, which `valueAt` returns. */
+  blockOf(ref: number): number {
+    return Math.floor(ref / SLOTS_PER_BLOCK);
   }
 
-  blockOf(packedRef: number): number {
-    return Math.floor(packedRef / SLOTS_PER_BLOCK);
-  }
-
-  slotOf(packedRef: number): number {
-    return packedRef % SLOTS_PER_BLOCK;
-  }
-
-  clear(): void {
-    this.#refs.clear();
+  slotOf(ref: number): number {
+    return ref % SLOTS_PER_BLOCK;
   }
 }
 
@@ -111,7 +92,7 @@ export class DedupingAppender implements NodeAppender {
   }
 
   #addKnown(entry: number): boolean {
-    const ref = this.#known.packedRef(entry);
+    const ref = this.#known.valueAt(entry);
     if (ref === undefined) return false;
     this.duplicateNodes++;
     this.#waiting.add(this.#known.blockOf(ref), this.#known.slotOf(ref));

@@ -37,8 +37,8 @@ export interface FinalizeOptions {
 export async function finalizePages(disk: DiskManager, { blocks, onPage, signal }: FinalizeOptions): Promise<void> {
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
-  let heads: ReplacedHead[] = [];
-  let pages: FinalizedPage[] = [];
+  const heads: ReplacedHead[] = [];
+  const pages: FinalizedPage[] = [];
 
   const finalize = async (block: number): Promise<void> => {
     try {
@@ -61,9 +61,7 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
   };
 
   const commit = async (): Promise<void> => {
-    const [committed, reported] = [heads, pages];
-    heads = [];
-    pages = [];
+    const [committed, reported] = [heads.splice(0), pages.splice(0)];
     if (committed.length > 0) await disk.commitHeads(committed);
     for (const page of reported) await onPage?.(page);
   };

@@ -46,11 +46,7 @@ export class PageFileBuilder {
     this.#signal = signal;
   }
 
-  /**
-   * @param file - empty
-   * @param signal - stops between two blocks, of which millions may be skipped; the method then rejects with its reason
-   * @throws {@link PageStoreError} `IO`
-   */
+  /** @param file - empty @param signal - stops between two skipped blocks, of which there may be millions */
   static async begin(file: BlockFile, signal?: AbortSignal): Promise<PageFileBuilder> {
     // Written, not left as a hole: a commit on a full disk needs the space for its record.
     await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);

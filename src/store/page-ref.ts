@@ -77,14 +77,12 @@ export function parseRef(text: string): RefRange {
 const invalidRef = (text: string, reason: string): PageStoreError =>
   new PageStoreError('INVALID_REF', `'${text}' is not a valid REF: ${reason}`);
 
-/** @throws TypeError unless `ref` is an object; RangeError unless its block and slot are whole numbers of at least 0 */
 export function assertRef(call: string, ref: PageRef): void {
   assertRefObject(call, ref);
   assertWholeNumber(call, 'ref.block', ref.block);
   assertWholeNumber(call, 'ref.slot', ref.slot);
 }
 
-/** @throws TypeError unless `ref` is an object */
 export function assertRefObject(call: string, ref: PageRef): void {
   if (typeof ref === 'object' && ref !== null) return;
   throw new TypeError(`${call}: ref must be a PageRef, or an object with block and slot; parseRef reads text`);
@@ -119,7 +117,7 @@ export class RunList {
   }
 }
 
-/** Joins each run with the one before where it continues that one's slots. */
+/** Joins runs that continue the slots of the one before. */
 export function joinRuns(runs: readonly RefRun[]): RefRun[] {
   const joined = new RunList();
   for (const { block, slot, count } of runs) joined.add(block, slot, count);

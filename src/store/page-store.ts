@@ -15,11 +15,11 @@ import { createBlockFile } from '../disk/node-create.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { assertEmpty, writeNewFile } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
-import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
 import { fileOffset } from '../format/layout.ts';
+import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
-import { appendAll, appendPacked, AppendQueue } from './append-queue.ts';
+import { AppendQueue } from './append-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
 import { type FinalizeOptions, finalizePages } from './finalize.ts';
@@ -250,15 +250,13 @@ export class PageStore {
    * @throws {@link PageStoreError} as {@link append}; TypeError or RangeError for wrong nodes or lengths
    */
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
-    const { dropChanged } = this.#writes;
     if (lengths === undefined && !(nodes instanceof Uint8Array)) {
       if (typeof nodes !== 'object' || nodes === null || typeof nodes[Symbol.iterator] !== 'function')
         throw new TypeError('appendMany: nodes must be an iterable of Uint8Arrays, or one Uint8Array with lengths');
-      return this.#writes.exclusive(() => appendAll(this.#appender, nodes, dropChanged));
+      return this.#queue.appendAll(nodes);
     }
     const checked = nodeLengths(nodes, lengths);
-    const bytes = nodes as Uint8Array; // nodeLengths has checked that
-    return this.#writes.exclusive(() => appendPacked(this.#appender, bytes, checked, dropChanged));
+    return this.#queue.appendPacked(nodes as Uint8Array, checked); // nodeLengths has checked that
   }
 
   /**

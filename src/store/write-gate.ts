@@ -60,10 +60,10 @@ export class WriteGate {
   }
 
   /** Drops pages that got nodes from the page cache. */
-  readonly dropChanged = (runs: RefRun[]): RefRun[] => {
+  dropChanged(runs: RefRun[]): RefRun[] {
     for (const run of runs) this.#reader.drop(run.block);
     return runs;
-  };
+  }
 
   /** Runs work that changes pages without the appender: only `block`, if it is given. */
   async change<T>(work: () => Promise<T>, block?: number): Promise<T> {

@@ -105,7 +105,7 @@ export class NodePacker {
       const entry = known.entryOf(source.page.block, at, end);
       if (known.size === knownNodes) {
         this.duplicateNodes++;
-        const ref = known.packedRef(entry) ?? 0;
+        const ref = known.valueAt(entry) ?? 0;
         this.#record(slot, 1, known.blockOf(ref), known.slotOf(ref));
       } else {
         if (this.#builder.slotCount === 0) await this.#beginPage();
