@@ -53,21 +53,24 @@ export class DedupingAppender implements NodeAppender {
     // A node that is too large for every page is refused, not kept.
     if (end - start > MAX_KEPT_BYTES) return this.#appender.stage(source, start, end);
     const entry = this.#known.entryOf(source, start, end);
-    if (this.#addKnown(entry)) return true;
-    return this.#appender.stage(source, start, end) && this.#addNew(entry);
+    const ref = this.#known.valueAt(entry);
+    if (ref !== undefined) {
+      this.duplicateNodes++;
+      this.#waiting.add(this.#known.blockOf(ref), this.#known.slotOf(ref));
+      return true;
+    }
+    if (!this.#appender.stage(source, start, end)) return false;
+    const { lastBlock, lastSlot } = this.#appender;
+    this.#known.setRef(entry, lastBlock, lastSlot);
+    this.#waiting.add(lastBlock, lastSlot);
+    return true;
   }
 
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     let offset = start;
     for (let next = from; next < to; next++) {
-      if (this.#waiting.runCount >= MAX_WAITING_RUNS) return next - from;
       const end = offset + (lengths[next] as number); // next < to
-      if (end - offset > MAX_KEPT_BYTES) return next - from;
-      const entry = this.#known.entryOf(source, offset, end);
-      if (!this.#addKnown(entry)) {
-        if (this.#appender.stageMany(source, offset, lengths, next, next + 1) === 0) return next - from;
-        this.#addNew(entry);
-      }
+      if (!this.stage(source, offset, end)) return next - from;
       offset = end;
     }
     return to - from;
@@ -89,21 +92,6 @@ export class DedupingAppender implements NodeAppender {
     this.#appender.reset();
     this.#known.clear();
     this.#waiting.take();
-  }
-
-  #addKnown(entry: number): boolean {
-    const ref = this.#known.valueAt(entry);
-    if (ref === undefined) return false;
-    this.duplicateNodes++;
-    this.#waiting.add(this.#known.blockOf(ref), this.#known.slotOf(ref));
-    return true;
-  }
-
-  #addNew(entry: number): true {
-    const { lastBlock, lastSlot } = this.#appender;
-    this.#known.setRef(entry, lastBlock, lastSlot);
-    this.#waiting.add(lastBlock, lastSlot);
-    return true;
   }
 
   /** Resets if a failure has dropped the staged nodes: their refs are void. After any other failure they stay staged. */

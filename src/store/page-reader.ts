@@ -192,7 +192,10 @@ export class NodeReader {
     try {
       return await this.#viewOf(ref);
     } catch (error) {
-      if (!isOutOfRange(error) || !(await this.#disk.refresh())) throw error;
+      const isOutOfRange =
+        error instanceof PageStoreError && (error.code === 'BLOCK_RANGE' || error.code === 'SLOT_RANGE');
+      // A writer may have added it since.
+      if (!isOutOfRange || !(await this.#disk.refresh())) throw error;
       this.#cache.drop(undefined);
       return this.#viewOf(ref);
     }
@@ -233,9 +236,6 @@ export class NodeReader {
     return nodeOf(page, ref.slot);
   }
 }
-
-const isOutOfRange = (error: unknown): boolean =>
-  error instanceof PageStoreError && (error.code === 'BLOCK_RANGE' || error.code === 'SLOT_RANGE');
 
 /**
  * Iterates over all nodes of a file, in the order of their blocks and slots, without an allocation per node:
