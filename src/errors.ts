@@ -79,7 +79,7 @@ export interface ErrorDetail {
   readonly expected?: string;
   /** The errno name of the system call that failed, such as `ENOSPC`. */
   readonly errno?: string;
-  /** With `FILE_LOCKED`, the process that holds the lock: `gone` if it has ended and left the lock, `unknown` on another machine. */
+  /** With `FILE_LOCKED`, the holder of the lock: `gone` if it ended and left it, `unknown` if that cannot be determined. */
   readonly holder?: 'running' | 'gone' | 'unknown';
 }
 

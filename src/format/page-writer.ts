@@ -68,7 +68,7 @@ export function encodePlannedHeader(format: PageFormat, block: Uint8Array, plan:
   return header;
 }
 
-/** Completes the block of a new page: zeroes unused bytes, which may be left over from an earlier page. @returns its header */
+/** Writes the header of a new page, which it returns, and zeroes unused bytes, which may be those of an earlier page. */
 export function completePage({ format, block }: PageWriter, plan: PagePlan): Uint8Array {
   const { nodeCount, freeOffset, directoryStart, directoryLength } = plan;
   block.fill(0, freeOffset, nodeCount === 0 ? BLOCK_BYTES : directoryStart);

@@ -56,7 +56,7 @@ export class AppendQueue {
     if (this.#waiting.length === 0) this.#pool = undefined;
   }
 
-  /** Never rejects: errors reject the waiting calls. The last calls are answered after the write has ended, so that they may stage. */
+  /** Never rejects. The last calls are answered after the write has ended, so that their callers may stage. */
   async #commitWhenIdle(): Promise<void> {
     try {
       const answerLast = await this.#writes.exclusive(() => this.#commitWaiting());

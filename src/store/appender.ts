@@ -9,10 +9,10 @@ import { acceptsNodes, maxNodeBytes, newPageWriter, openPageWriter } from '../fo
 import { readValidPage } from './page-reader.ts';
 import type { RefRun } from './page-ref.ts';
 
-/** How many blocks back a page is searched for: unbounded, the first append to a large full file would read every header in it. */
+/** How many blocks back a page is searched for, so that the first append to a large file does not read all headers. */
 const BLOCKS_TO_TRY = 64;
 
-/** Minimum free space for an earlier page to be reused: filling the last bytes of full pages would cost a commit for each. */
+/** Minimum free space for an earlier page to be reused: filling up full pages would cost one commit per page. */
 const EARLIER_PAGE_FREE_BYTES = 16_384;
 
 /**
@@ -87,7 +87,7 @@ interface OpenPage {
   inFile: boolean;
 }
 
-/** Packs nodes into pages. Full new pages are written at once after the last block, so a batch takes the memory of two pages. */
+/** Packs nodes into pages. Full new pages are written at once, after the last block: a batch takes the memory of two pages. */
 export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
@@ -297,7 +297,7 @@ export interface NodeAppender {
   readonly duplicateNodes?: number;
   stage(source: Uint8Array, start: number, end: number): boolean;
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
-  /** If staged nodes have to be committed first, it only does that, so that their refs are known whatever fails later. */
+  /** Only commits if it has to: then the refs of the staged nodes are known whatever fails later. */
   makeRoom(nodeBytes: number): Promise<RefRun[]>;
   /** If it fails, no staged node is in the file, except as {@link DiskManager.commit} documents. */
   commit(): Promise<RefRun[]>;

@@ -27,8 +27,8 @@ export interface FileRoot {
 }
 
 /**
- * Writes a page file from its first block to its last, with one page in memory. The file is not a page file until `finish`
- * has resolved. After a method has thrown, a builder must not be used any more.
+ * Writes a page file from its first block to its last, with one page in memory. It is not a page file until `finish` has
+ * resolved. After a method has thrown, a builder must not be used any more.
  */
 export class PageFileBuilder {
   readonly #file: BlockFile;
@@ -89,7 +89,7 @@ export class PageFileBuilder {
     this.#spare = undefined;
   }
 
-  /** Adds the node `source[start, end)` in slot {@link slotCount}. @returns false, with nothing changed, if there is no room */
+  /** Adds the node `source[start, end)`. @returns false, with nothing changed, if there is no room */
   add(source: Uint8Array, start: number = 0, end: number = source.length): boolean {
     return this.#current().add(source, start, end);
   }

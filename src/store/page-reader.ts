@@ -44,7 +44,7 @@ export async function readValidPage(
 const isUnknown = (found: Page | PageStoreError): boolean =>
   found instanceof PageStoreError && found.code !== 'BLOCK_FREE';
 
-/** Returns the error of a block that is not a page, which may be out of date; throws that of a damaged page, and I/O errors. */
+/** Returns the error for a block that is not a page, as a reader may try again; throws that of a damaged page. */
 async function readPageOrError(
   disk: DiskManager,
   block: number,
@@ -112,7 +112,7 @@ export async function* readValidPages(
   }
 }
 
-/** @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the block count is 0: then the pages are unknown, not absent */
+/** Refuses a block count of 0: then the pages are unknown, not absent. */
 export function assertCounted(disk: DiskManager): void {
   if (disk.header.blockCount > 0) return;
   const message = 'blockCount is 0, so no block is known to be part of the file';
@@ -207,7 +207,7 @@ export class NodeReader {
     return nodeOf(page, slot);
   }
 
-  /** Without the view that {@link tryView} needs, which would double the time of a small read. */
+  /** Copies the node without a view in between. */
   tryRead({ block, slot }: PageRef): Uint8Array | undefined {
     const page = this.#cache.get(block);
     if (page === undefined || !hasSlot(page, slot)) return undefined;

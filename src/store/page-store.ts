@@ -34,9 +34,9 @@ export interface OpenOptions extends LockOptions {
   /** Format of new pages, and of the page that appending continues in; by default that of the last page of the file. */
   readonly pageFormat?: PageFormat;
   /**
-   * Whether a node that is equal to one appended through this store before gets its ref instead of being stored again (default:
-   * false). The store keeps each different node in memory, with about 40 bytes more, until the next `update`, `allocate`,
-   * `free` or `finalize`, and sometimes only until an append fails.
+   * Whether a node that equals one appended through this store gets its ref instead of being stored again (default: false).
+   * The store keeps each different node in memory, with about 40 bytes more. It forgets them with each `update`, `allocate`,
+   * `free` and `finalize`, and may do so after a failed append.
    */
   readonly dedupe?: boolean;
   /**
@@ -160,7 +160,7 @@ export class PageStore {
     return this.#appender.stagedNodes;
   }
 
-  /** @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` if the file ends before it */
+  /** @throws {@link PageStoreError} `BLOCK_RANGE` for no block of the file; `BLOCK_COUNT_BEYOND_FILE` if it has been cut off */
   assertBlock(block: number): void {
     assertWholeNumber('assertBlock', 'block', block);
     this.disk.assertBlock(block);
@@ -176,7 +176,7 @@ export class PageStore {
     return (await this.#reader.view(ref)).slice();
   }
 
-  /** As {@link read}, but a view of the page, which it keeps in memory: do not write to it. It does not change when the node does. */
+  /** As {@link read}, but a view: do not write to it. It keeps the page in memory, and does not change when the node does. */
   async view(ref: PageRef): Promise<Uint8Array> {
     assertRef('view', ref);
     return this.#reader.view(ref);
@@ -198,7 +198,7 @@ export class PageStore {
   }
 
   /**
-   * Reads and checks all nodes in the order of their refs, and copies their bytes; {@link cursor} needs no allocation per node.
+   * Reads all nodes in the order of their refs, and copies their bytes; {@link cursor} needs no allocation per node.
    * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
    */
   async *nodes(): AsyncGenerator<{ ref: PageRef; bytes: Uint8Array }, void, undefined> {
@@ -223,7 +223,7 @@ export class PageStore {
   }
 
   /**
-   * Reads and checks all pages in the order of their blocks. A page is valid until the next one is read.
+   * Reads all pages in block order, without free and unwritten blocks. A page is valid until the next one is read.
    * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
    */
   pages(options: PagesOptions = {}): AsyncGenerator<{ block: number; page: Page }, void, undefined> {
@@ -272,7 +272,7 @@ export class PageStore {
   }
 
   /**
-   * Packs nodes that follow each other in `source` from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes: see {@link stage}.
+   * As {@link stage}, for nodes that follow each other from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
    * @returns how many it packed; if any are left, `makeRoom` for the next one has to be called first
    * @throws as {@link stage}; RangeError for nodes that are not within `lengths` and `source`
    */
