@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import { PageStoreError } from '../errors.ts';
 import { COLOR, jsonLine, PLAIN, SCHEMA_VERSION, type Style } from '../report/reporter.ts';
 import { plural } from '../report/text.ts';

@@ -1,4 +1,4 @@
-import { oneLine, shellPath } from '../bytes/quoting.ts';
+import { oneLine, shellPath } from '../bytes/text.ts';
 import { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError } from '../errors.ts';
 import type { Problem } from '../format/problem.ts';
 import { type Context, Interrupted } from './context.ts';

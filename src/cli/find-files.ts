@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { shellPath } from '../bytes/quoting.ts';
+import { shellPath } from '../bytes/text.ts';
 import { errnoOf, ioError } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 

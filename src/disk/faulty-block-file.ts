@@ -2,7 +2,7 @@ import { assertWholeNumber, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { SECTOR_BYTES } from '../format/layout.ts';
 import type { BlockFile, Journal } from './block-file.ts';
-import { MemoryBlockFile } from './memory-block-file.ts';
+import { MemoryBlockFile } from './block-file.ts';
 
 /** A call of a {@link BlockFile} or its {@link Journal}. */
 export type BlockFileCall =

@@ -4,7 +4,7 @@ import { overlayPatches } from '../disk/journal.ts';
 import { encodeFileHeader, type FileHeader, newFileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { decodePatchJournal } from '../format/journal.ts';
 import { BLOCK_BYTES, FILE_HEAD_BYTES, FILE_HEADER_BYTES, fileOffset, MAX_BLOCKS } from '../format/layout.ts';
-import { lostRecordedPages, tookEffect } from '../salvage/commit-evidence.ts';
+import { lostRecordedPages, tookEffect } from '../salvage/evidence.ts';
 import { HeaderEvidence, resolveHeader } from '../salvage/header-candidates.ts';
 import {
   copiedRootDescriptor,
@@ -12,7 +12,7 @@ import {
   rootDescriptorOf,
   type RootPlace,
   rootPlaceOf,
-} from '../salvage/root-evidence.ts';
+} from '../salvage/evidence.ts';
 import type { FileRoot } from '../store/page-file-builder.ts';
 import type { RecoveredHeaderSource, RootOutcome } from './report.ts';
 

@@ -25,7 +25,7 @@ import {
 import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
 import { repairedCopy } from '../salvage/header-candidates.ts';
-import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/root-evidence.ts';
+import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/evidence.ts';
 import type { FileState } from './header-repair.ts';
 import type { PlanOutput, RepairId } from './repairs.ts';
 

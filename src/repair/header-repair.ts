@@ -20,9 +20,9 @@ import {
   type RecordedPage,
   repairedRecords,
   tookEffect,
-} from '../salvage/commit-evidence.ts';
+} from '../salvage/evidence.ts';
 import { type HeaderCandidate, HeaderEvidence, isValidHeader, resolveHeader } from '../salvage/header-candidates.ts';
-import { findRootDescriptor, type Unproven } from '../salvage/root-evidence.ts';
+import { findRootDescriptor, type Unproven } from '../salvage/evidence.ts';
 import { isProven, repairBlock } from './page-repair.ts';
 import type { RepairId } from './repairs.ts';
 

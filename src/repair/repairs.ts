@@ -13,8 +13,26 @@ import {
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { Problem } from '../format/problem.ts';
 
-/** Each kind of repair. Undo files contain the index in this table, so new kinds go last. */
-const SUMMARIES = {
+export type RepairId =
+  | 'header-reserved'
+  | 'header-count'
+  | 'header-bit'
+  | 'header-field'
+  | 'header-record'
+  | 'header-copy'
+  | 'root-descriptor'
+  | 'page-field'
+  | 'page-bit'
+  | 'page-checksum'
+  | 'commit-record'
+  | 'record-bit'
+  | 'free-list'
+  | 'entry-count'
+  | 'copy'
+  | 'page-record';
+
+/** Undo files contain the index in this table, so new kinds go last. */
+const SUMMARIES: Readonly<Record<RepairId, string>> = {
   'header-reserved': 'a field of the file header that has to be 0 is 0 again',
   'header-count': 'blockCount is set from the size of the file: the checksum matches with another count',
   'header-bit': 'a bit of the file header is flipped back: then its checksum matches',
@@ -31,9 +49,7 @@ const SUMMARIES = {
   'entry-count': 'entryCount is set to the nodes in the pages',
   copy: 'the copy of the file header is written again',
   'page-record': 'the header of a page is taken from its last commit record: then its checksum matches',
-} as const;
-
-export type RepairId = keyof typeof SUMMARIES;
+};
 
 /** A kind of repair. */
 export interface Repair {

@@ -1,4 +1,4 @@
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { findingLines, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';

@@ -1,4 +1,4 @@
-import { escaped, oneLine } from '../bytes/quoting.ts';
+import { escaped, oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { RULES } from '../verify/rules.ts';
 import type { Finding, VerifyReport } from '../verify/verify.ts';

@@ -1,4 +1,4 @@
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import type { Change, LeftProblem, RepairReport } from '../repair/repairs.ts';
 import { commandLine, ruleOf } from '../verify/rules.ts';
 import type { Style } from './reporter.ts';

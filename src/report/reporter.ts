@@ -1,4 +1,4 @@
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import type { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import type { Finding, VerifyReport } from '../verify/verify.ts';

@@ -1,5 +1,5 @@
 import { fnv1a64 } from '../bytes/checksum.ts';
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { RULES } from '../verify/rules.ts';
 import type { Finding } from '../verify/verify.ts';

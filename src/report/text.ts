@@ -1,5 +1,5 @@
 import { grouped } from '../bytes/encodings.ts';
-import { oneLine } from '../bytes/quoting.ts';
+import { oneLine } from '../bytes/text.ts';
 import type { VerifyReport } from '../verify/verify.ts';
 import { detailLines, placeText, type Reporter, type ReportOutput, type Style } from './reporter.ts';
 

@@ -19,13 +19,13 @@ import { fileOffset } from '../format/layout.ts';
 import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
-import { AppendQueue } from './append-queue.ts';
+import { AppendQueue } from './write-queue.ts';
 import { Appender, EntryCount, lastPageFormat, type NodeAppender } from './appender.ts';
 import { assertNode, assertRange, checkedNodes, nodeLengths } from './arguments.ts';
 import { type FinalizeOptions, finalizePages } from './finalize.ts';
 import { NodeCursor, NodeReader, readValidPages } from './page-reader.ts';
 import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
-import { updateNode, WriteGate } from './write-gate.ts';
+import { updateNode, WriteGate } from './write-queue.ts';
 
 /** Options of {@link open}. Those of the lock apply to a path that is opened for writing. */
 export interface OpenOptions extends LockOptions {

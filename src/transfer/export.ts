@@ -1,6 +1,6 @@
 import { assertOneOf, assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import { writeDecimal } from '../bytes/encodings.ts';
-import { writeJsonText } from '../bytes/json-text.ts';
+import { writeJsonText } from '../bytes/text.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { DiskManager } from '../disk/disk-manager.ts';

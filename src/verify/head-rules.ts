@@ -23,7 +23,7 @@ import {
 import { decodeJournal, decodePatchJournal, journalKind, type JournalState, journalState } from '../format/journal.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
 import type { FileRange, Problem } from '../format/problem.ts';
-import type { RecordedPage } from '../salvage/commit-evidence.ts';
+import type { RecordedPage } from '../salvage/evidence.ts';
 import { flippedBitUnderCrc, flippedHeaderBit } from '../salvage/flipped-bit.ts';
 import { type Checks, withBit } from './page-rules.ts';
 

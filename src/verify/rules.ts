@@ -1,4 +1,4 @@
-import { shellPath } from '../bytes/quoting.ts';
+import { shellPath } from '../bytes/text.ts';
 import type { ProblemCode } from '../errors.ts';
 import type { Problem, Severity } from '../format/problem.ts';
 import type { NonPage } from '../salvage/block-kind.ts';

@@ -6,9 +6,9 @@ import { BLOCK_BYTES } from '../format/layout.ts';
 import { zeroedMagicProblem } from '../format/page-checks.ts';
 import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
-import { lostPageProblem, type RecordedPage } from '../salvage/commit-evidence.ts';
+import { lostPageProblem, type RecordedPage } from '../salvage/evidence.ts';
 import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
-import { noRootRecordMessage, type RootPlace } from '../salvage/root-evidence.ts';
+import { noRootRecordMessage, type RootPlace } from '../salvage/evidence.ts';
 import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
 import type { Checks } from './page-rules.ts';
 

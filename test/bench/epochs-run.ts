@@ -40,7 +40,7 @@ function keysOf(arena: EpochArena): Contender {
   return () => {
     arena.reset(arena.epoch + 1);
     return timed(KEYS, () => {
-      for (let at = 0; at < KEYS; at++) arena.allocateKey(source, starts[at]!, ends[at]!);
+      for (let at = 0; at < KEYS; at++) arena.allocateKey(source, starts[at], ends[at]);
     });
   };
 }
@@ -75,14 +75,14 @@ function contenders(): Record<string, Contender> {
       writer.release();
       pool.advanceEpoch();
       return timed(KEYS, () => {
-        for (let at = 0; at < KEYS; at++) writer.allocateKey(source, starts[at]!, ends[at]!);
+        for (let at = 0; at < KEYS; at++) writer.allocateKey(source, starts[at], ends[at]);
       });
     },
     'ConcurrentArena, allocateKey of its shard': () => {
       shards.reset();
       const shard = shards.shard();
       return timed(KEYS, () => {
-        for (let at = 0; at < KEYS; at++) shard.allocateKey(source, starts[at]!, ends[at]!);
+        for (let at = 0; at < KEYS; at++) shard.allocateKey(source, starts[at], ends[at]);
       });
     },
     'EpochArena.reset, empty': () =>
@@ -124,7 +124,7 @@ function work({ arena, gate }: Task): void {
     Atomics.add(gate, 0, 1);
     while (Atomics.load(gate, 1) < round) continue;
     const spent = timed(KEYS, () => {
-      for (let at = 0; at < KEYS; at++) attached.allocateKey(source, starts[at]!, ends[at]!);
+      for (let at = 0; at < KEYS; at++) attached.allocateKey(source, starts[at], ends[at]);
     });
     parentPort!.postMessage(spent);
   });

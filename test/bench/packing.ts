@@ -1,7 +1,7 @@
 // How long it takes to pack nodes of 43 bytes on average into pages in memory, by the call for one node and by the call
 // for nodes that stand end to end. Run: npm run bench:packing
 
-import { newPage } from '../../src/format/page.ts';
+import { newPageWriter } from '../../src/format/page.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import type { PageWriter } from '../../src/format/page-writer.ts';
 import { machineOf } from './machine.ts';
@@ -69,11 +69,11 @@ function bareCopy(): number {
 }
 
 function packOneByOne(format: PageFormat): number {
-  let writer: PageWriter = newPage(format);
+  let writer: PageWriter = newPageWriter(format);
   let [at, packed] = [0, 0];
   for (const length of lengths) {
     if (!writer.add(bytes, at, at + length)) {
-      writer = newPage(format, writer);
+      writer = newPageWriter(format, writer);
       if (!writer.add(bytes, at, at + length)) break;
     }
     at += length;
@@ -86,7 +86,7 @@ function packMany(format: PageFormat): number {
   let writer: PageWriter | undefined;
   let [at, packed] = [0, 0];
   while (packed < NODES) {
-    writer = newPage(format, writer);
+    writer = newPageWriter(format, writer);
     const taken = writer.addMany(bytes, at, lengths, packed, NODES);
     if (taken === 0) break;
     for (const end = packed + taken; packed < end; packed++) at += lengths[packed] ?? 0;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { writeJsonText } from '../../src/bytes/json-text.ts';
+import { writeJsonText } from '../../src/bytes/text.ts';
 
 /** The JSON string that bytes are written as; undefined if they are not text. */
 function jsonOf(bytes: Uint8Array): string | undefined {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { oneLine, shellPath, shellWord } from '../../src/bytes/quoting.ts';
+import { oneLine, shellPath, shellWord } from '../../src/bytes/text.ts';
 
 const WORDS = [
   'plain.part',

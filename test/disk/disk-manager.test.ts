@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { writeNewFile } from '../../src/disk/page-file.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader, headerCopyState } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';

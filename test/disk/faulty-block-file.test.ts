@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { FaultyBlockFile } from '../../src/disk/faulty-block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { text } from '../support/nodes.ts';
 

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { crc32 } from '../../src/bytes/checksum.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { openBlockFile } from '../../src/disk/node-block-file.ts';
 import { decodeJournal, encodeJournal, JOURNAL_BYTES } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';

@@ -12,7 +12,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
+import { MemoryJournal } from '../../src/disk/block-file.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import { NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
 import type { Handle } from '../../src/disk/node-block-file.ts';

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { MemoryJournal } from '../../src/disk/memory-block-file.ts';
+import { MemoryJournal } from '../../src/disk/block-file.ts';
 import { NodeBlockFile, openBlockFile } from '../../src/disk/node-block-file.ts';
 import type { Handle } from '../../src/disk/node-block-file.ts';
 import { createBlockFile } from '../../src/disk/node-create.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Commit } from '../../src/disk/commit-log.ts';
 import { DiskManager } from '../../src/disk/disk-manager.ts';
 import type { Overwrite } from '../../src/disk/journal.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { writeNewFile } from '../../src/disk/page-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { encodeEmptyPageHeader, type PageFormat } from '../../src/format/page-header.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';

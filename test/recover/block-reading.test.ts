@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { recover } from '../../src/recover/recover.ts';
 import type { BlockReport } from '../../src/recover/report.ts';

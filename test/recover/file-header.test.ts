@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockFile } from '../../src/disk/block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { encodeJournal } from '../../src/format/journal.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';

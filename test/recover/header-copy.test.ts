@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged, smallFile } from '../support/damage.ts';

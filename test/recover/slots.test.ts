@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageFileBuilder } from '../../src/store/page-file-builder.ts';
 import { nodesByRef, recoverAll } from '../support/recover.ts';

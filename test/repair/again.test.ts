@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decodeCommitRecords } from '../../src/disk/committed-view.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged } from '../support/damage.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { decodeCommitRecords } from '../../src/disk/committed-view.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
 import { repair, type UndoPlace } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';

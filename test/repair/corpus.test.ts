@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { recoverJournal } from '../../src/disk/journal.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { repair, type RepairOptions, type UndoPlace, undoRepair } from '../../src/repair/repair.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER } from '../../src/format/file-header.ts';

@@ -185,7 +185,7 @@ test('a wrong entry count is corrected, except in a file with a trie', async () 
 
 /** The nodes once a writer has opened the file. */
 async function recoveredNodes(bytes: Uint8Array): Promise<ReturnType<typeof specNodes>> {
-  const { MemoryBlockFile } = await import('../../src/disk/memory-block-file.ts');
+  const { MemoryBlockFile } = await import('../../src/disk/block-file.ts');
   const { PageStore } = await import('../../src/store/page-store.ts');
   const file = new MemoryBlockFile(bytes.slice());
   await (await PageStore.open(file)).close();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { UNDO_HEADER } from '../../src/format/journal.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { repair, undoRepair } from '../../src/repair/repair.ts';

@@ -1,4 +1,4 @@
-import { oneLine } from '../../src/bytes/quoting.ts';
+import { oneLine } from '../../src/bytes/text.ts';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PageStoreError } from '../../src/errors.ts';

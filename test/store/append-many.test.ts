@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { joinRuns, type PageRef, type RefRun } from '../../src/store/page-ref.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';

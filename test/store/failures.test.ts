@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FaultyBlockFile } from '../../src/disk/faulty-block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStoreError } from '../../src/errors.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { encodeFileHeader, FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { newPageWriter } from '../../src/format/page.ts';

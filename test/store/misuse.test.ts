@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { temporaryFolder, expectSameBytes } from '../support/files.ts';
 import { text } from '../support/nodes.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';

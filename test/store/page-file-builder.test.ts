@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, MAX_BLOCKS } from '../../src/format/layout.ts';
 import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../../src/format/page-header.ts';

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PAGE_FLAG } from '../../src/format/page-header.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';

@@ -1,4 +1,4 @@
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PAGE_HEADER, type PageFormat, type PageHeader } from '../../src/format/page-header.ts';

@@ -6,7 +6,7 @@ import type { FileRoot } from '../../src/store/page-file-builder.ts';
 import { hexOf } from './nodes.ts';
 import { specNodes } from './spec-reader.ts';
 import { verifyAll } from './verify.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { type ExportOptions, exportNodes } from '../../src/transfer/export.ts';
 import { type ImportOptions, importNodes, type ImportReport } from '../../src/transfer/import.ts';
 

@@ -1,5 +1,5 @@
 import { type BlockFileCall, FaultyBlockFile } from '../../src/disk/faulty-block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 
 /** A call that may be recorded. The bytes of a write are a copy. */
 export type Operation = BlockFileCall;

@@ -1,5 +1,5 @@
 import type { BlockFile } from '../../src/disk/block-file.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { nodeOf } from '../../src/format/page.ts';
 import { recover } from '../../src/recover/recover.ts';
 import type { BlockReport, MovedRun, RecoverOptions, RecoverReport } from '../../src/recover/report.ts';

@@ -1,4 +1,4 @@
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { repair, type RepairOptions, undoRepair } from '../../src/repair/repair.ts';
 import type { Change, LeftProblem, RepairReport } from '../../src/repair/repairs.ts';
 import { hexOf } from './nodes.ts';

@@ -1,7 +1,8 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { encodeFileHeader, newFileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset, V1_SLOT_BYTES } from '../../src/format/layout.ts';
-import { newPage, planHeader } from '../../src/format/page.ts';
+import { newPageWriter } from '../../src/format/page.ts';
+import { encodePlannedHeader } from '../../src/format/page-writer.ts';
 
 /** Length of the node of each page: all zeros, so that its bytes need no place on the disk. */
 const NODE_BYTES = 200_000;
@@ -12,9 +13,9 @@ const NODE_BYTES = 200_000;
  * then as many other blocks as there have to be.
  */
 export function writeSparseFile(path: string, blocks: number, pages: number): void {
-  const writer = newPage('v1');
+  const writer = newPageWriter('v1');
   writer.add(new Uint8Array(NODE_BYTES), 0, NODE_BYTES);
-  const head = planHeader('v1', writer.block, writer.plan('open'));
+  const head = encodePlannedHeader('v1', writer.block, writer.plan('open'));
   const slot = writer.block.subarray(BLOCK_BYTES - V1_SLOT_BYTES);
   const file = openSync(path, 'w');
   try {

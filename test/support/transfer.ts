@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { compact, type CompactOptions, type CompactReport } from '../../src/transfer/compact.ts';

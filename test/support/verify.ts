@@ -1,4 +1,4 @@
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { BlockFile } from '../../src/disk/block-file.ts';
 import type { Finding, VerifyOptions, VerifyReport } from '../../src/verify/verify.ts';
 import { verify } from '../../src/verify/verify.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { compact } from '../../src/transfer/compact.ts';
 import { diff } from '../../src/transfer/diff.ts';
 import { exportNodes } from '../../src/transfer/export.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { maxNodeBytes } from '../../src/format/page.ts';
 import { PageStore } from '../../src/store/page-store.ts';

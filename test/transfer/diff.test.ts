@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES, fileOffset, ROOT_DESCRIPTOR_OFFSET } from '../../src/format/layout.ts';
 import { encodePatchJournal } from '../../src/format/journal.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { FILE_HEADER, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
 import { ROOT_DESCRIPTOR_OFFSET } from '../../src/format/layout.ts';
 import { encodePointer } from '../../src/format/layout.ts';

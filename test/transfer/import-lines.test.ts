@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { exportNodes } from '../../src/transfer/export.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { importNodes } from '../../src/transfer/import.ts';
 import { GOOD_LINES as GOOD, imported, joinLines as join } from '../support/exchange.ts';
 

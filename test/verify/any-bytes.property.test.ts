@@ -4,7 +4,7 @@ import { blockTableRow, pageRow } from '../../src/view/tables.ts';
 import { nodeDump, pageTable } from '../../src/view/tables.ts';
 import { hexdump } from '../../src/view/hexdump.ts';
 import { RawBlocks } from '../../src/salvage/block-kind.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { decodePage, type Page } from '../../src/format/page.ts';
 import { PAGE_MAGIC } from '../../src/format/page-header.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { flipBit } from '../../src/bytes/checksum.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { decodePage } from '../../src/format/page.ts';
 import { PageFacts } from '../../src/format/page-checks.ts';

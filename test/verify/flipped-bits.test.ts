@@ -9,7 +9,7 @@ import { V1PageWriter } from '../../src/format/v1-page.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { encodePointer } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { Finding } from '../../src/verify/verify.ts';
 import { damaged, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';

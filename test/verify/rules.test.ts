@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { COMMIT_RECORD_OFFSETS, BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { encodeJournal } from '../../src/format/journal.ts';
 import { encodePointer } from '../../src/format/layout.ts';

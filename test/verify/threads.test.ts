@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { identityOf } from '../../src/disk/node-fs.ts';
 import { VerifyServer } from '../../src/verify/verify-threads.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { type Finding, Verifier, verify, type VerifyOptions, type VerifyReport } from '../../src/verify/verify.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { MemoryBlockFile } from '../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import type { Finding } from '../../src/verify/verify.ts';
 import { verify } from '../../src/verify/verify.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { oneLine, shellPath } from '../../bytes/quoting.ts';
+import { oneLine, shellPath } from '../../bytes/text.ts';
 import { jsonLine } from '../../report/reporter.ts';
 import { plural } from '../../report/text.ts';
 import { differenceText } from '../../report/results.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { shellPath } from '../../bytes/quoting.ts';
+import { shellPath } from '../../bytes/text.ts';
 import type { PageStoreError } from '../../errors.ts';
 import { plural } from '../../report/text.ts';
 import type { FinalizedPage } from '../../store/finalize.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { oneLine } from '../../bytes/quoting.ts';
+import { oneLine } from '../../bytes/text.ts';
 import { assertNoPathConflict } from '../../disk/node-fs.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';

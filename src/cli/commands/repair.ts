@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { grouped } from '../../bytes/encodings.ts';
-import { shellPath } from '../../bytes/quoting.ts';
+import { shellPath } from '../../bytes/text.ts';
 import { NodeUndoFile } from '../../disk/node-create.ts';
 import { repair, undoRepair } from '../../repair/repair.ts';
 import type { Change, RepairReport } from '../../repair/repairs.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { shellPath } from '../../bytes/quoting.ts';
+import { shellPath } from '../../bytes/text.ts';
 import { plural } from '../../report/text.ts';
 import { stat, statisticsTable } from '../../view/statistics.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';

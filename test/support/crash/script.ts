@@ -67,7 +67,7 @@ export class ScriptRunner {
     this.#oracle.underWay = { kind: 'append', nodes };
     const refs = await Promise.all(nodes.map((node) => this.#store.append(node)));
     this.#acknowledge(
-      refs.map((ref) => ({ ...ref, count: 1 })),
+      refs.map(({ block, slot }) => ({ block, slot, count: 1 })),
       nodes,
     );
   }

@@ -1,4 +1,4 @@
-import { MemoryBlockFile } from '../../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../../src/disk/block-file.ts';
 import type { PageFormat } from '../../../src/format/page-header.ts';
 import { PageStore } from '../../../src/store/page-store.ts';
 import { text } from '../nodes.ts';

@@ -132,7 +132,7 @@ async function countWhatIsLeft(path: string, tally: Tally): Promise<void> {
   const file = await openBlockFile(path, 'read');
   try {
     const view = await CommittedView.open(file);
-    if (view.recovery.pending.length > 0) tally.pendingRecord++;
+    if (view.recovery.pendingRecords.length > 0) tally.pendingRecord++;
     if (existsSync(`${path}.journal`)) tally.journal++;
     if ((await view.size()) > (await view.readFileHeader()).blockCount * BLOCK_BYTES) tally.uncounted++;
   } finally {

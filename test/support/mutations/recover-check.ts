@@ -1,5 +1,5 @@
 import { PageStoreError } from '../../../src/errors.ts';
-import type { SlotState } from '../../../src/salvage/slot-table.ts';
+import type { SlotState } from '../../../src/salvage/page-slots.ts';
 import { nodesByRef, recoverAll, type Recovered } from '../recover.ts';
 import type { GoodFile } from './good-files.ts';
 import type { Mutation } from './mutate.ts';

@@ -1,5 +1,5 @@
 import { FaultyBlockFile } from '../../../src/disk/faulty-block-file.ts';
-import { MemoryBlockFile } from '../../../src/disk/memory-block-file.ts';
+import { MemoryBlockFile } from '../../../src/disk/block-file.ts';
 import { PageStoreError } from '../../../src/errors.ts';
 import type { Finding } from '../../../src/verify/verify.ts';
 import { verify } from '../../../src/verify/verify.ts';
