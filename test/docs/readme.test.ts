@@ -73,8 +73,8 @@ describe('README.md', () => {
     expect(readdirSync(folder).filter((name) => !name.endsWith('.lock'))).toEqual([
       'copy.part',
       'example.mjs',
+      'nodes.part',
       'small.part',
-      'words.part',
     ]);
   });
 
