@@ -13,13 +13,11 @@ export class AppendRun {
   readonly #run: CommandRun;
   readonly #store: PageStore;
   readonly #batchNodes: number;
-  /** Bytes of all nodes that were staged. */
   nodeBytes = 0;
   durableNodes = 0;
-  /** Since when nodes may have been waiting to become durable. */
+  /** When the oldest node that is not durable may have arrived. */
   #waitingSince: number | undefined;
 
-  /** @param batchNodes - commit after this many nodes; by default only the size of a batch counts */
   constructor(run: CommandRun, store: PageStore, batchNodes: number = Infinity) {
     this.#run = run;
     this.#store = store;
@@ -30,11 +28,7 @@ export class AppendRun {
     return this.#store.stagedNodes > 0;
   }
 
-  /**
-   * Whether nodes have waited so long that they should be committed, although the input has not paused. To be called with
-   * each piece of input.
-   * @param hasMore - whether there are nodes that have not been staged yet
-   */
+  /** Whether nodes have waited so long that they should be committed, although the input has not paused. */
   isDue(hasMore: boolean): boolean {
     if (!this.hasStaged && !hasMore) this.#waitingSince = undefined;
     else this.#waitingSince ??= performance.now();
@@ -46,17 +40,14 @@ export class AppendRun {
     return this.#run.stdout.closed;
   }
 
-  /** Stages a node if that takes no input or output. @returns false if {@link add} has to be called instead */
+  /** Stages a node if that needs no input or output; otherwise returns false, and {@link add} has to be called. */
   tryAdd(source: Uint8Array, start: number, end: number): boolean {
     if (this.#store.stagedNodes >= this.#batchNodes || !this.#store.stage(source, start, end)) return false;
     this.nodeBytes += end - start;
     return true;
   }
 
-  /**
-   * Stages contiguous nodes in `source` from `start` on, as long as that takes no input or output.
-   * @returns how many were staged; {@link add} has to be called for the next one
-   */
+  /** As {@link tryAdd}, for contiguous nodes. @returns how many were staged; {@link add} is next if not all */
   tryAddMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number): number {
     const to = Math.min(lengths.length, from + this.#batchNodes - this.#store.stagedNodes);
     const staged = this.#store.stageMany(source, start, lengths, from, to);
@@ -64,7 +55,7 @@ export class AppendRun {
     return staged;
   }
 
-  /** Makes room for a node and stages it. Prints the refs of nodes that have to be committed for that. */
+  /** Makes room for a node and stages it; prints the refs of nodes that are committed for that. */
   async add(source: Uint8Array, start: number, end: number): Promise<void> {
     if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
     while (!this.tryAdd(source, start, end)) {
@@ -74,7 +65,6 @@ export class AppendRun {
     }
   }
 
-  /** Makes the staged nodes durable, and prints their refs. */
   async commit(): Promise<void> {
     if (this.hasStaged) await this.#printDurable(await this.#store.commit());
   }
@@ -94,7 +84,6 @@ export class AppendRun {
   }
 }
 
-/** Space for a decoded node, until a longer frame comes. */
 const DECODED_BYTES = 4096;
 
 /** Stages the frames of an input, and commits when the input pauses. */

@@ -24,20 +24,16 @@ export interface CheckFilesOptions {
   readonly reporters: readonly Reporter[];
   readonly failOn: Severity;
   readonly signal: AbortSignal;
-  /** Checks one file. It settles soon after the signal is aborted. */
+  /** Settles soon after the signal is aborted. */
   readonly check: (target: Target, onFinding: (finding: Finding) => Promise<void>) => Promise<VerifyReport>;
-  /** Called before each file. */
   readonly onFile: (index: number, target: Target) => Promise<void>;
-  /** Called after each file. */
   readonly onFileEnd: () => Promise<void>;
   /** Called for a file that cannot be read. */
   readonly onError: (error: PageStoreError, file: string) => Promise<void>;
 }
 
 /**
- * Checks files one after another, and completes the reports even after an interruption. A file that cannot be read does not
- * stop the others from being checked. Findings at or above `failOn` cause exit code 1, also in a file whose rest could not
- * be read.
+ * Checks one file after another, even if some cannot be read, and completes the reports even after an interruption.
  * @throws what a reporter throws: a report is either complete or fails
  */
 export async function checkFiles(targets: readonly Target[], options: CheckFilesOptions): Promise<Totals> {
@@ -60,7 +56,7 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
   for (const target of targets) {
     if (signal.aborted) break;
     await options.onFile(begun++, target);
-    // Counted here, since a file that cannot be read to its end has no report, but may have findings.
+    // A file that cannot be read to its end has no report, but may have findings.
     const findings = { info: 0, warning: 0, error: 0 };
     let isFailed = false;
     try {
@@ -96,7 +92,6 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
   return totals;
 }
 
-/** The report of a file whose check was interrupted before it had one. */
 function unfinished({ path, bytes }: Target, findings: VerifyReport['findings']): VerifyReport {
   const counts = { blocks: 0, pages: 0, freeBlocks: 0, unwrittenBlocks: 0, nodes: 0 };
   return { ok: false, file: path, bytes, ...counts, changed: false, findings, interrupted: true };
@@ -105,7 +100,6 @@ function unfinished({ path, bytes }: Target, findings: VerifyReport['findings'])
 export const FORMATS = ['text', 'json', 'junit', 'sarif', 'github'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** What reports name and link to. */
 const TOOL: Tool = {
   name: pkg.name,
   version: pkg.version,
@@ -113,7 +107,6 @@ const TOOL: Tool = {
   findingPages: `${pkg.homepage}/blob/main/docs/findings`,
 };
 
-/** Makes the reporter for each format: without colour, and with the files that cannot be read. */
 export const REPORTERS: Readonly<Record<Format, (output: ReportOutput, options: JunitOptions) => Reporter>> = {
   text: (output) => textReporter(output, { style: PLAIN, withErrors: true }),
   json: jsonReporter,

@@ -18,9 +18,7 @@ export class CommandRun {
   readonly stdout: Output;
   readonly signal: AbortSignal;
   readonly isJson: boolean;
-  /** Whether progress and notes are left out. */
   readonly isQuiet: boolean;
-  /** Colours for text on standard output. */
   readonly style: Style;
   readonly #command: string;
 
@@ -41,12 +39,11 @@ export class CommandRun {
     else await this.stdout.write(`${text}\n`);
   }
 
-  /** Prints lines of text, which end with a line feed; nothing with --json. */
+  /** Prints lines, each with its line feed; nothing with --json. */
   async text(lines: Iterable<string>): Promise<void> {
     if (!this.isJson) await this.lines(lines);
   }
 
-  /** Prints a JSON line; nothing without --json. */
   async json(type: string, fields: () => object): Promise<void> {
     if (this.isJson && !this.stdout.closed) await this.stdout.write(jsonLine(type, fields()));
   }
@@ -65,7 +62,7 @@ export class CommandRun {
     await this.stdout.write(jsonLine('summary', { schema: SCHEMA_VERSION, command: this.#command, file, ...fields }));
   }
 
-  /** Prints a note on standard error, unless --quiet is given. */
+  /** Prints a line on standard error, unless --quiet is given. */
   async note(text: string): Promise<void> {
     if (!this.isQuiet) await this.warn(text);
   }
@@ -75,7 +72,6 @@ export class CommandRun {
     await this.context.stderr.write(`artrie-pages: ${oneLine(text)}\n`);
   }
 
-  /** Shows progress during `work`, and removes it afterwards. */
   async withProgress<T>(options: ProgressOptions, work: (progress: Progress) => Promise<T>): Promise<T> {
     const isSilent = this.isQuiet || (options.hasRows === true && this.stdout.isTerminal);
     const progress = new Progress(this.context.stderr, options, isSilent);
@@ -88,11 +84,9 @@ export class CommandRun {
 }
 
 export interface ProgressOptions {
-  /** Names the work, or returns the name of its current part. */
   readonly what: string | (() => string);
-  /** Formats an amount of what is counted. */
   readonly unit: (amount: number) => string;
-  /** Whether the command prints rows meanwhile: if they go to a terminal, no progress is shown. */
+  /** Whether the command prints rows meanwhile: no progress is shown if they go to a terminal. */
   readonly hasRows?: boolean;
 }
 
@@ -150,7 +144,6 @@ export class Progress {
   }
 }
 
-/** An amount of bytes, such as `1.5 MiB`. */
 export function bytesText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let amount = bytes;
@@ -162,15 +155,11 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit] ?? ''}`;
 }
 
-/** An amount of blocks, such as `3 blocks`. */
 export function blocksText(blocks: number): string {
   return plural(Math.round(blocks), 'block');
 }
 
-/**
- * Closes a file or store after `work`. If both fail, the error of `work` is thrown. An error that names no file gets the
- * name of this one.
- */
+/** Runs `work` and closes the file; the error of `work` takes precedence and gets the name of the file. */
 export async function withOpen<File extends { readonly name: string; close(): Promise<void> }, T>(
   opening: Promise<File>,
   work: (file: File) => Promise<T>,

@@ -5,24 +5,22 @@ import { writeRef } from '../store/page-ref.ts';
 /** A stream of bytes that is read into memory of the caller. */
 export interface ByteSource {
   /**
-   * Reads the next bytes, as many as there are.
-   * @param target - at least one byte; the caller must not use it until the promise resolves
-   * @returns how many bytes were read into the start of `target`; 0 at the end of the stream
+   * Reads the next bytes, as many as there are, and returns how many; 0 at the end of the stream.
+   * @param target - at least one byte; not used by the caller until the promise resolves
    */
   read(target: Uint8Array): Promise<number>;
 }
 
-/** A stream of bytes, and its size if known. */
 export interface Input {
   readonly source: ByteSource;
   readonly totalBytes: number | undefined;
-  /** Stops reading. Standard input stays open. */
+  /** Standard input stays open. */
   close(): Promise<void>;
 }
 
 /** All that a command uses of its process, so that a test can replace every part of it. */
 export interface Context {
-  /** Opens standard input. A command that does not read it must not touch it. */
+  /** A command that does not read standard input must not open it. */
   readonly openStdin: () => Promise<Input>;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -31,20 +29,19 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** The reason why an interrupted command stopped. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
 const BUFFER_BYTES = 65_536;
 
-/** At least as long as a block id of 8 digits, a slot of 7, a colon and a byte after it. */
+/** A block id of 8 digits, a slot of 7, a colon and a byte after it fit. */
 const MAX_REF_BYTES = 32;
 
-/** Where a command writes to, with a buffer: a promise for each node would take longer than writing it. */
+/** Buffered output: a promise for each node would take longer than writing it. */
 export abstract class Output {
   abstract readonly isTerminal: boolean;
-  /** Whether the reader of a pipe has gone. Then writes are dropped, and a command may stop producing output. */
+  /** Whether the reader of a pipe has gone. Further writes are dropped. */
   abstract readonly closed: boolean;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #usedBytes = 0;
@@ -52,7 +49,7 @@ export abstract class Output {
   /** Writes all of `bytes`, which stay unchanged until the promise resolves. */
   protected abstract send(bytes: Uint8Array): Promise<void>;
 
-  /** Writes text or bytes. The bytes may be changed again once the promise resolves. */
+  /** The bytes may be changed again once the promise resolves. */
   async write(data: string | Uint8Array): Promise<void> {
     if (this.tryWrite(data)) return;
     await this.flush();
@@ -73,7 +70,7 @@ export abstract class Output {
     return true;
   }
 
-  /** Writes a ref and the byte `end` without making a string. @returns false, with nothing written, until {@link flush} */
+  /** Writes a ref and the byte `end` without making a string. @returns as {@link tryWrite} */
   tryWriteRef(block: number, slot: number, end: number): boolean {
     if (this.#usedBytes > BUFFER_BYTES - MAX_REF_BYTES) return false;
     this.#usedBytes = writeRef(block, slot, this.#buffer, this.#usedBytes);
@@ -90,7 +87,6 @@ export abstract class Output {
   }
 }
 
-/** Standard output or standard error of the process. */
 export class StreamOutput extends Output {
   readonly isTerminal: boolean;
   readonly #stream: Writable;

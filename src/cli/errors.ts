@@ -6,7 +6,6 @@ import { type Context, Interrupted } from './context.ts';
 /** Exit codes, fixed for scripts; see docs/cli.md. */
 export const EXIT = { done: 0, findings: 1, usage: 2, io: 3, locked: 4, damaged: 5, interrupted: 130 } as const;
 
-/** Exit codes of requests that could not be carried out. */
 const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   NOT_A_PAGE_FILE: EXIT.io,
   FILE_EXISTS: EXIT.io,
@@ -37,7 +36,7 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   UNDO_MISMATCH: EXIT.io,
 };
 
-/** The exit code of an error. Codes that are not of an operation are of a damaged file. */
+/** The exit code for an error code; every code that is not of an operation means a damaged file. */
 export function exitCodeOf(code: ErrorCode): number {
   return code in EXIT_BY_OPERATION ? EXIT_BY_OPERATION[code as OperationCode] : EXIT.damaged;
 }
@@ -45,7 +44,6 @@ export function exitCodeOf(code: ErrorCode): number {
 /** A command line with wrong arguments or options. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
-  /** The command line that shows the usage. */
   readonly help: string;
 
   constructor(message: string, command: string | undefined) {
@@ -54,7 +52,6 @@ export class UsageError extends Error {
   }
 }
 
-/** Prints an error as one line, and returns the exit code. */
 export async function reportError(error: unknown, { stderr, env }: Context): Promise<number> {
   if (error instanceof Interrupted) return EXIT.interrupted;
   const [line, exit] = lineAndExit(error);
@@ -71,7 +68,6 @@ function lineAndExit(error: unknown): [string, number] {
   return [`internal error: ${message}`, EXIT.io];
 }
 
-/** What is wrong, where, and what to do next. */
 function storeErrorLine({ code, message, detail }: PageStoreError): string {
   const { file, offset } = detail;
   const place = offset === undefined || message.includes(` byte ${offset}`) ? '' : ` (byte ${offset})`;
@@ -86,16 +82,13 @@ function lockAdvice({ holder }: ErrorDetail): string {
   return holder === 'gone' ? '; remove it with --break-lock' : '';
 }
 
-/** Adds to the error for a file that exists that --force replaces it. Other errors are returned unchanged. */
+/** Adds the advice of --force to the error for a file that exists. */
 export function withForceAdvice(error: unknown): unknown {
   if (!(error instanceof PageStoreError) || error.detail.errno !== 'EEXIST') return error;
   return new PageStoreError(error.code, 'file already exists; use --force to replace it', error.detail, error);
 }
 
-/**
- * Adds the command that salvages a damaged file to an error. Other errors are returned unchanged.
- * @param outcome - what the failed command did
- */
+/** Adds the command that salvages a damaged file. @param outcome - what the failed command did */
 export function withRecoverAdvice(error: unknown, file: string, outcome: string): unknown {
   if (!(error instanceof PageStoreError) || exitCodeOf(error.code) !== EXIT.damaged) return error;
   const { message, detail } = error;
@@ -109,7 +102,6 @@ export function lostPageNote(file: string, { message }: Problem): string {
   return `${file}: ${message}; its nodes are skipped; to repair it: artrie-pages repair --dry-run ${shellPath(file)}`;
 }
 
-/** The note for a V2 page that was never finalized, so that its nodes cannot be told apart. */
 export function noDirectoryNote(file: string, block: number): string {
   return `${file}: block ${block} was never finalized: it has node bytes but no directory, so its nodes are skipped`;
 }

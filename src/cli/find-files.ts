@@ -10,7 +10,6 @@ const PATTERN_CHARACTER = /[*?[{]/;
 /** As in a shell, `[!a]` is any character except a; `!a` and `+(a)` are plain names. */
 const SHELL_RULES = { posix: true, nonegate: true, noextglob: true, windows: false };
 
-/** Whether a path contains an unescaped `*`, `?`, `[` or `{`. */
 export function isPattern(path: string): boolean {
   return PATTERN_CHARACTER.test(withoutEscapes(slashed(path)));
 }
@@ -18,8 +17,8 @@ export function isPattern(path: string): boolean {
 type Matcher = (name: string) => boolean;
 
 /**
- * The files that match a pattern, in no particular order. `*` and `?` do not match `/`, `**` does; a leading dot must be
- * matched explicitly. Folders that cannot be listed, and names that are not valid UTF-8, are targets with a problem.
+ * `*` and `?` do not match `/`, `**` does; a leading dot must be matched explicitly. Folders that cannot be listed,
+ * and names that are not valid UTF-8, are targets with a problem.
  */
 export async function* matchingPaths(pattern: string, signal: AbortSignal): AsyncGenerator<string | Target> {
   const { default: picomatch } = await import('picomatch');
@@ -40,7 +39,6 @@ export async function* matchingPaths(pattern: string, signal: AbortSignal): Asyn
     try {
       entries = await readdir(listed, { withFileTypes: true });
     } catch (cause) {
-      // A folder that does not exist has no files that could be missed.
       if (!['ENOENT', 'ENOTDIR'].includes(errnoOf(cause)))
         yield failed(folder.path, ioError(folder.path, 'list the folder', cause));
       continue;
@@ -65,7 +63,7 @@ export async function* matchingPaths(pattern: string, signal: AbortSignal): Asyn
 
 const REPLACEMENT = '\u{fffd}';
 
-/** How many entries of a folder have a name that is not valid UTF-8, by the name with replacement characters. */
+/** The number of names that are not valid UTF-8, by the name with replacement characters. */
 async function countNonUtf8Names(folder: string, entries: readonly Dirent[]): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   if (!entries.some(({ name }) => name.includes(REPLACEMENT))) return counts;
@@ -76,7 +74,7 @@ async function countNonUtf8Names(folder: string, entries: readonly Dirent[]): Pr
   return counts;
 }
 
-/** Returns whether a folder can contain matching files. `depth` is that of the folder that it is an entry of. */
+/** Which folders can contain matching files. `depth` is that of the folder which has the entry. */
 function folderFilter(
   segments: readonly string[],
   compile: (glob: string) => Matcher,
@@ -127,31 +125,26 @@ function withoutEscapes(pattern: string): string {
   return pattern.replace(/\\./g, '');
 }
 
-/** A path with slashes. On Windows a backslash separates folders and escapes nothing. */
+/** On Windows a backslash separates folders and escapes nothing. */
 function slashed(path: string): string {
   return sep === '\\' ? path.replaceAll('\\', '/') : path;
 }
 
 /** A file to verify. */
 export interface Target {
-  /** As the caller named it, or as a pattern matched it. */
   readonly path: string;
-  /** Size in bytes when the file was found, for progress; 0 if unknown. */
+  /** Size when the file was found, for progress; 0 if unknown. */
   readonly bytes: number;
   /** Why the file cannot be verified. */
   readonly problem?: PageStoreError;
 }
 
-/**
- * The files that arguments name, each once. An argument that names no file but contains pattern characters is a pattern that
- * the shell has not expanded; its files are sorted by name.
- */
+/** The files that arguments name, each once. What names no file may be a pattern that the shell has not expanded. */
 export async function findFiles(args: readonly string[], signal: AbortSignal): Promise<Target[]> {
   const targets = new Map<string, Target>();
   for (const arg of args) {
     for await (const target of targetsOf(arg, signal)) {
-      // `resolve` fails if the working directory was removed, so it is called for existing files only. A name that is not
-      // UTF-8 can have the same path as another file.
+      // `resolve` fails if the working directory was removed, and names that are not UTF-8 can have equal paths.
       const key = target.problem ? `\0${target.path}` : resolve(target.path);
       if (!targets.has(key)) targets.set(key, target);
     }

@@ -4,28 +4,23 @@ import { PageStoreError } from '../errors.ts';
 /** How a stream is split into nodes, and how nodes are joined to one. */
 export type Framing = 'lines' | 'nul' | 'u32' | 'whole';
 
-/** The longest frame. No page holds a longer node, and hex takes two characters for a byte. */
+/** No page holds a longer node, and hex takes two characters per byte. */
 export const MAX_FRAME_BYTES: number = 2 * 262_144;
 
 const LENGTH_BYTES = 4;
 
-/** So many bytes of a frame are searched for its end in a loop: for short frames, a call of indexOf takes longer. */
+/** Up to here a loop finds the end of a frame faster than indexOf. */
 const LOOPED_BYTES = 64;
 
 /** The bytes that are searched for frames: `block[start, end)`. */
 export interface FrameBytes {
   readonly block: Uint8Array;
-  /** `block[0, end)`. */
   readonly filledBytes: Buffer;
-  /** After the last frame that was found. */
   start: number;
   readonly end: number;
 }
 
-/**
- * Splits input into frames without copying them, and without an allocation per frame: after `next()` has returned true,
- * the frame is `source[start, end)`, valid until more is read.
- */
+/** Splits input without copies or allocations: the current frame is `source[start, end)`, until more is read. */
 export class Framer {
   start = 0;
   end = 0;
@@ -35,7 +30,7 @@ export class Framer {
   /** Longer frames are refused, so that they do not fill the memory. */
   readonly #maxBytes: number;
   readonly #delimiter: number;
-  /** Bytes of the current frame that contain no delimiter. */
+  /** Bytes of the current frame without a delimiter. */
   #searchedBytes = 0;
   #ended = false;
 
@@ -55,11 +50,7 @@ export class Framer {
     this.#ended = true;
   }
 
-  /**
-   * Finds the next frame.
-   * @returns false if more of the stream is needed
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `INVALID_FRAMING`
-   */
+  /** @returns false if more input is needed @throws {@link PageStoreError} `NODE_TOO_LARGE`, `INVALID_FRAMING` */
   next(): boolean {
     if (this.#framing === 'whole') return this.#whole();
     return this.#framing === 'u32' ? this.#lengthPrefixed() : this.#delimited();
@@ -126,7 +117,6 @@ export class Framer {
   }
 }
 
-/** The bytes before and after a node of `nodeBytes` bytes. */
 export function frameOf(
   framing: Framing,
   nodeBytes: number,
@@ -147,7 +137,6 @@ const FRAMES = {
 /** How the bytes of a node are encoded as text. */
 export type Encoding = 'raw' | TextEncoding;
 
-/** An encoding that only uses some characters. */
 export type TextEncoding = 'hex' | 'base64';
 
 const DECODERS = { hex: decodeHex, base64: decodeBase64 } as const;
@@ -164,9 +153,7 @@ export function decodeText(text: string, encoding: Encoding): Uint8Array {
 }
 
 /**
- * Decodes the frame `source[start, end)` into `target` at `offset`, without an allocation.
- * @param target - another array, with space for as many bytes as the frame has
- * @returns how many bytes were written
+ * Decodes the frame `source[start, end)` into another array at `offset`, and returns the length in bytes.
  * @throws {@link PageStoreError} `INVALID_ENCODING`
  */
 export function decodeFrame(
@@ -179,7 +166,7 @@ export function decodeFrame(
 ): number {
   const bytes = DECODERS[encoding](source, start, end, target, offset);
   if (bytes >= 0) return bytes;
-  // One character more than is shown, which becomes an ellipsis.
+  // One more than is shown becomes an ellipsis.
   const shownEnd = Math.min(end, start + SHOWN_CHARACTERS + 1);
   throw invalid(Buffer.from(source.subarray(start, shownEnd)).toString('latin1'), encoding);
 }
@@ -194,7 +181,6 @@ function invalid(text: string, encoding: TextEncoding): PageStoreError {
   });
 }
 
-/** Encodes the bytes of a node; `raw` returns them unchanged. */
 export function encodeBytes(bytes: Uint8Array, encoding: Encoding): string | Uint8Array {
   if (encoding === 'raw') return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding);

@@ -6,10 +6,10 @@ import { type CallHistory, CallScheduler } from '../disk/node-block-file.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteSource, Context, Input } from './context.ts';
 
-/** After a pause of this length in the input, what has come so far is made durable. */
+/** After a pause of this length in the input, the nodes so far are committed. */
 const PAUSE_MS = 50;
 
-/** Input that neither pauses nor fills a batch is made durable after this time. */
+/** Input that neither pauses nor fills a batch is committed after this time. */
 export const LONGEST_WAIT_MS = 1000;
 
 /** As much as a pipe holds. */
@@ -19,7 +19,6 @@ const openDescriptor = promisify(openWithCallback);
 const readDescriptor = promisify(read);
 const nothingToClose = async (): Promise<void> => undefined;
 
-/** Opens the file at `path`, or standard input for `-` or without a path. */
 export async function openInput(context: Context, path: string | undefined): Promise<Input> {
   if (path === undefined || path === '-') return context.openStdin();
   try {
@@ -40,7 +39,6 @@ export async function openInput(context: Context, path: string | undefined): Pro
   }
 }
 
-/** Standard input of the process. */
 export function standardInput(): Input {
   let stats: Stats | undefined;
   try {
@@ -74,7 +72,7 @@ class FileSource implements ByteSource {
   #handle: FileHandle | undefined;
   #isReading = false;
 
-  /** @param isRegular - whether it is a regular file; a read of anything else may wait, so it must not be synchronous */
+  /** @param isRegular - reads of anything else may block, so they are never synchronous */
   constructor(path: string, isRegular: boolean) {
     this.#path = path;
     this.#isRegular = isRegular;
@@ -95,7 +93,7 @@ class FileSource implements ByteSource {
     }
   }
 
-  /** Does not wait for a pending read: on a terminal it may never end. */
+  /** Does not wait for a pending read, which may never end on a terminal. */
   async close(): Promise<void> {
     if (!this.#isReading) await this.#handle?.close();
   }
@@ -107,7 +105,7 @@ function inputError(path: string, error: unknown): unknown {
   return new PageStoreError('IO', `cannot read the input: ${error.message}`, { file: path, errno }, error);
 }
 
-/** A stream of chunks. Each chunk is valid until the next one is requested. */
+/** A stream of chunks. Each is valid until the next one is requested. */
 export class ChunkSource implements ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #chunk: Uint8Array = new Uint8Array(0);
@@ -132,21 +130,20 @@ export class ChunkSource implements ByteSource {
 }
 
 /**
- * A pipe. It is not a stream of Node, which allocates 64 KiB per chunk, faster than they are collected. Nor is it a
- * descriptor that is read: a waiting read cannot be interrupted, and keeps the process from ending.
+ * A pipe, read through a socket: a stream of Node allocates 64 KiB per chunk, faster than they are collected, and a
+ * pending read of the descriptor cannot be interrupted and keeps the process from ending.
  */
 class PipeSource implements ByteSource {
   readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   readonly #open: () => Promise<number>;
   #socket: Socket | undefined;
-  /** The part of the buffer that has not been read: `[offset, end)`. */
+  /** `buffer[offset, end)` has not been read yet. */
   #offset = 0;
   #end = 0;
   #hasEnded = false;
   #error: Error | undefined;
   #wake: () => void = () => undefined;
 
-  /** @param openPipe - opens the descriptor; called by the first read */
   constructor(openPipe: () => Promise<number>) {
     this.#open = openPipe;
   }
@@ -195,16 +192,13 @@ class PipeSource implements ByteSource {
 /** How many bytes were read, 0 at the end of the input; or that the input pauses. */
 export type InputEvent = number | 'pause';
 
-/**
- * Reads an input and notices pauses. One timer and one listener serve all reads: new ones for each read would be most of
- * the garbage of a long input.
- */
+/** Reads an input and notices pauses. All reads share one timer and one listener, to keep garbage low. */
 export class InputReader {
   readonly #source: ByteSource;
   readonly #target: () => Uint8Array;
   readonly #signal: AbortSignal;
   #isReading = false;
-  /** The result of a read that no event has reported yet. */
+  /** Result of a completed read, not reported yet. */
   #bytes: number | undefined;
   #failure: { readonly error: unknown } | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
@@ -212,7 +206,6 @@ export class InputReader {
   #resolve: (event: InputEvent) => void = notWaiting;
   #reject: (error: unknown) => void = notWaiting;
 
-  /** @param target - returns the memory for the next read */
   constructor(source: ByteSource, target: () => Uint8Array, signal: AbortSignal) {
     this.#source = source;
     this.#target = target;
@@ -220,16 +213,11 @@ export class InputReader {
     signal.addEventListener('abort', () => this.#reject(signal.reason));
   }
 
-  /** Starts to read in the background, unless a read is running or its result has not been taken. */
   startRead(): void {
     if (!this.#isReading && this.#bytes === undefined && this.#failure === undefined) void this.#read();
   }
 
-  /**
-   * Waits for more input.
-   * @param mayPause - whether to resolve with a pause after {@link PAUSE_MS} without input
-   * @throws the reason of the signal, once it is aborted
-   */
+  /** Waits for more input. @param mayPause - whether to report a pause @throws the reason of the signal */
   async nextEvent(mayPause: boolean): Promise<InputEvent> {
     this.#signal.throwIfAborted();
     this.startRead();
@@ -254,7 +242,6 @@ export class InputReader {
     this.#report();
   }
 
-  /** Reports the result of a read if a call is waiting; otherwise it is kept for the next call. */
   #report(): void {
     if (this.#resolve === notWaiting) return;
     const [resolve, reject, bytes = 0] = [this.#resolve, this.#reject, this.#bytes];
@@ -269,7 +256,7 @@ export class InputReader {
     else this.#pauseTimer = setTimeout(() => this.#reportPause(), PAUSE_MS);
   }
 
-  /** The timer keeps running after a wait has ended; the next wait restarts it. */
+  /** The timer runs on after a wait; the next wait restarts it. */
   #reportPause(): void {
     if (!this.#mayPause || this.#resolve === notWaiting) return;
     const resolve = this.#resolve;
@@ -285,7 +272,7 @@ export class InputReader {
 
 const notWaiting = (): void => undefined;
 
-/** The most that is read at once: it is still in the processor's cache when it is packed. */
+/** This much is still in the processor's cache when it is packed. */
 const MAX_READ_BYTES = 262_144;
 
 /** Less space than this is not worth a system call. */
@@ -295,9 +282,8 @@ const MIN_READ_BYTES = 65_536;
 const WINDOW_BYTES = 3 * MAX_READ_BYTES;
 
 /**
- * The input between the system and the pages. It is read into one block and packed from there, so that every frame is
- * contiguous, however the reads split it. `block[start, end)` has not been taken yet. A read starts where the previous
- * frame was cut, at the start of the block, so most inputs only touch the first part of the block.
+ * Input that has been read and not taken: `block[start, end)`. Every frame is contiguous, however the reads split it.
+ * Reads go to the start of the block where possible, so that most inputs touch only its first part.
  */
 export class InputWindow {
   readonly block: Uint8Array = new Uint8Array(WINDOW_BYTES);
@@ -306,9 +292,9 @@ export class InputWindow {
   start = 0;
   end = 0;
 
-  /** Space for the next bytes of the input. Discards what was taken. @throws RangeError if there is no space */
+  /** Space for the next read. @throws RangeError if there is none */
   target(): Uint8Array {
-    // A frame longer than a read is moved once; afterwards it is at the start.
+    // A long frame is moved only once; afterwards it is at the start.
     this.block.copyWithin(0, this.start, this.end);
     this.end -= this.start;
     this.start = 0;
@@ -317,17 +303,13 @@ export class InputWindow {
     return this.block.subarray(this.end, Math.min(this.end + MAX_READ_BYTES, this.block.length));
   }
 
-  /** Adds bytes that were read into that space. */
   filled(bytes: number): void {
     this.end += bytes;
     this.filledBytes = Buffer.from(this.block.buffer, 0, this.end);
   }
 }
 
-/**
- * The chunks of an input, each valid until the next one is requested.
- * @throws the reason of the signal once it is aborted, also during a read
- */
+/** Each chunk is valid until the next one is requested. @throws the reason of the signal, also during a read */
 export async function* inputChunks(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK_BYTES);
   const reader = new InputReader(input.source, () => buffer, signal);

@@ -12,7 +12,6 @@ export interface CommonOptions {
   readonly color: boolean;
 }
 
-/** Adds the options that every command has. */
 export function addCommonOptions(command: Command): Command {
   return command
     .option('--json', 'print JSON Lines; the last line is a summary')
@@ -26,14 +25,12 @@ export interface WriterOptions extends CommonOptions {
   readonly breakLock?: boolean;
 }
 
-/** Adds the options of commands that write to a page file. */
 export function addLockOptions(command: Command): Command {
   return command
     .option('--lock-timeout <seconds>', 'how long to wait while another writer has the file', seconds, 0)
     .option('--break-lock', 'remove the lock that a killed writer left behind');
 }
 
-/** How a command takes the lock. An interruption ends the wait for it. */
 export function lockOptions(lockSignal: AbortSignal, { lockTimeout, breakLock = false }: WriterOptions): LockOptions {
   return { lockTimeout, breakLock, lockSignal };
 }
@@ -51,7 +48,7 @@ export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 export const framingOption = (description: string): Option =>
   new Option('--framing <framing>', description).choices(FRAMINGS).default('lines' satisfies Framing);
 
-/** Parses the value of an option. @throws InvalidArgumentError */
+/** @throws InvalidArgumentError, of commander */
 type NumberParser = (text: string) => number;
 
 const numberParser =
@@ -73,7 +70,6 @@ export const blockId: NumberParser = numberParser(/^\d{1,8}$/, 'a block id, a wh
 
 const seconds = numberParser(/^\d{1,9}(\.\d{1,9})?$/, 'a number of seconds');
 
-/** Collects the values of an argument or option that may be given more than once. */
 export const collect =
   <T>(parse: (text: string) => T) =>
   (text: string, before: readonly T[] | undefined): T[] => [...(before ?? []), parse(text)];

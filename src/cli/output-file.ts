@@ -9,16 +9,14 @@ import { Output } from './context.ts';
 /** How a complete file gets its name. */
 interface Publication {
   readonly file: NewFile;
-  /** The path, with symbolic links resolved. */
   readonly target: string;
   readonly replace: boolean;
-  /** Whether its content is made durable first. */
   readonly sync: boolean;
 }
 
 /**
- * A file that gets its name when it is complete, so that a good file is never replaced by half of a new one. Pipes and
- * devices are written in place. Every call may reject because of bytes that were written earlier.
+ * A file that gets its name when it is complete, so that half a file never replaces a good one. Pipes and devices are
+ * written in place. Every call may reject because of an earlier write.
  */
 export class OutputFile extends Output {
   readonly isTerminal = false;
@@ -37,10 +35,7 @@ export class OutputFile extends Output {
     this.#publication = publication;
   }
 
-  /**
-   * Opens the file for a report. A file that exists is replaced.
-   * @throws {@link PageStoreError} `IO`; `FILE_EXISTS` for a page file
-   */
+  /** Replaces an existing file. @throws {@link PageStoreError} `IO`; `FILE_EXISTS` for a page file */
   static async forReport(path: string): Promise<OutputFile> {
     const action = 'write the report, which is not complete';
     try {
@@ -53,11 +48,7 @@ export class OutputFile extends Output {
     }
   }
 
-  /**
-   * Opens the file for a map of refs.
-   * @param source - the page file whose refs it maps, and whose permissions it gets
-   * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`
-   */
+  /** @param source - the page file whose refs are mapped; the map gets its permissions */
   static async forMap(path: string, source: string, replace: boolean): Promise<OutputFile> {
     try {
       const existing = await unlessMissing(stat(path));
@@ -74,7 +65,7 @@ export class OutputFile extends Output {
     }
   }
 
-  /** Writes what is buffered, closes the file and gives it its name. If that fails, nothing is left of it. */
+  /** Publishes the file under its name. If that fails, nothing is left of it. */
   async complete(): Promise<void> {
     try {
       await this.flush();
@@ -90,7 +81,6 @@ export class OutputFile extends Output {
     }
   }
 
-  /** Closes and removes the file. Does not throw: there is an earlier error to report. */
   async discard(): Promise<void> {
     await this.#close().catch(() => undefined);
     if (this.#publication === undefined) return;
@@ -112,7 +102,7 @@ export class OutputFile extends Output {
       } catch (error) {
         throw ioError(this.#path, this.#action, error);
       }
-      // A device that accepts no byte and reports no error would loop forever.
+      // A device that accepts nothing would loop forever.
       if (written === 0) throw ioError(this.#path, this.#action, undefined);
       done += written;
     }

@@ -23,11 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   repair: async () => (await import('./commands/repair.ts')).addRepair,
 };
 
-/**
- * Runs one command line.
- * @param args - the arguments after the name of the program
- * @returns the exit code
- */
+/** Runs one command line, and returns its exit code. @param args - what follows the name of the program */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   let exit: number;
   try {
@@ -41,7 +37,6 @@ export async function main(args: readonly string[], context: Context): Promise<n
   return exit;
 }
 
-/** @throws UsageError, and all that the command throws */
 async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
   const [name = ''] = args;
   if (args.length === 1 && (name === '--version' || name === '-V')) {
@@ -89,10 +84,9 @@ async function runCommandLine(args: readonly string[], context: Context): Promis
   return exit;
 }
 
-/** A signal that follows another so soon is the same one: npx and timeout send on what the terminal has sent already. */
+/** A signal within this time is the same one: npx and timeout forward what the terminal has sent already. */
 const SAME_SIGNAL_MS = 500;
 
-/** Runs the command line of this process, and ends the process. */
 export async function runProcess(): Promise<never> {
   const interruption = new AbortController();
   let interruptedAt = 0;

@@ -82,7 +82,7 @@ async function afterStop(error: unknown, appending: AppendRun, store: PageStore,
   const isBadInput = error instanceof PageStoreError && BAD_INPUT.has(error.code);
   const node = appending.durableNodes + store.stagedNodes + 1;
   if (isBadInput || error instanceof Interrupted) await appending.commit();
-  // Others, such as an error of standard output, are not about the nodes.
+  // Others, such as an error of standard output, say nothing about the nodes.
   if (!(error instanceof PageStoreError) || !(isBadInput || error.detail.file === file)) return error;
   const nodes = appending.durableNodes;
   const before =
@@ -104,7 +104,7 @@ async function appendInput(
     if (jobs === 1 || encoding === 'raw' || framing === 'whole') {
       return appendFrames(appending, input, { framing, encoding }, run.signal, progress);
     }
-    // Loaded only when needed, to keep the start of the others fast.
+    // Loaded only when needed: it slows the start.
     const { appendDecoded } = await import('../decode/append-decoded.ts');
     return appendDecoded(appending, input, { framing, encoding, jobs }, run.signal, progress);
   });

@@ -56,7 +56,6 @@ async function importFile(run: CommandRun, file: string, options: ImportOptions)
   }
 }
 
-/** The chunks of the input; updates the progress after each. */
 async function* withProgressOf(input: Input, progress: Progress, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of inputChunks(input, signal)) {

@@ -82,7 +82,7 @@ class NodePrinter {
     this.#framing = framing;
   }
 
-  /** Prints the nodes of one page. @returns false once the reader of the output has gone */
+  /** @returns false once the reader of the output has gone */
   async print(page: Page, { block, from = 0, to = page.directory.count - 1 }: RefRange): Promise<boolean> {
     const { stdout, signal, isJson } = this.#run;
     signal.throwIfAborted();

@@ -65,7 +65,6 @@ async function recoverFile(
   return strict && !report.isWhole ? EXIT.damaged : EXIT.done;
 }
 
-/** Creates the map, unless there is nothing to recover. */
 async function createMap(
   run: CommandRun,
   source: string,

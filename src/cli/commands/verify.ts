@@ -59,7 +59,6 @@ async function verify(run: CommandRun, args: readonly string[], options: VerifyO
   return exit;
 }
 
-/** @param file - where to write the report, if not to standard output */
 async function checkAll(
   run: CommandRun,
   targets: readonly Target[],
@@ -114,7 +113,6 @@ async function checkAll(
 
 /** The current file, and its position among the blocks of all files, for progress. */
 class FilesPosition {
-  /** Number of blocks in the files before the current one. */
   blocksBefore = 0;
   readonly #targets: readonly Target[];
   readonly #total: number;

@@ -17,25 +17,22 @@ import {
   SLOT_BYTES,
 } from './segment.ts';
 
-/** Segments per thread: one to decode, and one so that the thread need not wait for the next. */
+/** One segment per thread to decode, and one so that the thread need not wait. */
 const ROUNDS = 2;
 
-/** One block holds all that a segment needs: its text decoded, and four bytes per node. */
+/** One block holds the decoded text of a segment, and four bytes per node. */
 const SHARD_BLOCKS = 1;
 
 interface DecodingOptions {
   readonly framing: ManyFraming;
   readonly encoding: TextEncoding;
-  /** Number of threads that decode. */
   readonly jobs: number;
 }
 
 /**
- * Decodes segments in threads, and stages their nodes in the order of the input.
- *
- * Segments come in rounds of one per thread. The rounds take turns in using two sets of memory: slots for the input, and
- * an arena with a shard per thread. A round starts once the last round with the same memory is staged. So nothing is
- * overwritten while it is in use, and memory is bounded.
+ * Decodes segments in threads, and stages their nodes in the order of the input. A round has one segment per thread;
+ * rounds alternate between two sets of memory. A round starts once the last one with the same memory is staged, so
+ * nothing is overwritten while in use, and memory is bounded.
  */
 class DecodePipeline {
   readonly #run: AppendRun;
@@ -43,7 +40,7 @@ class DecodePipeline {
   readonly #jobs: number;
   readonly #signal: AbortSignal;
   readonly #arenas: readonly ConcurrentArena[];
-  /** Threads and slots are created when they are first used: a short input needs few. */
+  /** Threads and slots are created on first use: a short input needs few. */
   readonly #threads: Worker[] = [];
   readonly #slots: Uint8Array<SharedArrayBuffer>[] = [];
   readonly #answers: (DecodedNodes | undefined)[] = [];
@@ -54,7 +51,6 @@ class DecodePipeline {
   #wake: () => void = () => undefined;
   readonly #interrupt = (): void => this.#fail(this.#signal.reason as Error);
 
-  /** @param signal - ends all waiting, with its reason */
   constructor(run: AppendRun, options: DecodingOptions, signal: AbortSignal) {
     this.#run = run;
     this.#options = options;
@@ -65,25 +61,23 @@ class DecodePipeline {
     signal.addEventListener('abort', this.#interrupt);
   }
 
-  /** Whether the run takes no more. Then nothing is decoded or refused any more. */
+  /** Then nothing more is decoded or refused. */
   get isOver(): boolean {
     return this.#run.isOver;
   }
 
-  /** Whether there are segments that are not staged. */
   get isBusy(): boolean {
     return this.#takenSegments < this.#submittedSegments;
   }
 
-  /** Memory for the next segment, {@link SLOT_BYTES} long; not used by the pipeline before {@link submit}. */
+  /** Memory for the next segment; not used by the pipeline before {@link submit}. */
   get slot(): Uint8Array {
     return this.#slotOf(this.#submittedSegments);
   }
 
   /**
    * Submits the first `bytes` of {@link slot}, and waits until there is another slot.
-   * @throws {@link PageStoreError} for the first invalid frame, once all nodes before it are staged; what staging throws;
-   * the reason of the signal; an error if a thread has ended
+   * @throws {@link PageStoreError} for the first invalid frame, once all nodes before it are staged
    */
   async submit(bytes: number): Promise<void> {
     const segment = this.#submittedSegments;
@@ -94,11 +88,10 @@ class DecodePipeline {
     this.#submittedSegments++;
     if (this.#submittedSegments % this.#jobs !== 0) return this.drain(ROUNDS * this.#jobs - 1);
     await this.drain((ROUNDS - 1) * this.#jobs);
-    // The last round with this arena has been taken: its threads have answered, and do not allocate in it.
+    // The threads of the last round with this arena have answered, and do not allocate in it.
     if (!this.isOver) this.#arenaOf(this.#submittedSegments).reset();
   }
 
-  /** Stages what has been decoded so far. @throws as {@link submit} */
   async takeDecoded(): Promise<void> {
     while (!this.isOver && this.isBusy && this.#answers[this.#indexOf(this.#takenSegments)] !== undefined) {
       await this.#takeOldest();
@@ -110,7 +103,6 @@ class DecodePipeline {
     while (!this.isOver && this.#submittedSegments - this.#takenSegments > mostLeft) await this.#takeOldest();
   }
 
-  /** Terminates the threads. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#signal.removeEventListener('abort', this.#interrupt);
@@ -139,7 +131,6 @@ class DecodePipeline {
     }
   }
 
-  /** The index of the slot and the answer of a segment. */
   #indexOf(segment: number): number {
     return segment % (ROUNDS * this.#jobs);
   }
@@ -185,7 +176,7 @@ class DecodePipeline {
 class SegmentFeed {
   readonly #pipeline: DecodePipeline;
   readonly #cutter: SegmentCutter;
-  /** Whether there has been input since the last flush, which may have completed a frame. */
+  /** Whether input since the last flush may have completed a frame. */
   #hasNewInput = false;
 
   constructor(pipeline: DecodePipeline, framing: ManyFraming) {
@@ -193,7 +184,6 @@ class SegmentFeed {
     this.#cutter = new SegmentCutter(framing, pipeline.slot);
   }
 
-  /** Whether {@link flush} may have something to stage. */
   get hasUnstaged(): boolean {
     return this.#hasNewInput || this.#pipeline.isBusy;
   }
@@ -268,7 +258,7 @@ export async function appendDecoded(
   }
 }
 
-/** Waits for input. What came before the input failed is staged, as it is without threads. */
+/** What came before the input failed is staged, as it is without threads. */
 async function nextEvent(reader: InputReader, feed: SegmentFeed, mayPause: boolean): Promise<InputEvent> {
   try {
     return await reader.nextEvent(mayPause);
@@ -278,7 +268,6 @@ async function nextEvent(reader: InputReader, feed: SegmentFeed, mayPause: boole
   }
 }
 
-/** Stages nodes that are contiguous in `bytes`, until the run is over. */
 async function stageAll(run: AppendRun, bytes: Uint8Array, lengths: Uint32Array): Promise<void> {
   let start = 0;
   for (let next = 0; next < lengths.length && !run.isOver;) {

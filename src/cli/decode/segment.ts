@@ -6,27 +6,27 @@ import { decodeFrame, Framer, type Framing, MAX_FRAME_BYTES, type TextEncoding }
 /** Framings that split a stream into many frames. */
 export type ManyFraming = Exclude<Framing, 'whole'>;
 
-/** Size of a segment: with this much input, messages between threads cost little compared to decoding. */
+/** With this much input, messages between threads cost little compared to decoding. */
 export const SEGMENT_BYTES = 262_144;
 
-/** Space for a segment of one frame, its length or delimiter, and one byte by which it is too long. */
+/** One frame, its length or delimiter, and one byte by which it is too long. */
 export const SLOT_BYTES: number = MAX_FRAME_BYTES + 8;
 
 /** What a decoding thread gets when it starts. */
 export interface DecoderSetup {
   readonly framing: ManyFraming;
   readonly encoding: TextEncoding;
-  /** Used in turn; each has a shard for this thread, for the decoded bytes. */
+  /** Used in turn; each has a shard for this thread. */
   readonly arenas: readonly ConcurrentArenaDescriptor[];
 }
 
-/** A segment to decode. */
+/** A segment to decode: a message to a decoding thread. */
 export interface SegmentTask {
   /** Number of the segment in the input, from 0. */
   readonly segment: number;
   /** Index of the arena that it is decoded into. */
   readonly turn: number;
-  /** The frames are its first `bytes`; not changed before the answer. */
+  /** Only the first `bytes`; not changed before the answer. */
   readonly input: SharedArrayBuffer;
   readonly bytes: number;
 }
@@ -39,10 +39,10 @@ export interface SegmentAnswer {
 /** The nodes of a segment, in a shard of an arena. */
 export interface DecodedNodes {
   readonly shard: number;
-  /** Offset in the shard of the bytes of all nodes, without gaps. */
+  /** Offset in the shard of all nodes, without gaps. */
   readonly bytesOffset: number;
   readonly bytes: number;
-  /** Offset in the shard, a multiple of 4, of the length of each node: u32 in the byte order of the machine. */
+  /** Offset in the shard, a multiple of 4, of the lengths: u32 each, in the byte order of the machine. */
   readonly lengthsOffset: number;
   readonly nodeCount: number;
   /** Why the next frame is invalid; the frames after it were not decoded. */
@@ -52,29 +52,24 @@ export interface DecodedNodes {
 /** Only the fields: the class of an error does not survive a message to another thread. */
 type Refusal = Pick<PageStoreError, 'code' | 'message' | 'detail'>;
 
-/** A view of lengths in a shard. */
 export function lengthsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length / 4);
 }
 
 const LENGTH_BYTES = 4;
 
-/**
- * Splits a stream into segments of whole frames. It only searches for the last delimiter of a segment. It refuses nothing:
- * the last segment of a stream may end with a frame that is truncated or too long, which the decoder reports.
- */
+/** Splits a stream into segments of whole frames; the decoder reports a last frame that is truncated or too long. */
 export class SegmentCutter {
   readonly #framing: ManyFraming;
   readonly #delimiter: number;
-  /** Memory of the current segment, {@link SLOT_BYTES} long. */
   #slot: Buffer;
-  /** Bytes in the segment, including those of an incomplete frame. */
+  /** Includes the bytes of an incomplete frame. */
   usedBytes = 0;
   /** Whether the segment has to be submitted before more is pushed. */
   isFull = false;
   /** Whether the segment ends with a frame that is too long; then it is the last one. */
   isTooLong = false;
-  /** After the last frame that is known to be whole; for lines and nul, searched for when needed. */
+  /** After the last complete frame; for lines and nul, searched for when needed. */
   #wholeEnd = 0;
 
   constructor(framing: ManyFraming, slot: Uint8Array) {
@@ -83,7 +78,6 @@ export class SegmentCutter {
     this.#slot = bufferOf(slot);
   }
 
-  /** Bytes of the complete frames. */
   get wholeBytes(): number {
     if (this.#framing !== 'u32' && this.#wholeEnd === 0 && this.usedBytes > 0)
       return this.#slot.lastIndexOf(this.#delimiter, this.usedBytes - 1) + 1;
@@ -102,7 +96,7 @@ export class SegmentCutter {
     return this.#framing === 'u32' ? this.#endLengthPrefixed(chunk, from) : this.#endDelimited(chunk, from);
   }
 
-  /** Starts the next segment in another slot, with what follows the first `bytes` of this one. */
+  /** Starts the next segment with what follows the first `bytes` of this one. */
   next(slot: Uint8Array, bytes: number): void {
     const following = bufferOf(slot);
     this.#slot.copy(following, 0, bytes, this.usedBytes);
@@ -113,7 +107,6 @@ export class SegmentCutter {
     if (this.#framing === 'u32') this.#walk();
   }
 
-  /** Continues the only frame of a segment up to its delimiter. */
   #endDelimited(chunk: Uint8Array, from: number): number {
     const found = chunk.indexOf(this.#delimiter, from);
     const frameBytes = this.usedBytes + (found < 0 ? chunk.length : found) - from;
@@ -132,7 +125,6 @@ export class SegmentCutter {
     return to;
   }
 
-  /** Moves from length to length, over the complete frames. */
   #walk(): void {
     while (this.usedBytes - this.#wholeEnd >= LENGTH_BYTES) {
       const end = this.#frameEnd();
@@ -142,7 +134,6 @@ export class SegmentCutter {
     }
   }
 
-  /** The end of the first frame that may be incomplete. */
   #frameEnd(): number {
     return this.#wholeEnd + LENGTH_BYTES + this.#slot.readUInt32LE(this.#wholeEnd);
   }
@@ -166,7 +157,6 @@ const FIRST_LENGTHS = 16_384;
 export class SegmentDecoder {
   readonly #framing: ManyFraming;
   readonly #encoding: TextEncoding;
-  /** Lengths of the nodes of the current segment, whose number is not known in advance. */
   #lengths = new Uint32Array(FIRST_LENGTHS);
 
   constructor(framing: ManyFraming, encoding: TextEncoding) {
@@ -174,7 +164,7 @@ export class SegmentDecoder {
     this.#encoding = encoding;
   }
 
-  /** Decodes the frames of `segment` into `shard`, up to the first invalid one. */
+  /** Decodes up to the first invalid frame. */
   decode(segment: Uint8Array, shard: ArenaShard): DecodedNodes {
     // A node is never longer than its text.
     const bytesOffset = shard.allocate(segment.length);
