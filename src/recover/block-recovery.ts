@@ -24,11 +24,10 @@ import {
 import type { FoundHeader } from './file-header.ts';
 import { type BlockProblem, type PageBasis, tallyProblems } from './report.ts';
 
-/** How a page was recovered. */
 export interface RecoveredPage {
   readonly format: PageFormat;
   readonly basis: PageBasis;
-  /** Whether the block is now a valid page, which is copied; otherwise its nodes are written to a new one. */
+  /** Whether the block is valid now and copied; otherwise its nodes go to a new page. */
   readonly isValid: boolean;
   readonly lostBytes: number;
   readonly flippedBit?: FlippedBit;
@@ -39,15 +38,13 @@ export interface PageFound extends RecoveredPage {
   readonly problems: readonly BlockProblem[];
 }
 
-/** What a block contains that is not free. */
 export type BlockFound =
   | PageFound
   | { readonly kind: 'unwritten' }
   | { readonly kind: 'unknown'; readonly lostBytes: number; readonly problems: readonly BlockProblem[] };
 
-/** Reads blocks of the damaged file, one after the other, into memory of its own, and recovers what they contain. */
+/** Reads blocks of the damaged file into memory of its own, one at a time, and recovers their content. */
 export class BlockRecovery {
-  /** The slots of the last block, if it was a page. */
   readonly slots: SlotTable = new SlotTable();
   readonly #found: FoundHeader;
   readonly #reader = new BlockReader();
@@ -60,12 +57,12 @@ export class BlockRecovery {
     this.#isLastCommitted = committed === found.header.checksum && found.isCountProven;
   }
 
-  /** The bytes of the last block, repaired where possible. */
+  /** The last block, repaired if possible. */
   get bytes(): Uint8Array {
     return this.#reader.bytes;
   }
 
-  /** @param isDoubtful - whether nothing proves that the block is part of the file: then all its nodes are doubtful */
+  /** @param isDoubtful - whether the block may not be part of the file: then all its nodes are doubtful */
   async recover(block: number, isDoubtful: boolean): Promise<BlockFound> {
     const { bytes, slots } = this;
     const { view, recordedPages } = this.#found;
@@ -83,7 +80,7 @@ export class BlockRecovery {
     const recovered = recoverPage({ bytes, slots, scratch, ...facts }, validPage);
     if (recovered === undefined) return { kind: 'unknown', lostBytes: usedBytes(bytes), problems };
     if (isDoubtful) slots.doubt();
-    // A page without an error can lose nodes too, without a directory: that is then the reason.
+    // Without a directory, a page without an error can lose nodes too.
     const isUnexplained = recovered.lostBytes > 0 && problems.length === 0;
     return {
       kind: 'page',
@@ -93,29 +90,23 @@ export class BlockRecovery {
   }
 }
 
-/** A block, what is known about it besides its bytes, and memory to use. */
 interface DamagedBlock {
-  /** 262,144 bytes, which are changed if the page can be repaired. */
+  /** Changed if the page can be repaired. */
   readonly bytes: Uint8Array;
   readonly block: number;
-  /** Bytes of the block that the file has; the rest is zeros. */
+  /** The bytes of the block that the file has; the rest is zeros. */
   readonly presentBytes: number;
-  /** The commit records with a valid checksum, in ascending order. */
+  /** Valid records, in ascending order. */
   readonly records: readonly CommitRecord[];
-  /** Whether the last of them belongs to the file header. */
+  /** Whether the last record belongs to the file header. */
   readonly isLastCommitted: boolean;
-  /** Whether a record that took effect for sure contains the last header of the page. */
+  /** Whether a record that took effect contains the last header of the page. */
   readonly isRecorded: boolean;
-  /** Receives the slots. */
   readonly slots: SlotTable;
   readonly scratch: DirectoryScratch;
 }
 
-/**
- * Finds the nodes of a page, whatever the damage.
- * @param validPage - the page in the bytes, if it has no error
- * @returns undefined if it is not a page, or nothing of it is left
- */
+/** Finds the nodes of a page, whatever the damage. @returns undefined if it is not a page, or nothing is left of it */
 export function recoverPage(damaged: DamagedBlock, validPage?: Page): RecoveredPage | undefined {
   const { bytes, presentBytes, slots, scratch } = damaged;
   slots.clear();
@@ -126,7 +117,7 @@ export function recoverPage(damaged: DamagedBlock, validPage?: Page): RecoveredP
   const format = pageFormatOf(bytes) ?? (['v1', 'v2'] as const).find((each) => PAGE_VERSION[each] === version);
   const formats: readonly PageFormat[] = format === undefined ? ['v1', 'v2'] : [format];
   const found = format === 'v1' ? undefined : findV2Directory(bytes, presentBytes);
-  // Node bytes without a directory are lost unless the directory can be found.
+  // Without a directory the nodes are lost, unless one can be found.
   if (valid) return takeDirectory(damaged, formats, found) ?? valid;
   return (
     restoreValid(damaged, formats, found) ??
@@ -143,7 +134,7 @@ function takeValid(page: Page, slots: SlotTable): RecoveredPage {
   return { format, basis: 'header', isValid: true, lostBytes: orphanedBytes(page) };
 }
 
-/** Makes the page valid, proved by its checksum: with a header of a commit record or from other fields, or with slots from their neighbours. */
+/** Makes the page valid, with another header or repaired slots, if its checksum proves it. */
 function restoreValid(
   damaged: DamagedBlock,
   formats: readonly PageFormat[],
@@ -167,14 +158,13 @@ function restoreValid(
   return reslotted;
 }
 
-/** The page with the header of its last commit record. */
 function takeRecorded(damaged: DamagedBlock): RecoveredPage | undefined {
   const { bytes, block, records, isLastCommitted, isRecorded, slots } = damaged;
   const record = records.findLast((each) => each.block === block);
   if (record?.kind !== COMMIT_KIND.pageHeader) return undefined;
   const page = validPageWithHeader(bytes, block, record.blockHead);
   if (page === undefined) return undefined;
-  // Without its file header it is unknown whether the record was ever acknowledged.
+  // Without its file header it is unknown whether the record was acknowledged.
   const isCommitted = isRecorded || record !== records.at(-1) || isLastCommitted;
   return takeRestored(page, 'commit record', isCommitted && !mayHaveUncountedNodes(page) ? 'sound' : 'doubtful', slots);
 }
@@ -194,7 +184,6 @@ function takeFlippedBit(damaged: Page, { block, slots, scratch }: DamagedBlock):
   return { format: page.format, basis: 'flipped bit', isValid: true, lostBytes: 0, flippedBit };
 }
 
-/** The nodes within bounds. */
 function takeDamaged(
   page: Page,
   { presentBytes, slots }: DamagedBlock,
@@ -205,7 +194,7 @@ function takeDamaged(
   return { format: page.format, basis: 'header', isValid: false, lostBytes: lostNodeBytes(page, slots) };
 }
 
-/** Bytes of the node area that belong to no recovered slot, if slots are lost. */
+/** Bytes of the node area outside all recovered slots, if slots are lost. */
 function lostNodeBytes({ header }: Page, slots: SlotTable): number {
   if (slots.counts().lost === 0 || header.freeOffset > BLOCK_BYTES) return 0;
   let bytes = header.freeOffset - NODE_AREA_OFFSET;
@@ -213,7 +202,7 @@ function lostNodeBytes({ header }: Page, slots: SlotTable): number {
   return Math.max(0, bytes);
 }
 
-/** The nodes of a page whose header is useless, by its directory. */
+/** The nodes of a page with a useless header, found by its directory. */
 function takeDirectory(
   { bytes, presentBytes, slots }: DamagedBlock,
   formats: readonly PageFormat[],
@@ -230,7 +219,7 @@ function takeDirectory(
   return { format: 'v2', ...common };
 }
 
-/** Bytes from the node area up to the last that is not zero: at most as many were nodes. */
+/** The bytes up to the last that is not zero: nodes had at most as many. */
 function usedBytes(bytes: Uint8Array): number {
   return Math.max(0, bytes.findLastIndex((byte) => byte !== 0) + 1 - NODE_AREA_OFFSET);
 }

@@ -16,28 +16,26 @@ import {
 import type { FileRoot } from '../store/page-file-builder.ts';
 import type { RecoveredHeaderSource, RootOutcome } from './report.ts';
 
-/** The file header that recovery uses, and the file as seen with it. */
+/** The most likely file header, and a view of the file with it. */
 export interface FoundHeader {
   readonly source: RecoveredHeaderSource;
   readonly header: FileHeader;
-  /** Whether the block count is that of the last commit: blocks after it were never acknowledged. */
+  /** Whether the block count is that of the last commit, so later blocks were never acknowledged. */
   readonly isCountProven: boolean;
   readonly view: CommittedView;
-  /** Size of the file. */
   readonly fileBytes: number;
   /** Blocks of which the file has at least one byte; at least 1. */
   readonly startedBlocks: number;
   /** Blocks that the file should have, block 0 included. */
   readonly countedBlocks: number;
-  /** The first 12,800 bytes of block 0, with the journal applied; zeros after the end of the file. */
+  /** The first 12,800 bytes of block 0, with the journal applied. */
   readonly head: Uint8Array;
-  /** Blocks whose page header is in a commit record alone, where the record took effect for sure. */
+  /** Blocks whose page header is only in a commit record that took effect. */
   readonly recordedPages: readonly number[];
-  /** The 18 bytes of the root descriptor that belongs to the header. */
   readonly rootDescriptor: Uint8Array;
 }
 
-/** Finds the most likely file header. @throws {@link PageStoreError} `IO`; the reason of the signal */
+/** @throws {@link PageStoreError} `IO`; the reason of the signal */
 export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise<FoundHeader> {
   const head = new Uint8Array(FILE_HEAD_BYTES);
   head.fill(0, await file.read(head, 0));
@@ -71,7 +69,7 @@ export async function findHeader(file: BlockFile, signal?: AbortSignal): Promise
       if (record === undefined) return found(source, bytes, source !== 'header copy');
       if (isReplaced === true) return undefined;
       const withHeader = await found(source, bytes, record === newest && !evidence.isRecordLost);
-      // An invalid record may be invalid only for damage, and have counted more blocks; a valid one is preferred.
+      // An invalid record may be damaged and have counted more blocks; a valid one is preferred.
       const { validRecords } = withHeader.view.recovery;
       return validRecords.some(({ sequence }) => sequence === record.sequence) ? withHeader : undefined;
     },
@@ -91,30 +89,27 @@ async function provenPages(view: CommittedView, head: Uint8Array): Promise<numbe
   return proven;
 }
 
-/** The page that should contain the root record; undefined if there is no root record. */
 export const rootPage = ({ header, rootDescriptor }: FoundHeader): RootPlace | undefined =>
   rootPlaceOf(header, rootDescriptor, Infinity);
 
-/** What was recovered of the blocks, as far as it matters to the trie. */
+/** What decides about the root pointer. */
 interface RecoveredTrie {
-  /** Whether every node is intact or unverified, and at its ref. */
+  /** Whether every node is sound or unverified, and at its ref. */
   readonly isWhole: boolean;
   readonly unverifiedNodes: number;
-  /** Number of blocks in the new file. */
   readonly blocks: number;
-  /** Slots of the page that should contain the root record; -1 if it is not a page. */
+  /** -1 if the block is not a page. */
   readonly rootPageSlots: number;
   readonly keepRoot: boolean;
 }
 
-/** What happens to the root pointer, and the root of the new file. */
 interface RootDecision {
   readonly outcome: RootOutcome;
   readonly reason?: string;
   readonly root?: FileRoot;
 }
 
-/** Keeps the root pointer if the trie is whole, or if that is asked for and the pointer leads to a node. */
+/** Keeps the root pointer if the trie is whole, or by request if it leads to a node. */
 export function decideRoot(found: FoundHeader, trie: RecoveredTrie): RootDecision {
   const { header, rootDescriptor, source } = found;
   if (source === 'lost') return { outcome: 'lost', reason: 'the file header is lost, and a root pointer with it' };
@@ -133,7 +128,7 @@ export function decideRoot(found: FoundHeader, trie: RecoveredTrie): RootDecisio
   return { outcome: 'kept', root, ...(doubt === undefined ? {} : { reason: doubt }) };
 }
 
-/** Why the trie may not be the one that the root pointer belongs to. */
+/** Why the root pointer may belong to another trie. */
 function doubtAboutTrie(found: FoundHeader, { isWhole, unverifiedNodes }: RecoveredTrie): string | undefined {
   if (!isWhole) return 'nodes of the trie may be missing';
   const { source, head, rootDescriptor } = found;

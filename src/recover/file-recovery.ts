@@ -19,14 +19,13 @@ import {
   tallyProblems,
 } from './report.ts';
 
-/** Overlapping slots can contain the same bytes 100,000 times, and the moved nodes of one page must not fill a disk. */
+/** Overlapping slots can contain the same bytes 100,000 times: bounds the moved nodes of one page. */
 const MAX_MOVED_BYTES = BLOCK_BYTES;
 
 /**
- * Adds the nodes of a page to a new one, each in its slot, with an empty node in place of one that is lost or does not fit.
- * Nodes that are too long to be moved become lost.
+ * Adds each node in its slot, and an empty one if it is lost or does not fit. Nodes too long to move become lost.
  * @param add - adds `bytes[start, end)`, or returns false if it does not fit
- * @returns the slots of the nodes that did not fit, in ascending order
+ * @returns the slots that did not fit, in ascending order
  */
 function* placeNodes(
   bytes: Uint8Array,
@@ -53,7 +52,7 @@ function* placeNodes(
   }
 }
 
-/** Writes nodes that cannot keep their refs to pages after all others, and reports their new refs. */
+/** Writes nodes that cannot keep their refs after all blocks, and reports their new refs. */
 class MovedNodes {
   readonly #builder: PageFileBuilder;
   readonly #firstBlock: number;
@@ -67,7 +66,6 @@ class MovedNodes {
     this.#onMoved = onMoved;
   }
 
-  /** Adds a node that fits in an empty page of this format. */
   async add(block: number, slot: number, format: PageFormat, bytes: Uint8Array, slots: SlotTable): Promise<void> {
     const builder = this.#builder;
     const start = slots.nodeOffset(slot);
@@ -97,10 +95,9 @@ class MovedNodes {
   }
 }
 
-/** Missing blocks at the end of the file become empty pages: as many as the file has blocks, or this many. */
+/** Missing blocks at the end become empty pages: at most as many as the file has, or this many. */
 const MIN_MISSING_BLOCKS = 16;
 
-/** One recovery, from the first block to the last. */
 export class FileRecovery {
   readonly #found: FoundHeader;
   readonly #builder: PageFileBuilder;
@@ -152,7 +149,7 @@ export class FileRecovery {
     const presentBlocks = Math.min(countedBlocks, startedBlocks);
     for (let block = 1; block < presentBlocks; block++) {
       await this.#beginBlock(block);
-      // Under a header that may be older, blocks after its count are still read for what they are.
+      // The header may be older, so blocks after its count are recovered too.
       const isUncounted = !isCountProven && source !== 'lost' && block >= header.blockCount;
       await this.#recoverBlock(block, isUncounted ? `after the blocks that the ${source} counts` : undefined, false);
     }
@@ -171,7 +168,6 @@ export class FileRecovery {
     await this.#options.onProgress?.(block, this.#found.startedBlocks);
   }
 
-  /** @param isDoubtful - whether nothing proves that the block is part of the file */
   async #recoverBlock(block: number, note: string | undefined, isDoubtful: boolean): Promise<void> {
     if (this.#free.has(block)) return this.#report(block, 'free');
     const found = await this.#blocks.recover(block, isDoubtful);
@@ -197,7 +193,7 @@ export class FileRecovery {
       for (const _ of placeNodes(bytes, found.format, slots, add)) movedNodes++;
     }
     if (block === rootPage(this.#found)?.block) this.#rootPageSlots = isValid ? slots.count : this.#builder.slotCount;
-    // A new node must not get the ref of a lost one, and it is not certain how many were lost.
+    // A new node must not get the ref of a lost one, and the number of lost ones is uncertain.
     if (!isValid) await this.#builder.endPage(true);
     if (movedNodes > 0) this.#crowded.add(block);
     await this.#report(block, kind, {
@@ -210,7 +206,6 @@ export class FileRecovery {
     });
   }
 
-  /** A block after the last one that is counted: part of the file only if another program wrote it, which counts blocks later. */
   async #recoverUncounted(block: number): Promise<void> {
     const head = new Uint8Array(PAGE_HEADER_BYTES);
     await this.#found.view.read(head, fileOffset(block));
@@ -232,13 +227,13 @@ export class FileRecovery {
     }
   }
 
-  /** A finalized empty page, so that no node that is appended later gets the ref of a lost one. */
+  /** A finalized empty page: no later node gets the ref of a lost one. */
   async #writeEmptyPage(block: number): Promise<void> {
     await this.#builder.beginPage(this.#lastFormat, block);
     await this.#builder.endPage(true);
   }
 
-  /** Writes the nodes that do not fit at their refs, in a second pass so that none is kept in memory. */
+  /** A second pass over these blocks, to keep no node in memory. */
   async #move(firstBlock: number): Promise<void> {
     const moved = new MovedNodes(this.#builder, firstBlock, this.#options.onMoved);
     for (let block = 1; block < firstBlock && this.#crowded.size > 0; block++) {

@@ -16,18 +16,17 @@ import { FileRecovery } from './file-recovery.ts';
 import type { RecoverOptions, RecoverReport } from './report.ts';
 
 /**
- * Writes every node of a damaged page file that can still be read into a new file, at its ref wherever possible. The source
+ * Writes every node of a damaged page file that can still be read into a new file, at its ref if possible. The source
  * is only read, one block at a time, without a lock. Verify finds no error in the new file.
  *
- * Valid pages are copied. Of damaged pages the nodes within bounds are written to a finalized new page, with an empty node
- * for each lost one; a page without any, or missing at the end of the file, becomes an empty finalized page. So no node that
- * is appended later gets the ref of a lost one. Nodes that do not fit at their refs are written after the last block.
- * @param source - a path, or a BlockFile, which stays open; it is read as its last commit left it
- * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not
- * a page file if this throws
+ * Valid pages are copied. Damaged pages become new finalized ones with an empty node for each lost one, so that no
+ * later node gets the ref of a lost one. Nodes that do not fit at their refs follow after the last block.
+ * @param source - a path, or a BlockFile, which stays open; read as of its last commit
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is
+ * not a page file if this throws
  * @throws TypeError for wrong parameters
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` if nothing in the source is of a page file; `FILE_EXISTS`, `FILE_FULL`,
- * `FILE_LOCKED`, `IO`; the reason of `signal`
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` if nothing in the source is of a page file; `FILE_EXISTS`,
+ * `FILE_FULL`, `FILE_LOCKED`, `IO`; the reason of `signal`
  */
 export async function recover(
   source: string | BlockFile,
@@ -58,10 +57,7 @@ export async function recover(
   });
 }
 
-/**
- * Finds the header of a file that {@link recover} accepts.
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`; the reason of the signal
- */
+/** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`; the reason of the signal */
 export async function findRecoverable(source: BlockFile, signal: AbortSignal | undefined): Promise<FoundHeader> {
   const found = await findHeader(source, signal);
   if (found.source === 'lost' && !(await isPageFile(found, signal))) {
@@ -75,10 +71,10 @@ export async function findRecoverable(source: BlockFile, signal: AbortSignal | u
   return found;
 }
 
-/** How many blocks are searched for pages without a magic, if no block has one. */
+/** If no block begins with a magic, so many are searched for damaged pages. */
 const BLOCKS_TO_SEARCH = 64;
 
-/** Whether a file without any file header is a page file because it contains pages. */
+/** Whether a file without a header contains pages. */
 async function isPageFile(found: FoundHeader, signal: AbortSignal | undefined): Promise<boolean> {
   const { view, startedBlocks: blocks } = found;
   const head = new Uint8Array(PAGE_HEADER_BYTES);

@@ -30,20 +30,18 @@ import type { FileState } from './header-repair.ts';
 import type { PlanOutput, RepairId } from './repairs.ts';
 
 /**
- * Plans block 0 and what changes together with it: page headers and links of commit records that are not checkpointed. All
- * of it goes into one journal, since the headers decide whether a record is valid.
+ * Plans block 0, and the page headers and links in pending commit records. One journal contains all of it, since a
+ * record is valid or not by these headers.
  */
 export class Block0Plan {
   readonly #state: FileState;
   readonly #output: PlanOutput;
   readonly #mayCheckpoint: boolean;
-  /** The changed fields of the file header, and the repair of each, in the order in which they were set. */
   readonly #fields: Partial<FileHeader> = {};
   readonly #repairs = new Map<string, RepairId>();
-  /** New first 64 bytes of blocks, so far in commit records alone. */
+  /** New block heads, so far only in commit records. */
   readonly #blockHeads = new Map<number, Uint8Array>();
 
-  /** @param mayCheckpoint - false if a record has to be checked again first */
   constructor(state: FileState, output: PlanOutput, mayCheckpoint: boolean) {
     this.#state = state;
     this.#output = output;
@@ -68,18 +66,17 @@ export class Block0Plan {
     const after = new Uint8Array(8);
     new DataView(after.buffer).setBigUint64(0, link, true);
     const pending = this.#blockHeads.get(block);
-    // A link that a commit record contains changes together with the header.
+    // A link in a commit record changes together with the header.
     if (pending) return pending.set(after);
     const before = (await this.#readHead(block)).subarray(0, 8);
     await this.#output.change('free-list', fileOffset(block), before, after);
   }
 
-  /** Whether commit records are checkpointed, since the header that they were checked against changes. */
+  /** Whether the header that the commit records were checked against changes, so they are checkpointed. */
   get checkpointsRecords(): boolean {
     return this.#mayCheckpoint && (this.#repairs.size > 0 || this.#state.repairedHeader?.checkpointsRecords === true);
   }
 
-  /** Outputs all changes. @param blocks - number of blocks in the file */
   async emit(blocks: number): Promise<void> {
     const { head, header, repairedHeader, repairedRecords } = this.#state;
     const before = head.subarray(0, FILE_HEADER_BYTES);
@@ -98,7 +95,7 @@ export class Block0Plan {
     }
     for (const offset of COMMIT_RECORD_OFFSETS) {
       const record = head.subarray(offset, offset + COMMIT_RECORD.bytes);
-      // A damaged record can never become valid, and may be the only trace of a lost commit.
+      // A record that cannot become valid is kept: it may be the only trace of a lost commit.
       const isIntact = decodeCommitRecord(record) || repairedRecords.some(({ position }) => position === offset);
       if (isIntact) await this.#output.change('commit-record', offset, record, new Uint8Array(COMMIT_RECORD.bytes));
     }
@@ -112,7 +109,6 @@ export class Block0Plan {
     return this.#repairs.get(field) ?? this.#state.repairedHeader?.repair ?? others.at(-1) ?? 'commit-record';
   }
 
-  /** @returns the root descriptor as it will be; undefined if it is damaged and is left so */
   async #emitDescriptor(before: Uint8Array, after: Uint8Array, blocks: number): Promise<Uint8Array | undefined> {
     const { head, repairedHeader } = this.#state;
     const planned =
@@ -126,7 +122,7 @@ export class Block0Plan {
     return planned;
   }
 
-  /** Renews the copy if it is damaged or the header changes. A file without a copy gets none. */
+  /** Renews a damaged copy, or any copy if the header changes. A file without a copy gets none. */
   async #emitCopy(before: Uint8Array, after: Uint8Array, descriptor: Uint8Array | undefined): Promise<void> {
     const { head } = this.#state;
     const state = headerCopyState(head);
@@ -138,13 +134,12 @@ export class Block0Plan {
     }
     const stored = head.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
     const repaired = repairedCopy(head);
-    // A file of another program has no copy, and gets none because a bit flipped in its place.
+    // A flipped bit where another program keeps zeros is no copy.
     const isNone = repaired !== undefined && isZero(repaired);
     const copy = isNone ? repaired : encodeHeaderCopy(Buffer.concat([after, descriptor]));
     await this.#output.change('copy', HEADER_COPY_OFFSET, stored, copy);
   }
 
-  /** The first 64 bytes of a block in the file, after the changes so far. */
   async #readHead(block: number): Promise<Uint8Array> {
     const restored = this.#state.restoredPages.find(({ record }) => record.block === block);
     return restored ? restored.record.blockHead : readHead(this.#state.file, block);
@@ -152,11 +147,9 @@ export class Block0Plan {
 }
 
 /**
- * Plans the root descriptor, from the header copy where that was made with the same file header.
- * @param head - the first 12,800 bytes of block 0
- * @param fileHeader - the 64 bytes that the file header will have
- * @param oldHeader - those that it has, or had before it was damaged
- * @returns the 18 bytes that it will have, or why it is not changed though it is, or may be, damaged
+ * Takes the root descriptor from the header copy, if the copy was made with the same file header.
+ * @param oldHeader - the 64 bytes in the file, or those before the damage
+ * @returns the new descriptor, or why a possibly damaged one is kept
  */
 function planRootDescriptor(
   head: Uint8Array,
@@ -183,36 +176,27 @@ function isEqual(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a !== undefined && Buffer.compare(a, b) === 0;
 }
 
-/** A link of the free list that changes. */
+/** A changed link of the free list. */
 export interface LinkChange {
-  /** The free block that contains it, or 0 for the file header. */
+  /** The block that contains the link; 0 for the file header. */
   readonly block: number;
-  /** The block that it will lead to, or 0 for none. */
   readonly next: number;
 }
 
 /**
- * Links free blocks that the list has lost to its end, one chain after the other, and leaves the links that are right. So
- * one damaged link is one change.
+ * Links lost free blocks to the end of the list, chain by chain, and keeps right links: one damaged link is one change.
  *
- * A block is known to be free if it begins with a link to a block and has zeros after it; or, for the last one, with zeros
- * alone, if such a block leads to it. Other blocks that begin with a link or zeros are free only if the list leads to
- * them: they could be pages that have lost their first bytes, or blocks that were never written.
+ * A block is known to be free if it begins with a link to a block, and zeros follow; or is all zeros, and such a block
+ * leads to it. Others are free only if the list leads to them: they may be pages that lost their first bytes, or
+ * unwritten.
  */
 export class FreeListPlan {
-  /** Every block that will be on the list. */
   readonly free: BlockSet;
   readonly #head: number;
   readonly #others: NonPages;
   readonly #withZerosAfterLink: BlockSet;
   readonly #blocks: number;
 
-  /**
-   * @param head - the block in the file header, 0 for none, negative for no link
-   * @param others - the blocks that are not pages
-   * @param withZerosAfterLink - those of them in which the 56 bytes after the link are zero
-   * @param blocks - number of blocks in the file
-   */
   constructor(head: number, others: NonPages, withZerosAfterLink: BlockSet, blocks: number) {
     this.#head = head;
     this.#others = others;
@@ -226,7 +210,7 @@ export class FreeListPlan {
     }
   }
 
-  /** The changed links; computed at each call, since there may be many. */
+  /** Computed at each call, since there may be many. */
   *changes(): Generator<LinkChange> {
     const { free } = this;
     const isFollower = new BlockSet(this.#blocks);
@@ -247,7 +231,7 @@ export class FreeListPlan {
     if (linkAtTail() !== 0) yield { block: tail, next: 0 };
   }
 
-  /** Adds the blocks of a chain, up to the first that is not free or that the caller does not take. */
+  /** Adds the blocks of a chain up to the first that is not free, or not taken. */
   #addChain(start: number, isTaken: (block: number) => boolean): void {
     const walk = new FreeListWalk(start, this.#blocks, this.free);
     while (walk.block !== 0) {
@@ -256,13 +240,11 @@ export class FreeListPlan {
     }
   }
 
-  /** The block that a link leads to; 0 where that is not free. */
   #nextOf(block: number): number {
     const next = this.#linkOf(block);
     return this.#mayBeFree(next) && next !== block ? next : 0;
   }
 
-  /** The link as the block contains it. */
   #linkOf(block: number): number {
     return this.#others.linkAt(this.#others.indexOf(block));
   }
@@ -271,11 +253,10 @@ export class FreeListPlan {
     const index = this.#others.indexOf(block);
     if (index < 0) return false;
     const link = this.#others.linkAt(index);
-    // A damaged link with zeros after it cannot be the beginning of a page.
+    // A damaged link followed by zeros cannot be the beginning of a page.
     return (link !== NO_LINK && link < this.#blocks) || this.#withZerosAfterLink.has(block);
   }
 
-  /** In ascending order. */
   *#idsIn(blocks: BlockSet): Generator<number> {
     for (let index = 0; index < this.#others.count; index++) {
       const block = this.#others.idAt(index);

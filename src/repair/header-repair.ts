@@ -26,25 +26,20 @@ import { findRootDescriptor, type Unproven } from '../salvage/evidence.ts';
 import { isProven, repairBlock } from './page-repair.ts';
 import type { RepairId } from './repairs.ts';
 
-/** A file header that was repaired. */
 export interface RepairedHeader {
   readonly repair: RepairId;
-  /** The 64 bytes. */
   readonly bytes: Uint8Array;
-  /** Whether commit records are checkpointed and emptied with it: it differs from the header that they were checked against. */
+  /** Whether it differs from the header that the commit records were checked against, so they are checkpointed. */
   readonly checkpointsRecords: boolean;
-  /** The 18 bytes of the root descriptor, if it was lost with the header. */
   readonly rootDescriptor?: Uint8Array | undefined;
 }
 
-/** A file to repair, with what is proved of block 0 and of the pages that commit records name. */
+/** A file to repair, with everything that is proved of block 0 and of pages in commit records. */
 export interface FileState {
   readonly file: BlockFile;
-  /** The file with file header, commit records and page headers repaired. */
+  /** The file with header, commit records and page headers repaired. */
   readonly view: CommittedView;
-  /** The file header of the view. */
   readonly header: FileHeader;
-  /** Valid records that are not checkpointed. */
   readonly pendingRecords: readonly CommitRecord[];
   /** The first 12,800 bytes of block 0, not repaired. */
   readonly head: Uint8Array;
@@ -52,19 +47,18 @@ export interface FileState {
   readonly repairedHeader: RepairedHeader | undefined;
   /** Commit records with a bit flipped back. */
   readonly repairedRecords: readonly Overlay[];
-  /** Why the damaged file header cannot be repaired; undefined if it is valid or repaired. */
+  /** Why a damaged file header cannot be repaired. */
   readonly whyLost: string | undefined;
-  /** Pages that get the header that a commit record contains for them. */
   readonly restoredPages: readonly RecordedPage[];
-  /** Blocks that are damaged, and whose page header is in a commit record. */
+  /** Damaged blocks whose page header is in a commit record. */
   readonly lostPages: readonly number[];
 }
 
 /**
- * Reads block 0, and repairs everything in it that is proved.
+ * Repairs everything in block 0 that is proved.
  * @param file - with its journal applied
- * @param signal - stops the search for a file header: it rejects with the signal's reason
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a newer version, `IO`; the reason of
+ * `signal`
  */
 export async function repairFileState(file: BlockFile, signal: AbortSignal | undefined): Promise<FileState> {
   const fileBytes = await file.size();
@@ -104,7 +98,7 @@ export async function repairFileState(file: BlockFile, signal: AbortSignal | und
       const block0 = { head, fileBytes, repairedHeader, repairedRecords: records, whyLost };
       return { file, view, header, pendingRecords, ...block0, restoredPages, lostPages };
     }
-    // Pages whose records did not take effect for sure, or that are free, are seen as they are.
+    // Free pages, and those whose record may not have taken effect, stay as they are.
     restorable = restoredPages;
   }
 }
@@ -116,10 +110,7 @@ async function isRepairable(file: BlockFile, { record: { block } }: RecordedPage
   return repair !== undefined && isProven(repair);
 }
 
-/**
- * Takes the first file header that is proved, by its own checksum, the last commit record, or the header copy.
- * @param lostPage - a damaged page whose header is in a commit record alone: then no record may be emptied
- */
+/** Takes the first header that is proved. No record may be emptied while `lostPage` has its header only there. */
 async function repairHeader(
   file: BlockFile,
   fileBytes: number,
@@ -162,9 +153,8 @@ function whyNoCopyIn({ head, copy }: HeaderEvidence): string {
 }
 
 /**
- * Takes the header of the last commit record, since no commit is newer, or the one that the record replaces. It counts
- * only if the block of the record is as that commit left it, or found it, and no program has changed the file since; with a
- * record before it that is not checkpointed, both take effect when the file is opened.
+ * Takes the header in the last commit record, or the one that it replaces. It counts only if the block is as that
+ * commit left or found it, and no program has changed the file since. A pending record before it takes effect too.
  */
 async function fromRecord(
   file: BlockFile,
@@ -176,11 +166,11 @@ async function fromRecord(
   if (record === undefined || record !== records.at(-1)) return undefined;
   const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
   const isValid = view.recovery.validRecords.at(-1)?.sequence === record.sequence;
-  // An invalid record still proves which header it was to replace, as long as its block is unchanged.
+  // An invalid record still proves which header it was to replace, if its block is unchanged.
   if (!isValid && (isReplaced !== true || !(await hasOldHeader(file, record)))) return undefined;
   const { blockCount } = await view.readFileHeader();
   if (blockCount > wholeBlocks) return { why: `the last counts ${blockCount} blocks, the file has ${wholeBlocks}` };
-  // A record that is lost may have been the newest, and have added the blocks after the count.
+  // The lost record may have been the newest, and have added the blocks after the count.
   if (isRecordLost && blockCount !== wholeBlocks) {
     return { why: 'one is damaged, and may have added the blocks after those that the other one counts' };
   }
@@ -190,8 +180,8 @@ async function fromRecord(
 }
 
 /**
- * Takes the header copy, which may be older: the block count comes from the size of the file, and free list and entry
- * count are derived again. Not if a commit is not checkpointed yet, since it would be lost.
+ * Takes the header copy, which may be older: counts and free list are derived again. Not while a commit is pending: it
+ * would be lost.
  */
 async function fromCopy(
   file: BlockFile,
@@ -212,7 +202,6 @@ async function fromCopy(
   return withRoot('header-copy', bytes, evidence, view);
 }
 
-/** Adds the root descriptor that belongs to the header. @param view - the file with that header */
 async function withRoot(
   repair: RepairId,
   bytes: Uint8Array,

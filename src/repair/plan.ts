@@ -26,10 +26,9 @@ import { isProven, type PageRepair, renewChecksum, repairBlock, restoreMagic } f
 import type { PlanOutput, RepairReport, RepairScanOptions } from './repairs.ts';
 
 /**
- * Reads a whole file, and outputs every change that repairs something, those of block 0 last.
- * @param file - with its journal applied
- * @returns the report, and the commit records that are checkpointed: the blocks that they cover have to be written again first
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a file of a newer version, `IO`
+ * Reads the whole file and outputs every repair, those of block 0 last.
+ * @returns the report, and the checkpointed commit records: write the blocks that they cover again first
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION` for a newer version, `IO`
  */
 export async function planRepair(
   file: BlockFile,
@@ -64,7 +63,7 @@ export async function planRepair(
   if (!isKnown) {
     await leaveHeader(head, whyLost, output);
   } else if (!changed && !(keepsRecords && repairedHeader?.checkpointsRecords === true)) {
-    // A header from another source may turn out to be older than a record that becomes valid.
+    // A header from another source may be older than a record that becomes valid.
     for (const problem of fileSizeProblems(header, fileBytes)) await output.left(problem);
     if (!keepsRecords) await planCounts(scan, plan);
     else if (!again) await leaveUnknown(scan, checkFreeList(header, scan.others, blocks).free);
@@ -81,18 +80,15 @@ export async function planRepair(
   return { checkpointed, report: { file: file.name, blocks, changes, left, warnings, stalePages, again, changed } };
 }
 
-/** Reads every block after block 0, plans the repair of pages, and collects what the file header has to be checked against. */
+/** Reads each block, plans the repair of pages, and collects what the file header is checked against. */
 class BlockScan {
   readonly state: FileState;
-  /** Number of blocks, block 0 included. */
   readonly blocks: number;
   readonly output: PlanOutput;
-  /** The blocks that are not pages. */
   readonly others: NonPages = new NonPages();
-  /** Those of them that have zeros after a link. */
   readonly withZerosAfterLink: BlockSet;
   readonly repaired: BlockSet;
-  /** The new page headers of repaired blocks that have a commit record: two at most. */
+  /** New page headers of repaired blocks with a commit record: two at most. */
   readonly repairedHeads: Overlay[] = [];
   nodes = 0;
   damagedPages = 0;
@@ -109,12 +105,11 @@ class BlockScan {
     this.repaired = new BlockSet(blocks);
   }
 
-  /** @returns the page in the block, as it is or repaired */
   async check(block: number): Promise<Page | undefined> {
     const { view, pendingRecords, lostPages } = this.state;
     await this.#reader.read(view, block);
     const { page: found, bytes, scratch } = this.#reader;
-    // A block whose headers are still in a commit record alone is valid.
+    // A block whose header is still only in a commit record is valid.
     const isPending = pendingRecords.some((record) => record.block === block);
     let page = found?.page;
     if (found && found.error === undefined) {
@@ -135,7 +130,7 @@ class BlockScan {
     return page;
   }
 
-  /** Restores the magic of pages that begin with 8 zero bytes, once all blocks have been read; the header must be valid. */
+  /** Restores the magic of zeroed pages, after all blocks were read; the file header must be valid. */
   async restoreZeroed(): Promise<void> {
     const { others } = this;
     const { header, view } = this.state;
@@ -146,7 +141,7 @@ class BlockScan {
       if (format === undefined || !isZeroedPage(header, others, list, index)) continue;
       const block = others.idAt(index);
       await this.#reader.read(view, block);
-      // Another process may have taken the block in the meantime.
+      // Another process may have taken the block meanwhile.
       if (this.#reader.page || this.#reader.nonPage().zeroedFormat !== format) continue;
       const repair = restoreMagic(bytes, encodeEmptyPageHeader(format).subarray(0, 8), scratch);
       if (repair === undefined) continue;
@@ -158,7 +153,7 @@ class BlockScan {
 
   #addOther(block: number, isPending: boolean): void {
     const { mark, zeroedFormat } = this.#reader.nonPage();
-    // A block that a commit record is about to overwrite is not a page that lost its magic.
+    // A block that a commit record is about to overwrite is not a zeroed page.
     this.others.add(block, isPending && zeroedFormat ? 0 : mark);
     if (hasZerosAfterLink(this.#reader.bytes)) this.withZerosAfterLink.add(block);
   }
@@ -183,16 +178,13 @@ class BlockScan {
   }
 }
 
-/**
- * Whether a page was repaired whose commit record may have been invalid only for that damage. Then no header may change
- * before the record is checked again.
- */
+/** Whether a repaired page may make its commit record valid. Then check the record again before any header changes. */
 async function mayHaveValidatedRecord({ state, repaired, repairedHeads }: BlockScan): Promise<boolean> {
   const { view, repairedHeader } = state;
   const { records, validRecords } = view.recovery;
   const invalid = records.filter((record) => !validRecords.includes(record) && repaired.has(record.block));
   if (invalid.length === 0) return false;
-  // A header from another source, or a lost one, does not show which records fit it.
+  // Without the original header it is unknown which records fit.
   if (repairedHeader?.checkpointsRecords === true) return true;
   if (fileHeaderProblems(await view.readFileHeader()).next().done !== true) return true;
   const file = new OverlaidFile(view, repairedHeads);
@@ -217,7 +209,6 @@ async function planCounts(scan: BlockScan, plan: Block0Plan): Promise<void> {
   }
 }
 
-/** @returns the blocks that will be on the free list */
 async function planFreeList(scan: BlockScan, plan: Block0Plan): Promise<BlockSet> {
   const { others, withZerosAfterLink, blocks, output } = scan;
   const { header, fileBytes } = scan.state;

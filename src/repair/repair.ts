@@ -18,38 +18,36 @@ import {
 } from './repairs.ts';
 import { readUndoHeader, RepairedState, undoBatches, UndoWriter } from './undo-file.ts';
 
-/** Where a repair keeps the bytes that it overwrites. */
+/** Where the overwritten bytes are kept. */
 export interface UndoPlace {
-  /** Creates the undo file. Called once, if there is something to repair; the repair closes it. */
+  /** Creates the undo file; called once, before the first change. The repair closes it. */
   create(): Promise<BlockFile>;
-  /** Removes it again, since nothing was overwritten. */
+  /** Removes it, if nothing was overwritten. */
   remove(): Promise<void>;
 }
 
-/** How to repair. The lock options are for a file that is given as a path. */
+/** The lock options are for a path. */
 export interface RepairOptions extends RepairScanOptions, LockOptions {
-  /** Reports all changes and makes none. Default: false. */
+  /** Reports all changes without making any. Default: false. */
   readonly dryRun?: boolean;
   /**
-   * Where the overwritten bytes are kept: the path of a new file, or an UndoPlace, which a BlockFile needs. Default: the
-   * path of the page file with `.undo` after it, or `.undo.1` and so on if that exists.
+   * A new file for the overwritten bytes: a path, or an UndoPlace, which a BlockFile needs. Default: the path of the
+   * page file with `.undo` added, or the first free one of `.undo.1`, `.undo.2`, …
    */
   readonly undo?: string | UndoPlace;
-  /** Called for each change, once it is made; in a dry run for each that would be made. */
+  /** Called after each change; in a dry run for each change that would be made. */
   readonly onChange?: (change: Change) => void | Promise<void>;
-  /** Called for each error, and for some warnings, that is not repaired. */
+  /** Called for each error, and for some warnings, that cannot be repaired. */
   readonly onLeft?: (problem: LeftProblem) => void | Promise<void>;
 }
 
 /**
- * Repairs what can be derived without guessing. The bytes to be overwritten are first written to an undo file, which is
- * kept; then they are overwritten through the journal, as many at once as it can contain. After a crash the next writer
- * that opens the file completes what is in the journal, and another repair does the rest.
+ * Repairs what can be derived without guessing. The undo file is durable before the first change; the changes go
+ * through the journal. After a crash the next writer completes the journal, and another repair does the rest.
  * @param file - a path, or a BlockFile opened for writing, which stays open
- * @returns once the changed bytes have been read again
  * @throws TypeError for wrong parameters
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION`, `JOURNAL_MISMATCH`, `FILE_LOCKED`, `FILE_EXISTS` for
- * the undo file, `IO`; the reason of `signal`
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_VERSION`, `JOURNAL_MISMATCH`, `FILE_LOCKED`,
+ * `FILE_EXISTS` for the undo file, `IO`; the reason of `signal`
  */
 export async function repair(file: string | BlockFile, options: RepairOptions = {}): Promise<RepairReport> {
   assertPathOrBlockFile('repair', 'file', file);
@@ -101,9 +99,9 @@ async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOpti
     if (undo === undefined || writer === undefined) return report;
     await writer.finish(await file.size());
     options.signal?.throwIfAborted();
-    // The repair empties these records, and the blocks that they cover may be in the memory of the system alone.
+    // The repair empties these records, and the blocks that they cover may not be durable.
     for (const record of checkpointed) await rewriteCoveredBlocks(file, record);
-    // A durable journal is applied again after a crash, so everything else of the file must be durable before it.
+    // A durable journal is applied again after a crash, so the rest of the file must be durable before it.
     await file.sync();
     for await (const batch of undoBatches(undo, await readUndoHeader(undo))) {
       options.signal?.throwIfAborted();
@@ -116,9 +114,9 @@ async function repairFile(file: BlockFile, place: UndoPlace, options: RepairOpti
   }
 }
 
-/** How to undo a repair. The lock options are for a page file that is given as a path. */
+/** The lock options are for a page file given as a path. */
 export interface UndoOptions extends LockOptions {
-  /** Called for each change, once it is made: `before` are the repaired bytes, `after` the old ones. */
+  /** Called after each change: `before` are the repaired bytes, `after` the old ones. */
   readonly onChange?: (change: Change) => void | Promise<void>;
   /** Stops between two journals; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
@@ -127,20 +125,18 @@ export interface UndoOptions extends LockOptions {
 /** The result of {@link undoRepair}. */
 export interface UndoReport {
   readonly file: string;
-  /** Changes that were undone. */
   readonly changes: number;
-  /** Changes whose old bytes were in the file already. */
+  /** Changes whose old bytes were already in the file. */
   readonly unchanged: number;
 }
 
 /**
- * Undoes a repair. At each change the file must have the new bytes, or the old ones if the repair or an earlier undo was
- * interrupted; otherwise nothing is written.
+ * Undoes a repair. Writes nothing unless the file has the old or new bytes at every change (old after an interruption).
  * @param file - a path, or a BlockFile opened for writing, which stays open
- * @param undo - the undo file of the repair: a path, or a BlockFile, which stays open
+ * @param undo - the undo file: a path, or a BlockFile, which stays open
  * @throws TypeError for wrong parameters
- * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`; `UNDO_MISMATCH` if the page file has changed since; `JOURNAL_MISMATCH`,
- * `FILE_LOCKED`, `IO`; the reason of `signal`
+ * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`; `UNDO_MISMATCH` if the page file has changed since;
+ * `JOURNAL_MISMATCH`, `FILE_LOCKED`, `IO`; the reason of `signal`
  */
 export async function undoRepair(
   file: string | BlockFile,
@@ -189,7 +185,7 @@ async function undoFrom(file: BlockFile, undo: BlockFile, { onChange, signal }: 
   return { file: file.name, changes, unchanged: header.patchCount - changes };
 }
 
-/** Applies patches together, except those that the file has already, and reads them again. @returns how many it applied */
+/** Applies patches together, except those already in the file, and reads them back. @returns how many it applied */
 async function applyBatch(
   file: BlockFile,
   batch: readonly Patch[],

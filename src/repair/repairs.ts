@@ -51,49 +51,47 @@ const SUMMARIES: Readonly<Record<RepairId, string>> = {
   'page-record': 'the header of a page is taken from its last commit record: then its checksum matches',
 };
 
-/** A kind of repair. */
 export interface Repair {
-  /** The `repair` of its changes; never used again for another kind. */
+  /** Never reused for another kind. */
   readonly id: RepairId;
   /** What is repaired, and what proves it, in one line. */
   readonly summary: string;
 }
 
-/** Every kind of repair. Of those of the file header the first that applies is made, and of those of a page. */
+/** Every kind of repair. For the file header, and for a page, only the first that applies is made. */
 export const REPAIRS: readonly Repair[] = Object.entries(SUMMARIES).map(([id, summary]) => ({
   id: id as RepairId, // the keys of the table
   summary,
 }));
 
-/** Bytes that a repair replaces. */
 export interface Change {
   readonly repair: RepairId;
   readonly block: number;
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** The name of the field, if it is one. */
   readonly field?: string;
   readonly before: Uint8Array;
   /** As many bytes as `before`. */
   readonly after: Uint8Array;
 }
 
-/** An error or warning that is not repaired; the message says why where that is not obvious. */
+/** A problem that cannot be repaired; the message says why if that is not obvious. */
 export interface LeftProblem extends Problem {
   /** Whether `likelyBits` would repair it. */
   readonly isLikely?: boolean;
 }
 
-/** How a file is searched for damage. */
 export interface RepairScanOptions {
-  /** Gives pages with a stale checksum a new one, although nothing proves the nodes that were added since. Default: false. */
+  /**
+   * Whether pages with a stale checksum get a new one, although nothing proves the nodes added since. Default: false.
+   */
   readonly staleChecksums?: boolean;
   /**
-   * Flips back a bit that explains a wrong checksum even if it is only probably right: in a full page one bit explains one
-   * in 2,048 cases of other damage too. Default: false.
+   * Whether to flip back bits that are only probably right (in a full page by chance in 1 of 2,048 cases). Default:
+   * false.
    */
   readonly likelyBits?: boolean;
-  /** Called after each block that was checked. */
+  /** Called after each block. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
   /** Stops between two blocks or two journals; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
@@ -104,21 +102,19 @@ export interface RepairReport {
   readonly file: string;
   /** Blocks that were checked, block 0 included. */
   readonly blocks: number;
-  /** Changes that were made, or in a dry run would be. */
+  /** In a dry run, changes that would be made. */
   readonly changes: number;
-  /** Errors that are not repaired. */
   readonly left: number;
-  /** Warnings that are not repaired, where repair could be expected to: an entry count, a root descriptor. */
+  /** Warnings that repair could be expected to fix: a wrong entry count, a damaged root descriptor. */
   readonly warnings: number;
-  /** Pages with a stale checksum, which `staleChecksums` would renew. */
+  /** Pages with a stale checksum, which `staleChecksums` renews. */
   readonly stalePages: number;
-  /** Whether another run may repair more: a commit record can be checked only after this one. */
+  /** Whether another run may repair more: a commit record has to be checked after this one. */
   readonly again: boolean;
-  /** Whether a writer was active: then everything that needs all blocks at one moment was skipped. */
+  /** Whether a writer was active, so repairs that need all blocks at one moment were skipped. */
   readonly changed: boolean;
 }
 
-/** @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` for the patch of a repair that is not known */
 export function changeOf({ position, kind, before, after }: Patch): Change {
   const repair = REPAIRS[kind]?.id;
   if (repair === undefined) {
@@ -129,7 +125,6 @@ export function changeOf({ position, kind, before, after }: Patch): Change {
   return { repair, block, offset: position, ...(field !== undefined && { field }), before, after };
 }
 
-/** The fields of block 0 that have a name, by their offsets in it. */
 const BLOCK_0_FIELDS: readonly Pick<PlacedField, 'name' | 'offset' | 'bytes'>[] = [
   ...FILE_HEADER.fields,
   ...ROOT_DESCRIPTOR.fields.map((field) => ({ ...field, offset: ROOT_DESCRIPTOR_OFFSET + field.offset })),
@@ -144,7 +139,7 @@ function fieldAt(repair: RepairId, block: number, at: number, length: number): s
   return fields.find(({ offset, bytes }) => at >= offset && at < offset + bytes)?.name;
 }
 
-/** Where a plan goes while it is made: changes and problems are counted and passed on. */
+/** Counts changes and problems, and passes them on. */
 export class PlanOutput {
   changes = 0;
   errors = 0;
@@ -158,7 +153,6 @@ export class PlanOutput {
     this.#onLeft = onLeft;
   }
 
-  /** Changes bytes of the file at `position`, if they differ. */
   async change(repair: RepairId, position: number, before: Uint8Array, after: Uint8Array): Promise<void> {
     if (Buffer.compare(before, after) === 0) return;
     this.changes++;
@@ -166,7 +160,7 @@ export class PlanOutput {
     await this.#onPatch({ position, kind, before: before.slice(), after: after.slice() });
   }
 
-  /** Changes each field of a record that differs. @param position - of the record in the file */
+  /** Changes each field that differs. @param position - of the record in the file */
   async changeFields(
     repair: RepairId | ((field: string) => RepairId),
     { fields }: { readonly fields: readonly PlacedField[] },
@@ -181,7 +175,7 @@ export class PlanOutput {
     }
   }
 
-  /** Reports a problem that is not repaired. An `info` needs no repair. */
+  /** Reports a problem that is not repaired; an `info` needs no repair. */
   async left(problem: LeftProblem): Promise<void> {
     if (problem.severity === 'info') return;
     if (problem.severity === 'error') this.errors++;

@@ -15,8 +15,8 @@ import { BLOCK_BYTES, FILE_HEAD_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../
 const BUFFER_BYTES = 65_536;
 
 /**
- * A checksum that identifies a repaired file by what every writer changes: the head of block 0 with each commit, a page
- * header with each update. It is computed as if all patches were applied, so it is the same before, during and after that.
+ * Identifies a repaired file by what every writer changes: the head of block 0 and page headers. Computed as if all
+ * patches were applied, so it is the same before, during and after that.
  */
 export class RepairedState {
   readonly #file: BlockFile;
@@ -35,7 +35,7 @@ export class RepairedState {
     return state;
   }
 
-  /** @param patch - the next one; those of a block follow each other */
+  /** The patches of a block must follow each other. */
   async add({ position, after }: Patch): Promise<void> {
     const [block, offset] = [Math.floor(position / BLOCK_BYTES), position % BLOCK_BYTES];
     if (block !== 0 && block !== this.#block) {
@@ -47,7 +47,7 @@ export class RepairedState {
     if (offset < head.length) head.set(after.subarray(0, head.length - offset), offset);
   }
 
-  /** @returns the CRC-32 of the first 64 bytes of each other patched block, in order, then of the first 12,800 of block 0 */
+  /** @returns the CRC-32 of the first 64 bytes of each patched block in order, then of the first 12,800 of block 0 */
   finish(): number {
     this.#endBlock();
     return crc32(this.#head, this.#crc);
@@ -58,7 +58,7 @@ export class RepairedState {
   }
 }
 
-/** Writes an undo file, which is valid once its header is written, at the end. */
+/** Writes an undo file. The header comes last and makes the file valid. */
 export class UndoWriter {
   readonly #undo: BlockFile;
   readonly #state: RepairedState;
@@ -68,7 +68,6 @@ export class UndoWriter {
   #patchCount = 0;
   #bytesCrc = 0;
 
-  /** @param undo - an empty file */
   constructor(undo: BlockFile, state: RepairedState) {
     this.#undo = undo;
     this.#state = state;
@@ -81,7 +80,7 @@ export class UndoWriter {
     this.#patchCount++;
   }
 
-  /** Resolves when the undo file is durable. @param fileBytes - size of the page file */
+  /** Resolves when the undo file is durable. @param fileBytes - of the page file */
   async finish(fileBytes: number): Promise<void> {
     await this.#flush();
     const [stateCrc, patchCount, bytesCrc] = [this.#state.finish(), this.#patchCount, this.#bytesCrc];
@@ -98,10 +97,6 @@ export class UndoWriter {
   }
 }
 
-/**
- * Checks an undo file and reads its header.
- * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE`, `IO`
- */
 export async function readUndoHeader(undo: BlockFile): Promise<UndoHeader> {
   const head = new Uint8Array(UNDO_HEADER.bytes);
   await undo.read(head, 0);
@@ -116,8 +111,8 @@ export async function readUndoHeader(undo: BlockFile): Promise<UndoHeader> {
 }
 
 /**
- * The patches in order, as many at once as a journal can contain. Those of block 0 are in the last batch with all after
- * them, since header, copy and records have to change together. A batch is valid until the next one.
+ * The patches in order, one journal per batch. Block 0 and all after it are one batch: header, copy and records have to
+ * change together. A batch is valid until the next one.
  * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` instead of the last batch if the file has changed; `IO`
  */
 export async function* undoBatches(undo: BlockFile, header: UndoHeader): AsyncGenerator<readonly Patch[]> {
@@ -137,8 +132,8 @@ export async function* undoBatches(undo: BlockFile, header: UndoHeader): AsyncGe
 }
 
 /**
- * Each patch of the file: a view, valid until the next one.
- * @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` with `message` at the end, or before, if they are not as the header says
+ * Yields each patch as a view, valid until the next one. @throws {@link PageStoreError} `NOT_AN_UNDO_FILE` with
+ * `message`
  */
 async function* patchesIn(undo: BlockFile, header: UndoHeader, message: string): AsyncGenerator<Patch> {
   const buffer = new Uint8Array(BUFFER_BYTES);

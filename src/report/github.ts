@@ -6,8 +6,8 @@ import { plural } from './text.ts';
 const COMMANDS: Readonly<Record<Severity, string>> = { info: 'notice', warning: 'warning', error: 'error' };
 
 /**
- * Writes workflow commands of GitHub Actions, which become annotations of the files. File names and messages are written only
- * in lines that begin with `::`, where they are escaped: in other lines the runner could read a command from them.
+ * Workflow commands of GitHub Actions. File names and messages are only in lines that begin with `::`, where they are
+ * escaped: in other lines the runner could read a command from them.
  */
 export function githubReporter(output: ReportOutput): Reporter {
   const annotate = (severity: Severity, file: string, title: string, text: string): Promise<void> =>
@@ -32,7 +32,6 @@ export function githubReporter(output: ReportOutput): Reporter {
   };
 }
 
-/** The message of a command. Characters that would end it are escaped. */
 function data(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
@@ -40,12 +39,12 @@ function data(text: string): string {
 /** Control characters, line separators and lone surrogates, which some log viewers interpret. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** The UTF-8 bytes of a character; a lone surrogate is encoded as the replacement character. */
+/** A lone surrogate becomes the replacement character. */
 function percentEncoded(character: string): string {
   return [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }
 
-/** The value of a property of a command, which a comma or colon would end too. */
+/** A comma or colon would end a property too. */
 function property(text: string): string {
   return data(text).replace(UNSAFE, percentEncoded).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

@@ -5,19 +5,19 @@ import type { Finding, VerifyReport } from '../verify/verify.ts';
 import { detailLines, isAtLeast, placeText, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** Characters that XML 1.0 cannot contain, not even as references: most control characters, lone surrogates, two more. */
+/** XML 1.0 forbids these even as references: most control characters, lone surrogates, two more. */
 // oxlint-disable-next-line no-control-regex -- these characters are meant
 const FORBIDDEN = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/gu;
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
 const reference = (character: string): string => ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
 
-/** Text as the content of an element. A parser would replace a carriage return that is not written as a reference. */
+/** A parser would replace a raw carriage return. */
 function xmlText(text: string, special: RegExp = /[&<>\r]/g): string {
   return text.replace(FORBIDDEN, escaped).replace(special, reference);
 }
 
-/** Attributes, each after a space. In their values, a parser would also replace line feeds and tabs. */
+/** In attribute values, a parser would also replace raw line feeds and tabs. */
 function xmlAttributes(values: Readonly<Record<string, string | number>>): string {
   const attributes = Object.entries(values).map(
     ([name, value]) => ` ${name}="${xmlText(String(value), /[&<>"\t\n\r]/g)}"`,
@@ -28,14 +28,14 @@ function xmlAttributes(values: Readonly<Record<string, string | number>>): strin
 export interface JunitOptions {
   /** Findings below this do not fail their test case. */
   readonly failOn: Severity;
-  /** Whether pages must be finalized; otherwise the test case of that rule is skipped. */
+  /** If false, the test case of that rule is skipped. */
   readonly requireFinalized: boolean;
 }
 
-/** Most findings of a test case that are written in full: a suite is in memory until it is complete. */
+/** Findings per test case that are written in full: a suite is in memory until it is complete. */
 const MAX_TEXTS = 100;
 
-/** Rules that need all blocks as they are at one moment. */
+/** Rules that need all blocks at one moment. */
 const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
   'FREE_LIST_LINK',
   'FREE_LIST_CYCLE',
@@ -44,7 +44,6 @@ const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
   'ENTRY_COUNT',
 ]);
 
-/** Findings of one rule in one file. */
 class Texts {
   count = 0;
   readonly #texts: string[] = [];
@@ -54,14 +53,12 @@ class Texts {
     if (this.#texts.length < MAX_TEXTS) this.#texts.push(findingText(finding));
   }
 
-  /** The findings that are kept, and how many more there are. */
   get text(): string {
     const more = this.count - this.#texts.length;
     return [...this.#texts, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
   }
 }
 
-/** The findings of one file by rule. */
 class Suite {
   readonly #failures = new Map<string, Texts>();
   readonly #notes = new Map<string, Texts>();
@@ -73,10 +70,7 @@ class Suite {
     texts.add(finding);
   }
 
-  /**
-   * The test cases, one for each rule.
-   * @param skipped - returns why a rule without findings was not checked to the end; undefined if it was
-   */
+  /** @param skipped - returns why a rule without findings was not completely checked, undefined if it was */
   *cases(file: string, skipped: (id: string) => string | undefined): Generator<TestCase> {
     for (const { id, summary } of RULES) {
       const failures = this.#failures.get(id);
@@ -104,8 +98,8 @@ interface TestCase {
 }
 
 /**
- * Writes a JUnit report: a suite for each file, and in it a test case for each rule, including those that passed. The findings
- * of a file are in memory until it is done, at most {@link MAX_TEXTS} for each rule.
+ * A JUnit report: a suite per file, a test case per rule, passed ones included. At most {@link MAX_TEXTS} findings per
+ * rule are in memory.
  */
 export function junitReporter(output: ReportOutput, { failOn, requireFinalized }: JunitOptions): Reporter {
   let suite = new Suite();
@@ -135,7 +129,7 @@ export function junitReporter(output: ReportOutput, { failOn, requireFinalized }
   };
 }
 
-/** Why a rule without findings has not passed; undefined if it has. */
+/** @returns undefined if the rule has passed */
 function whyNotChecked(
   id: string,
   { interrupted, changed }: VerifyReport,

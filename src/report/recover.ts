@@ -5,16 +5,16 @@ import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slot
 import { jsonLine, type Style } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** Most runs of slots that are printed for a page. JSON has them all. */
+/** Per page; JSON has all runs. */
 const MAX_PRINTED_RUNS = 8;
 
-/** Kinds of block for which consecutive blocks are reported in one line. */
+/** Kinds whose consecutive blocks share a line. */
 const RANGE_TEXT = {
   missing: 'counted by the file header, but after the end of the file; lost',
   uncounted: 'after the blocks that the file header counts, so not part of the file; left out',
 } as const;
 
-/** Writes the report of a recovery for people. Intact blocks appear in the summary only. */
+/** A report for people. Intact blocks appear only in the summary. */
 export class RecoverText {
   readonly #style: Style;
   #range: { kind: keyof typeof RANGE_TEXT; from: number; to: number } | undefined;
@@ -23,7 +23,7 @@ export class RecoverText {
     this.#style = style;
   }
 
-  /** The lines for a block, after those for a range of blocks that ends before it. */
+  /** Begins with the range of blocks that ends before this one. */
   *block(report: BlockReport): Generator<string> {
     const { block, kind } = report;
     if (this.#range?.kind === kind && this.#range.to === block - 1) {
@@ -35,7 +35,6 @@ export class RecoverText {
     else if (!isIntact(report)) yield* this.#lines(report);
   }
 
-  /** The lines for a range of blocks at the end. */
   *end(): Generator<string> {
     if (this.#range === undefined) return;
     const { kind, from, to } = this.#range;
@@ -105,17 +104,15 @@ function countsText(slots: SlotCounts): string {
   return parts.length === 0 ? 'no slots' : parts.join(', ');
 }
 
-/** Moved nodes as a line. */
 export function movedText({ block, slot, newBlock, newSlot, count }: MovedRun): string {
   return `moved: ${formatSpan(block, slot, count)} is now ${formatSpan(newBlock, newSlot, count)}\n`;
 }
 
-/** A ref, or a range of refs, as commands accept it. */
+/** As commands accept it. */
 function formatSpan(block: number, slot: number, count: number): string {
   return count === 1 ? `${block}:${slot}` : `${block}:${slot}-${slot + count - 1}`;
 }
 
-/** What the damaged file contained, what was recovered, and what happened to the root pointer. */
 export function* recoverSummaryText(summary: RecoverReport, style: Style): Generator<string> {
   const { file, target, pages, intactPages, nodes, slots, freeBlocks, unwrittenBlocks, lostBlocks } = summary;
   const { unreservedBlocks, lostBytes, movedNodes } = summary;
@@ -147,14 +144,13 @@ function rootText({ root, rootPointer }: RecoverReport, reason: string): string 
   return root === 'dropped' ? `root pointer ${pointer} dropped: ${reason}` : `no root pointer: ${reason}`;
 }
 
-/** The report of a block as JSON lines: one for the block, and one for each run of slots with the same state. */
+/** A line for the block, and one for each run of slots with the same state. */
 export function* blockReportJson(report: BlockReport): Generator<string> {
   const { runs, ...fields } = report;
   yield jsonLine('block', fields);
   for (const { from, to, state } of runs()) yield jsonLine('slots', { block: report.block, from, to, state });
 }
 
-/** Moved nodes as a JSON line. */
 export function movedJson({ block, slot, newBlock, newSlot, count }: MovedRun): string {
   return jsonLine('moved', { from: formatSpan(block, slot, count), to: formatSpan(newBlock, newSlot, count), count });
 }

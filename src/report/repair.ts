@@ -4,18 +4,15 @@ import { commandLine, ruleOf } from '../verify/rules.ts';
 import type { Style } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** A change as a line: repair, location, field, and the bytes before and after in hex. */
 export function changeText({ repair, block, offset, field, before, after }: Change): string {
   const name = field === undefined ? '' : ` (${field})`;
   return `${repair} at block ${block}, byte ${offset}${name}: ${hexOf(before)} -> ${hexOf(after)}`;
 }
 
-/** A change as the fields of a JSON line. */
 export function changeJson({ repair, block, offset, field, before, after }: Change): object {
   return { repair, block, offset, field, before: hexOf(before), after: hexOf(after) };
 }
 
-/** A problem that repair has not fixed: a line, and a line with the next command. @param file - as the caller named it */
 export function leftText(problem: LeftProblem, file: string, style: Style): string {
   const { severity, code, block = 0, offset, message } = problem;
   const left = severity === 'error' ? style.error('not repaired') : style.warning('not changed');
@@ -23,20 +20,17 @@ export function leftText(problem: LeftProblem, file: string, style: Style): stri
   return `${left} ${code} at block ${block}, byte ${offset}: ${message}\n${next}`;
 }
 
-/** A problem that repair has not fixed, as the fields of a JSON line. @param file - as the caller named it */
 export function leftJson(problem: LeftProblem, file: string): object {
   const { severity, code, block, slot, offset, message, found, expected } = problem;
   return { code, severity, block, slot, offset, message, found, expected, next: nextAfterRepair(problem, file) };
 }
 
-/** The next command for a problem that repair has not fixed. */
 function nextAfterRepair(problem: LeftProblem, file: string): string {
   const step =
     problem.isLikely === true ? 'repair likely bit' : ruleOf(problem).next({ ...problem, isBeyondRepair: true });
   return commandLine(step, file, problem);
 }
 
-/** The result of a repair as a line. */
 export function repairSummaryText(
   file: string,
   { changes, left, warnings, blocks, again }: RepairReport,

@@ -3,7 +3,7 @@ import type { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import type { Finding, VerifyReport } from '../verify/verify.ts';
 
-/** Where a report is written to. Writes may be buffered; the owner of the output flushes it. */
+/** Writes may be buffered; the owner of the output flushes it. */
 export interface ReportOutput {
   write(text: string): Promise<void>;
 }
@@ -14,52 +14,47 @@ export function isAtLeast(severity: Severity, least: Severity): boolean {
   return RANK[severity] >= RANK[least];
 }
 
-/** The result for all files together, with the number of findings by severity. */
+/** The result for all files; findings by severity. */
 export interface Totals extends Readonly<Record<Severity, number>> {
-  /** Number of files to verify. */
   readonly files: number;
-  /** Number of files with findings at or above the severity that makes verify fail. */
+  /** Files with findings at or above the severity that makes verify fail. */
   readonly failed: number;
-  /** Number of files that could not be read, or not to their end. */
+  /** Files that could not be read to their end. */
   readonly unreadable: number;
-  /** Whether the run was interrupted before everything was checked. */
   readonly interrupted: boolean;
-  /** Number of files whose check was not started. */
+  /** Files whose check was not started. */
   readonly unchecked: number;
-  /** The exit code of the run, unless writing the report fails. */
+  /** The exit code, unless writing the report fails. */
   readonly exit: number;
 }
 
-/** The program that made a report. */
 export interface Tool {
   readonly name: string;
   readonly version: string;
-  /** URL of the project. */
   readonly home: string;
-  /** URL of the folder with a page for each rule, `<id>.md`. */
+  /** URL of the folder with a page `<id>.md` for each rule. */
   readonly findingPages: string;
 }
 
 /**
- * Writes a report in one format. `begin` is called once; then for each file `finding` for each finding, and either `file` or
- * `error`; then `end`, also after an interruption. The document is complete after `end`.
+ * Calls: `begin`; for each file `finding` any number of times, then `file` or `error`; `end`, also after an
+ * interruption.
  */
 export interface Reporter {
   begin(): Promise<void>;
   finding(finding: Finding): Promise<void>;
-  /** A file was checked, to its end or until the interruption. */
   file(report: VerifyReport): Promise<void>;
-  /** A file could not be read. There may have been findings before. */
+  /** There may have been findings before. */
   error(error: PageStoreError, file: string): Promise<void>;
   end(totals: Totals): Promise<void>;
 }
 
-/** A finding as lines: location and message, details, next command. */
+/** Location and message, details, next command. */
 export function findingLines(finding: Finding): string[] {
   return [`${placeText(finding)}: ${finding.message}`, ...detailLines(finding), `next: ${finding.next}`].map(oneLine);
 }
 
-/** The details of a finding that its message does not contain, one line each. */
+/** Details that the message does not contain, one per line. */
 export function detailLines({ message, found, expected, flippedBit }: Finding): string[] {
   const isNew = (text: string | undefined): boolean => text !== undefined && !message.includes(text);
   const values = [found === undefined ? [] : `found ${found}`, expected === undefined ? [] : `expected ${expected}`];
@@ -75,10 +70,9 @@ export function placeText({ block = 0, slot, offset }: Finding): string {
   return `block ${slot === undefined ? block : `${block}:${slot}`}, byte ${offset}`;
 }
 
-/** Wraps a text in escape sequences, or returns it unchanged. */
+/** Adds escape sequences, or none. */
 type Paint = (text: string) => string;
 
-/** Colours for text. */
 export type Style = Readonly<Record<Severity | 'heading' | 'faint', Paint>>;
 
 const sgr =
@@ -98,17 +92,16 @@ const same: Paint = (text) => text;
 
 export const PLAIN: Style = { error: same, warning: same, info: same, heading: same, faint: same };
 
-/** Version of the fields of all JSON lines. Within a version, fields may be added, but none is removed or changed. */
+/** Of all JSON lines. Within a version, fields may be added, but not removed or changed. */
 export const SCHEMA_VERSION = 1;
 
-/** An object as a JSON line. A bigint becomes a string, since it may exceed 2^53. */
+/** A bigint becomes a string, since it may exceed 2^53. */
 export function jsonLine(type: string, fields: object): string {
   return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
 }
 
 const bigintAsString = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
 
-/** Writes a report as JSON Lines; the last line is the summary. */
 export function jsonReporter(output: ReportOutput): Reporter {
   const write = (type: string, fields: object): Promise<void> => output.write(jsonLine(type, fields));
   return {

@@ -5,7 +5,6 @@ import type { Difference } from '../transfer/difference.ts';
 import type { Style } from './reporter.ts';
 import { plural } from './text.ts';
 
-/** A difference between two files as a line, without its line feed. @param names - of the files */
 export function differenceText(
   difference: Difference,
   names: { readonly a: string; readonly b: string },
@@ -50,13 +49,12 @@ const ROWS: readonly (readonly [string, (counts: FileCounts) => string])[] = [
   ['fill of pages', (counts) => `${(100 * fillOf(counts)).toFixed(1)}%`],
 ];
 
-/** The fraction of all page bytes that is used; 0 if there are no pages. */
+/** The used fraction of all page bytes; 0 without pages. */
 function fillOf({ usedBytes, pages }: FileCounts): number {
   const pageBytes = BLOCK_BYTES * (pages.v1 + pages.v2);
   return pageBytes === 0 ? 0 : usedBytes / pageBytes;
 }
 
-/** The contents of a file and of its compacted copy, side by side. */
 export function* compactText({ before, after, duplicateNodes }: CompactReport): Generator<string> {
   yield row('', 'before', 'after');
   for (const [name, textOf] of ROWS) yield row(name, textOf(before), textOf(after));

@@ -6,10 +6,7 @@ import type { Finding } from '../verify/verify.ts';
 import { findingLines, type Reporter, type ReportOutput, type Tool } from './reporter.ts';
 import { plural } from './text.ts';
 
-/**
- * The path of a file as a URI reference (RFC 3986). A relative path stays relative, so that it is valid on other machines.
- * @param windows - whether the path is a Windows path, with backslashes and drives
- */
+/** A URI reference (RFC 3986). A relative path stays relative, to be valid on other machines. */
 export function fileUri(path: string, windows: boolean): string {
   const slashed = windows ? path.replaceAll('\\', '/') : path;
   const drive = windows ? (/^[A-Za-z]:(?=\/)/.exec(slashed)?.[0] ?? '') : '';
@@ -30,7 +27,6 @@ export function fileUri(path: string, windows: boolean): string {
 
 interface SarifOptions {
   readonly tool: Tool;
-  /** Whether paths are Windows paths. */
   readonly windows: boolean;
 }
 
@@ -38,7 +34,7 @@ const SCHEMA = 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schem
 const LEVEL: Readonly<Record<Severity, string>> = { info: 'note', warning: 'warning', error: 'error' };
 const RULE_INDEX = new Map(RULES.map(({ id }, index) => [id, index]));
 
-/** Writes a report in SARIF 2.1.0, as one run. Findings are written at once; memory holds an entry for each file. */
+/** SARIF 2.1.0, in one run. Findings are written at once; memory holds an entry per file. */
 export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOptions): Reporter {
   const artifacts: object[] = [];
   const notifications: object[] = [];
@@ -97,7 +93,7 @@ function result(finding: Finding, uri: string): object {
   // A page file has no lines, but code scanning shows no result without one.
   const region = { startLine: 1, byteOffset: offset, byteLength: bytes };
   const name = slot === undefined ? String(block) : `${block}:${slot}`;
-  // Without the message, which contains values: the same damage must be the same result when a value has changed.
+  // Without the message: the same damage must be the same result when a value has changed.
   const hash = fnv1a64(Buffer.from([code, uri, name, offset].join('\n')));
   const fingerprint = hash.toString(16).padStart(16, '0');
   return {
@@ -111,7 +107,7 @@ function result(finding: Finding, uri: string): object {
         logicalLocations: [{ name, kind: slot === undefined ? 'block' : 'slot' }],
       },
     ],
-    // Code scanning uses the second one. Its default, the hash of line 1, would be the same for all results.
+    // Code scanning uses the second. Its default, the hash of line 1, would be the same for all results.
     partialFingerprints: { 'artriePagesFinding/v1': fingerprint, primaryLocationLineHash: `${fingerprint}:1` },
     properties: { found, expected, flippedBit, next },
   };

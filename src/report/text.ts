@@ -5,13 +5,13 @@ import { detailLines, placeText, type Reporter, type ReportOutput, type Style } 
 
 interface TextOptions {
   readonly style: Style;
-  /** Whether the report contains files that cannot be read; otherwise these are reported elsewhere. */
+  /** If false, unreadable files are reported elsewhere. */
   readonly withErrors: boolean;
 }
 
 /**
- * Writes a report for people and for grep: a line for each finding, which begins with the file, and indented lines with
- * details. The next command is printed once for consecutive findings that share it.
+ * For people and for grep: each finding is a line that begins with the file, and indented details. Consecutive findings
+ * share their next command.
  */
 export function textReporter(output: ReportOutput, { style, withErrors }: TextOptions): Reporter {
   let next = '';

@@ -10,28 +10,24 @@ import { examinePage, formatOfZeroedPage, PAGE_CHECKS, type PageFacts } from '..
 import { encodeEmptyPageHeader, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 
-/** The link of a block whose first 8 bytes are not a link. */
 export const NO_LINK = -1;
 
 /**
- * What a block is that does not begin with the magic of a page, as one number: the block id of a link below 2^24, 0 for 8
- * zero bytes with other bytes after them, or one of these.
+ * What a block that does not begin with a page magic is: the block id of a link, 0 for 8 zero bytes, or one of these.
  */
 const MARK = {
   unknown: 0xffff_ffff,
   unwritten: 0xffff_fffe,
-  /** A page whose magic is damaged. */
   lostPage: 0xffff_fffd,
-  /** A page with 8 zero bytes for its magic; or a free block, if the free list leads to it. */
+  /** Valid but for 8 zero bytes in place of the magic; a free block looks the same, so the free list decides. */
   zeroedV1: 0xffff_fffc,
   zeroedV2: 0xffff_fffb,
   /** A zeroed page that has its magic again. */
   repaired: 0xffff_fffa,
 } as const;
 
-/** The blocks that are not pages, in 8 bytes per block, so that the free list is checked without reading a block twice. */
+/** The blocks that are not pages, 8 bytes of memory each, to check the free list without reading a block twice. */
 export class NonPages {
-  /** For each block its id and its mark. */
   #words: Uint32Array = new Uint32Array(128);
   #count = 0;
 
@@ -39,7 +35,7 @@ export class NonPages {
     return this.#count;
   }
 
-  /** Adds the next block: they are in ascending order. @param mark - that of a {@link NonPage} */
+  /** Adds a block; blocks must come in ascending order. */
   add(id: number, mark: number): void {
     const at = 2 * this.#count++;
     if (at === this.#words.length) {
@@ -70,7 +66,6 @@ export class NonPages {
     return this.#markAt(index) === MARK.lostPage;
   }
 
-  /** The format of a page that begins with 8 zero bytes and has no other error. */
   zeroedFormatAt(index: number): PageFormat | undefined {
     const mark = this.#markAt(index);
     if (mark === MARK.zeroedV1) return 'v1';
@@ -85,12 +80,11 @@ export class NonPages {
     return this.#markAt(index) === MARK.repaired;
   }
 
-  /** Whether every byte of the block is zero. */
   isBlank(index: number): boolean {
     return this.#markAt(index) === MARK.unwritten;
   }
 
-  /** The index of a block, or -1 for a page, or one that is not in the file. */
+  /** The index of a block, or -1 if it is a page or not in the file. */
   indexOf(id: number): number {
     let low = 0;
     let high = this.#count;
@@ -106,38 +100,34 @@ export class NonPages {
 /** A block that does not begin with the magic of a page. Valid until its bytes change. */
 export interface NonPage {
   readonly id: number;
-  /** The block as one number, for {@link NonPages}. */
   readonly mark: number;
-  /** The page that it is except for a damaged magic. */
+  /** Set if only the magic of the page is damaged. */
   readonly lostPage?: LostPage | undefined;
-  /** The format of the page that it is except for 8 zero bytes in place of the magic. */
+  /** Set if 8 zero bytes replace the magic of an otherwise valid page. */
   readonly zeroedFormat?: PageFormat | undefined;
 }
 
-/** A page whose magic is damaged. */
 export interface LostPage {
-  /** The first 8 bytes of the block. */
   readonly found: Uint8Array;
   readonly expected: Uint8Array;
-  /** The one bit of the block that differs; undefined where it is more than one. */
+  /** The only differing bit of the block; undefined if there are more. */
   readonly flippedBit: number | undefined;
-  /** Whether nothing else is wrong with the page. */
   readonly isValid: boolean;
 }
 
-/** Reads blocks into memory of its own, one after the other, and finds out what each is. */
+/** Reads blocks into memory of its own, one at a time, and determines what each is. */
 export class BlockReader {
   /** The last block, 262,144 bytes. */
   readonly bytes: Uint8Array = readBuffer(BLOCK_BYTES);
   readonly scratch: DirectoryScratch = new DirectoryScratch();
-  /** The page in `bytes`; undefined where they do not begin with the magic of one. */
+  /** Undefined if the bytes do not begin with a page magic. */
   page: PageFacts | undefined;
   #block = 0;
 
   /**
-   * Reads a block, and again while a writer changes it, until it is a valid page or begins with a link.
-   * @param isLink - which links count for that
-   * @returns the bytes that the file has of the block; the rest is zeros
+   * Reads a block, again while a writer changes it, until it is a valid page or begins with a link that `isLink`
+   * accepts.
+   * @returns the bytes of the block that the file has; the rest is zeros
    */
   async read(
     view: CommittedView,
@@ -158,13 +148,11 @@ export class BlockReader {
     return presentBytes;
   }
 
-  /** What the block is that is not a page. */
   nonPage(): NonPage {
     return nonPageIn(this.bytes, this.#block, this.scratch);
   }
 }
 
-/** Whether the bytes after the link of a block are zero, up to the end of a page header. */
 export const hasZerosAfterLink = (block: Uint8Array): boolean => isZero(block.subarray(MAGIC_BYTES, PAGE_HEADER_BYTES));
 
 /** The block id of the link that a block begins with, or NO_LINK. */
@@ -172,7 +160,6 @@ export function linkOf(block: Uint8Array): number {
   return decodeFreeLink(firstU64(block));
 }
 
-/** @param block - 262,144 bytes that do not begin with the magic of a page; unchanged when it returns */
 export function nonPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): NonPage {
   const link = linkOf(block);
   if (link === NO_LINK) {
@@ -187,10 +174,10 @@ export function nonPageIn(block: Uint8Array, id: number, scratch: DirectoryScrat
 
 const ZEROED_MARK = { v1: MARK.zeroedV1, v2: MARK.zeroedV2 } as const;
 
-/** More wrong bits than this, and only a checksum can prove that a block is a page. */
+/** With more wrong bits, only a checksum proves that a block is a page. */
 const FEW_BITS = 2;
 
-/** For a block that does not begin with a link: libdictenstein leaves the old page in a block that it frees. */
+/** Not for blocks that begin with a link: libdictenstein leaves the old page in a block that it frees. */
 function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): LostPage | undefined {
   const found = block.slice(0, MAGIC_BYTES);
   try {
@@ -208,7 +195,6 @@ function lostPageIn(block: Uint8Array, id: number, scratch: DirectoryScratch): L
   return undefined;
 }
 
-/** Whether the bytes after the magic are those of a page. */
 function isPage(facts: PageFacts, wrongMagicBits: number): boolean {
   if (facts.checksumState === 'match' || facts.checksumState === 'stale') return true;
   return wrongMagicBits <= FEW_BITS && HEADER_CHECKS.every((check) => [...check(facts)].length === 0);
@@ -217,13 +203,11 @@ function isPage(facts: PageFacts, wrongMagicBits: number): boolean {
 const HEADER_CHECKS = [PAGE_CHECKS.PAGE_VERSION, PAGE_CHECKS.PAGE_FLAGS, PAGE_CHECKS.PAGE_BOUNDS];
 const MAGIC_BYTES = PAGE_HEADER.bytesOf('magic');
 
-/** A page file as it is, for inspection. */
+/** The raw bytes of a page file, valid or not. */
 export class RawBlocks {
   readonly file: BlockFile;
   readonly fileBytes: number;
-  /** Block 0; zeros after the end of the file. */
   readonly block0: Uint8Array;
-  /** The file header as it is, valid or not. */
   readonly header: FileHeader;
 
   private constructor(file: BlockFile, fileBytes: number, block0: Uint8Array) {
@@ -244,19 +228,18 @@ export class RawBlocks {
     return Math.floor(this.fileBytes / BLOCK_BYTES);
   }
 
-  /** Blocks of which the file has at least one byte. */
   get startedBlocks(): number {
     return Math.ceil(this.fileBytes / BLOCK_BYTES);
   }
 
-  /** Reads a block into `target` (262,144 bytes), with zeros after the end of the file. @returns the bytes that the file has of it */
+  /** Fills the rest of `target` with zeros. @returns the bytes of the block that the file has */
   async read(block: number, target: Uint8Array): Promise<number> {
     const bytes = await this.file.read(target, fileOffset(block));
     target.fill(0, bytes);
     return bytes;
   }
 
-  /** The blocks on the free list, as far as it can be followed. @throws {@link PageStoreError} `IO` */
+  /** As far as the free list can be followed. */
   async freeBlocks(): Promise<BlockSet> {
     const walk = new FreeListWalk(this.header.freeListHead, this.wholeBlocks);
     await walk.followIn(this.file);

@@ -28,13 +28,12 @@ import { flipBack } from './flipped-bit.ts';
 import { checkFreeList } from './free-blocks.ts';
 import { copiedHeader } from './header-candidates.ts';
 
-/** Where the root record of a trie should be. */
 export interface RootPlace {
   readonly block: number;
   readonly slot: number;
 }
 
-/** The location of the root record in a valid root descriptor of 18 bytes, of a file with so many blocks. */
+/** @returns undefined if the root descriptor does not lead to a block of the file */
 export function rootPlaceOf(
   { rootPointer }: FileHeader,
   descriptor: Uint8Array,
@@ -51,23 +50,19 @@ export function rootDescriptorOf(head: Uint8Array): Uint8Array {
   return head.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
 }
 
-/** @param slots - slots of the page that should contain the root record; -1 if it is not a page */
 export function noRootRecordMessage({ block, slot }: RootPlace, slots: number): string {
   const why = slots < 0 ? 'is not a page' : `has ${counted(slots, 'slot')}`;
   return `the root record should be in slot ${slot} of block ${block}, which ${why}`;
 }
 
-/**
- * The root descriptor of 18 bytes in the header copy, if the copy was made with one of these file headers:
- * libdictenstein writes both together.
- */
+/** The root descriptor in the header copy, which counts only with the file header that it was written with. */
 export function copiedRootDescriptor(head: Uint8Array, fileHeaders: readonly Uint8Array[]): Uint8Array | undefined {
   const copy = copiedHeader(head);
   const isSameHeader = copy && fileHeaders.some((fileHeader) => Buffer.compare(copy.fileHeader, fileHeader) === 0);
   return isSameHeader ? copy.rootDescriptor : undefined;
 }
 
-/** What is wrong with a root pointer and a root descriptor of 18 bytes. */
+/** Checks a root pointer and a root descriptor of 18 bytes. */
 export function descriptorProblems(
   header: Pick<FileHeader, 'rootPointer'>,
   descriptor: Uint8Array,
@@ -78,9 +73,8 @@ export function descriptorProblems(
   return rootProblems(header, block0, blocks);
 }
 
-/** The root descriptor that belongs to a file header. */
 export interface RootDescriptorProof {
-  /** 18 bytes; undefined if it is the one in block 0. */
+  /** Undefined if it is the one in block 0. */
   readonly rootDescriptor: Uint8Array | undefined;
 }
 
@@ -89,10 +83,8 @@ export interface Unproven {
 }
 
 /**
- * Finds the root descriptor that belongs to another state of the file header. It is the one in block 0 if the copy has
- * the same, since it is written with the header. If it was lost, there was no trie as long as no other program has written
- * a page: a trie has nodes.
- * @param view - the file with the other state of its header
+ * Finds the root descriptor for another state of the file header: the one in block 0 if the header copy has the same.
+ * If it was lost, there was no trie unless another program has written a page: a trie has nodes.
  */
 export async function findRootDescriptor(
   head: Uint8Array,
@@ -115,7 +107,7 @@ export async function findRootDescriptor(
   return { why: `${why}: block ${foreign} is neither a page with an up-to-date checksum nor free` };
 }
 
-/** The first block that is neither a page with a checksum over all of it nor on the free list. */
+/** The first block that is neither on the free list nor a page with a checksum over all of it. */
 async function firstForeignBlock(view: CommittedView, blocks: number): Promise<number | undefined> {
   const [reader, others] = [new BlockReader(), new NonPages()];
   for (let block = 1; block < blocks; block++) {
@@ -129,21 +121,17 @@ async function firstForeignBlock(view: CommittedView, blocks: number): Promise<n
   return isWhole ? undefined : 0;
 }
 
-/** A page of which the block has neither the header in its commit record nor the one that this replaces. */
+/** A page whose block has neither the header in its commit record nor the one that the record replaces. */
 export interface RecordedPage {
   readonly record: CommitRecord;
-  /** The 64 bytes that the block begins with. */
   readonly found: Uint8Array;
-  /** Whether the page is valid with the header in the record, so that only the header is lost. */
+  /** Whether only the header is lost: the page is valid with the one in the record. */
   readonly isWhole: boolean;
-  /** Whether another program may have freed it: that overwrites the first 8 bytes with a link, and no others. */
+  /** Another program frees a page by overwriting its first 8 bytes with a link. */
   readonly mayBeFreed: boolean;
 }
 
-/**
- * The pages whose headers are in commit records alone. At most two blocks are read.
- * @param head - the first 12,800 bytes of block 0
- */
+/** The pages whose headers are only in commit records. Reads at most two blocks. */
 export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Promise<RecordedPage[]> {
   const lost: RecordedPage[] = [];
   const isAnyLost = hasLostRecord(head);
@@ -152,7 +140,7 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
     const { block, blockHead, oldPageHeaderCrc } = record;
     bytes.fill(0, await file.read(bytes, fileOffset(block)));
     const found = bytes.slice(0, PAGE_HEADER_BYTES);
-    // A valid page with another header is one that another program has changed since.
+    // Another program has changed this page since: it is valid with another header.
     if (isOldOrNew(found, oldPageHeaderCrc, blockHead) || validPage(bytes, block)) continue;
     const page = validPageWithHeader(bytes, block, blockHead);
     const link = decodeFreeLink(firstU64(found));
@@ -166,7 +154,6 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
   return lost;
 }
 
-/** The last record of each block, if it contains a page header. */
 function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
   return records.filter(({ block, kind }, index) => {
     const isLast = !records.slice(index + 1).some((later) => later.block === block);
@@ -174,16 +161,15 @@ function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
   });
 }
 
-/** Whether the free list of a file leads to a block. */
 export async function isOnFreeList(view: CommittedView, block: number): Promise<boolean> {
   const { freeListHead, blockCount } = await view.readFileHeader();
-  // The count may be damaged, so the set starts small and grows with what the file has.
+  // The count may be damaged, so the set grows with the blocks that the file has.
   const walk = new FreeListWalk(freeListHead, blockCount, new BlockSet(0));
   await walk.followIn(view);
   return walk.blocks.has(block);
 }
 
-/** Whether a record took effect for sure: it is valid, or a valid one follows that was made after it. */
+/** A record took effect if it is valid, or if a valid one follows that was made after it. */
 export function tookEffect({ recovery }: CommittedView, record: CommitRecord): boolean {
   const { validRecords, records } = recovery;
   const isValid = (each: CommitRecord): boolean => validRecords.some(({ sequence }) => sequence === each.sequence);
@@ -202,7 +188,7 @@ export async function hasOldHeader(
   return crc32(stored) === oldPageHeaderCrc && Buffer.compare(stored, blockHead) !== 0;
 }
 
-/** The commit records in which one bit is wrong, with that bit flipped back. @param head - the first 12,800 bytes of block 0 */
+/** The damaged commit records that one flipped bit explains, with that bit flipped back. */
 export function repairedRecords(head: Uint8Array): Overlay[] {
   const repaired: Overlay[] = [];
   for (const position of COMMIT_RECORD_OFFSETS) {
@@ -216,7 +202,6 @@ function isRecordOrNone(bytes: Uint8Array): boolean {
   return isZero(bytes) || decodeCommitRecord(bytes) !== undefined;
 }
 
-/** The problem of a block that is not a page although a commit record contains its page header. @param head - its first 64 bytes */
 export function lostPageProblem(block: number, head: Uint8Array): Problem {
   const found = hex(firstU64(head), 16);
   return {

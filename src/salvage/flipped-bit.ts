@@ -18,17 +18,15 @@ import type { SlotDirectory } from '../format/slots.ts';
 import { V1_SLOT } from '../format/v1-page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 
-/** One bit of a block, and what contains it. */
 export interface NamedBit {
-  /** 8 times the byte offset in the block, plus 0 for the lowest bit to 7 for the highest. */
+  /** 8 times the byte offset in the block, plus the number of the bit: 0 is the lowest. */
   readonly bit: number;
-  /** A field of the page header, a node, or a slot. */
   readonly name: string;
 }
 
 /**
- * Finds the one bit that makes a damaged page valid when it is flipped back. The two checksums determine which bit it is;
- * those that determine what the checksum covers are each tried. The block is changed meanwhile, and restored on return.
+ * Finds the one bit that makes a damaged page valid when flipped back, by its checksums; bits that determine what the
+ * checksum covers are tried one by one. Restores the block before it returns.
  * @returns undefined if there is no such bit, or more than one
  */
 export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefined {
@@ -50,12 +48,12 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
   return found.length === 1 ? found[0] : undefined;
 }
 
-/** Whether header and first slot of a V2 page are wrong: decoding 100,000 wrong slots for each bit would take long. */
+/** A quick check first: decoding 100,000 wrong slots for each tried bit would take long. */
 function isInvalidAtOnce(block: Uint8Array, format: PageFormat): boolean {
   if (format === 'v1') return false;
   const { flags, nodeCount, freeOffset, directoryStart, directoryLength } = PAGE_HEADER.read(block);
   if ((flags & PAGE_FLAG.hasChecksum) === 0 || nodeCount === 0) return false;
-  // A slot takes 2 bytes at least.
+  // A slot has at least 2 bytes.
   if (freeOffset > directoryStart || 2 * nodeCount > directoryLength) return true;
   if (directoryStart + directoryLength > BLOCK_BYTES) return true;
   const firstOffset = readVarint(block, directoryStart, BLOCK_BYTES);
@@ -89,7 +87,7 @@ function* candidates({ format, block, header, directory }: Page): Generator<numb
   }
 }
 
-/** The last slot that an older checksum covers determines where its nodes end; the next node begins there. */
+/** A stale checksum ends where its last slot says; the next node begins there. */
 function* lastSlotBits(directory: SlotDirectory, slot: number): Generator<number> {
   const [offset, bytes, next] = [directory.nodeOffset(slot), directory.nodeBytes(slot), directory.nodeOffset(slot + 1)];
   yield* bitBetween(directory.entryOffset(slot), offset, next - bytes);
@@ -101,13 +99,13 @@ function bitsOf(field: keyof PageHeader): number[] {
   return Array.from({ length: 8 * PAGE_HEADER.bytesOf(field) }, (_, bit) => first + bit);
 }
 
-/** The bit in which two numbers differ, if it is one. @param offset - of the number in the block */
+/** The bit in which two numbers differ, if there is only one. @param offset - of the number in the block */
 function* bitBetween(offset: number, found: number, expected: number): Generator<number> {
   const bit = onlyBitOf(found ^ expected);
   if (bit >= 0) yield 8 * offset + bit;
 }
 
-/** The bit that explains the difference of the checksums, if it does not change what they cover; or -1. */
+/** @returns -1 if no bit explains the checksum, or if the bit changes which bytes the checksum covers */
 function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader): number {
   const { freeOffset } = header;
   const { start, end } = checksummedDirectory(format, header);
@@ -116,7 +114,6 @@ function bitFromSums(format: PageFormat, block: Uint8Array, header: PageHeader):
   const ofChecksum = onlyBitOf(difference);
   if (ofChecksum >= 0) return 8 * PAGE_HEADER.offsets.checksum + ofChecksum;
   const bit = flippedBitOf(difference, freeOffset + end - start);
-  // The checksum covers header and nodes in place, then the directory.
   return bit < 8 * freeOffset ? bit : bit + 8 * (start - freeOffset);
 }
 
@@ -132,23 +129,20 @@ function nameOf(page: Page, blockId: number, offset: number): string {
   return offset < header.freeOffset ? 'node area' : 'directory';
 }
 
-/** A page with its one wrong bit flipped back. */
 export interface RepairedPage {
   readonly page: Page;
-  /** 8 times the byte offset in the block, plus 0 for the lowest bit to 7 for the highest. */
+  /** 8 times the byte offset in the block, plus the number of the bit: 0 is the lowest. */
   readonly bit: number;
-  /** What the checksum covers: all nodes of the page, or fewer. */
   readonly checksum: 'match' | 'stale';
-  /** Bytes in which the bit was looked for; of other damage, 8 in 2^32 per byte looks like one flipped bit. */
+  /** Other damage looks like one flipped bit with a chance of 8 in 2^32 per byte searched. */
   readonly searchedBytes: number;
-  /** Whether the bit also explains errors besides the checksum, which chance does not. */
+  /** Whether the bit also explains errors besides the checksum, so it is not found by chance. */
   readonly explainsMore: boolean;
 }
 
 /**
- * Flips back the one bit that explains the errors of a page. Of other damage to full pages, one case in 2,048 has such a
- * bit by chance: 2^21 bits, and checksums of 32 bits.
- * @returns undefined with the block unchanged if there is no such bit, or no checksum that proves it
+ * Flips back the one bit that explains the errors of a page. In a full page, 1 in 2,048 cases of other damage has such
+ * a bit by chance. @returns undefined, with the block unchanged, if there is no such bit or no checksum proves it
  */
 export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): RepairedPage | undefined {
   const { block, header, directory } = facts.page;
@@ -168,9 +162,8 @@ export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): Repa
 }
 
 /**
- * Finds the one bit that makes a file header valid when it is flipped back. Each is tried, since FNV-1a is not linear.
- * @param wholeBlocks - whole blocks in the file
- * @returns the index of the bit in block 0; undefined if there is none, or more than one
+ * The index of the one bit of the file header that makes it valid when flipped back. Tries each: FNV-1a is not linear.
+ * @returns undefined if there is no such bit, or more than one
  */
 export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): number | undefined {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
@@ -180,7 +173,7 @@ export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): numbe
     flipBit(bytes, bit);
     if (hasValidHeaderChecksum(bytes)) {
       const flipped = FILE_HEADER.read(bytes);
-      // A program that was stopped before its sync leaves a new count with an old checksum: then the count is right.
+      // A program that stops before its sync leaves a right new count with an old checksum.
       const isStale = flipped.blockCount !== header.blockCount && header.blockCount === wholeBlocks;
       if (!isStale && fileHeaderProblems(flipped).next().done === true) found.push(bit);
     }
@@ -190,9 +183,8 @@ export function flippedHeaderBit(header: FileHeader, wholeBlocks: number): numbe
 }
 
 /**
- * Finds the one bit that makes a range match its CRC-32, or all zeros as an absent record is, when it is flipped back.
- * @param stored - the range and, after it, its CRC-32
- * @returns the index of the bit in `stored`; undefined if there is none
+ * The index of the bit that makes a range valid when flipped back: its CRC-32 matches, or all of it is zeros. @param
+ * stored - the range, followed by its CRC-32
  */
 export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
   const length = stored.length - CRC_BYTES;
@@ -210,9 +202,8 @@ export function flippedBitUnderCrc(stored: Uint8Array): number | undefined {
 const CRC_BYTES = 4;
 
 /**
- * Flips back the bit that explains a wrong CRC-32: of other damage in so short a range, less than one case in a million
- * looks like a flipped bit.
- * @returns false with nothing changed if there is no such bit
+ * Flips back the bit that explains a wrong CRC-32; in so short a range that is by chance in less than 1 of 1,000,000
+ * cases. @returns false, with nothing changed, if there is no such bit
  */
 export function flipBack(stored: Uint8Array): boolean {
   const bit = flippedBitUnderCrc(stored);

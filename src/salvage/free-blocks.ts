@@ -7,14 +7,12 @@ import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type NonPages } from './block-kind.ts';
 
 export interface FreeList {
-  /** The blocks on it, as far as it can be followed. */
   readonly free: BlockSet;
   readonly problems: readonly Problem[];
-  /** Whether it can be followed to its end. */
   readonly isWhole: boolean;
 }
 
-/** Follows the free list through `blocks` blocks that were read, up to its first error: nothing after that is known. */
+/** Follows the free list through blocks that were read, up to its first error: nothing after that is known. */
 export function checkFreeList(header: FileHeader, others: NonPages, blocks: number): FreeList {
   const walk = new FreeListWalk(header.freeListHead, blocks);
   while (walk.block !== 0) {
@@ -22,7 +20,7 @@ export function checkFreeList(header: FileHeader, others: NonPages, blocks: numb
     if (index < 0) walk.reject();
     else walk.follow(others.linkAt(index));
   }
-  // A head that is not a link or leads out of the file is reported with the file header.
+  // A head that is not a link, or leads out of the file, is reported with the file header.
   const { reason, from } = walk.break ?? {};
   const isHead = from === 0 && (reason === 'no link' || reason === 'out of range');
   const problems = walk.break && !isHead ? [breakProblem(walk.break, blocks)] : [];
@@ -50,8 +48,8 @@ function breakProblem({ reason, from, to }: FreeListBreak, blocks: number): Prob
 }
 
 /**
- * Whether the free list can be rebuilt: not if the file was cut, and a part of the list with it; nor if a link leads to a
- * block after those that the header counts, since then the count may be wrong.
+ * False if the end of the list may be cut off with the file, or a link leads beyond the block count, which may be
+ * wrong.
  */
 export function isListKnown({ blockCount, freeListHead }: FileHeader, others: NonPages, wholeBlocks: number): boolean {
   if (blockCount === 0 || blockCount > wholeBlocks) return false;
@@ -64,9 +62,8 @@ export function isListKnown({ blockCount, freeListHead }: FileHeader, others: No
 const LINK_BYTES = FILE_HEADER.bytesOf('freeListHead');
 
 /**
- * Whether a block is a page that lost its magic to 8 zero bytes. With a root pointer or a broken free list that is
- * unknown: another program frees a block by overwriting those bytes alone, and may allocate it without writing to it.
- * @param index - of the block in `others`
+ * Whether a block is a page whose magic became 8 zero bytes. Unknown with a root pointer or a broken free list: another
+ * program frees a block by overwriting only those bytes, and may allocate it without writing to it.
  */
 export function isZeroedPage(
   { rootPointer }: FileHeader,
@@ -78,10 +75,7 @@ export function isZeroedPage(
   return !free.has(others.idAt(index));
 }
 
-/**
- * The blocks that are free by the list or, if that is damaged, likely free by themselves: a block that begins with a link to
- * another block, since no page does; and the block that such a link leads to, if it begins with a link or 0.
- */
+/** The blocks of the free list or, if that is damaged, of all links between blocks: pages never begin with a link. */
 export async function findLikelyFreeBlocks(
   view: CommittedView,
   head: bigint,

@@ -20,37 +20,31 @@ import { flipBack, flippedHeaderBit } from './flipped-bit.ts';
 export const isValidHeader = (bytes: Uint8Array): boolean =>
   fileHeaderProblems(FILE_HEADER.read(bytes)).next().done === true;
 
-/** Where a file header can come from: block 0 itself, block 0 with one thing repaired, a commit record, the copy. */
+/** Where a file header is taken from; `derived` is block 0 with one thing repaired. */
 export type HeaderSource = 'block 0' | 'derived' | 'commit record' | 'header copy';
 
-/** A valid file header that may be the one of the file. */
+/** A valid file header that may be that of the file. */
 export interface HeaderCandidate {
   readonly source: HeaderSource;
-  /** The 64 bytes. */
   readonly bytes: Uint8Array;
-  /** Of a derived header: what was wrong in block 0. Its checksum proves it with 64 bits. */
+  /** What was wrong in block 0. The checksum proves a derived header with 64 bits. */
   readonly part?: DerivedHeader['part'];
-  /** Of a commit record: the record. */
   readonly record?: CommitRecord;
-  /** Whether the record replaces this header, instead of containing it. */
+  /** Whether the header is the one that the record replaces, not the one that it contains. */
   readonly isReplaced?: boolean;
 }
 
-/** Everything in block 0 that tells about the file header. */
+/** All evidence of the file header in block 0. */
 export class HeaderEvidence {
   readonly head: Uint8Array;
   readonly wholeBlocks: number;
-  /** The commit records with a valid checksum, in ascending order of sequence number. */
+  /** Valid records, in ascending order of sequence number. */
   readonly records: readonly CommitRecord[];
-  /** Whether a commit record is damaged or gone, which may have been the newest. */
+  /** Whether a record is damaged or missing that may have been the newest. */
   readonly isRecordLost: boolean;
   readonly copy: CopiedHeader | undefined;
 
-  /**
-   * @param head - the first 12,800 bytes of block 0
-   * @param wholeBlocks - whole blocks in the file, block 0 included
-   * @param usesCopy - whether the header copy counts; also with one flipped bit
-   */
+  /** @param head - the first 12,800 bytes of block 0 */
   constructor(head: Uint8Array, wholeBlocks: number, usesCopy = true) {
     this.head = head;
     this.wholeBlocks = wholeBlocks;
@@ -59,15 +53,11 @@ export class HeaderEvidence {
     this.copy = usesCopy ? copiedHeader(head) : undefined;
   }
 
-  /** The records with a valid file header. */
   get validRecords(): CommitRecord[] {
     return this.records.filter(({ fileHeader }) => isValidHeader(fileHeader));
   }
 
-  /**
-   * Whether the header copy is valid and newer than every commit record. A record contains the checksum of the header
-   * that it replaces; and a file never has fewer blocks than before, nor loses its trie.
-   */
+  /** Whether the copy is newer than every record: none replaces it, and neither block count nor trie went backwards. */
   get isCopyNewest(): boolean {
     const copy = this.copy?.fileHeader;
     if (copy === undefined || !isValidHeader(copy)) return false;
@@ -85,7 +75,7 @@ export class HeaderEvidence {
     return copied.imageCheckpointLsn > recorded.imageCheckpointLsn;
   }
 
-  /** The candidates of one source. Those of commit records begin with the newest record, and with the headers that it replaces. */
+  /** The candidates of one source. Commit records: newest first, and each header replaced before the one contained. */
   async *from(source: HeaderSource, assumesMagic: boolean, signal?: AbortSignal): AsyncGenerator<HeaderCandidate> {
     const bytes = this.head.slice(0, FILE_HEADER_BYTES);
     const copy = this.copy?.fileHeader;
@@ -108,7 +98,6 @@ export class HeaderEvidence {
     }
   }
 
-  /** The valid headers in the records before this one, or in all, and in the copy. */
   #statesBefore(record: CommitRecord | undefined): Uint8Array[] {
     const older = record ? this.records.slice(0, this.records.indexOf(record)) : this.records;
     const states = older.map(({ fileHeader }) => fileHeader);
@@ -117,19 +106,15 @@ export class HeaderEvidence {
   }
 }
 
-/** Which candidate is taken. */
 export interface HeaderPolicy<T> {
-  /** The sources in order of preference. */
   readonly order: readonly HeaderSource[];
-  /** Whether a wrong magic of block 0 is repaired along with one other thing. */
+  /** Whether to repair a wrong magic along with one other thing. */
   readonly assumesMagic?: boolean;
-  /** Stops the search for a derived header, which takes seconds in a file of millions of blocks. */
+  /** Stops the search for a derived header, which takes seconds with millions of blocks. */
   readonly signal?: AbortSignal | undefined;
-  /** Takes a candidate, or rejects it by returning undefined. */
   accept(candidate: HeaderCandidate): Promise<T | undefined>;
 }
 
-/** What the policy makes of the first candidate that it accepts. */
 export async function resolveHeader<T>(evidence: HeaderEvidence, policy: HeaderPolicy<T>): Promise<T | undefined> {
   for (const source of policy.order) {
     for await (const candidate of evidence.from(source, policy.assumesMagic === true, policy.signal)) {
@@ -142,13 +127,11 @@ export async function resolveHeader<T>(evidence: HeaderEvidence, policy: HeaderP
 
 /** The content of the header copy in block 0. */
 export interface CopiedHeader {
-  /** 64 bytes. */
   readonly fileHeader: Uint8Array;
-  /** 18 bytes. */
   readonly rootDescriptor: Uint8Array;
 }
 
-/** The header copy, if its checksum matches, as it is or with one bit flipped back. @param head - the first 12,800 bytes of block 0 */
+/** The header copy as it is, or with one bit flipped back; undefined if its checksum does not match then. */
 export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
   const stored = repairedCopy(head);
   if (stored === undefined || isZero(stored)) return undefined;
@@ -158,23 +141,20 @@ export function copiedHeader(head: Uint8Array): CopiedHeader | undefined {
   };
 }
 
-/** The bytes of the header copy, with a flipped bit repaired: all zeros if there is no copy, undefined if it is damaged. */
+/** All zeros if there is no copy, undefined if it is damaged by more than one flipped bit. */
 export function repairedCopy(head: Uint8Array): Uint8Array | undefined {
   const stored = head.slice(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
   return headerCopyState(head) !== 'damaged' || flipBack(stored) ? stored : undefined;
 }
 
-/** A file header that was repaired by its checksum, and what was wrong in it. */
 export interface DerivedHeader {
   readonly part: 'reserved' | 'count' | 'bit' | 'field';
-  /** The 64 bytes. */
   readonly bytes: Uint8Array;
 }
 
 /**
- * Repairs a file header where its checksum proves what it was: none of the few that are tried matches 64 bits by chance.
- * @param damaged - the 64 bytes
- * @param known - other states of this header: those of commit records and of the copy
+ * Repairs a file header if its checksum proves the result: of the few that are tried, none matches 64 bits by chance.
+ * @param known - other states of this header, from commit records and the copy
  */
 export async function headerByChecksum(
   damaged: Uint8Array,
@@ -184,7 +164,7 @@ export async function headerByChecksum(
 ): Promise<DerivedHeader | undefined> {
   const bytes = withoutReserved(damaged);
   if (isValidHeader(bytes)) return { part: 'reserved', bytes };
-  // Counts before single bits: a count that went from 2 to 3 without its checksum is a new block, not a flipped bit.
+  // Counts before bits: 2 that became 3 without a new checksum is a new block, not a flipped bit.
   return (
     (await byCount(bytes, wholeBlocks, signal)) ??
     byBit(bytes, wholeBlocks) ??
@@ -193,7 +173,7 @@ export async function headerByChecksum(
   );
 }
 
-/** Zeroes the fields that the checksum does not cover: padding, and in version 1 the field of version 2. */
+/** Zeroes padding and, in version 1, the field of version 2: the checksum does not cover them. */
 function withoutReserved(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
   FILE_HEADER.set('padding', 0, copy);
@@ -201,10 +181,7 @@ function withoutReserved(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-/**
- * libdictenstein counts a new block at once, and computes the checksum at its next sync. So a checksum that matches with a
- * lower count is that of the header before the file grew.
- */
+/** libdictenstein counts a new block at once and updates the checksum at its next sync, so a lower count may match. */
 async function byCount(
   bytes: Uint8Array,
   wholeBlocks: number,
@@ -224,7 +201,7 @@ async function byCount(
   return { part: 'count', bytes: hasGrown ? encodeFileHeader(header) : before };
 }
 
-/** The header with another first free block, or none. */
+/** Tries every block as the first free one. */
 async function byFreeList(
   bytes: Uint8Array,
   wholeBlocks: number,
@@ -232,21 +209,15 @@ async function byFreeList(
 ): Promise<DerivedHeader | undefined> {
   const copy = bytes.slice();
   FILE_HEADER.set('freeListHead', 0n, copy);
-  // A link is the block times 2^40.
   const most = Math.min(wholeBlocks, MAX_BLOCKS) - 1;
   const links = { offset: FILE_HEADER.offsets.freeListHead + 4, factor: 256, first: 0, most };
   const found = await withNumber(copy, links, signal);
   return found && { part: 'field', bytes: found };
 }
 
-/** How many headers are tried between two checks of the signal. */
 const SLICE = 65_536;
 
-/**
- * The valid header with `number * factor` at `offset`, for the number from `first` to `most` with which the checksum
- * matches. The bytes before it are hashed once.
- * @param offset - of 4 bytes that the checksum covers
- */
+/** Finds the number at `offset`, times `factor`, that makes the checksum match. Bytes before it are hashed once. */
 async function withNumber(
   bytes: Uint8Array,
   { offset, factor, first, most }: { offset: number; factor: number; first: number; most: number },
@@ -260,14 +231,14 @@ async function withNumber(
   fnv1a64Into(bytes, 0, Math.min(offset, padding), start);
   if (offset > freeListHead) updateFnv1a64(bytes, freeListHead, offset, start);
   const { high, low } = start;
-  // The bytes that the checksum covers after the number, without the padding.
+  // The padding before the checksum is not covered.
   const parts = [bytes.subarray(Math.max(offset + 4, freeListHead), checksumOffset)];
   if (version >= 2) parts.push(bytes.subarray(imageCheckpointLsn));
   const rest = Uint8Array.from(Buffer.concat([new Uint8Array(4), ...parts]));
   const tried = new DataView(rest.buffer);
   for (let number = first; number <= most; number++) {
     if (number % SLICE === 0) {
-      // A signal is delivered only between two tasks of the event loop.
+      // The signal is only delivered between two tasks of the event loop.
       await setImmediate();
       signal?.throwIfAborted();
     }
@@ -291,7 +262,7 @@ function byBit(bytes: Uint8Array, wholeBlocks: number): DerivedHeader | undefine
   return { part: 'bit', bytes: copy };
 }
 
-/** The values that a field may have had: those that the format allows, and those of other states of the header. */
+/** Values that a field may have had: those that the format allows, and those in other states of the header. */
 function* candidates(known: readonly FileHeader[]): Generator<Partial<FileHeader>> {
   yield { magic: FILE_MAGIC };
   for (let version = 1; version <= FILE_VERSION; version++) yield { version };

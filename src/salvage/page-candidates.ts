@@ -17,13 +17,11 @@ import { decodePage, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import type { FoundDirectory } from './page-slots.ts';
 
-/** The bounds of a page in its header. */
 type Shape = Pick<PageHeader, 'nodeCount' | 'freeOffset' | 'directoryStart' | 'directoryLength'>;
 
 /**
- * Finds the header that the checksum of a page was computed with. Most fields follow from others, so a few right fields, or
- * the directory, are enough: some 50 headers are tried.
- * @returns the valid page, with the header written to `block`; undefined with nothing changed if there is none
+ * Finds the header that the checksum was computed with: most fields follow from others, so some 50 headers are enough.
+ * @returns the valid page, with the header written to `block`; undefined, with nothing changed, if none matches
  */
 export function restorePageHeader(
   block: Uint8Array,
@@ -46,7 +44,7 @@ export function restorePageHeader(
   return undefined;
 }
 
-/** The headers of one shape that a writer can have written: finalized or not, with zeros or the present bytes in reserved fields. */
+/** The headers of one shape that writers produce: finalized or not, with zero or the present reserved fields. */
 function* headersOf(format: PageFormat, fields: PageHeader, shape: Shape): Generator<PageHeader> {
   const flags = PAGE_FORMAT_FLAGS[format] | PAGE_FLAG.hasChecksum;
   const common = { magic: PAGE_MAGIC[format], version: PAGE_VERSION[format], checksum: fields.checksum };
@@ -95,7 +93,6 @@ function* v2Shapes(block: Uint8Array, fields: PageHeader, found: FoundDirectory 
   }
 }
 
-/** The shape of a V2 page whose directory is complete. */
 function v2Shape(block: Uint8Array, head: Uint8Array, scratch: DirectoryScratch): Shape | undefined {
   const before = block.slice(0, PAGE_HEADER_BYTES);
   block.set(head);
@@ -110,15 +107,14 @@ function v2Shape(block: Uint8Array, head: Uint8Array, scratch: DirectoryScratch)
 }
 
 /**
- * A page that is damaged under its magic and valid under the magic of the other format: its checksum matches, or it has
- * none and no other error. Version and flags differ between the formats too, so 32 bits would have to agree by chance.
- * @param scratch - may contain the directory of `facts`
- * @returns the page, with the right magic in `facts.page.block`; undefined with nothing changed if it is not one
+ * Checks a damaged page under the magic of the other format. Version and flags differ too, so 32 bits cannot agree by
+ * chance.
+ * @returns the valid page, with its magic written to the block; undefined, with nothing changed, if there is none
  */
 export function underOtherMagic({ page, blockId }: PageFacts, scratch: DirectoryScratch): PageFacts | undefined {
   const { block, format, header } = page;
   const other = format === 'v1' ? 'v2' : 'v1';
-  // A V1 directory is read in place, so only one of the two uses the scratch.
+  // A V1 directory is read in place, so the formats do not share the scratch.
   if (header.version !== PAGE_VERSION[other]) return undefined;
   PAGE_HEADER.set('magic', PAGE_MAGIC[other], block);
   const facts = examinePage(block, blockId, scratch);
@@ -128,10 +124,9 @@ export function underOtherMagic({ page, blockId }: PageFacts, scratch: Directory
   return undefined;
 }
 
-/** The most headers that {@link oneFieldHeaders} yields for a page. */
 export const MAX_ONE_FIELD_HEADERS = 16;
 
-/** Headers with one field set to what the other fields imply. Each keeps the checksum, which has to match. */
+/** Headers with one field set to what the others imply. Their checksum is kept, and has to match. */
 export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): Generator<Uint8Array> {
   const page = decodePage(block, scratch);
   if (page === undefined) return;
@@ -148,7 +143,7 @@ export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): 
     ...(format === 'v1' ? [{ directoryStart: BLOCK_BYTES - V1_SLOT_BYTES * directory.count }] : []),
     { freeOffset: endOfNodes(page) },
   ];
-  // Without a checksum nothing proves a field, except the version: the 64 bits of the magic do.
+  // Without a checksum only the version is proved, by the 64 bits of the magic.
   if ((header.flags & PAGE_FLAG.hasChecksum) !== 0) {
     for (const change of changes) yield encodePageHeader({ ...header, ...change });
   } else if (header.version !== version) {

@@ -6,27 +6,24 @@ import type { SlotDirectory } from '../format/slots.ts';
 import { DirectoryScratch, V2Directory } from '../format/v2-directory.ts';
 
 /**
- * The state of a slot in a damaged file. `sound`: a checksum proves the node. `mended`: it does with one bit flipped back,
- * which other damage looks like once in 2,048 cases. `unverified`: its page has no error, but no checksum. `doubtful`: the
- * node is within bounds, or was found again, but nothing proves its bytes. `lost`: there is no node.
+ * The state of a slot in a damaged file. `sound`: a checksum proves the node. `mended`: it does with one bit flipped
+ * back, by chance in 1 of 2,048 cases. `unverified`: the page has no error and no checksum. `doubtful`: the node is
+ * within bounds, but its bytes are not proved. `lost`: there is no node.
  */
 export type SlotState = 'sound' | 'mended' | 'unverified' | 'doubtful' | 'lost';
 
-/** In the order of reports. */
 export const SLOT_STATES: readonly SlotState[] = ['sound', 'mended', 'unverified', 'doubtful', 'lost'];
 
-/** Slots of one page that follow each other and have the same state. */
 export interface SlotRun {
   readonly from: number;
-  /** The last slot of the run. */
+  /** Inclusive. */
   readonly to: number;
   readonly state: SlotState;
 }
 
-/** The number of slots in each state. */
 export type SlotCounts = Readonly<Record<SlotState, number>>;
 
-/** The slots found in one page: where each node is in the block, and its state. Reused for one page after the other. */
+/** The state of each slot of a page, and the location of its node in the block. Reused for every page. */
 export class SlotTable {
   #offsets: Uint32Array = new Uint32Array(1024);
   #bytes: Uint32Array = new Uint32Array(1024);
@@ -53,7 +50,7 @@ export class SlotTable {
     for (let slot = 0; slot < slots; slot++) this.add(0, 0, 'lost');
   }
 
-  /** Replaces all slots by the first `count` of a directory, in `state`, and the rest of it in `otherwise` if given. */
+  /** Replaces all slots: the first `count` of a directory get `state`, the rest `otherwise` or are left out. */
   fillFrom(directory: SlotDirectory, state: SlotState, count: number = directory.count, otherwise?: SlotState): void {
     this.clear();
     for (let slot = 0; slot < directory.count; slot++) {
@@ -79,7 +76,7 @@ export class SlotTable {
     this.#states[slot] = LOST;
   }
 
-  /** Makes all slots doubtful that are not lost. */
+  /** Makes every slot doubtful except lost ones. */
   doubt(): void {
     for (let slot = 0; slot < this.#count; slot++) {
       if (this.#states[slot] !== LOST) this.#states[slot] = DOUBTFUL;
@@ -117,24 +114,22 @@ const DOUBTFUL = SLOT_STATES.indexOf('doubtful');
 
 export const noSlots = (): Record<SlotState, number> => ({ sound: 0, mended: 0, unverified: 0, doubtful: 0, lost: 0 });
 
-/** A V2 directory that was found without its header; byte offsets in the block. */
 export interface FoundDirectory {
   readonly start: number;
   readonly end: number;
   readonly count: number;
-  /** The end of the last node. */
   readonly nodesEnd: number;
 }
 
-/** Any bytes can contain fewer pairs in a row than this, unless their nodes end at the directory itself. */
+/** Fewer pairs in a row may occur in any bytes, unless their nodes end exactly at the directory. */
 const MIN_PAIRS = 4;
 
-/** The search gives up after this many pairs, so that its time is bounded on any input. */
+/** Bounds the time of the search on any input. */
 const MAX_PAIRS_READ = 2 * BLOCK_BYTES;
 
 /**
- * Finds a V2 directory by what writers do: nodes are end to end from byte 64 on, so the pairs begin with offset 64, and
- * each offset is the end of the node before. The first that begins where its nodes end is taken; otherwise the longest.
+ * Finds a V2 directory by what writers do: nodes follow each other from byte 64 on, so each offset is the end of the
+ * node before. Takes the first one that begins where its nodes end, otherwise the longest.
  */
 export function findV2Directory(block: Uint8Array, presentBytes: number): FoundDirectory | undefined {
   let longest: FoundDirectory | undefined;
@@ -150,7 +145,7 @@ export function findV2Directory(block: Uint8Array, presentBytes: number): FoundD
   return longest;
 }
 
-/** The pairs from `start` on of which each continues the one before, with all nodes before `start`. */
+/** The pairs from `start` on that continue each other, with all nodes before `start`. */
 function pairsFrom(block: Uint8Array, start: number, presentBytes: number): FoundDirectory {
   let at = start;
   let count = 0;
@@ -166,35 +161,28 @@ function pairsFrom(block: Uint8Array, start: number, presentBytes: number): Foun
   return { start, end: at, count, nodesEnd };
 }
 
-/** Takes the nodes of a found V2 directory, as doubtful. */
 export function takeV2Pairs(block: Uint8Array, { start, count }: FoundDirectory, slots: SlotTable): void {
   const header = { ...newPageHeader('v2'), directoryStart: start, nodeCount: count };
   const directory = new V2Directory(block, header, new DirectoryScratch());
   slots.fillFrom(directory, 'doubtful');
 }
 
-/** What is known about the nodes of a V1 page besides its slots. */
+/** What is known of the nodes of a V1 page besides its slots. */
 export interface V1Bounds {
-  /** Number of slots. If unknown, the slots are read as long as each continues the one before. */
+  /** If undefined, slots are read as long as each continues the one before. */
   readonly count?: number;
-  /** The end of the last node, if known. */
   readonly nodesEnd?: number;
-  /** Whether a slot within bounds is kept although its neighbours contradict it. */
+  /** Whether to keep a slot within bounds that its neighbours contradict. */
   readonly keepsBounded?: boolean;
 }
 
-/** A slot that its neighbours contradict, with the node that follows from them. */
 export interface RepairedSlot {
   readonly slot: number;
   readonly nodeOffset: number;
   readonly nodeBytes: number;
 }
 
-/**
- * Finds the nodes of a V1 page from its slots. Writers put nodes end to end from byte 64 on, so a damaged slot follows from
- * its neighbours.
- * @returns the repaired slots
- */
+/** Finds the nodes of a V1 page. They follow each other from byte 64 on, so neighbours prove a damaged slot. */
 export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTable): RepairedSlot[] {
   const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
   const offsetOf = (slot: number): number => view.getUint32(BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1), true);
@@ -229,7 +217,7 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
   }
   return repaired;
 
-  /** The node offset of the slot after `slot`, if the one after that confirms it. */
+  /** The node offset of the next slot, if the slot after it confirms it. */
   function nextOffset(slot: number, from: number, limit: number): number | undefined {
     if (slot + 1 === count) {
       const { nodesEnd = 0 } = bounds;
@@ -243,7 +231,7 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
   }
 }
 
-/** Finds the nodes of a damaged page that are within bounds, as doubtful. */
+/** Finds the nodes within bounds, as doubtful. */
 export function findDamagedSlots(
   page: Page,
   presentBytes: number,
@@ -251,7 +239,7 @@ export function findDamagedSlots(
   slots: SlotTable,
 ): void {
   const { format, block, header, directory } = page;
-  // With a matching checksum the slots are as they were written, even if they overlap.
+  // If the checksum matches, the slots are as written, even if they overlap.
   const isAsWritten =
     directory.count === header.nodeCount && checksumState(format, block, header, directory) === 'match';
   if (isAsWritten) takeBounded(page, Math.min(header.directoryStart, presentBytes), slots);
@@ -262,7 +250,7 @@ export function findDamagedSlots(
 function findV1(page: Page, presentBytes: number, slots: SlotTable): void {
   const { block, header } = page;
   if (presentBytes < BLOCK_BYTES) {
-    // The end of the page contained the slots: without them it is unknown where a node ends.
+    // The slots were in the part that is cut off, so no node has a known end.
     slots.clear();
     slots.addLost(Math.min(header.nodeCount, V1_MAX_SLOTS));
     return;
@@ -275,7 +263,7 @@ function findV1(page: Page, presentBytes: number, slots: SlotTable): void {
   findV1Slots(block, { count, keepsBounded: true, ...(isPlausible ? { nodesEnd: freeOffset } : {}) }, slots);
 }
 
-/** The number of slots of a V1 page on which two header fields or the slots agree; otherwise the number of `walked` slots. */
+/** The slot count that two header fields or the slots agree on; otherwise `walked`. */
 function v1Count({ header }: Page, walked: number): number {
   const byStart = (BLOCK_BYTES - header.directoryStart) / V1_SLOT_BYTES;
   const counts = [header.nodeCount, byStart, header.checksumNodeCount, walked];
@@ -286,7 +274,7 @@ function v1Count({ header }: Page, walked: number): number {
 function findV2(page: Page, presentBytes: number, found: FoundDirectory | undefined, slots: SlotTable): void {
   const { header, directory } = page;
   const limit = Math.min(directory.start, presentBytes);
-  // If bytes were moved, the header leads into the middle of pairs, which can end at the right offset by chance.
+  // If bytes moved, the header points into the middle of pairs, which can end at the right offset by chance.
   const isElsewhere = found !== undefined && found.start !== directory.start && found.count >= directory.count;
   if (isInStep(page) && !isElsewhere) {
     takeBounded(page, limit, slots);
@@ -299,7 +287,7 @@ function findV2(page: Page, presentBytes: number, found: FoundDirectory | undefi
   slots.addLost((counts.find((count) => count > 0 && count <= V2_MAX_SLOTS) ?? 0) - slots.count);
 }
 
-/** Whether a damaged V2 directory ends at the right offset: then all its pairs begin at the right ones. */
+/** A damaged V2 directory that ends at the right offset has all its pairs in step. */
 function isInStep({ header, directory }: Page): boolean {
   if (directory.count === 0 || directory.count < header.nodeCount) return false;
   if ((header.flags & PAGE_FLAG.hasChecksum) !== 0) return header.directoryLength === directory.end - directory.start;
@@ -307,13 +295,13 @@ function isInStep({ header, directory }: Page): boolean {
   return directory.nodeOffset(last) + directory.nodeBytes(last) === header.freeOffset;
 }
 
-/** The number of slots before the first that cannot follow the one before it; no pair after that can be trusted. */
+/** The slots before the first that cannot follow its predecessor; no pair after it can be trusted. */
 function slotsInOrder(directory: SlotDirectory, limit: number): number {
   let end = NODE_AREA_OFFSET;
   for (let slot = 0; slot < directory.count; slot++) {
     const offset = directory.nodeOffset(slot);
     const bytes = directory.nodeBytes(slot);
-    // Nodes leave a gap where an older directory was; then the next pair confirms this one.
+    // An older directory leaves a gap between nodes; then the next pair confirms this one.
     const isStep = offset > end && slot + 1 < directory.count && directory.nodeOffset(slot + 1) === offset + bytes;
     if ((offset !== end && !isStep) || offset + bytes > limit) return slot;
     end = offset + bytes;
@@ -331,10 +319,10 @@ function takeBounded({ directory }: Page, limit: number, slots: SlotTable): void
   }
 }
 
-/** More wrong slots than this are not damage in a single place. */
+/** More wrong slots are not damage in a single place. */
 const MAX_REPAIRED_SLOTS = 64;
 
-/** Writes the repaired slots of a V1 page into it. @returns a function that undoes that; undefined for none, or too many */
+/** @returns a function that undoes it; undefined, with nothing written, for no or too many repaired slots */
 export function writeV1Slots(block: Uint8Array, slots: SlotTable): (() => void) | undefined {
   const { nodeCount, freeOffset } = PAGE_HEADER.read(block);
   const bounds = nodeCount > 0 && nodeCount <= V1_MAX_SLOTS ? { count: nodeCount, nodesEnd: freeOffset } : {};

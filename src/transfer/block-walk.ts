@@ -9,27 +9,23 @@ import { orphanedBytes, type Page } from '../format/page.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
 import { isUnwritten, unknownBlockError, zeroedPageProblem } from '../store/page-reader.ts';
 
-/** What a block holds. A page has no errors. */
+/** A page in it has no errors. */
 export type BlockContent = { readonly block: number } & (
   | { readonly kind: 'page'; readonly page: Page }
   | { readonly kind: 'free' | 'unwritten' }
   | { readonly kind: 'damaged'; readonly error: PageStoreError }
 );
 
-/** A block that is a page. */
 export type PageBlock = Extract<BlockContent, { kind: 'page' }>;
 
-/** A walk over the blocks of a file. */
 export type BlockWalk = AsyncGenerator<BlockContent, undefined>;
 
 /**
- * Reads the blocks of a file in order, each once, and one ahead: the system reads the next block while the caller uses the
- * current one. Free blocks are not read. A page is valid until the block after it is requested. After `return`, no read is
- * in progress.
- * @throws {@link PageStoreError} `IO`
+ * Reads each block once, in order, and one ahead while the caller uses the current one. Free blocks are not read. A
+ * page is valid until the block after it is requested. After `return`, no read is in progress.
  */
 export async function* walkBlocks(disk: DiskManager, free: BlockSet): BlockWalk {
-  // For blocks with an even and with an odd id.
+  // For even and odd block ids.
   const memory = [newBlockMemory(), newBlockMemory()] as const;
   const read = (block: number): Promise<BlockContent> | undefined =>
     block < disk.blockCount ? readBlock(disk, block, free, memory[(block & 1) as 0 | 1]) : undefined;
@@ -37,7 +33,7 @@ export async function* walkBlocks(disk: DiskManager, free: BlockSet): BlockWalk 
   try {
     for (let content = await ahead; content !== undefined; content = await ahead) {
       ahead = read(content.block + 1);
-      // The request for this block gets its error. If there is no such request, nobody needs it.
+      // The request for this block gets its error; without one, no caller needs it.
       ahead?.catch(() => undefined);
       yield content;
     }
@@ -47,7 +43,6 @@ export async function* walkBlocks(disk: DiskManager, free: BlockSet): BlockWalk 
   return undefined;
 }
 
-/** Memory for one block and the directory of its page. */
 interface BlockMemory {
   readonly bytes: Uint8Array;
   readonly scratch: DirectoryScratch;
@@ -74,7 +69,7 @@ async function readBlock(
   return problem ? { block, kind: 'damaged', error: problemError(disk, problem) } : { block, kind: 'unwritten' };
 }
 
-/** The error for a V2 page that was never finalized: without a directory its nodes cannot be separated. */
+/** Without a directory, the nodes of a V2 page that was never finalized cannot be separated. */
 export function noDirectoryError(disk: DiskManager, { page, block }: PageBlock): PageStoreError | undefined {
   const bytes = orphanedBytes(page);
   if (bytes === 0) return undefined;

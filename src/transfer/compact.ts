@@ -17,7 +17,6 @@ import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { noDirectoryError, walkBlocks } from './block-walk.ts';
 import { type MovedPage, NodePacker } from './node-packer.ts';
 
-/** What a file contains, in numbers. */
 export interface FileCounts {
   readonly bytes: number;
   /** Including block 0. */
@@ -36,19 +35,19 @@ export interface CompactReport {
   readonly pageFormat: PageFormat;
   readonly before: FileCounts;
   readonly after: FileCounts;
-  /** Nodes that were left out because an equal one came before them; 0 without `dedupe`. */
+  /** Nodes left out because of an equal one before them; 0 without `dedupe`. */
   readonly duplicateNodes: number;
 }
 
-/** How to compact a file. The lock options are for the target, if it is a path. */
+/** The lock options are for the target, if it is a path. */
 export interface CompactOptions extends LockOptions {
-  /** The format of all pages of the target; by default that of the last page of the source. */
+  /** Of all pages of the target. Default: that of the last page of the source. */
   readonly pageFormat?: PageFormat;
-  /** Whether to keep only the first of equal nodes. Takes memory: a copy of each different node and 23 to 30 bytes, 8 more with `onMoved`. */
+  /** Keeps only the first of equal nodes. Memory: each different node and 23 to 30 bytes, 8 more with `onMoved`. */
   readonly dedupe?: boolean;
   /** Whether to replace a target that exists. */
   readonly replace?: boolean;
-  /** Called for each page with nodes, in order, with their new refs. An error that it throws ends the compaction. */
+  /** Called for each page with nodes, in order. An error that it throws ends the compaction. */
   readonly onMoved?: (moved: MovedPage) => void | Promise<void>;
   /** Called when the target is durable, before it appears at its path. An error that it throws discards the target. */
   readonly onDurable?: () => void | Promise<void>;
@@ -59,15 +58,16 @@ export interface CompactOptions extends LockOptions {
 }
 
 /**
- * Copies all nodes of a page file into a new one, in order, without free blocks, unwritten blocks and gaps. Reads and writes
- * each block once; one page of each file is in memory. The refs of nodes change. The source is not locked. A new page is
- * finalized if all its nodes come from finalized pages.
+ * Copies all nodes of a page file into a new one, in order, without free blocks, unwritten blocks and gaps. Refs
+ * change. Reads and writes each block once, without a lock on the source; one page of each file is in memory. A new
+ * page is finalized if all its nodes come from finalized pages.
  * @param source - a path, or a BlockFile, which stays open
- * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not
- * a page file if this throws
- * @throws {@link PageStoreError} the code of the first error in the source; `NODES_WITHOUT_DIRECTORY` for a V2 page that was
- * never finalized; `FILE_HAS_TRIE`; `FILE_CHANGED` if the source was written to meanwhile; `NODE_TOO_LARGE` for a node that
- * fits no page of the new format; `FILE_EXISTS`, `FILE_FULL`, `FILE_LOCKED`, `IO`; the reason of `signal`
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is
+ * not a page file if this throws
+ * @throws {@link PageStoreError} the code of the first error in the source; `NODES_WITHOUT_DIRECTORY` for a V2 page
+ * that was never finalized; `FILE_HAS_TRIE`; `FILE_CHANGED` if the source was written to meanwhile; `NODE_TOO_LARGE`
+ * for a node that fits no page of the new format; `FILE_EXISTS`, `FILE_FULL`, `FILE_LOCKED`, `IO`; the reason of
+ * `signal`
  */
 export async function compact(
   source: string | BlockFile,
@@ -102,7 +102,7 @@ export async function compact(
 
 /** Refuses a file whose content would not be complete in the copy. */
 async function assertCompactable(disk: DiskManager, file: BlockFile): Promise<void> {
-  // A reader accepts a header with a wrong block count, but the copy is meant to replace the file.
+  // A reader accepts a wrong block count, but the copy is meant to replace the file.
   assertUsableHeader(file, disk.header, 'write');
   await assertWritableFile(file, disk.header, await file.size());
   if (disk.header.rootPointer === 0n) return;
@@ -117,7 +117,7 @@ async function copyNodes(disk: DiskManager, target: BlockFile, options: CompactO
   if (error) throw await changedOr(disk, error);
   const pageFormat = options.pageFormat ?? (await lastPageFormat(disk, disk.blockCount));
   const builder = await PageFileBuilder.begin(target);
-  // Loaded only when needed, as most copies keep every node.
+  // Loaded only when needed: most copies keep every node.
   const known = dedupe ? new (await import('../store/dedupe.ts')).DistinctNodes() : undefined;
   const packer = new NodePacker(builder, pageFormat, { file: disk.name, known, onMoved });
   const before = newCounts(disk.blockCount, free.size);
@@ -167,9 +167,8 @@ function countPage(counts: ReturnType<typeof newCounts>, { directory, format, he
 }
 
 /**
- * Refuses the copy if the file changed during it: the copy could have a later change and lack an earlier one. A commit
- * changes block 0. An update in place, or a write by another program, changes the header of its page. So if block 0 and all
- * page headers are as they were read, the copy is the file as it was at one moment.
+ * Refuses the copy if the file changed: it could have a later change and lack an earlier one. A commit changes block 0;
+ * any other write changes the header of its page.
  */
 async function assertUnchanged(
   disk: DiskManager,
@@ -188,7 +187,7 @@ async function assertUnchanged(
   if (crc !== headersCrc || (await disk.refresh())) throw changedError(disk);
 }
 
-/** The error to report for damage: it may be a page that a writer was changing. */
+/** Damage may be a page that a writer was changing. */
 async function changedOr(disk: DiskManager, error: PageStoreError): Promise<PageStoreError> {
   return (await disk.refresh()) ? changedError(disk) : error;
 }

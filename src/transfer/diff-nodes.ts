@@ -11,18 +11,18 @@ import {
   shortestEdits,
 } from './edit-script.ts';
 
-/** How many nodes of each file are compared together, and the most edits: the first level that aligns the files is used. */
+/** The first level that aligns the files is used. */
 const LEVELS: readonly { readonly nodes: number; readonly edits: number }[] = [
   { nodes: 64, edits: 128 },
   { nodes: 1024, edits: 256 },
 ];
 
-/** How many nodes of each file are compared by anchors if no level aligns them. */
+/** Compared by anchors if no level aligns the files. */
 const MOST_NODES = 65_536;
 
 /**
- * Compares the node sequences of two files. Where they differ, looks for the next nodes from which they are the same again:
- * a little ahead first, then further, and at last in all of both files.
+ * Compares node sequences. After a difference, looks for the next equal nodes: a little ahead, then further, then in
+ * all of both files.
  */
 export async function diffNodes(
   a: ComparedFile,
@@ -47,22 +47,22 @@ export async function diffNodes(
     else if (shift < 0) await inA.addNext(-shift);
     else await addScript(inA, inB, replaceAll(inA.window.count, inB.window.count));
   }
-  // At least one file has no more nodes; or, after damage, the rest is read only to report further damage.
+  // One file has no more nodes; or, after damage, the rest is read only to report further damage.
   await inA.addNext(Infinity);
   await inB.addNext(Infinity);
 }
 
-/** How many more nodes b has than a before the next anchor: after skipping them, the files are aligned there. */
+/** How many more nodes b has than a before the next anchor. */
 function shiftToAnchor(anchors: readonly Anchor[], x: number, y: number): number {
   const next = anchors.find((anchor) => anchor.x >= x && anchor.y >= y);
   return next === undefined ? 0 : next.y - y - (next.x - x);
 }
 
-/** Skips equal nodes, as far as both streams are loaded. @returns whether the next ones differ */
+/** Skips equal nodes that are loaded. @returns whether the next ones differ */
 function skipSame(inA: NodeStream, inB: NodeStream): boolean {
   const [bytesA, bytesB] = [inA.bytes, inB.bytes];
   const count = Math.min(inA.loaded, inB.loaded);
-  // The nodes of identical pages need no comparison.
+  // Identical pages need no comparison of nodes.
   const isSame = inA.isPageStart && inB.isPageStart && Buffer.compare(bytesA, bytesB) === 0;
   let same = isSame ? count : 0;
   for (; same < count; same++) {
@@ -75,7 +75,7 @@ function skipSame(inA: NodeStream, inB: NodeStream): boolean {
   return same < count;
 }
 
-/** How to turn the next nodes of a into those of b; undefined if they have too little in common. */
+/** @returns undefined if the next nodes have too little in common */
 async function nextScript(inA: NodeStream, inB: NodeStream): Promise<EditScript | undefined> {
   for (const { nodes, edits } of LEVELS) {
     const { a, b, isEnd } = await numbered(inA, inB, nodes);
@@ -84,7 +84,7 @@ async function nextScript(inA: NodeStream, inB: NodeStream): Promise<EditScript 
   }
   const { a, b, ids, isEnd } = await numbered(inA, inB, MOST_NODES);
   const script = editsByAnchors(a, b, ids, isEnd);
-  // A few anchors among many nodes are accidental. A script that ends early would have the rest compared over and over.
+  // Few anchors are accidental, and a script that ends early would compare the rest over and over.
   if (script && (isEnd || script.aEnd + script.bEnd >= MOST_NODES / 2)) return script;
   if (isEnd) return replaceAll(a.length, b.length);
   // The rest of the file that ends first may be the end of the other one.
@@ -101,7 +101,7 @@ async function numbered(
   inB: NodeStream,
   nodes: number,
 ): Promise<{ a: Int32Array; b: Int32Array; ids: number; isEnd: boolean }> {
-  // One node more than is numbered shows whether there are more.
+  // One node more shows whether the file goes on.
   await inA.fill(nodes + 1);
   await inB.fill(nodes + 1);
   const ids = new KeyMap<never>();
@@ -111,7 +111,6 @@ async function numbered(
   return { a, b, ids: ids.size, isEnd };
 }
 
-/** Reports the edits of a script, and skips its nodes. */
 async function addScript(inA: NodeStream, inB: NodeStream, { edits, aEnd, bEnd }: EditScript): Promise<void> {
   for (const edit of edits) {
     const added = edit < 0 ? inB.add(~edit) : inA.add(edit);
@@ -122,14 +121,13 @@ async function addScript(inA: NodeStream, inB: NodeStream, { edits, aEnd, bEnd }
 }
 
 /**
- * The nodes of a file in order of blocks and slots. The next ones are read from the current page, or from a window of copies
- * once `fill` was called. The `loaded` next nodes can be accessed by index, 0 for the next one.
+ * The nodes of a file in order, read from the current page, or from a window of copies after `fill`. The `loaded` next
+ * nodes have indexes from 0.
  */
 class NodeStream {
   readonly window: NodeWindow = new NodeWindow();
-  /** Nodes that were skipped. */
   position = 0;
-  /** Whether all nodes that remain are in the window. */
+  /** Whether the window contains all remaining nodes. */
   isEnd = false;
   readonly #file: ComparedFile;
   readonly #log: DifferenceLog;
@@ -153,7 +151,7 @@ class NodeStream {
     return this.#slot === 0 && this.#unwindowedPage !== undefined;
   }
 
-  /** The bytes that the offsets of loaded nodes refer to. */
+  /** The offsets of loaded nodes refer to these. */
   get bytes(): Uint8Array {
     return this.#unwindowedPage?.page.block ?? this.window.bytes;
   }
@@ -168,7 +166,7 @@ class NodeStream {
     return source ? source.page.directory.nodeBytes(this.#slot + index) : this.window.nodeBytes(index);
   }
 
-  /** Reports a loaded node as one that only this file has. */
+  /** Reports a loaded node that only this file has. */
   add(index: number): void | Promise<void> {
     const type = this.#file.name === 'a' ? 'removed' : 'added';
     const block = this.#unwindowedPage?.block ?? this.window.block(index);
@@ -176,7 +174,6 @@ class NodeStream {
     return this.#log.add({ type, block, slot, bytes: this.nodeBytes(index) });
   }
 
-  /** Reports the next nodes, at most `nodes`, and skips them. */
   async addNext(nodes: number): Promise<void> {
     for (let rest = nodes; rest > 0 && !this.#log.isStopped && (await this.ready());) {
       const count = Math.min(this.loaded, rest);
@@ -189,7 +186,6 @@ class NodeStream {
     }
   }
 
-  /** Skips loaded nodes. */
   skip(nodes: number): void {
     this.position += nodes;
     if (this.window.count > 0) this.window.drop(nodes);
@@ -201,7 +197,7 @@ class NodeStream {
     return this.loaded > 0 || (await this.#nextPage()) !== undefined;
   }
 
-  /** Copies nodes to the window until it has `nodes`, is full, or the file ends. */
+  /** Copies nodes until the window has `nodes`, is full, or the file ends. */
   async fill(nodes: number): Promise<void> {
     if (this.window.count >= nodes) return;
     this.window.moveToFront();
@@ -215,7 +211,6 @@ class NodeStream {
     }
   }
 
-  /** The current page, if the next node is read from it. */
   get #unwindowedPage(): PageBlock | undefined {
     return this.window.count > 0 ? undefined : this.#page;
   }
@@ -224,7 +219,6 @@ class NodeStream {
     return this.#page === undefined ? 0 : this.#page.page.directory.count - this.#slot;
   }
 
-  /** Reads the next page with nodes; undefined if there is none. */
   async #nextPage(): Promise<PageBlock | undefined> {
     this.#page = undefined;
     this.#slot = 0;
@@ -247,14 +241,14 @@ class NodeStream {
 
 const FIRST_BYTES = 65_536;
 const FIRST_NODES = 1024;
-/** A window has at most this many bytes, or one longer node. */
+/** Of a window, unless it has a single longer node. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
-/** Copies of nodes with their refs. Nodes are added at the end and dropped at the front. */
+/** Copies of nodes with their refs, added at the end and dropped at the front. */
 class NodeWindow {
   #bytes = new Uint8Array(FIRST_BYTES);
   #usedBytes = 0;
-  /** Four for each node: offset in the bytes, length, block and slot. */
+  /** Four per node: offset in the bytes, length, block, slot. */
   #words = new Uint32Array(4 * FIRST_NODES);
   #first = 0;
   #end = 0;
@@ -288,7 +282,6 @@ class NodeWindow {
     if (this.#first === this.#end) this.#first = this.#end = this.#usedBytes = 0;
   }
 
-  /** Makes room for {@link add}. */
   moveToFront(): void {
     if (this.#first === 0) return;
     const start = this.nodeOffset(0); // the window is not empty, else first were 0
@@ -300,7 +293,7 @@ class NodeWindow {
     for (let index = 0; index < this.#end; index++) this.#words[4 * index] = this.nodeOffset(index) - start;
   }
 
-  /** Adds a copy of a node. @returns false, with nothing changed, if the window is full */
+  /** @returns false, with nothing changed, if the window is full */
   add({ block, page }: PageBlock, slot: number): boolean {
     const start = page.directory.nodeOffset(slot);
     const bytes = page.directory.nodeBytes(slot);
@@ -318,7 +311,7 @@ class NodeWindow {
     return true;
   }
 
-  /** Numbers the first `nodes` nodes. Equal nodes get the same number, also those of other windows numbered with `ids`. */
+  /** Equal nodes get the same number, also across windows that share `ids`. */
   numbered(nodes: number, ids: KeyMap<never>): Int32Array {
     const numbers = new Int32Array(Math.min(nodes, this.count));
     for (let index = 0; index < numbers.length; index++) {

@@ -14,7 +14,6 @@ import {
   DifferenceLog,
 } from './difference.ts';
 
-/** How two files are compared. */
 export interface DiffOptions {
   /** `places`, the default: nodes with the same refs. `nodes`: the sequences of nodes, whatever their refs. */
   readonly compare?: 'places' | 'nodes';
@@ -30,27 +29,24 @@ export interface DiffOptions {
 
 /** The result of {@link diff}. */
 export interface DiffReport {
-  /** Whether there is no difference and no damage. */
+  /** No difference and no damage. */
   readonly same: boolean;
-  /** Differences of each type; `damaged` counts what could not be compared. */
+  /** By type; `damaged` counts what could not be compared. */
   readonly differences: Readonly<DifferenceCounts>;
-  /** Nodes that were compared in each file. */
+  /** Compared nodes. */
   readonly nodes: { readonly a: number; readonly b: number };
-  /**
-   * False if damage ended the comparison of node sequences: it is unknown which nodes are missing, so no node after the
-   * damage is reported as added or removed. Always true for `places`.
-   */
+  /** False if damage ended the comparison of sequences, so no later node is reported. Always true for `places`. */
   readonly sequencesCompared: boolean;
-  /** Whether one of the files was committed to meanwhile: then the result is not of a single moment. */
+  /** Whether a file was committed to meanwhile: then the result is not of a single moment. */
   readonly changed: boolean;
 }
 
 /**
- * Compares two page files and reports each difference. `places` compares the fields of the file header, the blocks, and the
- * nodes by their refs. `nodes` ignores the header and the pages: without the nodes reported as added and removed, both files
- * have the same nodes in the same order. Long runs of differences may have a shorter description than the reported one.
+ * Compares two page files. `places` compares the fields of the file header, the blocks, and the nodes by their refs.
+ * `nodes` ignores header and pages: without the added and removed nodes, both files have the same nodes in the same
+ * order. Long runs of differences may have a shorter description than the reported one.
  *
- * Free space and the order of the free list are not compared. Damage is reported as `damaged`, and what is damaged is not
+ * Free space and the order of the free list are not compared. Damage is reported as `damaged` instead of being
  * compared. Memory does not grow with the files.
  * @param a - a path, or a BlockFile, which stays open
  * @throws {@link PageStoreError} as PageStore.open for reading; the reason of `signal`
@@ -112,7 +108,6 @@ async function diffHeaders(a: ComparedFile, b: ComparedFile, log: DifferenceLog)
   }
 }
 
-/** Compares the files block by block, and pages slot by slot. */
 async function diffBlocks(
   a: ComparedFile,
   b: ComparedFile,
@@ -124,7 +119,7 @@ async function diffBlocks(
     const [inA, inB] = await Promise.all([a.next(), b.next()]);
     if (inA?.kind === 'damaged') await log.addDamage(a, inA.error);
     if (inB?.kind === 'damaged') await log.addDamage(b, inB.error);
-    // A lost block was reported as damage of its file; the nodes that it may have had are not reported.
+    // A lost block was reported as damage; its possible nodes are not reported.
     const isLost = (inA === undefined && a.hasLost(block)) || (inB === undefined && b.hasLost(block));
     if (inA?.kind !== 'damaged' && inB?.kind !== 'damaged' && !isLost) await diffBlock(block, inA, inB, log, [a, b]);
     await onBlock();
@@ -144,7 +139,7 @@ async function diffBlock(
   b.nodes += pageB?.directory.count ?? 0;
   await diffField(log, block, 'content', inA?.kind ?? 'absent', inB?.kind ?? 'absent');
   if (pageA && pageB) {
-    // Usually most pages are identical.
+    // Most pages are identical.
     if (Buffer.compare(pageA.block, pageB.block) === 0) return;
     await diffField(log, block, 'format', pageA.format, pageB.format);
     await diffField(log, block, 'finalized', yesOrNo(isFinalized(pageA.header)), yesOrNo(isFinalized(pageB.header)));

@@ -9,7 +9,7 @@ import { ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.
 import { fileHeaderProblems, fileSizeProblems } from '../format/header-checks.ts';
 import { type BlockContent, type BlockWalk, walkBlocks } from './block-walk.ts';
 
-/** A different field of the file header or of the root descriptor. */
+/** A different field of the file header or root descriptor. */
 export interface HeaderDifference {
   readonly type: 'header';
   readonly field: string;
@@ -18,9 +18,8 @@ export interface HeaderDifference {
 }
 
 /**
- * A different block, or a difference between two pages: `content` is page, free, unwritten or absent (after the end of the
- * file), `format` v1 or v2, `finalized` yes or no; `orphanedBytes` are node bytes of a page without a directory, compared as
- * a whole.
+ * A different block, or a difference between two pages: `content` is page, free, unwritten or absent, `format` v1 or
+ * v2, `finalized` yes or no; `orphanedBytes` are node bytes without a directory, compared as a whole.
  */
 export interface BlockDifference {
   readonly type: 'block';
@@ -46,7 +45,7 @@ export interface ChangedNode {
   readonly slot: number;
   readonly aBytes: number;
   readonly bBytes: number;
-  /** Index of the first different byte; the length of the shorter node if the longer one begins with it. */
+  /** Index of the first different byte; the shorter length if the longer node begins with the shorter. */
   readonly firstByte: number;
 }
 
@@ -63,16 +62,15 @@ export interface UncomparedDamage {
 
 export type Difference = HeaderDifference | BlockDifference | NodeDifference | ChangedNode | UncomparedDamage;
 
-/** The number of differences of each type. */
 export type DifferenceCounts = Record<Difference['type'], number>;
 
 /** Counts differences and passes them to the caller. */
 export class DifferenceLog {
   readonly counts: DifferenceCounts = { header: 0, block: 0, added: 0, removed: 0, changed: 0, damaged: 0 };
   readonly stopsAtFirst: boolean;
-  /** Whether a difference was found and one is enough. */
+  /** A difference was found, and one is enough. */
   isStopped = false;
-  /** Whether to report damage only: it is unknown which nodes a file has lost, and so which ones only the other has. */
+  /** Only damage is reported: it is unknown which nodes a file has lost. */
   ignoresNodes = false;
   readonly #onDifference: ((difference: Difference) => void | Promise<void>) | undefined;
 
@@ -81,7 +79,7 @@ export class DifferenceLog {
     this.stopsAtFirst = stopsAtFirst;
   }
 
-  /** Reports a difference. @returns a promise only if the callback does, since there may be millions of differences */
+  /** @returns a promise only if the callback does: there may be millions of differences */
   add(difference: Difference): void | Promise<void> {
     if (this.isStopped || (this.ignoresNodes && difference.type !== 'damaged')) return undefined;
     this.counts[difference.type]++;
@@ -96,17 +94,14 @@ export class DifferenceLog {
   }
 }
 
-/** One of the two files that are compared. */
 export class ComparedFile {
   readonly name: 'a' | 'b';
   readonly disk: DiskManager;
-  /** What is wrong with the header, the size and the free list. */
+  /** Of the header, the size and the free list. */
   readonly errors: readonly PageStoreError[];
-  /** Whether all its blocks exist and the free ones are known. */
+  /** All blocks exist and the free ones are known. */
   readonly isWhole: boolean;
-  /** The block that {@link next} returned last. */
   block = 0;
-  /** Nodes that were compared. */
   nodes = 0;
   readonly #file: BlockFile;
   readonly #free: BlockSet;
@@ -124,26 +119,24 @@ export class ComparedFile {
     this.isWhole = free.error === undefined && disk.header.blockCount <= disk.blockCount;
   }
 
-  /** @throws {@link PageStoreError} as {@link DiskManager.open} for reading */
   static async open(name: 'a' | 'b', file: BlockFile): Promise<ComparedFile> {
     const disk = await DiskManager.open(file, 'read');
     const fileBytes = await file.size();
     return new ComparedFile(name, file, disk, await disk.freeBlocks(), fileBytes);
   }
 
-  /** A walk over the blocks that does not affect {@link next}. */
+  /** Does not affect {@link next}. */
   newWalk(): BlockWalk {
     return walkBlocks(this.disk, this.#free);
   }
 
-  /** The next block; undefined after the last one. @throws {@link PageStoreError} `IO` */
   async next(): Promise<BlockContent | undefined> {
     const { value } = await this.#walk.next();
     if (value) this.block = value.block;
     return value;
   }
 
-  /** Ends the reads, after which the file may be closed. */
+  /** Ends the reads; then the file may be closed. */
   async end(): Promise<void> {
     await this.#walk.return(undefined);
   }
@@ -153,18 +146,18 @@ export class ComparedFile {
     return block >= this.disk.blockCount && block < this.disk.header.blockCount;
   }
 
-  /** The fields of the file header and the root descriptor that describe the content of the file. */
+  /** Fields of file header and root descriptor that describe the content. */
   async fields(): Promise<Readonly<Record<string, number | bigint>>> {
     const { version, flags, rootPointer, entryCount, imageCheckpointLsn } = this.disk.header;
     const fields = { version, flags, rootPointer, entryCount, imageCheckpointLsn };
     if (rootPointer === 0n) return fields;
     const bytes = new Uint8Array(ROOT_DESCRIPTOR_BYTES);
-    // As of the last commit, like the header: a journal may hold a newer root descriptor than block 0.
+    // As of the last commit, like the header: the journal may have a newer root descriptor than block 0.
     await (await CommittedView.open(this.#file)).read(bytes, ROOT_DESCRIPTOR_OFFSET);
     return { ...fields, ...ROOT_DESCRIPTOR.read(bytes) };
   }
 
-  /** Whether the nodes were never counted: without a trie, an entry count of 0 means that. */
+  /** Without a trie, an entry count of 0 means that the nodes were never counted. */
   get isUncounted(): boolean {
     return this.disk.header.rootPointer === 0n && this.disk.header.entryCount === 0n;
   }

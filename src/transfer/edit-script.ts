@@ -2,8 +2,8 @@ import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
 import type { ComparedFile } from './difference.ts';
 
 /**
- * How to turn sequence a into sequence b. The elements are numbers. An edit `e` >= 0 removes element `e` of a, a negative one
- * adds element `~e` of b. Edits are in order. All other elements of a[0, aEnd) and b[0, bEnd) are the same.
+ * Turns sequence a into b. An edit `e` >= 0 removes element `e` of a; a negative one adds element `~e` of b. All other
+ * elements of a[0, aEnd) and b[0, bEnd) are the same, in order.
  */
 export interface EditScript {
   readonly edits: readonly number[];
@@ -11,18 +11,18 @@ export interface EditScript {
   readonly bEnd: number;
 }
 
-/** Equal elements in a row after which two sequences count as aligned again. */
+/** So many equal elements in a row, and two sequences count as aligned again. */
 const ALIGNED_ELEMENTS = 16;
 
 /**
- * The shortest edit script, by the greedy algorithm of E. W. Myers, An O(ND) Difference Algorithm and Its Variations, 1986.
+ * The shortest script, by the greedy algorithm of E. W. Myers, An O(ND) Difference Algorithm and Its Variations, 1986.
  * @param isEnd - whether both sequences end here; if not, the script ends as soon as they are aligned
  * @param mostEdits - time and memory are proportional to its square
  * @returns undefined if more edits are needed, or if sequences that go on are never aligned
  */
 export function shortestEdits(a: Int32Array, b: Int32Array, isEnd: boolean, mostEdits: number): EditScript | undefined {
   const most = Math.min(mostEdits, a.length + b.length);
-  // furthest[k + offset]: the furthest index in a on diagonal k, where k is the index in a minus the index in b.
+  // furthest[k + offset] is the furthest index in a on diagonal k, the index in a minus that in b.
   const offset = most + 1;
   const furthest = new Int32Array(2 * most + 3);
   const rounds: Int32Array[] = [];
@@ -44,9 +44,9 @@ export function shortestEdits(a: Int32Array, b: Int32Array, isEnd: boolean, most
   return undefined;
 }
 
-/** Whether the last edit of the furthest path on diagonal `k` is an addition, from the diagonal above. */
+/** Whether the furthest path on diagonal `k` ends with an addition, from the diagonal above. */
 function isAddition(furthest: Int32Array, at: number, k: number, edits: number): boolean {
-  // The array has one diagonal more than there are paths on each side.
+  // One diagonal more than paths on each side.
   return k === -edits || (k !== edits && (furthest[at - 1] as number) < (furthest[at + 1] as number));
 }
 
@@ -69,7 +69,6 @@ function editsTo(diagonal: number, count: number, rounds: readonly Int32Array[])
   return edits.toReversed();
 }
 
-/** A script that removes a[0, aEnd) and adds b[0, bEnd). */
 export function replaceAll(aEnd: number, bEnd: number): EditScript {
   const edits: number[] = [];
   for (let x = 0; x < aEnd; x++) edits.push(x);
@@ -77,18 +76,18 @@ export function replaceAll(aEnd: number, bEnd: number): EditScript {
   return { edits, aEnd, bEnd };
 }
 
-/** Most edits between two anchors for which the shortest script is computed. */
+/** Between two anchors, for the shortest script. */
 const MOST_EDITS_IN_GAP = 64;
 
-/** Index x of a and index y of b, where both have the same element. */
+/** a[x] and b[y] are the same element. */
 export interface Anchor {
   readonly x: number;
   readonly y: number;
 }
 
 /**
- * A script by anchors: elements that occur once in a and once in b, as many as have the same order in both. A gap between
- * two anchors gets the shortest script, or if that is long, is replaced.
+ * Aligns elements that occur once in a and once in b, as many as are in the same order. A gap between two of them gets
+ * the shortest script, or if that is long, is replaced.
  * @param ids - elements are 0 <= element < ids
  * @param isEnd - whether both sequences end here; if not, the script ends at the last anchor
  * @returns undefined without anchors
@@ -125,7 +124,7 @@ function commonUnique(a: Int32Array, b: Int32Array, ids: number): Anchor[] {
   return anchors;
 }
 
-/** The index of each element that occurs once; negative for the others. */
+/** Negative for elements that do not occur exactly once. */
 function uniqueIndexes(elements: Int32Array, ids: number): Int32Array {
   const indexes = new Int32Array(ids).fill(-1);
   for (let index = 0; index < elements.length; index++) {
@@ -135,9 +134,9 @@ function uniqueIndexes(elements: Int32Array, ids: number): Int32Array {
   return indexes;
 }
 
-/** The most anchors that ascend in y. @param anchors - in ascending order of x */
+/** The most anchors that ascend in y. @param anchors - ascending in x */
 function longestChain(anchors: readonly Anchor[]): Anchor[] {
-  // For each length, the last anchor of a chain, the one with the lowest y. For each anchor, the one before it in its chain.
+  // For each length, the last anchor of the chain with the lowest y; for each anchor, the one before it in its chain.
   const lasts: number[] = [];
   const before = new Int32Array(anchors.length);
   const yOf = (index: number): number => (anchors[index] as Anchor).y; // index < length
@@ -158,8 +157,8 @@ function longestChain(anchors: readonly Anchor[]): Anchor[] {
 }
 
 /**
- * Reads two files to their ends for anchors far apart: sampled nodes that both files have once, in the same order. x and y
- * are node counts. Nodes are compared by hash only, so an anchor is a guess.
+ * Reads two files for anchors far apart: sampled nodes that both have once, in the same order. x and y are node counts.
+ * Nodes are compared by hash only, so an anchor is a guess.
  */
 export async function sampledAnchors(
   a: ComparedFile,
@@ -175,12 +174,11 @@ export async function sampledAnchors(
   return longestChain(anchors);
 }
 
-/** Most nodes in a sample. */
 const SAMPLE_NODES = 65_536;
 
 /**
- * The indexes of sampled nodes by their hashes, -1 for a hash that several nodes have. Sampled are the hashes divisible by a
- * power of two, which grows so that the size of the sample does not: that way two files sample the same nodes.
+ * Sampled node indexes by hash; -1 if several nodes have it. A power of two divides sampled hashes, and grows to bound
+ * the sample: so two files sample the same nodes.
  */
 async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promise<ReadonlyMap<number, number>> {
   const hash64 = new Hash64();
@@ -194,7 +192,7 @@ async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promi
     for (let slot = 0; slot < directory.count; slot++, index++) {
       const start = directory.nodeOffset(slot);
       fnv1a64Into(block, start, start + directory.nodeBytes(slot), hash64);
-      // The low bits of FNV-1a depend only on the low bits of the bytes, so the high bits go below them. A number has 53 bits.
+      // The low bits of FNV-1a depend only on low bits, so the high bits go below them. A number has 53 bits.
       const hash = (hash64.low >>> 0) * 2 ** 21 + (hash64.high >>> 11);
       if (hash % divisor !== 0) continue;
       hashes[count] = hash;
@@ -221,6 +219,6 @@ function thin(hashes: Float64Array, indexes: Float64Array, divisor: number): num
     indexes[kept] = indexes[at] as number; // as above
     kept++;
   }
-  // Equal nodes have one hash, so all may have been kept: then keep the first half.
+  // Equal nodes have one hash, so all may be kept: then keep the first half.
   return kept === SAMPLE_NODES ? SAMPLE_NODES / 2 : kept;
 }

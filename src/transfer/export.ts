@@ -14,39 +14,38 @@ import { orphanedBytes } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
 import { readValidPages } from '../store/page-reader.ts';
 
-/** Version of the fields of an export. Within a version fields may be added, but not removed or changed. */
+/** Within a version, fields of an export may be added, but not removed or changed. */
 export const EXPORT_SCHEMA = 1;
 
-/** How bytes are written that are not written as text. */
+/** For nodes that are not text. */
 export type ExportEncoding = 'hex' | 'base64';
 
-/** A page of the export, reported before its lines. */
 export interface ExportedPage {
   readonly block: number;
-  /** Blocks of the file, including block 0. */
+  /** Including block 0. */
   readonly blocks: number;
-  /** Node bytes of a V2 page without a directory, which are not exported. 0 for most pages. */
+  /** Node bytes of a V2 page without a directory, which are not exported. */
   readonly orphanedBytes: number;
 }
 
 export interface ExportOptions {
-  /** How the bytes of all nodes are written. By default as text where possible, otherwise in base64. */
+  /** Of all nodes. Default: text if possible, otherwise base64. */
   readonly encoding?: ExportEncoding;
   /** Called before the lines of each page. What it throws ends the export. */
   readonly onPage?: (page: ExportedPage) => void | Promise<void>;
-  /** Called for a block that is a page except for 8 zero bytes at its start. It is not exported. */
+  /** Called for a page whose first 8 bytes are zero, which is not exported. */
   readonly onLostPage?: (problem: Problem) => void | Promise<void>;
   /** Stops before the next page; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Exports a page file as JSON Lines: a line for the file, for each page, for each node, and a summary. The same pages, nodes
- * and root have the same export, whatever the offsets of nodes in their pages.
+ * Exports a page file as JSON Lines: a line for the file, for each page, for each node, and a summary. The same pages,
+ * nodes and root have the same export, whatever the offsets of nodes in their pages.
  * @param source - a path, or a BlockFile, which stays open
  * @returns pieces of the text, each valid until the next one is requested; a line may span several
- * @throws {@link PageStoreError} as PageStore.open for reading, and the code of the first error in a page or the root: then
- * there is no summary; the reason of `signal`
+ * @throws {@link PageStoreError} as PageStore.open for reading, and the code of the first error in a page or the root:
+ * then there is no summary; the reason of `signal`
  * @see docs/cli.md#export
  */
 export async function* exportNodes(
@@ -109,7 +108,7 @@ async function* exportFile(
   yield lines.take();
 }
 
-/** The fields for finding the trie again; none if the file has no trie. */
+/** What the importer needs to find the trie; nothing without one. */
 async function rootFields(file: BlockFile, header: Readonly<FileHeader>): Promise<object> {
   const { rootPointer, entryCount, imageCheckpointLsn, blockCount } = header;
   const lsn = imageCheckpointLsn === 0n ? {} : { imageCheckpointLsn };
@@ -126,30 +125,27 @@ const LINE_MARGIN = 1024;
 /** Room for the longest node in hex. */
 const BUFFER_BYTES = 2 * BLOCK_BYTES + 65_536;
 
-/** Lines of an export, collected in one buffer without an allocation per node. */
 class ExportLines {
   readonly #encoding: ExportEncoding | undefined;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #used = 0;
 
-  /** @param encoding - of all nodes; by default text where possible, otherwise base64 */
   constructor(encoding: ExportEncoding | undefined) {
     this.#encoding = encoding;
   }
 
-  /** Whether there is room for a line with a node of this length in any encoding. Call it before adding a line. */
+  /** Whether a node of this length fits in any encoding. Call it before adding a line. */
   hasRoom(nodeBytes: number): boolean {
     return BUFFER_BYTES - this.#used >= 2 * nodeBytes + LINE_MARGIN;
   }
 
-  /** Removes the lines that were added. @returns them, valid until others are added */
+  /** Removes the added lines. @returns them, valid until others are added */
   take(): Uint8Array {
     const bytes = this.#buffer.subarray(0, this.#used);
     this.#used = 0;
     return bytes;
   }
 
-  /** Adds a line that is not of a node. Fields of 64 bits become strings. */
   add(type: string, fields: object): void {
     const text = JSON.stringify({ type, ...fields }, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,

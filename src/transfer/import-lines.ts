@@ -8,23 +8,20 @@ import { BLOCK_BYTES, NODE_AREA_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_O
 import type { FileRoot } from '../store/page-file-builder.ts';
 import type { EXPORT_SCHEMA } from './export.ts';
 
-/** The object in a line. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The error for a line that cannot be imported. @param found - the wrong value, if there is one */
 export function lineError(message: string, found?: unknown): PageStoreError {
   return new PageStoreError('INVALID_LINE', message, found === undefined ? {} : { found: shown(found) });
 }
 
 const SHOWN_CHARACTERS = 40;
 
-/** A value as text for a message. */
 export function shown(value: unknown): string {
-  // Their content may be nested too deep for JSON.stringify.
+  // Too deep nesting would fail in JSON.stringify.
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
   if (value === Infinity || value === -Infinity) return 'a number that is too large';
-  // Cut first, since a line may be long.
+  // A line may be long, so cut it first.
   const text = JSON.stringify(typeof value === 'string' ? value.slice(0, SHOWN_CHARACTERS + 1) : value) ?? 'nothing';
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }
@@ -42,7 +39,6 @@ export function wholeNumber(fields: Fields, name: string, least: number, most: n
 
 const U64_END = 2n ** 64n;
 
-/** A field of 64 bits, which is a string of digits. */
 function u64(fields: Fields, name: string): bigint {
   const value = fields[name];
   const number = typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : U64_END;
@@ -50,10 +46,10 @@ function u64(fields: Fields, name: string): bigint {
   throw fieldError(fields, name, 'a string of digits, below 2^64');
 }
 
-/** The version that export writes. Only its type is imported: importing needs none of the code that reads page files. */
+/** Only the type is imported: importing needs no code that reads page files. */
 const MAX_SCHEMA: typeof EXPORT_SCHEMA = 1;
 
-/** @throws {@link PageStoreError} `INVALID_LINE` for the lines of a later version */
+/** @throws {@link PageStoreError} `INVALID_LINE` for a later version */
 export function assertSchema(fields: Fields): void {
   const schema = wholeNumber(fields, 'schema', 1, Number.MAX_SAFE_INTEGER);
   if (schema > MAX_SCHEMA)
@@ -64,7 +60,6 @@ const U8_MAX = 0xff;
 const U32_MAX = 0xffff_ffff;
 
 /**
- * The root in a `file` line.
  * @returns an object without a root pointer if the file has no trie
  * @throws {@link PageStoreError} `INVALID_LINE` for a root that a file of `blocks` blocks cannot have
  */
@@ -89,19 +84,17 @@ export function rootOf(file: Fields, blocks: number): Partial<FileRoot> {
   return { rootPointer, rootDescriptor, entryCount: u64(file, 'entryCount'), imageCheckpointLsn };
 }
 
-/** More than a page of either format can hold. */
+/** More than fits in a page. */
 const MAX_NODE_BYTES = BLOCK_BYTES - NODE_AREA_OFFSET;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Decodes the bytes of one node at a time. */
 export class NodeBytes {
-  /** Begins with the bytes of the last node. Hex is decoded in place, so there is room for twice a node. */
+  /** Begins with the last node. Hex is decoded in place, so there is room for two. */
   readonly bytes: Buffer = Buffer.alloc(2 * MAX_NODE_BYTES);
 
   /**
-   * Decodes the field `text`, `base64` or `hex` of a node line, or `data` as in the output of `read --json`.
-   * @returns the length of the node
+   * Decodes `text`, `base64` or `hex`, or `data` as in the output of `read --json`. @returns the length of the node
    * @throws {@link PageStoreError} `INVALID_LINE`, `NODE_TOO_LARGE`
    */
   decode(fields: Fields): number {
@@ -127,7 +120,7 @@ export class NodeBytes {
   #encoded(fields: Fields, name: string, encoding: 'hex' | 'base64'): number {
     const value = this.#string(fields, name);
     const decode = encoding === 'hex' ? decodeHex : decodeBase64;
-    // Characters of hex and base64 have one byte each. A longer text is neither.
+    // Characters of hex and base64 have one byte each; a longer text is neither.
     const length = this.bytes.write(value, 0, 'utf8');
     const bytes = length === value.length ? decode(this.bytes, 0, length, this.bytes, 0) : -1;
     if (bytes < 0) throw lineError(`"${name}" is ${shown(value)}, which is not ${encoding}`, value);
@@ -149,26 +142,26 @@ function tooLargeError(): PageStoreError {
   return new PageStoreError('NODE_TOO_LARGE', message, { expected: `at most ${MAX_NODE_BYTES} bytes` });
 }
 
-/** Longest line: more than six characters for each byte of the longest node. */
+/** More than six characters for each byte of the longest node. */
 const MAX_LINE_BYTES = 2_097_152;
 
 const FIRST_BYTES = 262_144;
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = 0xfeff;
 
-/** Splits a stream of bytes into JSON Lines. It holds the current line and the rest of the last chunk. */
+/** Splits a stream into JSON Lines. Holds the current line and the rest of the last chunk. */
 export class ImportLines {
-  /** The number of the line that `next` returned last, from 1. */
+  /** The line that `next` returned last, from 1. */
   line = 0;
   #buffer = Buffer.allocUnsafe(FIRST_BYTES);
-  /** The bytes that are held are `[start, end)`. */
+  /** `[start, end)` are the held bytes. */
   #start = 0;
   #end = 0;
-  /** Bytes from the start on that are known to have no newline. */
+  /** Bytes from the start on without a newline. */
   #searchedBytes = 0;
 
   /**
-   * Adds the part of `chunk` that there is room for. Call `next` until it returns undefined before the next `push`.
+   * Adds as much of `chunk` as fits. Call `next` until it returns undefined before the next `push`.
    * @returns how many bytes were added: at least one of a chunk that is not empty
    */
   push(chunk: Uint8Array): number {
@@ -183,8 +176,7 @@ export class ImportLines {
   }
 
   /**
-   * Parses the next line. Empty lines are skipped.
-   * @param isEnd - whether the stream has ended: then the rest is the last line
+   * Parses the next line, after empty ones. @param isEnd - whether the stream has ended: then the rest is the last line
    * @returns undefined if more of the stream is needed
    * @throws {@link PageStoreError} `INVALID_LINE`
    */
@@ -214,7 +206,7 @@ export class ImportLines {
     try {
       value = JSON.parse(line);
     } catch (error) {
-      // A SyntaxError, or a RangeError for JSON that is nested too deep.
+      // A SyntaxError, or a RangeError for too deep nesting.
       const why = error instanceof Error ? error.message : String(error);
       throw lineError(`not JSON${isLast ? '; this is the last line: was the input truncated?' : ''} (${why})`);
     }

@@ -23,7 +23,7 @@ import {
 export interface ImportOptions extends LockOptions {
   /** Whether to replace a target that exists. */
   readonly replace?: boolean;
-  /** The format of pages for nodes without refs, `v1` by default. The pages of an export have their own formats, so it is refused with one. */
+  /** For nodes without refs. Default: `v1`. Refused with an export, whose pages have their own formats. */
   readonly pageFormat?: PageFormat;
   /** Stops between two blocks; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
@@ -31,23 +31,22 @@ export interface ImportOptions extends LockOptions {
 
 /** The result of {@link importNodes}. */
 export interface ImportReport {
-  /** Whether nodes have the refs of the export (`kept`), or were packed in order (`new`). */
+  /** `kept`: as in the export. `new`: packed in order. */
   readonly refs: 'kept' | 'new';
-  /** Blocks of the file, including block 0. */
+  /** Including block 0. */
   readonly blocks: number;
   readonly pages: number;
   readonly freeBlocks: number;
   readonly nodes: number;
-  /** Bytes of all nodes. */
   readonly bytes: number;
 }
 
 /**
- * Creates a page file from the lines of an export, with each node at its old ref; or from node lines without refs, which are
- * packed in order. One line and one page are in memory.
+ * Creates a page file from the lines of an export, with each node at its old ref; or from node lines without refs,
+ * which are packed in order. One line and one page are in memory.
  * @param lines - pieces of the text, split anywhere, each used until the next one is requested
- * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is not a
- * page file if this throws
+ * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is
+ * not a page file if this throws
  * @throws {@link PageStoreError} `INVALID_LINE` and `NODE_TOO_LARGE`, with the number of the line; `FILE_EXISTS`,
  * `FILE_LOCKED`, `IO`; what `lines` throws; the reason of `signal`
  * @see docs/cli.md#import
@@ -84,7 +83,7 @@ async function importInto(
   const builder = await PageFileBuilder.begin(file, signal);
   let importer: LineImporter | undefined;
   let hasSummary = false;
-  /** Adds the lines that are complete. Most nodes need no promise. */
+  /** Most nodes need no promise. */
   const addLines = async (isEnd: boolean): Promise<void> => {
     for (let fields = lines.next(isEnd); fields; fields = lines.next(isEnd)) {
       const { type } = fields;
@@ -118,25 +117,22 @@ async function importInto(
   return importer.finish(hasSummary);
 }
 
-/** Adds the line number to an error in the input. */
 function withLine(error: unknown, line: number): unknown {
   if (!(error instanceof PageStoreError) || (error.code !== 'INVALID_LINE' && error.code !== 'NODE_TOO_LARGE'))
     return error;
   return new PageStoreError(error.code, `line ${line} of the input: ${error.message}`, error.detail, error);
 }
 
-/** Adds lines to a page file. */
 interface LineImporter {
-  /** @returns a promise only if the caller must wait. @throws {@link PageStoreError} `INVALID_LINE`, `NODE_TOO_LARGE` */
+  /** @returns a promise only if the caller must wait */
   add(type: string, fields: Fields): Promise<void> | undefined;
-  /** Finishes the file after the last line. @throws {@link PageStoreError} `INVALID_LINE` if lines are missing */
+  /** @throws {@link PageStoreError} `INVALID_LINE` if lines are missing */
   finish(hasSummary: boolean): Promise<ImportReport>;
 }
 
-/** What to do with an export that cannot be imported as it is. */
 const PACK_ADVICE = `to import the nodes with new refs: jq -c 'select(.type == "node") | del(.ref)'`;
 
-/** @throws {@link PageStoreError} `INVALID_LINE` if a summary has another count than the lines before it */
+/** Refuses a summary with another count than the lines before it. */
 function assertCount(summary: Fields, name: string, count: number): void {
   const found = summary[name];
   if (found === count) return;
@@ -144,7 +140,7 @@ function assertCount(summary: Fields, name: string, count: number): void {
   throw lineError(`${message}; ${PACK_ADVICE}`, found);
 }
 
-/** Packs nodes without refs into pages, in order. */
+/** Packs nodes without refs, in order. */
 class NewRefsImporter implements LineImporter {
   readonly #builder: PageFileBuilder;
   readonly #format: PageFormat;
@@ -191,7 +187,6 @@ class NewRefsImporter implements LineImporter {
   }
 }
 
-/** The fields of a page line. */
 interface CurrentPage {
   readonly block: number;
   readonly format: PageFormat;
@@ -199,7 +194,7 @@ interface CurrentPage {
   readonly nodes: number;
 }
 
-/** Imports the lines of an export, each node at its ref. */
+/** Imports an export, each node at its ref. */
 class KeptRefsImporter implements LineImporter {
   readonly #builder: PageFileBuilder;
   readonly #node = new NodeBytes();
@@ -208,7 +203,6 @@ class KeptRefsImporter implements LineImporter {
   #page: CurrentPage | undefined;
   #bytes = 0;
 
-  /** @throws {@link PageStoreError} `INVALID_LINE` */
   constructor(builder: PageFileBuilder, file: Fields, pageFormat: PageFormat | undefined) {
     if (pageFormat !== undefined)
       throw lineError('the input is an export, whose pages have their own formats: omit the page format');
@@ -250,7 +244,7 @@ class KeptRefsImporter implements LineImporter {
     if (typeof finalized !== 'boolean') throw fieldError(fields, 'finalized', 'true or false');
     const nodes = wholeNumber(fields, 'nodes', 0, V2_MAX_SLOTS);
     await this.#endPage();
-    // In ascending order, so that each page is written once and free blocks need no list in memory.
+    // Ascending, so that each page is written once and free blocks need no list in memory.
     const block = wholeNumber(fields, 'block', this.#builder.block, this.#blocks - 1);
     // No reserve: another program may have filled the page to its last byte.
     await this.#builder.beginPage(format, block, 0);
@@ -273,7 +267,6 @@ class KeptRefsImporter implements LineImporter {
     for (const [name, count] of Object.entries(this.#counts())) assertCount(summary, name, count);
   }
 
-  /** Counts of the file, once all pages have ended. */
   #counts(): { blocks: number; pages: number; freeBlocks: number; nodes: number } {
     const { block, freeBlocks, nodes } = this.#builder;
     const [blocks, pages] = [this.#blocks, block - 1 - freeBlocks];
@@ -281,7 +274,7 @@ class KeptRefsImporter implements LineImporter {
   }
 }
 
-/** The error for a node that is not the next one. @param expected - the next ref; undefined at the end of the page */
+/** @param expected - the next ref; undefined at the end of the page */
 function refError(fields: Fields, page: CurrentPage | undefined, expected: string | undefined): PageStoreError {
   const { ref } = fields;
   if (typeof ref !== 'string') return fieldError(fields, 'ref', `block:slot, as in an export; ${PACK_ADVICE}`);

@@ -5,36 +5,35 @@ import type { DistinctNodes } from '../store/dedupe.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
 import type { PageBlock } from './block-walk.ts';
 
-/** The new refs of the nodes of one page: `block`:`slot` becomes `newBlocks[slot]`:`newSlots[slot]`. Valid until the next page is packed. */
+/** New refs: `block`:`slot` becomes `newBlocks[slot]`:`newSlots[slot]`. Valid until the next page is packed. */
 export interface MovedPage {
   readonly block: number;
-  /** Slots of the page. The arrays may be longer. */
+  /** Slots of the page; the arrays may be longer. */
   readonly count: number;
   readonly newBlocks: Uint32Array;
   readonly newSlots: Uint32Array;
 }
 
 interface PackerOptions {
-  /** Name of the source file in messages. */
   readonly file: string;
-  /** Without any nodes; equal nodes are packed once then. */
+  /** Without any nodes; set to pack equal nodes once. */
   readonly known: DistinctNodes | undefined;
   /** Called for each page with nodes, once they are packed. */
   readonly onMoved: ((moved: MovedPage) => void | Promise<void>) | undefined;
 }
 
-/** Packs nodes of pages into the pages of a new file, in order and without gaps, and without an allocation per node. */
+/** Packs nodes into pages of a new file, in order, without gaps, and without an allocation per node. */
 export class NodePacker {
-  /** Nodes that were not packed because an earlier one has the same bytes. */
+  /** Nodes left out because of an equal one before them. */
   duplicateNodes = 0;
   finalizedPages = 0;
   readonly #builder: PageFileBuilder;
   readonly #format: PageFormat;
   readonly #file: string;
   readonly #onMoved: PackerOptions['onMoved'];
-  /** With dedupe, the nodes that were packed, and their refs if they are recorded. */
+  /** The packed nodes, and their refs if they are recorded. */
   readonly #known: DistinctNodes | undefined;
-  /** Whether all nodes in the current page come from finalized pages: then it will be finalized too. */
+  /** Whether all nodes in the current page come from finalized pages; then it is finalized too. */
   #isFinalized = true;
   #lengths = new Uint32Array(0);
   #newBlocks = new Uint32Array(0);
@@ -48,7 +47,6 @@ export class NodePacker {
     this.#known = known;
   }
 
-  /** @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO` */
   async add(source: PageBlock): Promise<void> {
     const { count } = source.page.directory;
     this.#reserve(count);
@@ -74,7 +72,7 @@ export class NodePacker {
     if (count > 0) await this.#onMoved?.({ block: source.block, count, newBlocks, newSlots });
   }
 
-  /** Ends the last page. Without any nodes, that is an empty page. */
+  /** Without any nodes, the last page is empty. */
   async end(): Promise<void> {
     if (this.#builder.slotCount > 0) return this.#endPage(this.#isFinalized ? 'full' : 'open');
     await this.#beginPage();
@@ -82,7 +80,7 @@ export class NodePacker {
     return this.#endPage('open');
   }
 
-  /** Adds slots [first, to), whose nodes follow each other from `start` on: as many at once as a page has room for. */
+  /** Adds slots [first, to), whose nodes follow each other from `start` on, as many at once as fit. */
   async #addRun(source: PageBlock, start: number, first: number, to: number): Promise<void> {
     if (this.#known) return this.#addDistinct(this.#known, source, start, first, to);
     let at = start;
@@ -128,7 +126,7 @@ export class NodePacker {
     for (let index = 0; index < count; index++) this.#newSlots[slot + index] = newSlot + index;
   }
 
-  /** Ends the current page, which has no room for a node. */
+  /** Ends the current page if it has no room for a node. */
   async #makeRoom({ page, block }: PageBlock, slot: number): Promise<void> {
     if (this.#builder.slotCount > 0) return this.#endPage('full');
     const bytes = page.directory.nodeBytes(slot);

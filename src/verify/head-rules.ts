@@ -27,31 +27,26 @@ import type { RecordedPage } from '../salvage/evidence.ts';
 import { flippedBitUnderCrc, flippedHeaderBit } from '../salvage/flipped-bit.ts';
 import { type Checks, withBit } from './page-rules.ts';
 
-/** What is known of a file before its pages are read. */
 export interface HeadFacts {
   readonly header: FileHeader;
-  /** The 262,144 bytes of block 0. */
   readonly block0: Uint8Array;
   readonly fileBytes: number;
-  /** Number of whole blocks in the file. */
   readonly wholeBlocks: number;
-  /** Number of blocks that are checked, block 0 included. */
   readonly blocks: number;
-  /** The problem with the first block after `blockCount` that another program has written a page to. */
+  /** The first block after `blockCount` with a page of another program. */
   readonly foreignBlock: Problem | undefined;
   readonly journal: FoundJournal | undefined;
-  /** Damaged or free blocks for which a commit record contains a page header. */
+  /** Damaged or free blocks with a page header in a commit record. */
   readonly recordedPages: readonly RecordedPage[];
   readonly headerState: HeaderState;
 }
 
 /**
- * Whether the file header is valid. `repairable`: its checksum, a commit record or its copy may prove its content; `lost`:
- * nothing does; `newer`: it has an unknown version.
+ * `repairable`: checksum, commit record or copy may prove its content; `lost`: nothing does; `newer`: unknown version.
  */
 export type HeaderState = 'valid' | 'repairable' | 'lost' | 'newer';
 
-/** The checks of block 0, and of the size and journal of the file. */
+/** Checks block 0, and the size and journal of the file. */
 export const HEAD_RULES: Checks<HeadFacts> = {
   FILE_HEADER_MAGIC: (head) => headerProblems('FILE_HEADER_MAGIC', head),
   FILE_HEADER_VERSION: (head) => withHeaderBit(headerProblems('FILE_HEADER_VERSION', head), head),
@@ -65,7 +60,7 @@ export const HEAD_RULES: Checks<HeadFacts> = {
   *BLOCKS_UNCOUNTED(head) {
     const { foreignBlock, headerState } = head;
     yield* beyondRepairIf(true, sizeProblems('BLOCKS_UNCOUNTED', head));
-    // Repair changes the block count only in a header that is damaged.
+    // Repair changes the block count only in a damaged header.
     const isBeyondRepair = headerState !== 'repairable';
     if (foreignBlock) yield { ...foreignBlock, severity: 'warning', isBeyondRepair };
   },
@@ -78,15 +73,14 @@ export const HEAD_RULES: Checks<HeadFacts> = {
       yield flippedBit ? { ...problem, flippedBit } : problem;
     yield* differing;
   },
-  // The copy is rebuilt from the header, so it needs one.
   FILE_HEADER_COPY: ({ block0, headerState }) =>
     beyondRepairIf(headerState === 'lost', withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY)),
-  // A crash can leave a torn record, which is harmless; a single wrong bit is damage to what may be the only trace of a commit.
+  // A torn record is harmless after a crash; one with a single wrong bit may be the only trace of a commit.
   *COMMIT_RECORD({ block0 }) {
     for (const problem of withCrcBit(commitRecordProblems(block0), block0, COMMIT_RECORD))
       yield problem.flippedBit ? { ...problem, severity: 'error' } : problem;
   },
-  // A journal that does not match the file, or that this version cannot read: writers refuse the file.
+  // Writers refuse a file with such a journal.
   *JOURNAL_MISMATCH({ journal }) {
     const common = { code: 'JOURNAL_MISMATCH', severity: 'error' } as const;
     if (journal?.state === 'foreign' || journal?.state === 'newer') {
@@ -97,7 +91,7 @@ export const HEAD_RULES: Checks<HeadFacts> = {
       yield { ...common, ...journalLocation(journal), ...MISMATCH[journal.purpose], message };
     }
   },
-  // A journal of a writer that is still running, or was stopped. Readers and the next writer take it into account.
+  // Of a running or interrupted writer. Readers and the next writer take it into account.
   *JOURNAL_PENDING({ journal }) {
     if (journal === undefined || isMismatch(journal)) return;
     const [found, expected, message] = [`a journal: ${journal.state}`, 'no journal', pendingMessage(journal)];
@@ -128,12 +122,11 @@ function* ofCode(code: ProblemCode, problems: Iterable<Problem>): Generator<Prob
   for (const problem of problems) if (problem.code === code) yield problem;
 }
 
-/** Marks problems that nothing in the file can fix. */
 export function* beyondRepairIf(isBeyondRepair: boolean, problems: Iterable<Problem>): Generator<Problem> {
   for (const problem of problems) yield isBeyondRepair ? { ...problem, isBeyondRepair } : problem;
 }
 
-/** Adds to problems of the file header the one flipped bit that explains all of them, if there is one. */
+/** Adds the one flipped bit that explains all problems of the file header. */
 function* withHeaderBit(problems: Iterable<Problem>, { header, wholeBlocks }: HeadFacts): Generator<Problem> {
   let bit: number | undefined | 'unknown' = 'unknown';
   for (const problem of problems) {
@@ -142,7 +135,7 @@ function* withHeaderBit(problems: Iterable<Problem>, { header, wholeBlocks }: He
   }
 }
 
-/** Adds to problems of a record in block 0 the one flipped bit that explains a wrong CRC-32 at its end. */
+/** Adds the one flipped bit that explains a wrong CRC-32 at the end of a record. */
 function* withCrcBit<T>(problems: Iterable<Problem>, block0: Uint8Array, layout: RecordLayout<T>): Generator<Problem> {
   for (const problem of problems) {
     const bit = flippedBitUnderCrc(block0.subarray(problem.offset, problem.offset + layout.bytes));
@@ -150,35 +143,28 @@ function* withCrcBit<T>(problems: Iterable<Problem>, block0: Uint8Array, layout:
   }
 }
 
-/** The name of the field at an offset of a record. */
 function fieldAt<T>({ fields }: RecordLayout<T>, offset: number): string {
   return fields.findLast((field) => field.offset <= offset)?.name ?? '';
 }
 
 /**
- * The journal next to a file: `foreign` is not a journal, `newer` has an unknown version, `unfinished` was not written to its
- * end, so that nothing was overwritten yet. Any other journal is compared with the blocks that it describes.
+ * `foreign`: not a journal; `newer`: unknown version; `unfinished`: not completely written, so nothing was overwritten.
  */
 export type FoundJournal = { readonly state: 'foreign' | 'newer' | 'unfinished' } | CompleteJournal;
 
 interface CompleteJournal {
   readonly state: JournalState;
   readonly purpose: JournalPurpose;
-  /** The block to overwrite; of a repair the first one, or the first one that another program has changed. */
+  /** The block to overwrite; of a repair the first one, or the first that another program has changed. */
   readonly block: number;
 }
 
-/**
- * Reads the journal of a file and compares it with the file; changes neither.
- * @param file - the raw file, not a view of its last commit
- * @returns undefined where there is no journal
- * @throws {@link PageStoreError} `IO`
- */
+/** Compares the journal with the file and changes neither. @param file - the raw file, not a view of its last commit */
 export async function readJournal(file: BlockFile): Promise<FoundJournal | undefined> {
   let bytes = await file.journal.read();
   let journal = bytes && (await compareWithFile(bytes, file));
   if (journal === undefined || !isMismatch(journal)) return journal;
-  // A writer may have finished, and started another overwrite, between the two reads.
+  // A writer may finish and start another overwrite between the two reads.
   await readAgain(async () => {
     const before = bytes;
     bytes = await file.journal.read();
@@ -189,7 +175,6 @@ export async function readJournal(file: BlockFile): Promise<FoundJournal | undef
   return journal;
 }
 
-/** Whether writers refuse the file because of its journal. */
 function isMismatch({ state }: FoundJournal): boolean {
   return state === 'foreign' || state === 'newer' || state === 'other';
 }
@@ -236,7 +221,6 @@ function pendingMessage(journal: FoundJournal): string {
     : `${what} is in progress or was interrupted; readers see the block in the journal, and the next writer restores it`;
 }
 
-/** The location of a problem that concerns a whole block. */
 export function wholeBlock(block: number): FileRange {
   return { block, offset: fileOffset(block), bytes: BLOCK_BYTES };
 }

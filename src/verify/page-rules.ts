@@ -6,19 +6,17 @@ import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/probl
 import type { NonPage } from '../salvage/block-kind.ts';
 import { flippedPageBit, type NamedBit } from '../salvage/flipped-bit.ts';
 
-/** Optional requirements on pages; a page that does not meet them is still valid. */
+/** Optional requirements: a page that does not meet them is still valid. */
 export interface Requirements {
-  /** Makes a page without a checksum an error. */
   readonly checksums: boolean;
-  /** Makes a page that is not finalized an error. */
   readonly finalized: boolean;
 }
 
-/** What the rules need to know of one page. Valid until the bytes of the page change. */
+/** Valid until the bytes of the page change. */
 export class CheckedPage {
   readonly facts: PageFacts;
   readonly requirements: Requirements;
-  /** The magic in the block, if it is that of the other page format; then `facts` are for the right one. */
+  /** The magic in the block, if it is that of the other format; `facts` are then of the right one. */
   readonly wrongMagic: bigint | undefined;
   #flippedBit: NamedBit | undefined | 'unknown' = 'unknown';
 
@@ -28,20 +26,19 @@ export class CheckedPage {
     this.wrongMagic = wrongMagic;
   }
 
-  /** The one bit that explains every error of the page, if there is one. Searched for on first use. */
+  /** The one bit that explains every error of the page. Searched for on first use. */
   get flippedBit(): NamedBit | undefined {
     if (this.#flippedBit === 'unknown') this.#flippedBit = flippedPageBit(this.facts);
     return this.#flippedBit;
   }
 }
 
-/** Yields what is wrong; must end on any input. */
+/** Must end on any input. */
 export type Check<Facts> = (facts: Facts) => Iterable<Problem>;
 
-/** Checks by the code of what they find. */
 export type Checks<Facts> = Readonly<Partial<Record<ProblemCode, Check<Facts>>>>;
 
-/** The checks of one page: the invariants that opening it checks as well, and what verify requires in addition. */
+/** The invariants that opening a page checks, and what verify requires in addition. */
 export const PAGE_RULES: Checks<CheckedPage> = {
   ...Object.fromEntries(Object.entries(PAGE_CHECKS).map(([code, check]) => [code, withFlippedBits(check)])),
   PAGE_MAGIC: wrongMagicProblems,
@@ -49,7 +46,6 @@ export const PAGE_RULES: Checks<CheckedPage> = {
   PAGE_NOT_FINALIZED: notFinalizedProblems,
 };
 
-/** The checks of a block that does not start with a page magic. */
 export const NON_PAGE_RULES: Checks<NonPage> = { PAGE_MAGIC: lostMagicProblems };
 
 function withFlippedBits(check: Check<PageFacts>): Check<CheckedPage> {
@@ -59,7 +55,7 @@ function withFlippedBits(check: Check<PageFacts>): Check<CheckedPage> {
   };
 }
 
-/** Adds the flipped bit to errors one by one: a page can have more of them than memory should hold. */
+/** One by one, since memory may not hold all errors of a page. */
 function* eachWithFlippedBit(problems: Iterable<Problem>, page: CheckedPage): Generator<Problem> {
   for (const problem of problems) yield problem.severity === 'error' ? withFlippedBit(problem, page) : problem;
 }
@@ -68,13 +64,13 @@ function withFlippedBit(problem: Problem, { flippedBit, facts }: CheckedPage): P
   if (flippedBit === undefined) return problem;
   const { bit, name } = flippedBit;
   const start = fileOffset(facts.blockId);
-  // A page may have many errors, all caused by this bit: the messages name it once.
+  // If a page has many errors caused by this bit, only one message names it.
   const isNamed = problem.code === 'PAGE_CHECKSUM' || problem.code === 'PAGE_CHECKSUM_FIELDS';
   return isNamed ? withBit(problem, start, bit, name) : { ...problem, flippedBit: bitAt(start, bit) };
 }
 
 /**
- * Adds the flipped bit that explains a problem, also to its message.
+ * Adds the flipped bit to a problem and its message.
  * @param start - file offset that `index` counts bits from
  * @param name - the field or node that contains the bit
  */
@@ -100,7 +96,6 @@ function notFinalizedProblems({ facts, requirements }: CheckedPage): readonly Pr
   return [{ ...problem, message: `page ${facts.blockId}: not finalized` }];
 }
 
-/** A page with the magic of the other format. Its other fields are checked as those of its own format. */
 function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Problem[] {
   if (wrongMagic === undefined) return NO_PROBLEMS;
   const { blockId, page } = facts;
@@ -110,7 +105,6 @@ function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Proble
   return [{ code: 'PAGE_MAGIC', severity: 'error', ...pageFieldRange(blockId, 'magic'), found, expected, message }];
 }
 
-/** A block that is a page except for its magic. */
 function* lostMagicProblems({ id, lostPage }: NonPage): Generator<Problem> {
   if (lostPage === undefined) return;
   const { isValid, flippedBit: bit } = lostPage;

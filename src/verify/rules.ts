@@ -6,7 +6,7 @@ import { HEAD_RULES, type HeadFacts } from './head-rules.ts';
 import { type Check, type CheckedPage, NON_PAGE_RULES, PAGE_RULES } from './page-rules.ts';
 import { WHOLE_RULES, type WholeFacts } from './whole-rules.ts';
 
-/** A command that helps with a problem. All of them leave the file unchanged, except `finalize`. */
+/** The command that helps; only `finalize` changes the file. */
 type NextStep =
   | 'dump file'
   | 'dump block'
@@ -28,33 +28,29 @@ const COMMAND_LINES: Readonly<Record<NextStep, (path: string, block: number) => 
   finalize: (path) => `artrie-pages finalize ${shellPath(path)}`,
 };
 
-/** The command line to run next for a problem, quoted for a shell. @param path - of the page file */
+/** Quoted for a shell. @param path - of the page file */
 export function commandLine(step: NextStep, path: string, { block = 0 }: Pick<Problem, 'block'>): string {
   return COMMAND_LINES[step](path, block);
 }
 
-/** One thing that verify checks. */
+/** One thing that verify checks. docs/findings has a page for each `id`, which is never reused. */
 export interface Rule {
-  /** The code of its findings, never reused for another rule. docs/findings has a page with this name. */
   readonly id: ProblemCode;
   /** The highest severity of its findings. */
   readonly severity: Severity;
-  /** What is wrong when the rule finds something, in one line. */
+  /** The finding in one line. */
   readonly summary: string;
-  /** What to do about a finding. */
   readonly next: (problem: Problem) => NextStep;
-  /** Checks block 0 and the size and journal of the file, before any page is read. */
+  /** Runs before any page is read. */
   readonly head: Check<HeadFacts> | undefined;
   readonly page: Check<CheckedPage> | undefined;
-  /** Checks one block that does not start with a page magic. */
   readonly nonPage: Check<NonPage> | undefined;
-  /** Checks all blocks together, after the last one. Skipped if a writer changed the file during the run. */
+  /** Runs after the last block; skipped if a writer changed the file. */
   readonly whole: Check<WholeFacts> | undefined;
 }
 
 const always = (step: NextStep) => (): NextStep => step;
 
-/** Repairs what can be derived from the file. */
 const repairOr =
   (otherwise: NextStep) =>
   ({ isBeyondRepair }: Problem): NextStep =>
@@ -62,7 +58,6 @@ const repairOr =
 
 const repairOrRecover = repairOr('recover');
 
-/** Repairs a problem that one flipped bit explains. */
 const repairBitOr =
   (otherwise: NextStep) =>
   (problem: Problem): NextStep =>
@@ -78,7 +73,7 @@ const reservedFieldStep = (problem: Problem): NextStep =>
 
 const fileSizeStep = ({ severity }: Problem): NextStep => (severity === 'error' ? 'recover' : 'dump file');
 
-/** Only a block whose page header is in a commit record can be repaired; for those isBeyondRepair is set. */
+/** Only a block with a page header in a commit record can be repaired; isBeyondRepair is set accordingly. */
 const unknownBlockStep = (problem: Problem): NextStep =>
   problem.isBeyondRepair === undefined ? 'dump bytes' : repairOrRecover(problem);
 
@@ -87,7 +82,7 @@ function rule(id: ProblemCode, severity: Severity, summary: string, next: Rule['
   return { id, severity, summary, next, ...checks };
 }
 
-/** Every rule, in the order in which a file is checked: block 0, pages, all blocks together. */
+/** In the order of the checks: block 0, pages, all blocks together. */
 export const RULES: readonly Rule[] = [
   rule('FILE_HEADER_MAGIC', 'error', 'the file does not start with the page file magic'),
   rule('FILE_HEADER_VERSION', 'error', 'the file version is not supported', versionStep),
@@ -145,7 +140,6 @@ export const RULES: readonly Rule[] = [
 
 const BY_ID: ReadonlyMap<ProblemCode, Rule> = new Map(RULES.map((each) => [each.id, each]));
 
-/** The rule for a problem; every code has one. */
 export function ruleOf({ code }: Pick<Problem, 'code'>): Rule {
   const found = BY_ID.get(code);
   if (found === undefined) throw new Error(`no rule for ${code}`);

@@ -7,35 +7,31 @@ import { underOtherMagic } from '../salvage/page-candidates.ts';
 import { type Check, CheckedPage, type Requirements } from './page-rules.ts';
 import { RULES } from './rules.ts';
 
-/** A range of blocks: `first` inclusive, `end` exclusive. */
+/** `first` inclusive, `end` exclusive. */
 export interface BlockRange {
   readonly first: number;
   readonly end: number;
 }
 
-/** What to check, and the size of a batch. */
 export interface ScanSettings {
   readonly requirements: Requirements;
-  /** The block whose slots are counted, for the root record; 0 for none. */
+  /** The block whose slots are counted for the root record; 0 for none. */
   readonly rootBlock: number;
-  /** Most blocks in a batch. */
   readonly batchBlocks: number;
 }
 
-/** Most problems in a batch. */
 const BATCH_PROBLEMS = 256;
 
-/** What was found in some blocks, in the order of the blocks. Plain data, so that a thread can send it. */
+/** Findings of some blocks, in order. Plain data, which threads can send. */
 export interface ScanBatch {
-  /** Blocks that were finished since the previous batch. */
+  /** Blocks finished since the previous batch. */
   blocks: number;
   pages: number;
   nodes: number;
   readonly problems: Problem[];
-  /** Blocks that are not pages, and the link of each, for NonPages. */
   readonly otherIds: number[];
   readonly otherLinks: number[];
-  /** Slots of the root block, if it is a page in this batch. */
+  /** Set if the root block is a page in this batch. */
   rootPageSlots?: number;
 }
 
@@ -46,10 +42,7 @@ function emptyBatch(): ScanBatch {
 const PAGE_CHECKS = RULES.flatMap(({ page }) => page ?? []);
 const NON_PAGE_CHECKS = RULES.flatMap(({ nonPage }) => nonPage ?? []);
 
-/**
- * Checks each block of a range once, in order. Each batch is computed only when it is requested, so that memory is bounded.
- * @throws {@link PageStoreError} `IO`
- */
+/** Checks each block once, in order. A batch is computed only when it is requested, to bound memory. */
 export async function* scanRange(
   view: CommittedView,
   { first, end }: BlockRange,
@@ -87,7 +80,7 @@ export async function* scanRange(
   if (batch.blocks > 0) yield batch;
 }
 
-/** A page that is valid except for the magic of the other format is checked as one of its own format. */
+/** A page that is valid but for its magic is checked in its own format. */
 function checkedPage(facts: PageFacts, requirements: Requirements, scratch: DirectoryScratch): CheckedPage {
   const other = facts.error && underOtherMagic(facts, scratch);
   return other ? new CheckedPage(other, requirements, facts.page.header.magic) : new CheckedPage(facts, requirements);

@@ -15,11 +15,11 @@ import { commandLine, ruleOf, RULES } from './rules.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 import { countUnwritten, type WholeFacts } from './whole-rules.ts';
 
-/** One thing that verify found in a file. */
+/** One problem that verify found. */
 export interface Finding extends Problem {
-  /** The file, as the caller named it. */
+  /** As the caller named it. */
   readonly file: string;
-  /** The command line to run next, quoted for a shell. */
+  /** The next command line, quoted for a shell. */
   readonly next: string;
 }
 
@@ -28,39 +28,37 @@ export interface VerifyOptions {
   readonly requireChecksums?: boolean;
   /** Makes a page that is not finalized an error. Default: false. */
   readonly requireFinalized?: boolean;
-  /** Number of threads that check blocks. More than one needs a file given by its path. Default: 1. */
+  /** Threads that check blocks; more than one needs a path. Default: 1. */
   readonly threads?: number;
-  /** Called for each finding, in the order of the blocks; verify waits for it. */
+  /** Called for each finding, in the order of blocks; verify waits for it. */
   readonly onFinding?: (finding: Finding) => void | Promise<void>;
-  /** Called after every block, or every few blocks, with the number of blocks checked and the number of all blocks. */
+  /** Called after every block or every few blocks. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
-  /** Stops the check between two blocks. The report then covers what was checked so far. */
+  /** Stops the check between two blocks; the report covers what was checked. */
   readonly signal?: AbortSignal;
 }
 
-/** What verify checked in a file, and how much it found. */
+/** The result of {@link verify}. */
 export interface VerifyReport {
-  /** Whether the whole file was checked and no error was found. */
+  /** Whether the whole file was checked without an error. */
   readonly ok: boolean;
-  /** The file, as the caller named it. */
   readonly file: string;
-  /** Size of the file in bytes. */
   readonly bytes: number;
-  /** Number of blocks that were checked, block 0 included. */
+  /** Blocks that were checked, block 0 included. */
   readonly blocks: number;
   readonly pages: number;
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
   readonly nodes: number;
-  /** Whether a writer changed the file meanwhile. Checks that need all blocks at one moment (free list, counts) were skipped. */
+  /** Whether a writer changed the file, so checks of all blocks at one moment (free list, counts) were skipped. */
   readonly changed: boolean;
-  /** Whether the signal stopped the check. Blocks from `blocks` on, the free list and the counts were not checked. */
+  /** Whether the signal stopped the check, so later blocks, free list and counts were not checked. */
   readonly interrupted: boolean;
-  /** Number of findings by severity. */
+  /** By severity. */
   readonly findings: Readonly<Record<Severity, number>>;
 }
 
-/** Checks the blocks of a range, and yields what it finds in the order of the blocks. */
+/** Must yield its findings in the order of the blocks. */
 export type ScanBlocks = (
   view: CommittedView,
   range: BlockRange,
@@ -68,7 +66,7 @@ export type ScanBlocks = (
 ) => AsyncIterable<ScanBatch>;
 
 /**
- * Checks a file, reading each block once, in order. Terminates on any input.
+ * Reads each block once, in order. Terminates on any input.
  * @param scan - checks the blocks after block 0
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`
  */
@@ -82,7 +80,6 @@ export async function verifyFile(
   return new FileCheck(view, await headFacts(file, raw, options.signal), options).run(scan);
 }
 
-/** Checks the blocks in this thread, and reports progress after each. */
 const scanHere: ScanBlocks = (view, range, settings) => scanRange(view, range, { ...settings, batchBlocks: 1 });
 
 async function headFacts(
@@ -90,11 +87,11 @@ async function headFacts(
   { header, block0, wholeBlocks, fileBytes, file: view }: RawBlocks,
   signal: AbortSignal | undefined,
 ): Promise<HeadFacts> {
-  // An invalid header does not prove the number of blocks, so the file size is used.
+  // An invalid header does not prove the block count, so the file size is used.
   const isCounted = fileHeaderProblems(header).next().done === true && header.blockCount > 0;
   const blocks = isCounted ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
   const foreignBlock = await foreignBlockAfter(view, header.blockCount, fileBytes, signal).catch((error: unknown) => {
-    // The findings in block 0 are reported even if the search was stopped.
+    // Findings in block 0 are reported even if the search was stopped.
     if (isAborted(signal)) return undefined;
     throw error;
   });
@@ -179,7 +176,7 @@ class FileCheck {
     };
   }
 
-  /** Checks the blocks after block 0. @returns false if it was stopped before the last one */
+  /** @returns false if it was stopped early */
   async #scan(scan: ScanBlocks, rootBlock: number): Promise<boolean> {
     const { blocks } = this.#head;
     const { requireChecksums, requireFinalized, onProgress, signal } = this.#options;
@@ -204,7 +201,7 @@ class FileCheck {
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
       const next = commandLine(step, this.#view.name, problem);
-      // Not a spread: V8 keeps part of every object that a spread with more fields made until its next full collection.
+      // Not a spread: V8 keeps part of every object made by a spread with more fields until its next full collection.
       await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));
     }
   }

@@ -7,42 +7,38 @@ import { type ErrorCode, type ErrorDetail, PageStoreError } from '../errors.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 
-/** Next to this module, in the library and in the bundle. Tests run the bundle, since a worker cannot load TypeScript. */
+/** Next to this module, in the library and in the bundle. Tests run the bundle: a worker cannot load TypeScript. */
 const WORKER_SCRIPT = new URL(
   import.meta.url.endsWith('.ts') ? '../../dist/bin/verify-worker.js' : './verify-worker.js',
   import.meta.url,
 );
 
-/** Blocks that a thread checks before it takes others: 16 MiB. */
+/** 16 MiB, which a thread checks before it takes the next range. */
 const RANGE_BLOCKS = 64;
 
-/** Memory limits for the objects of a thread, in MiB; buffers are extra. */
+/** In MiB, for the objects of a thread; buffers are extra. */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 1 };
 
-/** An open file, and what a thread needs to open the same one. */
 export interface SharedFile {
   readonly path: string;
-  /** Device and inode: another file may be at the path by the time a thread opens it. */
+  /** Device and inode: another file may be at the path when a thread opens it. */
   readonly identity: string;
   readonly view: CommittedView;
 }
 
-/** The threads of a verifier, which check ranges of one file after another. They are started when there is work for them. */
+/** The threads of a verifier, for one file after another. They start when there is work. */
 export class VerifyThreads {
   readonly #maxThreads: number;
   readonly #script: URL;
   #threads: VerifyThread[] = [];
 
-  /**
-   * @param maxThreads - besides the calling thread, which checks blocks as well
-   * @param script - the program of a thread; another one in tests
-   */
+  /** @param maxThreads - besides the calling thread, which checks blocks too */
   constructor(maxThreads: number, script: URL = WORKER_SCRIPT) {
     this.#maxThreads = maxThreads;
     this.#script = script;
   }
 
-  /** Checks the blocks of a range, and yields what is found in the order of the blocks. */
+  /** Yields findings in the order of the blocks. */
   async *scan(
     { path, identity, view }: SharedFile,
     range: BlockRange,
@@ -53,13 +49,13 @@ export class VerifyThreads {
     const threads = Math.min(this.#maxThreads, ranges - 1);
     while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
     for (const thread of this.#threads) thread.open({ kind: 'open', path, identity, settings });
-    // This thread does not wait for the others: they take as long to start as it takes to check 100 blocks or more.
+    // The others take as long to start as checking 100 blocks takes, so this thread does not wait.
     const reader = new BlockReader();
     const here = { scan: (part: BlockRange) => scanRange(view, part, settings, reader) };
     yield* scanInOrder([here, ...this.#threads], range, RANGE_BLOCKS);
   }
 
-  /** Closes the file in every thread. Ends threads that are still busy, as after a scan that was abandoned. */
+  /** Closes the file in every thread. Ends threads that are still busy after an abandoned scan. */
   async release(): Promise<void> {
     const busy = this.#threads.filter((thread) => !thread.isIdle);
     this.#threads = this.#threads.filter((thread) => thread.isIdle);
@@ -67,7 +63,6 @@ export class VerifyThreads {
     await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'close' })));
   }
 
-  /** Ends the threads. */
   async close(): Promise<void> {
     const threads = this.#threads;
     this.#threads = [];
@@ -75,26 +70,24 @@ export class VerifyThreads {
   }
 }
 
-/** The error for a path that names another file than when verify opened it. */
+/** Another file is at the path than when verify opened it. */
 export function replacedError(path: string): PageStoreError {
   const message = 'the file was replaced by another one while it was verified; verify it again';
   return new PageStoreError('IO', message, { file: path });
 }
 
-/** Checks one range of blocks at a time. */
 export interface RangeScanner {
-  /** The batches of a range, in order. Each is computed only when it is asked for. */
+  /** A batch is computed only when it is requested. */
   scan(range: BlockRange): AsyncIterator<ScanBatch>;
 }
 
-/** Ranges that are being scanned, or wait for their turn, for each scanner. */
+/** Per scanner, running or waiting. */
 const RANGES_AHEAD = 2;
 
 /**
- * Scans a file with several scanners, and yields their batches in the order of the blocks. Memory is bounded: of every range
- * except the current one, at most one batch is kept.
- * @param rangeBlocks - blocks in a range
- * @throws what a scanner throws, when its range is due; an Error for a scanner that ends before its range does
+ * Scans with several scanners, and yields batches in the order of the blocks. Of every later range at most one batch is
+ * kept, to bound memory.
+ * @throws what a scanner throws, when its range is due; an Error if a scanner ends before its range
  */
 export async function* scanInOrder(
   scanners: readonly RangeScanner[],
@@ -126,9 +119,9 @@ export async function* scanInOrder(
   }
 }
 
-/** A range that a scanner is scanning, or has finished. */
+/** A range that a scanner scans or has finished. */
 class RunningRange {
-  /** The batch that was requested last. */
+  /** The last one requested. */
   batch: Promise<ScanBatch>;
   readonly #batches: AsyncIterator<ScanBatch>;
   readonly #onFinish: () => void;
@@ -141,7 +134,7 @@ class RunningRange {
     this.batch = this.#request();
   }
 
-  /** Requests the next batch, after the last one has arrived. @returns false if there is none */
+  /** Requests the next batch; the last one must have arrived. @returns false if there is none */
   advance(): boolean {
     if (this.#blocksLeft === 0) return false;
     this.batch = this.#request();
@@ -150,7 +143,7 @@ class RunningRange {
 
   #request(): Promise<ScanBatch> {
     const batch = this.#next();
-    // A failure is reported when the range is due; until then nothing awaits it.
+    // A failure is reported when the range is due; nothing awaits it before.
     batch.catch(() => undefined);
     return batch;
   }
@@ -167,22 +160,21 @@ class RunningRange {
 interface OpenRequest {
   readonly kind: 'open';
   readonly path: string;
-  /** As in {@link SharedFile}. */
   readonly identity: string;
   readonly settings: ScanSettings;
 }
 
-/** A request to a thread, which sends one answer to each: `next` requests the next batch of the range. */
+/** Each gets one answer; `next` requests the next batch of the range. */
 export type VerifyRequest =
   OpenRequest | { readonly kind: 'scan'; readonly range: BlockRange } | { readonly kind: 'next' | 'close' };
 
-/** The answer of a thread: `batch` to `scan` and `next`, `done` to `open` and `close`, `failed` to any. */
+/** `batch` answers `scan` and `next`, `done` answers `open` and `close`, `failed` any. */
 export type VerifyAnswer =
   | { readonly kind: 'done' }
   | { readonly kind: 'batch'; readonly batch: ScanBatch }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** An error in a form that can be sent between threads; `code` and `detail` are those of a PageStoreError. */
+/** An error that threads can send. */
 interface Failure {
   readonly code?: ErrorCode;
   readonly detail?: ErrorDetail;
@@ -194,7 +186,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** The main thread's end of one thread. After a failure it cannot be used again. */
+/** The main thread's end of one thread. Unusable after a failure. */
 class VerifyThread implements RangeScanner {
   readonly #worker: Worker;
   #opening: Promise<unknown> | undefined;
@@ -202,7 +194,7 @@ class VerifyThread implements RangeScanner {
   #failure: Error | undefined;
 
   constructor(script: URL) {
-    // The arguments that node was started with are for the main thread.
+    // The arguments of node are for the main thread.
     this.#worker = new Worker(script, { execArgv: [], resourceLimits: HEAP_LIMITS });
     this.#worker.on('message', (answer: VerifyAnswer) => this.#stopWaiting()?.resolve(answer));
     this.#worker.on('error', (error) => this.#fail(error.message));
@@ -210,14 +202,14 @@ class VerifyThread implements RangeScanner {
     this.#worker.on('exit', (code) => this.#fail(`it ended with exit code ${code}`));
   }
 
-  /** Whether it works and has answered all requests. */
+  /** Whether the thread works and has answered all requests. */
   get isIdle(): boolean {
     return this.#failure === undefined && this.#waiting === undefined;
   }
 
   /**
-   * Sends a request. The answer to the previous one must have arrived.
-   * @throws {@link PageStoreError} what the thread failed with; `IO` if the thread itself has failed
+   * The answer to the previous request must have arrived. @throws {@link PageStoreError} what the thread failed with;
+   * `IO` if the thread itself failed
    */
   async ask(request: VerifyRequest): Promise<ScanBatch | undefined> {
     if (this.#failure) throw this.#failure;
@@ -230,7 +222,7 @@ class VerifyThread implements RangeScanner {
     throw code === undefined ? new Error(message) : new PageStoreError(code, message, detail);
   }
 
-  /** Opens a file, without waiting for it. A failure is reported when the first range of the thread is due. */
+  /** Does not wait. A failure is reported when the first range of the thread is due. */
   open(request: OpenRequest): void {
     this.#opening = this.ask(request);
     this.#opening.catch(() => undefined);
@@ -263,13 +255,13 @@ class VerifyThread implements RangeScanner {
   }
 }
 
-/** The thread's end: carries out the requests. It has one file open at a time. */
+/** The thread's end. Has one file open at a time. */
 export class VerifyServer {
   readonly #reader = new BlockReader();
   #open: { readonly file: BlockFile; readonly view: CommittedView; readonly settings: ScanSettings } | undefined;
   #batches: AsyncGenerator<ScanBatch> | undefined;
 
-  /** Carries out a request. The next one must come after the answer. */
+  /** The next request must come after the answer. */
   async answer(request: VerifyRequest): Promise<VerifyAnswer> {
     try {
       const batch = await this.#carryOut(request);

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type VerifyRequest, VerifyServer } from './verify-threads.ts';
 
-// The program of a thread: a file of its own, since a thread is started from a file.
+// The program of a thread: threads start from a file of their own.
 
 const server = new VerifyServer();
 parentPort?.on('message', (request: VerifyRequest) => {

@@ -16,8 +16,8 @@ const FILE_OPTIONS = {
 } as const satisfies Readonly<Record<keyof Omit<VerifyOptions, 'threads'>, OptionKind>>;
 
 /**
- * Checks everything in a page file that can be checked, and reads each block once. Works on any input, and while another
- * process writes to the file.
+ * Checks everything that can be checked in a page file, and reads each block once. Accepts any input, and other
+ * processes that write to the file.
  * @throws TypeError for wrong options, and for more than one thread on a BlockFile
  * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`; `IO`, also when a thread fails
  */
@@ -46,8 +46,8 @@ export class Verifier {
   #isClosed = false;
 
   /**
-   * @param options - `threads`: the number of threads that check blocks, the calling one included; default 1
-   * @throws TypeError for wrong options
+   * @param options - `threads`: threads that check blocks, the calling one included; default 1. @throws TypeError for
+   * wrong options
    */
   constructor(options: { readonly threads?: number } = {}, /** @internal */ workerScript?: URL) {
     checkOptions('Verifier', options, { threads: 'count' });

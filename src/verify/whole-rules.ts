@@ -12,23 +12,20 @@ import { noRootRecordMessage, type RootPlace } from '../salvage/evidence.ts';
 import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
 import type { Checks } from './page-rules.ts';
 
-/** What is known of a file after its last block has been read. */
+/** What is known of a file after its last block. */
 export interface WholeFacts {
   readonly head: HeadFacts;
   readonly others: NonPages;
   readonly freeList: FreeList;
   readonly nodes: number;
-  /** The location of the root record according to the root descriptor. */
   readonly rootPlace: RootPlace | undefined;
-  /** Number of slots of the page that should contain the root record; -1 if it is not a page. */
+  /** Slots of the block in `rootPlace`; -1 if it is not a page. */
   readonly rootPageSlots: number;
-  /** Number of errors that have been found so far. */
   readonly errors: number;
-  /** Whether repair is the next step for anything that has been found so far. */
+  /** Whether any finding so far can be repaired. */
   readonly isRepairable: boolean;
 }
 
-/** The checks of all blocks together. */
 export const WHOLE_RULES: Checks<WholeFacts> = {
   ROOT_DESCRIPTOR: rootRecordProblems,
   PAGE_MAGIC: zeroedMagicProblems,
@@ -39,7 +36,7 @@ export const WHOLE_RULES: Checks<WholeFacts> = {
   ENTRY_COUNT: countProblems,
 };
 
-/** A node count in the header that differs from that of the pages. In a file with a root pointer the field counts terms, not nodes. */
+/** A header count that differs from the nodes in the pages. With a root pointer the field counts terms, not nodes. */
 export function* entryCountProblems(header: FileHeader, nodes: number): Generator<Problem> {
   const { rootPointer, entryCount } = header;
   if (rootPointer !== 0n || entryCount === 0n || entryCount === BigInt(nodes)) return;
@@ -48,22 +45,17 @@ export function* entryCountProblems(header: FileHeader, nodes: number): Generato
   yield { code: 'ENTRY_COUNT', severity: 'warning', ...fileHeaderFieldRange('entryCount'), found, expected, message };
 }
 
-/** What decides whether all nodes of a file can be counted. */
 interface CountedFile {
   readonly header: FileHeader;
   readonly fileBytes: number;
   readonly damagedPages: number;
   readonly others: NonPages;
-  /** The blocks on the free list. */
   readonly free: BlockSet;
-  /** Whether there is a damaged commit record that cannot be repaired. */
+  /** Whether a damaged commit record cannot be repaired. */
   readonly hasLostRecord: boolean;
 }
 
-/**
- * Why counting the nodes of all valid pages may miss some. Then the count in the header may be the only trace of them.
- * @returns undefined where every block is a valid page or free
- */
+/** Why some nodes may not be counted; then the header's count may be their only trace. @returns undefined if all are */
 export function whyNotCounted(file: CountedFile): string | undefined {
   const { header, fileBytes, damagedPages, others, free, hasLostRecord } = file;
   const { blockCount } = header;
@@ -81,7 +73,7 @@ export function whyNotCounted(file: CountedFile): string | undefined {
   return undefined;
 }
 
-/** A node count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
+/** A count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
 function countProblems({ head, others, freeList, nodes, errors, isRepairable }: WholeFacts): Iterable<Problem> {
   const { header, block0, fileBytes } = head;
   const problems = [...entryCountProblems(header, nodes)];
@@ -107,7 +99,7 @@ function* zeroedMagicProblems(facts: WholeFacts): Generator<Problem> {
     const format = others.zeroedFormatAt(index);
     if (format === undefined || !hasZeroedMagic(facts, index)) continue;
     const block = others.idAt(index);
-    // BLOCK_UNKNOWN reports the pages that a commit record contains.
+    // BLOCK_UNKNOWN reports the pages in commit records.
     if (recordedPage(head, block) === undefined) yield zeroedMagicProblem(block, format);
   }
 }
@@ -118,14 +110,13 @@ function freeListProblems(code: ProblemCode, { head, freeList, others }: WholeFa
   return beyondRepairIf(head.headerState !== 'repairable' && !isRepairable, problems);
 }
 
-/** The page that a commit record has for a block that is not a page now. */
 function recordedPage({ recordedPages }: HeadFacts, block: number): RecordedPage | undefined {
   return recordedPages.find(({ record }) => record.block === block);
 }
 
 const EXPECTED = 'a page magic, or an entry in the free list';
 
-/** Blocks that start with neither a magic nor zeros must be on the free list. */
+/** Blocks that begin with neither a magic nor zeros must be on the free list. */
 function* unknownBlockProblems({ head, others, freeList }: WholeFacts): Generator<Problem> {
   for (let index = 0; index < others.count; index++) {
     const block = others.idAt(index);
@@ -151,7 +142,7 @@ function* unwrittenBlockProblems(facts: WholeFacts): Generator<Problem> {
   for (const index of unwrittenIndexes(facts)) {
     const block = others.idAt(index);
     if (recordedPage(head, block)) continue;
-    // A block taken from the end of the free list and never written looks like a page that lost its first bytes.
+    // A block that was allocated from the free list and never written looks like a page that lost its first bytes.
     const blank = others.isBlank(index);
     const why = freeList.isWhole ? '' : '; or it is free, since the free list could not be followed to its end';
     const message = blank
@@ -163,7 +154,7 @@ function* unwrittenBlockProblems(facts: WholeFacts): Generator<Problem> {
   }
 }
 
-/** Number of blocks that start with 8 zero bytes and are neither free nor pages whose magic is zero. */
+/** Blocks with 8 zero bytes that are neither free nor zeroed pages. */
 export function countUnwritten(facts: WholeFacts): number {
   let count = 0;
   for (const _ of unwrittenIndexes(facts)) count++;
@@ -178,7 +169,7 @@ function* unwrittenIndexes(facts: WholeFacts): Generator<number> {
   }
 }
 
-/** Whether a block is a page whose magic is zero. Only the complete free list can tell that from a free block. */
+/** Only the complete free list can tell a zeroed page from a free block. */
 function hasZeroedMagic({ head, others, freeList }: WholeFacts, index: number): boolean {
   return head.headerState === 'valid' && isZeroedPage(head.header, others, freeList, index);
 }

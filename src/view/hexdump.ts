@@ -4,10 +4,8 @@ import type { Region } from '../format/regions.ts';
 const LINE_BYTES = 16;
 
 /**
- * A hexdump of a block with the name of each region: file offset, bytes, characters, name and value. A run of equal lines is
- * shortened to `*`, as od and xxd do.
- * @param block - 262,144 bytes
- * @param regions - in ascending order of their starts; each byte is shown once, in the first region that contains it
+ * Shows file offset, bytes, characters, and name and value of each region; `*` replaces equal lines, as in od and xxd.
+ * @param regions - ascending by start; each byte is shown once, in the first region that contains it
  */
 export function* hexdump(block: Uint8Array, blockId: number, regions: Iterable<Region>): Generator<string> {
   let shown = 0;
@@ -24,7 +22,7 @@ export function* hexdump(block: Uint8Array, blockId: number, regions: Iterable<R
   }
 }
 
-/** A hexdump of block[start, end). @param label - shown after the first line */
+/** @param label - shown after the first line */
 export function* dumpRange(
   block: Uint8Array,
   blockId: number,

@@ -12,26 +12,26 @@ import { DirectoryScratch } from '../format/v2-directory.ts';
 import { assertCounted, readValidPage } from '../store/page-reader.ts';
 import { type Column, tableRow } from './tables.ts';
 
-/** The result of {@link stat}: counts over all valid pages of a file. */
+/** Counts over all valid pages of a file. */
 export interface Statistics {
   /** As counted by the file header. */
   readonly blocks: number;
   readonly pages: Readonly<Record<PageFormat, number>>;
   readonly finalizedPages: number;
   readonly damagedPages: number;
-  /** Blocks that are free or were never written. */
+  /** Free or never written. */
   readonly otherBlocks: number;
   readonly nodes: number;
   readonly nodeBytes: number;
   readonly directoryBytes: number;
-  /** Page headers and block 0. */
+  /** Of pages and block 0. */
   readonly headerBytes: number;
-  /** Unused bytes in pages. */
+  /** Unused in pages. */
   readonly freeBytes: number;
   /** In bytes; 0 without nodes. */
   readonly longestNode: number;
   readonly shortestNode: number;
-  /** Nodes by length: index 0 for empty ones, index n for 2^(n-1) to 2^n - 1 bytes. */
+  /** By length: index 0 for empty nodes, index n for 2^(n-1) to 2^n - 1 bytes. */
   readonly lengths: readonly number[];
 }
 
@@ -43,7 +43,7 @@ export interface StatOptions {
 }
 
 /**
- * Reads all pages of a file and counts what they contain. Damaged pages are counted, but not their content.
+ * Counts the content of all valid pages; damaged pages are only counted.
  * @param file - a path, or a BlockFile, which stays open
  * @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the header counts no blocks, `IO`; the reason of `signal`
  */
@@ -73,7 +73,7 @@ async function countPages(disk: DiskManager, { onProgress, signal }: StatOptions
   return counts.nodes === 0 ? { ...counts, shortestNode: 0 } : counts;
 }
 
-/** Lines of the histogram: enough for the longest node. */
+/** Enough for the longest node. */
 const BUCKETS = 20;
 
 const newCounts = (blocks: number) => ({
@@ -128,7 +128,6 @@ const LENGTHS: readonly Column[] = [
 
 const row = (...cells: readonly (string | number)[]): string => tableRow(COUNTS, cells);
 
-/** The statistics as a table of counts, of space by kind, and a histogram of node lengths. */
 export function* statisticsTable(statistics: Statistics): Generator<string> {
   const { blocks, pages, damagedPages, otherBlocks, nodes, headerBytes, nodeBytes, directoryBytes, freeBytes } =
     statistics;

@@ -16,14 +16,14 @@ import { nodeOf, type Page } from '../format/page.ts';
 import { recordRegions } from '../format/regions.ts';
 import { dumpRange } from './hexdump.ts';
 
-/** A column of a table. `width` is in characters. Cells are aligned right by default. */
+/** `width` is in characters. Cells are aligned right by default. */
 export interface Column {
   readonly heading: string;
   readonly width: number;
   readonly align?: 'left' | 'right';
 }
 
-/** A row of a table as a line; the headings without cells. Rows are written one by one, so columns have fixed widths. */
+/** The headings without cells. Rows are written one by one, so columns have fixed widths. */
 export function tableRow(columns: readonly Column[], cells?: readonly (string | number)[]): string {
   const texts = columns.map(({ heading, width, align }, index) => {
     const cell = cells === undefined ? heading : (cells[index] ?? '');
@@ -43,7 +43,6 @@ const fieldColumns = (nameWidth: number, valueWidth: number): readonly Column[] 
 const PAGE_HEADER_FIELDS = fieldColumns(17, 18);
 const FILE_HEADER_FIELDS = fieldColumns(20, 20);
 
-/** The headings, and a row for each field of the record at the start of a block. */
 function* fieldRows<T>(columns: readonly Column[], layout: RecordLayout<T>, block: Uint8Array): Generator<string> {
   yield tableRow(columns);
   for (const { start, end, name, value, meaning = '' } of recordRegions(layout, block, 0, 'header', '')) {
@@ -61,7 +60,6 @@ const SLOTS: readonly Column[] = [
   { heading: 'node', width: 0, align: 'left' },
 ];
 
-/** One page: the header fields, and a row for each slot with the first bytes of its node. */
 export function* pageTable(page: Page, blockId: number): Generator<string> {
   yield `block ${blockId}, ${page.format.toUpperCase()} page at byte ${fileOffset(blockId)}\n\n`;
   yield* fieldRows(PAGE_HEADER_FIELDS, PAGE_HEADER, page.block);
@@ -77,7 +75,6 @@ export function* pageTable(page: Page, blockId: number): Generator<string> {
 
 const PREVIEW_BYTES = 48;
 
-/** The first bytes of a node as text on one line: printable ASCII, and escapes for the rest. */
 function preview(node: Uint8Array): string {
   let text = '';
   for (const byte of node.subarray(0, PREVIEW_BYTES)) {
@@ -88,7 +85,6 @@ function preview(node: Uint8Array): string {
   return node.length > PREVIEW_BYTES ? `${text}…` : text;
 }
 
-/** One node: its location, the location of its directory entry, and a hexdump. */
 export function* nodeDump(page: Page, blockId: number, slot: number): Generator<string> {
   const { directory } = page;
   const [offset, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
@@ -98,7 +94,7 @@ export function* nodeDump(page: Page, blockId: number, slot: number): Generator<
   yield* dumpRange(page.block, blockId, offset, Math.min(offset + bytes, BLOCK_BYTES), '');
 }
 
-/** Block 0: the fields of the file header, the commit records and the header copy. @param commitNote - the state of a commit record */
+/** @param commitNote - the state of a commit record */
 export function* fileHeaderTable(block0: Uint8Array, commitNote: (record: CommitRecord) => string): Generator<string> {
   yield* fieldRows(FILE_HEADER_FIELDS, FILE_HEADER, block0);
   for (const offset of COMMIT_RECORD_OFFSETS) {
@@ -125,7 +121,6 @@ const BLOCKS: readonly Column[] = [
   { heading: 'problem', width: 0, align: 'left' },
 ];
 
-/** A block in the table of blocks. */
 export interface BlockRow {
   readonly block: number;
   readonly kind: 'V1 page' | 'V2 page' | 'free' | 'unwritten' | 'unknown' | 'cut off';
@@ -135,13 +130,12 @@ export interface BlockRow {
   readonly directoryBytes?: number;
   readonly freeBytes?: number;
   readonly checksum?: string;
-  /** Code of the first error, or of the first warning. */
+  /** Code of the first error, otherwise of the first warning. */
   readonly problem?: string;
   /** For a free block: the next one in the list, 0 at its end. */
   readonly next?: number;
 }
 
-/** The row of a page. */
 export function pageRow(page: Page, block: number): BlockRow {
   const { header, directory, format } = page;
   const directoryBytes = directory.end - directory.start;
@@ -165,7 +159,7 @@ function firstWarning(page: Page, block: number): string | undefined {
   return undefined;
 }
 
-/** A block as a row of the table; the headings without one. */
+/** The headings without a row. */
 export function blockTableRow(row?: BlockRow): string {
   if (row === undefined) return tableRow(BLOCKS);
   const { block, kind, state = '', nodes = '', nodeBytes = '', directoryBytes = '', freeBytes, next } = row;
