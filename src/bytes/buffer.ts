@@ -1,7 +1,7 @@
-/** Up to this size, a loop is faster than `set` and the view it needs. */
+/** Up to this size, a loop is faster than `set` and its view. */
 const LOOP_MAX_BYTES = 56;
 
-/** Copies `source[start, end)` to `target` at `offset`. The ranges are not checked and must not overlap. */
+/** Copies `source[start, end)`. The ranges are not checked and must not overlap. */
 export function copyRange(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
   const bytes = end - start;
   if (bytes > LOOP_MAX_BYTES) {
@@ -10,7 +10,7 @@ export function copyRange(source: Uint8Array, start: number, end: number, target
     const last = end - 8;
     let to = offset;
     for (let from = start; from < last; from += 8, to += 8) copyEight(source, from, target, to);
-    // Some of the last eight bytes may be copied twice, which is faster than a loop over the rest.
+    // Copying some of the last eight bytes twice is faster than a loop over the rest.
     copyEight(source, last, target, offset + bytes - 8);
   } else {
     let to = offset;
@@ -18,7 +18,6 @@ export function copyRange(source: Uint8Array, start: number, end: number, target
   }
 }
 
-/** The ranges are valid, so the casts hold. */
 function copyEight(source: Uint8Array, from: number, target: Uint8Array, to: number): void {
   target[to] = source[from] as number;
   target[to + 1] = source[from + 1] as number;
@@ -33,7 +32,7 @@ function copyEight(source: Uint8Array, from: number, target: Uint8Array, to: num
 /** From this size on, a native comparison and its two views are faster than a loop. */
 const NATIVE_COMPARE_FROM_BYTES = 192;
 
-/** Whether `a[aStart, aStart + length)` equals `b[bStart, bStart + length)`. The ranges are not checked. */
+/** The ranges are not checked. */
 export function equalRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number, length: number): boolean {
   if (length >= NATIVE_COMPARE_FROM_BYTES) {
     return Buffer.compare(a.subarray(aStart, aStart + length), b.subarray(bStart, bStart + length)) === 0;
@@ -42,7 +41,7 @@ export function equalRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart:
   return true;
 }
 
-/** Compares byte strings by unsigned bytes, a prefix first: -1, 0 or 1. */
+/** Compares by unsigned bytes, a prefix first: -1, 0 or 1. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   if (length >= NATIVE_COMPARE_FROM_BYTES) return Buffer.compare(a, b);
@@ -53,7 +52,7 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Math.sign(a.length - b.length);
 }
 
-/** As long as a block, so that a block is compared in one call. */
+/** One block, so that a block takes one call. */
 const ZEROS = Buffer.alloc(262_144);
 
 export function isZero(bytes: Uint8Array): boolean {
@@ -72,25 +71,19 @@ export function assertByteRange(source: Uint8Array, start: number, end: number):
   throw new RangeError(`start and end must be a range within the ${source.length} bytes of source, not ${found}`);
 }
 
-/** From this size on `set` is faster. Just below it takes as long, but allocates a view for each range. */
+/** Above it `set` is faster. Just below it takes as long, but allocates a view for each range. */
 const MAX_BYTES_BY_WORDS = 640;
 
 const WORD_BYTES = 4;
 
-/**
- * Copies short ranges, such as keys and nodes, many of which come from the same array. It keeps a view of that array to
- * copy words, which takes half the time of bytes; `release` drops it.
- */
+/** Copies short ranges by words, which takes half the time of bytes; keeps a view of the last source until `release`. */
 export class Copier {
   #source: Uint8Array | undefined;
   /** The length of an array over growable memory can change. */
   #sourceBytes = 0;
   #view: DataView | undefined;
 
-  /**
-   * Copies `source[start, end)` to `target` at `offset`. The ranges are not checked and must not overlap.
-   * @param view - a view of `target`
-   */
+  /** Copies `source[start, end)`; `view` is of `target`. The ranges are not checked and must not overlap. */
   copy(source: Uint8Array, start: number, end: number, target: Uint8Array, view: DataView, offset: number): void {
     const bytes = end - start;
     if (bytes > MAX_BYTES_BY_WORDS || bytes < WORD_BYTES) {
@@ -99,7 +92,7 @@ export class Copier {
       this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
       copyWords(this.#view, start, bytes, view, offset);
     } else {
-      // For a source that is used only once, a view would cost more than it saves.
+      // For a source used only once, a view would cost more than it saves.
       this.#source = source;
       this.#sourceBytes = source.length;
       this.#view = undefined;
@@ -118,7 +111,7 @@ function copyWords(source: DataView, start: number, bytes: number, target: DataV
   for (let from = start; from < last; from += WORD_BYTES, to += WORD_BYTES) {
     target.setInt32(to, source.getInt32(from, true), true);
   }
-  // Some bytes of the last word may be copied twice, which is faster than a loop over the rest.
+  // Copying some bytes of the last word twice is faster than a loop over the rest.
   target.setInt32(offset + bytes - WORD_BYTES, source.getInt32(last, true), true);
 }
 
@@ -128,10 +121,7 @@ const ALIGNMENT_BYTES = 8;
 let pool = new Uint8Array(POOL_BYTES);
 let usedBytes = 0;
 
-/**
- * Up to 8192 zero bytes, as a part of a larger array: V8 moves the content of a small array when a view or a system call
- * first uses it, which takes several times as long.
- */
+/** Up to 8192 zero bytes in a larger array: V8 moves a small array's content, slowly, when a view or call first uses it. */
 export function pooledBytes(length: number): Uint8Array {
   if (usedBytes + length > POOL_BYTES) {
     pool = new Uint8Array(POOL_BYTES);
@@ -145,9 +135,8 @@ export function pooledBytes(length: number): Uint8Array {
 const SHIFT_BYTES = 48;
 
 /**
- * A zeroed buffer for large reads. Copying from the page cache to a buffer that begins 1 to 31 bytes after the start of a
- * memory page takes five times as long on several processors. An allocation of this size usually begins 16 bytes after the
- * start of a page; this buffer then begins 64 bytes after it.
+ * A zeroed buffer for large reads: on some processors the kernel copies five times slower to a buffer 1 to 31 bytes
+ * after the start of a memory page, as allocations of this size usually are (16); this one begins 64 bytes after it.
  */
 export function readBuffer(bytes: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(SHIFT_BYTES + bytes), SHIFT_BYTES);

@@ -1,12 +1,12 @@
 import { crc32 as crc32Native } from 'node:zlib';
 import CRC32 from 'crc-32';
 
-/** A 64-bit hash as two signed 32-bit integers: unlike a bigint or a larger number, V8 stores them without allocating. */
+/** A 64-bit hash as two signed 32-bit integers: V8 stores them without allocating, unlike a bigint. */
 export class Hash64 {
   high = 0;
   low = 0;
 
-  /** The hash as an unsigned bigint. */
+  /** As an unsigned bigint. */
   get value(): bigint {
     return (BigInt(this.high >>> 0) << 32n) | BigInt(this.low >>> 0);
   }
@@ -17,14 +17,14 @@ const FNV_BASIS_LOW = 0x84222325 | 0;
 /** The 64-bit FNV prime is 2^40 plus this. */
 const FNV_PRIME_REST = 0x1b3;
 
-/** Computes FNV-1a, 64 bit, of `source[start, end)`. The range is not checked. */
+/** FNV-1a, 64 bit, of `source[start, end)`. The range is not checked. */
 export function fnv1a64Into(source: Uint8Array, start: number, end: number, into: Hash64): void {
   into.high = FNV_BASIS_HIGH;
   into.low = FNV_BASIS_LOW;
   updateFnv1a64(source, start, end, into);
 }
 
-/** Extends the FNV-1a in `into` by `source[start, end)`. The range is not checked. */
+/** Extends the hash in `into`. The range is not checked. */
 export function updateFnv1a64(source: Uint8Array, start: number, end: number, into: Hash64): void {
   let { high, low } = into;
   for (let at = start; at < end; at++) {
@@ -41,10 +41,7 @@ export function updateFnv1a64(source: Uint8Array, start: number, end: number, in
 
 const sharedHash = new Hash64();
 
-/**
- * FNV-1a, 64 bit, of `bytes`. {@link fnv1a64Into} computes the same without a bigint.
- * @param seed - the hash of the bytes before `bytes`
- */
+/** As {@link fnv1a64Into}, with bigints. @param seed - the hash of the bytes before `bytes` */
 export function fnv1a64(bytes: Uint8Array, seed: bigint = 0xcbf29ce484222325n): bigint {
   sharedHash.high = Number(BigInt.asIntN(32, seed >> 32n));
   sharedHash.low = Number(BigInt.asIntN(32, seed));
@@ -82,35 +79,26 @@ export function fxHash64(bytes: Uint8Array): bigint {
 /** Below this size, a call into zlib costs more than JavaScript. */
 const NATIVE_FROM_BYTES = 192;
 
-/**
- * CRC-32 (IEEE 802.3, as in zlib, gzip and PNG) of `bytes`, an unsigned number.
- * @param seed - the CRC-32 of the bytes before `bytes`, to compute one over several ranges
- */
+/** CRC-32 (IEEE 802.3, as in zlib), unsigned. @param seed - the CRC-32 of the bytes before `bytes` */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return bytes.length < NATIVE_FROM_BYTES ? CRC32.buf(bytes, seed) >>> 0 : crc32Native(bytes, seed);
 }
 
-/**
- * The CRC-32 of two consecutive ranges from the CRC-32 of each.
- * @param crc - of the first range
- * @param nextCrc - of the second range
- * @param nextBytes - length of the second range, below 2^29
- */
+/** The CRC-32 of two consecutive ranges from that of each. @param nextBytes - length of the second, below 2^29 */
 export function combineCrc32(crc: number, nextCrc: number, nextBytes: number): number {
   return (multiply(powerOfBytes(nextBytes), crc) ^ nextCrc) >>> 0;
 }
 
-// A CRC-32 is the remainder of a polynomial over GF(2); the highest bit is the coefficient of x^0. Each bit that follows a
-// range multiplies its polynomial by x.
+// A CRC-32 is a polynomial over GF(2), highest bit x^0; each bit that follows a range multiplies it by x.
 
 const REFLECTED_POLYNOMIAL = 0xedb8_8320;
 const ONE = 0x8000_0000;
 
-/** The product of two polynomials modulo the CRC-32 polynomial. */
+/** Modulo the CRC-32 polynomial. */
 function multiply(a: number, b: number): number {
   let product = 0;
   let term = b | 0;
-  // No branch: it would be unpredictable, and a misprediction costs more than the step.
+  // No branch: it would be unpredictable.
   for (let rest = a | 0; rest !== 0; rest <<= 1) {
     product ^= term & (rest >> 31);
     term = (term >>> 1) ^ (REFLECTED_POLYNOMIAL & -(term & 1));
@@ -122,11 +110,10 @@ const LOW_BITS = 9;
 const TABLE_LENGTH = 1 << LOW_BITS;
 const LAST = TABLE_LENGTH - 1;
 
-/** x to the power of 8 n and of 8 n * 2^9 at index n, created on first use. */
+/** At index n: x to the power of 8 n, and of 8 n * 2^9. Created on first use. */
 let lowPowers: Uint32Array | undefined;
 let highPowers: Uint32Array | undefined;
 
-/** x to the power of the number of bits in `bytes` bytes. */
 function powerOfBytes(bytes: number): number {
   // All indexes are below the length of the tables.
   lowPowers ??= powersOf(ONE >>> 8);
@@ -144,14 +131,14 @@ function powersOf(base: number): Uint32Array {
   return powers;
 }
 
-// How a flipped bit changes a CRC-32, its effect, depends only on how many bits follow it: each one multiplies the effect
-// by x. To find that number in baby and giant steps, divide by x^2048 until one of the first 2,048 effects remains.
+// The effect of a flipped bit on a CRC-32 depends only on the number of bits after it: each multiplies the effect by x.
+// To find that number in baby and giant steps, divide by x^2048 until one of the first 2,048 effects remains.
 
 const STRIDE = 2048;
 
-/** The number of bits after a flipped one by its effect, if it is below STRIDE. */
+/** Effect to the number of bits after the flipped one, below STRIDE. */
 let firstEffects: ReadonlyMap<number, number> | undefined;
-/** The quotient by x^STRIDE of each of the four bytes of an effect; that of the effect is their exclusive or. */
+/** The quotients by x^STRIDE of the four bytes of an effect; that of the effect is their exclusive or. */
 let quotients: readonly Int32Array[] | undefined;
 
 function makeFirstEffects(): ReadonlyMap<number, number> {
@@ -176,11 +163,8 @@ function makeQuotients(): readonly Int32Array[] {
 }
 
 /**
- * The one bit in which two ranges of the same length differ, from their CRC-32 alone.
- * @param difference - the exclusive or of the two CRCs
- * @param bytes - length of the range, below 2^28
- * @returns the index of the bit, 8 times that of its byte plus 0 for value 1 to 7 for value 128; -1 if no single bit
- * explains the difference
+ * The one bit in which two ranges of `bytes` < 2^28 bytes differ, from the exclusive or of their CRC-32s.
+ * @returns 8 times the index of its byte, plus 0 for value 1 to 7 for value 128; -1 if no single bit explains it
  */
 export function flippedBitOf(difference: number, bytes: number): number {
   firstEffects ??= makeFirstEffects();
@@ -196,13 +180,13 @@ export function flippedBitOf(difference: number, bytes: number): number {
   return -1;
 }
 
-/** The index, 0 to 31, of the only set bit in a number of up to 32 bits; -1 for none or more. */
+/** The index of the only set bit; -1 for none or more. */
 export function onlyBitOf(value: number): number {
   const bits = value >>> 0;
   return bits !== 0 && (bits & (bits - 1)) === 0 ? 31 - Math.clz32(bits) : -1;
 }
 
-/** The number of bits in which two ranges of the same length differ. */
+/** Counts bits; the lengths are equal. */
 export function differingBits(a: Uint8Array, b: Uint8Array): number {
   let count = 0;
   for (let index = 0; index < a.length; index++) {
@@ -211,7 +195,7 @@ export function differingBits(a: Uint8Array, b: Uint8Array): number {
   return count;
 }
 
-/** The one bit in which two ranges of the same length differ, numbered as by {@link flippedBitOf}; -1 for none or more. */
+/** The one bit that differs, numbered as by {@link flippedBitOf}; -1 for none or more. */
 export function onlyDifferingBit(a: Uint8Array, b: Uint8Array): number {
   if (differingBits(a, b) !== 1) return -1;
   const index = a.findIndex((byte, at) => byte !== b[at]);

@@ -1,4 +1,4 @@
-/** The value of a character as first hex digit of a pair (times 16) and as second; -1 for other characters. */
+/** The value of a hex digit, as first of a pair (times 16) and as second; -1 for other characters. */
 const HIGH = new Int16Array(256).fill(-1);
 const LOW = new Int16Array(256).fill(-1);
 for (let value = 0; value < 16; value++) {
@@ -10,9 +10,8 @@ for (let value = 0; value < 16; value++) {
 }
 
 /**
- * Decodes `source[start, end)`, two hex digits of either case per byte, to `target` at `offset`. Target and source may be
- * the same array if `offset` is at most `start`.
- * @returns the number of bytes written; -1 if the text is not hex: bytes in the range of the result may have changed then
+ * Decodes hex digits of either case to `target` at `offset`, which may be the same array if `offset` <= `start`.
+ * @returns bytes written; -1 if the text is not hex: bytes in the range of the result may have changed then
  * @throws RangeError if the range is not within `source`, or the result does not fit in `target`
  */
 export function decodeHex(source: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): number {
@@ -22,7 +21,7 @@ export function decodeHex(source: Uint8Array, start: number, end: number, target
   if (((end - start) & 1) !== 0) return -1;
   let from = start;
   let to = offset;
-  // Four bytes per round take 15 % less time than one. A character that is not a digit makes the disjunction negative.
+  // Four bytes per round take 15 % less time. A character that is no digit makes the disjunction negative.
   for (const last = end - 8; from <= last; from += 8, to += 4) {
     const first = pairAt(source, from);
     const second = pairAt(source, from + 2);
@@ -42,24 +41,21 @@ export function decodeHex(source: Uint8Array, start: number, end: number, target
   return bytes;
 }
 
-/** The byte of two hex digits; negative if one is not a digit. */
+/** Negative if one is not a digit. */
 function pairAt(source: Uint8Array, at: number): number {
-  // In range: the caller has checked its range, and both tables have an entry for each byte.
+  // In range: the caller has checked, and both tables have an entry for each byte.
   return (HIGH[source[at] as number] as number) | (LOW[source[at + 1] as number] as number);
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
-/** The six bits of a base64 character; -1 for other characters. */
+/** -1 for other characters. */
 const SEXTETS = new Int8Array(256).fill(-1);
 for (let value = 0; value < 64; value++) SEXTETS[ALPHABET.charCodeAt(value)] = value;
 
 const PADDING = 0x3d;
 
-/**
- * Decodes `source[start, end)`, padded base64 of the standard alphabet without whitespace, to `target` at `offset`, as
- * {@link decodeHex} does. Unused bits of the last character may have any value.
- */
+/** As {@link decodeHex}, for padded standard base64 without whitespace. Unused bits may have any value. */
 export function decodeBase64(
   source: Uint8Array,
   start: number,
@@ -100,10 +96,9 @@ function sextetAt(source: Uint8Array, at: number): number {
   return SEXTETS[source[at] as number] as number; // in range: the caller has checked its range
 }
 
-// TextEncoder.encodeInto needs a view for an offset and writes part of a text that does not fit. For short names, counting
-// first and writing then is as fast and leaves the target unchanged.
+// encodeInto needs a view for an offset and writes part of a text that does not fit; for short names this is as fast.
 
-/** The size of `text` in UTF-8. @throws TypeError for a lone surrogate, which would be encoded as U+FFFD like any other */
+/** @throws TypeError for a lone surrogate, which would be encoded as U+FFFD like any other */
 export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let at = 0; at < text.length; at++) {
@@ -119,7 +114,7 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-/** Writes `text` in UTF-8 at `offset`, where `target` has room for its {@link utf8Bytes}. @returns the offset after it */
+/** Writes UTF-8; `target` has room for {@link utf8Bytes}. @returns the offset after it */
 export function writeUtf8(text: string, target: Uint8Array, offset: number): number {
   let to = offset;
   for (let at = 0; at < text.length; at++) {
@@ -144,7 +139,7 @@ export function writeUtf8(text: string, target: Uint8Array, offset: number): num
   return to;
 }
 
-/** An integer with thousands separators: `262,144`. The locale functions of Node would take 7 MiB. */
+/** `262,144`; the locale functions of Node would take 7 MiB. */
 export function grouped(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
@@ -159,11 +154,9 @@ const TEN_DIGITS = 10_000_000_000n;
 const DIGIT_ZERO = 0x30;
 
 /**
- * Writes a u64 in decimal, right-aligned, to the first 20 bytes of `target`; no string is made.
- * @param value - a bigint of 0 to 2^64 - 1, or an integer of 0 to 2^53 - 1
- * @param name - of the value, for the message of the error
+ * Writes a u64 in decimal, right-aligned, to the first 20 bytes of `target`, without making a string.
  * @returns the offset of the first digit; the last one is at 19
- * @throws RangeError for any other value; nothing is written then
+ * @throws RangeError that names `name`, with nothing written, unless `value` is a u64 bigint or an integer up to 2^53 - 1
  */
 export function writeDecimalU64(value: number | bigint, target: Uint8Array, name: string = 'value'): number {
   if (typeof value !== 'bigint') {
@@ -177,7 +170,7 @@ export function writeDecimalU64(value: number | bigint, target: Uint8Array, name
   return writeDigits(Number(value / TEN_DIGITS), target, U64_DIGITS - 10);
 }
 
-/** Writes an integer of 0 to 2^53 - 1 in decimal at `offset`; no string is made. @returns the offset after it */
+/** Writes an integer of 0 to 2^53 - 1 in decimal, without making a string. @returns the offset after it */
 export function writeDecimal(value: number, target: Uint8Array, offset: number): number {
   let end = offset + 1;
   for (let limit = 10; value >= limit; limit *= 10) end++;
@@ -185,7 +178,7 @@ export function writeDecimal(value: number, target: Uint8Array, offset: number):
   return end;
 }
 
-/** Writes an integer of 0 to 2^53 - 1 so that it ends at `end`. @returns its start */
+/** Writes digits that end at `end`. @returns their start */
 function writeDigits(value: number, target: Uint8Array, end: number): number {
   let at = end;
   let rest = value;
@@ -202,13 +195,12 @@ function writeDigits(value: number, target: Uint8Array, end: number): number {
   return at;
 }
 
-// A varint of 0 to 247 is one byte. A larger one is a byte 247 + n, followed by its n = 1 to 8 significant bytes, least
-// significant first. See docs/format.md#v2-directory.
+// 0 to 247 take one byte; others a byte 247 + n, then n = 1 to 8 bytes, little-endian. See docs/format.md#v2-directory.
 
-/** Largest value of one byte; a first byte of this plus n is followed by n more. */
+/** A first byte of this plus n is followed by n more. */
 export const LARGEST_ONE_BYTE = 247;
 
-/** Size of the varint of `value`: 1 to 8 bytes. */
+/** 1 to 8. */
 export function varintBytes(value: number): number {
   if (value <= LARGEST_ONE_BYTE) return 1;
   let bytes = 2;
@@ -216,7 +208,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/** Writes the varint of `value`, an integer of 0 to 2^53 - 1, at `offset`. @returns the offset after it */
+/** Writes an integer of 0 to 2^53 - 1. @returns the offset after it */
 export function writeVarint(value: number, bytes: Uint8Array, offset: number): number {
   if (value <= LARGEST_ONE_BYTE) {
     bytes[offset] = value;
@@ -228,12 +220,12 @@ export function writeVarint(value: number, bytes: Uint8Array, offset: number): n
   return at;
 }
 
-/** Size of the varint with this first byte: 1 to 9 bytes. */
+/** Size of the varint with this first byte: 1 to 9. */
 export function varintBytesFrom(first: number): number {
   return first <= LARGEST_ONE_BYTE ? 1 : first - LARGEST_ONE_BYTE + 1;
 }
 
-/** Reads the varint at `offset`. @returns the value, rounded to a double above 2^53; -1 if it runs past `end` */
+/** @returns the value, rounded to a double above 2^53; -1 if it runs past `end` */
 export function readVarint(bytes: Uint8Array, offset: number, end: number = bytes.length): number {
   if (offset >= end) return -1;
   const first = bytes[offset] as number; // in range: offset < end <= bytes.length

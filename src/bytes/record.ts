@@ -1,6 +1,6 @@
 import { crc32 } from './checksum.ts';
 
-/** One field of a fixed-size record. `doc` is printed beside it by the documentation and by dumps. */
+/** One field of a fixed-size record. `doc` is printed by the documentation and by dumps. */
 export interface Field<Kind extends FieldKind = FieldKind> {
   readonly kind: Kind;
   readonly bytes: number;
@@ -9,7 +9,7 @@ export interface Field<Kind extends FieldKind = FieldKind> {
 
 export type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes';
 
-/** The kind of field for a value of type `Value`: numbers for up to 32 bits, bigints for 64, byte arrays. */
+/** Numbers for up to 32 bits, bigints for 64, byte arrays. */
 type FieldOf<Value> = Value extends bigint
   ? Field<'u64'>
   : Value extends number
@@ -22,7 +22,7 @@ export const u32 = (doc: string): Field<'u32'> => ({ kind: 'u32', bytes: 4, doc 
 export const u64 = (doc: string): Field<'u64'> => ({ kind: 'u64', bytes: 8, doc });
 export const bytesOf = (bytes: number, doc: string): Field<'bytes'> => ({ kind: 'bytes', bytes, doc });
 
-/** A field with its name and its offset from the start of the record. */
+/** `offset` is from the start of the record. */
 export interface PlacedField extends Field {
   readonly name: string;
   readonly offset: number;
@@ -30,32 +30,29 @@ export interface PlacedField extends Field {
 
 /** Reads and writes one fixed-size little-endian record; {@link defineRecord} makes it from a field table. */
 export interface RecordLayout<T> {
-  /** Size of the record. */
   readonly bytes: number;
   readonly fields: readonly PlacedField[];
   readonly offsets: Readonly<Record<keyof T & string, number>>;
-  /** Size of a field. */
   bytesOf(name: keyof T & string): number;
-  /** Reads the record at `offset`. Byte-array fields are copies. @throws RangeError if it is not within `bytes` */
+  /** Byte-array fields are copies. @throws RangeError if the record is not within `bytes` */
   read(bytes: Uint8Array, offset?: number): T;
-  /** Writes `record` at `offset`. @throws RangeError if it is not within `bytes`, or a value does not fit its field */
+  /** @throws RangeError if the record is not within `bytes`, or a value does not fit its field */
   write(record: T, bytes: Uint8Array, offset?: number): void;
-  /** Writes one field of the record at the start of `bytes`. @throws RangeError as {@link write} */
+  /** Writes one field of the record at the start of `bytes`. @throws as {@link write} */
   set<Name extends keyof T & string>(name: Name, value: T[Name], bytes: Uint8Array): void;
 }
 
-/** Fields of a record that begins with a magic and a version and ends with the CRC-32 of the bytes before it. */
+/** Fields of a record that begins with magic and version and ends with the CRC-32 of the bytes before it. */
 export interface Envelope {
   magic: number;
   version: number;
   checksum: number;
 }
 
-/** A record with {@link Envelope} fields; {@link defineSealedRecord} makes it. */
 export interface SealedRecordLayout<T> extends RecordLayout<T> {
-  /** Writes the record at the start of `bytes`, by default a new array. Sets magic, version and checksum. @returns `bytes` */
+  /** Writes at the start of `bytes`, by default a new array. Sets magic, version and checksum. @returns `bytes` */
   encode(content: Omit<T, keyof Envelope>, bytes?: Uint8Array): Uint8Array;
-  /** Reads the record at `offset`; undefined if it is cut off or if magic, version or checksum do not match. */
+  /** Undefined if the record is cut off, or magic, version or checksum do not match. */
   decode(bytes: Uint8Array, offset?: number): T | undefined;
 }
 
@@ -95,7 +92,7 @@ export function defineRecord<T extends object>(table: { [Name in keyof T]: Field
   };
 }
 
-/** Lays out a record that is recognized by its magic, version and CRC-32. @param table - `checksum` is last */
+/** @param table - `checksum` is last */
 export function defineSealedRecord<T extends Envelope>(
   magic: number,
   version: number,
@@ -119,14 +116,13 @@ export function defineSealedRecord<T extends Envelope>(
   };
 }
 
-/** A view of `size` bytes, so that no access leaves `bytes` for the rest of its buffer. */
+/** Of `size` bytes, so that no access leaves `bytes` for the rest of its buffer. */
 function viewOf(bytes: Uint8Array, offset: number, size: number): DataView {
   if (!(offset >= 0 && offset + size <= bytes.length))
     throw new RangeError(`a record of ${size} bytes at offset ${offset} is not within ${bytes.length} bytes`);
   return new DataView(bytes.buffer, bytes.byteOffset + offset, size);
 }
 
-/** The value of one field, read from a view of its record. */
 export function readField(view: DataView, { kind, bytes, offset }: PlacedField): number | bigint | Uint8Array {
   if (kind === 'u8') return view.getUint8(offset);
   if (kind === 'u16') return view.getUint16(offset, true);

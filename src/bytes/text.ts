@@ -1,34 +1,32 @@
-// Names of files may contain any character. These functions make them safe to print on one line and to paste into a shell.
+// Makes names of files, which may contain any character, safe to print on one line and to paste into a shell.
 
-/** Control characters, lone surrogates, and the two separators that end a line for some readers. */
+/** Control characters, lone surrogates, and two separators that some readers take for line ends. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
-/** The text with every unprintable character escaped, so that it stays on one line. */
 export function oneLine(text: string): string {
   return text.replace(UNPRINTABLE, escaped);
 }
 
-/** A character as an escape: `\n`, or its UTF-16 code unit as `\u001b`. */
+/** `\n`, or the UTF-16 code unit as `\u001b`. */
 export function escaped(character: string): string {
   return SHORT_ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** The path of a file as an argument on a POSIX command line: quoted where needed, and never read as an option. */
+/** A POSIX shell argument: quoted where needed, never read as an option. */
 export function shellPath(path: string): string {
   return shellWord(path.startsWith('-') ? `./${path}` : path);
 }
 
-/** Characters that would break the line, or not be visible in it. */
 const NEEDS_ESCAPE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-/** A word as a POSIX shell reads it, on one line: plain where possible, else quoted. */
+/** A POSIX shell word on one line: plain where possible, else quoted. */
 export function shellWord(text: string): string {
   if (NEEDS_ESCAPE.test(text)) return `$'${text.replace(/[\p{Cc}\p{Zl}\p{Zp}'\\]/gu, octalBytes)}'`;
   return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** The UTF-8 bytes of a character as octal escapes, which `$'...'` understands. */
+/** Octal escapes of the UTF-8 bytes, for `$'...'`. */
 function octalBytes(character: string): string {
   return Array.from(Buffer.from(character), (byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }
@@ -39,16 +37,15 @@ const BACKSLASH = 0x5c;
 const SEQUENCE = 1;
 const NOT_TEXT = 2;
 
-/** How a byte is written in a JSON string: 0 as it is, a letter after a backslash, or one of the entries above. */
+/** How JSON writes a byte: 0 as it is, a letter after a backslash, or one of the entries above. */
 const ESCAPES = new Uint8Array(256).fill(NOT_TEXT, 0, 0x20).fill(NOT_TEXT, 0x7f, 0x80).fill(SEQUENCE, 0x80);
 for (const [character, letter] of Object.entries({ '"': '"', '\\': '\\', '\t': 't', '\n': 'n', '\r': 'r' }))
   ESCAPES[character.charCodeAt(0)] = letter.charCodeAt(0);
 
 /**
- * Writes `source[start, end)` to `target` as the content of a JSON string, if it is text: UTF-8 without control characters
- * other than tab, newline and carriage return, and without U+2028 and U+2029, which some programs take for line ends.
- * @param target - has room for twice the bytes
- * @returns the offset after the text; -1 if it is not text: then bytes from `offset` on may have changed
+ * Writes `source[start, end)` as the content of a JSON string, if it is UTF-8 without U+2028, U+2029 and control characters
+ * other than tab, newline and carriage return. `target` has room for twice the bytes.
+ * @returns the offset after the text; -1 if it is not text: bytes from `offset` on may have changed
  */
 export function writeJsonText(
   source: Uint8Array,
@@ -78,7 +75,7 @@ export function writeJsonText(
   return to;
 }
 
-/** Length of the UTF-8 sequence at `at`; 0 if it is invalid, or a character that is not written as text. */
+/** 0 if the sequence is invalid, or of a character that is not written as text. */
 function sequenceBytes(source: Uint8Array, at: number, end: number): number {
   const first = source[at] as number; // at < end <= source.length
   const bytes = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;

@@ -2,55 +2,46 @@ import { showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteRange } from '../format/slots.ts';
 
-/** What a file is opened for. A file opened for reading is never written to, not even to recover it. */
+/** A file opened for reading is never written to, not even to recover it. */
 export type Access = 'read' | 'write';
 
 /**
- * Random access to the bytes of a page file. All I/O of the library goes through this interface; implement it to keep
- * page files elsewhere, for example in objects of 256 KiB. Callers read and write within one block at a time, and rely
- * on no bytes that a `sync` has not covered.
- *
- * Positions are byte offsets from the start of the file, up to 2^42. Every method rejects with a PageStoreError of code
- * `IO` where the underlying system fails.
+ * Random access to the bytes of a page file; all I/O goes through it. Implement it to keep page files elsewhere.
+ * Calls stay within one block, and callers rely on no bytes that a `sync` has not covered. Positions are byte offsets
+ * up to 2^42. Methods reject with a PageStoreError of code `IO` if the underlying system fails.
  */
 export interface BlockFile {
-  /** Name for messages: for a file, the path that the caller passed. */
+  /** For messages: for a file, the path that the caller passed. */
   readonly name: string;
   /** Keeps the bytes of a block while they are overwritten. */
   readonly journal: Journal;
-  /** Size in bytes. */
   size(): Promise<number>;
-  /** Fills `target` from `position`. @returns number of bytes read: less than the length of `target` only at the end of the file */
+  /** Fills `target` from `position`. @returns bytes read: fewer than `target` has only at the end of the file */
   read(target: Uint8Array, position: number): Promise<number>;
-  /** Writes all of `source` at `position`, extending the file if needed. */
+  /** Writes all of `source`, extending the file if needed. */
   write(source: Uint8Array, position: number): Promise<void>;
-  /** Cuts the file to a size in bytes, or extends it with zeros. */
+  /** Cuts the file, or extends it with zeros. */
   truncate(bytes: number): Promise<void>;
-  /** Resolves when everything written before is durable. After a failure the state of those bytes is unknown: see DiskManager. */
+  /** Resolves when everything written before is durable. After a failure the state of those bytes is unknown. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
-/**
- * Durable storage beside a block file for one byte string, up to JOURNAL_BYTES long.
- * Every method rejects with a PageStoreError of code `IO` where the underlying system fails.
- */
+/** Durable storage for one byte string of up to JOURNAL_BYTES. Methods reject as those of {@link BlockFile}. */
 export interface Journal {
-  /** The content, undefined if there is none. After a crash during `write`, any part of what was being written. */
+  /** Undefined if there is no content. After a crash during `write`, any part of what was being written. */
   read(): Promise<Uint8Array | undefined>;
-  /** Replaces the content. Resolves when the bytes are durable. */
+  /** Replaces the content. Resolves when it is durable. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Removes the content. Resolves when the removal is durable. */
+  /** Resolves when the removal is durable. */
   remove(): Promise<void>;
 }
 
-/** A read-only layer over a block file. */
 export abstract class ReadOnlyFile implements BlockFile {
   readonly name: string;
   abstract readonly journal: Journal;
   protected readonly file: BlockFile;
 
-  /** @param file - closed with this one */
   constructor(file: BlockFile) {
     this.name = file.name;
     this.file = file;
@@ -79,14 +70,11 @@ export abstract class ReadOnlyFile implements BlockFile {
   }
 }
 
-/** The error of every write to a file that was opened for reading. */
 export function readOnlyError(file: { readonly name: string }): PageStoreError {
   return new PageStoreError('FILE_READ_ONLY', 'the file was opened for reading', { file: file.name });
 }
 
-/** Bytes that replace those of the file. */
 export interface Overlay {
-  /** Byte offset from the start of the file. */
   readonly position: number;
   readonly bytes: Uint8Array;
 }
@@ -96,10 +84,7 @@ export class OverlaidFile extends ReadOnlyFile {
   readonly journal: Journal;
   readonly #overlays: readonly Overlay[];
 
-  /**
-   * @param overlays - few: each read looks at all of them; a later one covers those before it
-   * @param journal - none by default, whatever the file has
-   */
+  /** @param overlays - few, as each read looks at all; later ones win @param journal - default none, whatever the file has */
   constructor(file: BlockFile, overlays: readonly Overlay[], journal: Journal = NO_JOURNAL) {
     super(file);
     this.journal = journal;
@@ -116,7 +101,7 @@ export class OverlaidFile extends ReadOnlyFile {
       const overlap = overlapOf(overlay.position, overlay.bytes.length, position, target.length);
       if (overlap === undefined) continue;
       const { start, end } = overlap;
-      // The gap between the end of the file and an overlay after it reads as zeros.
+      // A gap between the end of the file and an overlay reads as zeros.
       if (start - position > read) target.fill(0, read, start - position);
       target.set(overlay.bytes.subarray(start - overlay.position, end - overlay.position), start - position);
       read = Math.max(read, end - position);
@@ -125,7 +110,7 @@ export class OverlaidFile extends ReadOnlyFile {
   }
 }
 
-/** The bytes that two ranges of a file have in common, undefined if there are none. */
+/** The common range, undefined if it is empty. */
 export function overlapOf(from: number, bytes: number, otherFrom: number, otherBytes: number): ByteRange | undefined {
   const start = Math.max(from, otherFrom);
   const end = Math.min(from + bytes, otherFrom + otherBytes);
@@ -137,21 +122,20 @@ const refuseWrite = async (): Promise<never> => {
 };
 const NO_JOURNAL: Journal = { read: async () => undefined, write: refuseWrite, remove: refuseWrite };
 
-/** A {@link BlockFile} in memory. */
 export class MemoryBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal = new MemoryJournal();
   #bytes: Uint8Array;
   #size: number;
 
-  /** @param bytes - the initial content. It is not copied: writes change it until the file grows */
+  /** @param bytes - the initial content. Not copied: writes change it until the file grows */
   constructor(bytes: Uint8Array = new Uint8Array(0), name: string = 'memory') {
     this.name = name;
     this.#bytes = bytes;
     this.#size = bytes.length;
   }
 
-  /** The content: a view, valid until the file grows. */
+  /** A view of the content, valid until the file grows. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#size);
   }
@@ -194,7 +178,6 @@ export class MemoryBlockFile implements BlockFile {
   }
 }
 
-/** A {@link Journal} in memory. */
 export class MemoryJournal implements Journal {
   #bytes: Uint8Array | undefined;
 

@@ -13,41 +13,38 @@ import type { BlockFile } from './block-file.ts';
 import type { CommittedView } from './committed-view.ts';
 import { finishJournal } from './journal.ts';
 
-/** A page header that replaces the one of a block in the file. */
+/** A new header for a block in the file. */
 export interface ReplacedHead {
   readonly block: number;
-  /** The new first 64 bytes of the block. */
+  /** The new 64 bytes. */
   readonly head: Uint8Array;
-  /** The 64 bytes that they replace. */
   readonly oldHead: Uint8Array;
 }
 
-/** As {@link ReplacedHead}, as part of a commit. */
 export interface ChangedHead extends ReplacedHead {
   /** Whether `head` is the link of a freed block, not a page header. */
   readonly isLink?: boolean;
 }
 
-/** Blocks that were written completely after the last block of the file. */
+/** Blocks written completely after the last block of the file. */
 export interface AddedBlocks {
   readonly count: number;
-  /** CRC-32 over the first 64 bytes of each, in their order. */
+  /** CRC-32 over the first 64 bytes of each, in order. */
   readonly headsCrc: number;
 }
 
-/** The header changes that make a batch part of the file, after everything that they cover has been written. */
+/** The header changes that make a batch part of the file; everything that they cover is already written. */
 export interface Commit {
   readonly changed?: ChangedHead | undefined;
   readonly added?: AddedBlocks | undefined;
-  /** Id of the first free block, 0 for none; by default the same as before. */
+  /** Id of the first free block, 0 for none. Default: unchanged. */
   readonly firstFree?: number;
-  /** Nodes added, or, negative, removed: the change of the header's entry count. */
+  /** Change of the header's entry count. */
   readonly nodes?: number;
 }
 
 const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
 
-/** The change that a commit makes to the headers of a file. @param headerBytes - the encoded `header` */
 export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): RecordedChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
@@ -69,8 +66,7 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
 }
 
 /**
- * Makes header changes durable with one sync each: the new headers are first written to a commit record and synced, and
- * only then written to their final places (checkpointed), which the next sync covers.
+ * Commits header changes with one sync each: to a commit record first; after its sync they are checkpointed.
  * @see docs/format.md#commit-records
  */
 export class CommitLog {
@@ -82,16 +78,11 @@ export class CommitLog {
     this.#sequence = sequence;
   }
 
-  /**
-   * Recovers a file: applies its journal and its pending commit records, durably. Then starts a log on it.
-   * @param view - of `file`, just opened
-   * @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO`
-   */
+  /** Recovers `file` durably from its journal and pending records, then starts a log. @throws `JOURNAL_MISMATCH`, `IO` */
   static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
     const { records, validRecords, pendingRecords } = view.recovery;
     await finishJournal(file, view.recovery);
-    // After a killed process or a failed sync, what was read may be in the system's cache alone; a sync is only sure to
-    // cover what is written again.
+    // What was read may be only in the page cache; after a failed sync, only bytes written again are sure to be synced.
     for (const record of pendingRecords) {
       await rewriteCoveredBlocks(file, record);
       await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
@@ -103,7 +94,7 @@ export class CommitLog {
     if (last === undefined || isCheckpointed) return new CommitLog(file, last?.sequence ?? 0n);
     for (const record of validRecords) {
       await writeHeaders(file, record);
-      // If the second file header reached the disk without the first page header, the first record would be invalid.
+      // If only the second record's file header reached the disk, the first record would be invalid.
       await file.sync();
     }
     // An invalid record could become valid after later writes.
@@ -112,7 +103,7 @@ export class CommitLog {
     return new CommitLog(file, 0n);
   }
 
-  /** Makes a change durable, with everything written before it. {@link writeHeaders} has to follow. */
+  /** Makes a change durable, with everything written before it. {@link writeHeaders} must follow. */
   async record(change: RecordedChange): Promise<void> {
     const sequence = this.#sequence + 1n;
     const offset = recordOffset(sequence);
@@ -126,7 +117,7 @@ export class CommitLog {
     this.#sequence = sequence;
   }
 
-  /** Syncs everything written before, then writes the new headers and syncs them; on failure the old ones are written back. */
+  /** Syncs, writes the new headers and syncs them; on failure the old ones are written back. */
   async replaceHeads(heads: readonly ReplacedHead[]): Promise<void> {
     await this.#file.sync();
     try {
@@ -138,12 +129,12 @@ export class CommitLog {
     }
   }
 
-  /** Writes back the old bytes: the new ones may be in the system's cache alone, where the next open would find them. */
+  /** Writes back old bytes: the next open would find the new ones in the page cache. */
   async #revert(oldBytes: Uint8Array, position: number): Promise<void> {
     try {
       await this.#file.write(oldBytes, position);
     } catch {
-      // The error to report is the first one. Without this write, what failed may turn out to be in the file.
+      // Report the first error. Without this write, what failed may turn out to be in the file.
     }
   }
 }
@@ -152,7 +143,7 @@ function recordOffset(sequence: bigint): number {
   return COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
 }
 
-/** Reads the blocks that a record makes part of the file, and writes the same bytes again. */
+/** Writes again, unchanged, the blocks that a record makes part of the file. */
 export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord): Promise<void> {
   const { block, oldBlockCount, fileHeader } = record;
   const target = new Uint8Array(BLOCK_BYTES);
@@ -163,13 +154,13 @@ export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord
   const { blockCount } = FILE_HEADER.read(fileHeader);
   for (let added = oldBlockCount; added < blockCount; added++) {
     await file.read(target, fileOffset(added));
-    // Of an empty page only the header matters: many can be allocated at once.
+    // Of an empty page only the header counts: many can be allocated at once.
     const isEmpty = PAGE_HEADER.read(target).nodeCount === 0;
     await file.write(isEmpty ? target.subarray(0, PAGE_HEADER_BYTES) : target, fileOffset(added));
   }
 }
 
-/** Writes the new headers of a change to their final places (checkpoints them), without a sync. */
+/** Checkpoints the headers of a change, without a sync. */
 export async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: RecordedChange): Promise<void> {
   if (block !== 0) await file.write(blockHead, fileOffset(block));
   await file.write(fileHeader, 0);

@@ -17,21 +17,21 @@ import { type BlockFile, type Journal, overlapOf, ReadOnlyFile } from './block-f
 import { decodeJournalContent, type JournalContent, overlayPatches } from './journal.ts';
 import { readAgain, readStableFileHead } from './page-file.ts';
 
-/** The commit records with a matching checksum, by sequence number. @param head - the first 12,800 bytes of block 0 */
+/** The records with a valid checksum, by sequence number. @param head - the first 12,800 bytes of block 0 */
 export function decodeCommitRecords(head: Uint8Array): CommitRecord[] {
   const records = COMMIT_RECORD_OFFSETS.map((offset) => decodeCommitRecord(head, offset));
   return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
 }
 
-/** Whether a commit record is damaged or missing; it may have been the newest one. @param head - the first 12,800 bytes of block 0 */
+/** Whether a record is damaged or missing: it may have been the newest. @param head - the first 12,800 bytes of block 0 */
 export function hasLostRecord(head: Uint8Array): boolean {
   const used = COMMIT_RECORD_OFFSETS.filter((at) => !isZero(head.subarray(at, at + COMMIT_RECORD.bytes)));
   const records = decodeCommitRecords(head);
-  // Only after the first commit of a file there is one record.
+  // There is one record only after the first commit of a file.
   return used.length > records.length || (records.length === 1 && records[0]?.sequence !== 1n);
 }
 
-/** Whether the file has the headers of a record in their final places. */
+/** Whether the headers of a record are in their final places. */
 export async function isCheckpointed(file: BlockFile, record: CommitRecord): Promise<boolean> {
   const { fileHeader, block, blockHead } = record;
   if (Buffer.compare(await readHead(file, 0), fileHeader) !== 0) return false;
@@ -39,9 +39,8 @@ export async function isCheckpointed(file: BlockFile, record: CommitRecord): Pro
 }
 
 /**
- * Whether a record fits the headers of the file, and everything that it covers is in the file. Otherwise its batch was
- * never acknowledged, or another program has changed the file since.
- * @param file - as the records before this one left it
+ * Whether a record fits the file's headers and everything it covers is in `file`, as the records before it left that.
+ * If not, its batch was never acknowledged, or another program has changed the file since.
  */
 async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
   if (!(await recordFitsHeaders(file, record))) return false;
@@ -59,7 +58,7 @@ async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boo
   return crc === addedHeadersCrc;
 }
 
-/** Whether the file has the headers that a record replaces, or already its new ones. A record that does not fit is invalid. */
+/** Whether the file has the headers that a record replaces, or already its new ones. */
 export async function recordFitsHeaders(file: BlockFile, record: CommitRecord): Promise<boolean> {
   const { block, blockHead, fileHeader, oldBlockCount } = record;
   const header = FILE_HEADER.read(fileHeader);
@@ -74,11 +73,10 @@ export function isOldOrNew(bytes: Uint8Array, oldCrc: number, newBytes: Uint8Arr
   return crc32(bytes) === oldCrc || Buffer.compare(bytes, newBytes) === 0;
 }
 
-/** @param head - the header that the page will have @param target - memory for the block */
 async function isValidPage(file: BlockFile, block: number, head: Uint8Array, target: Uint8Array): Promise<boolean> {
   target.set(head);
   const { nodeCount, freeOffset } = PAGE_HEADER.read(head);
-  // The rest of an empty page may contain anything, and is not read: many can be allocated at once.
+  // The rest of an empty page may contain anything and is not read: many can be allocated at once.
   if (nodeCount > 0 || freeOffset !== NODE_AREA_OFFSET) {
     const rest = target.subarray(PAGE_HEADER_BYTES);
     if ((await file.read(rest, fileOffset(block, PAGE_HEADER_BYTES))) < rest.length) return false;
@@ -86,27 +84,25 @@ async function isValidPage(file: BlockFile, block: number, head: Uint8Array, tar
   return validPage(target, block) !== undefined;
 }
 
-/** The first 64 bytes of a block. */
 export async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   await file.read(head, fileOffset(block));
   return head;
 }
 
-/** What the commit records, by sequence number, and the journal of a file contain. */
+/** What the commit records and the journal of a file contain. */
 interface Recovery extends JournalContent {
-  /** The bytes that the records were read from: the first 12,800 of block 0. */
+  /** The bytes that the records were read from. */
   readonly head: Uint8Array;
   readonly records: readonly CommitRecord[];
   readonly validRecords: readonly CommitRecord[];
-  /** The valid records that are not checkpointed. */
+  /** Valid and not checkpointed. */
   readonly pendingRecords: readonly CommitRecord[];
 }
 
 /**
- * A page file as its last commit left it, for code that writes nothing: pending commit records and the journal are applied
- * to the bytes on their way to the reader. Changes of a concurrent writer are seen once they are checkpointed, or after a
- * {@link refresh}.
+ * A page file as of its last commit, for readers: pending records and the journal are applied to what is read.
+ * Commits of a concurrent writer become visible when they are checkpointed, or with {@link refresh}.
  */
 export class CommittedView extends ReadOnlyFile {
   #recovery: Recovery;
@@ -120,7 +116,6 @@ export class CommittedView extends ReadOnlyFile {
     this.#recovery = { ...content, head, records, validRecords: [], pendingRecords: [] };
   }
 
-  /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO` */
   static async open(file: BlockFile): Promise<CommittedView> {
     const view = new CommittedView(file, await readStableFileHead(file), await file.journal.read());
     await view.#checkRecords();
@@ -135,18 +130,18 @@ export class CommittedView extends ReadOnlyFile {
     return this.#recovery;
   }
 
-  /** Whether a refresh has found something committed since the view was opened. */
+  /** Whether a refresh has found a new commit. */
   get hasChanged(): boolean {
     return this.#hasChanged;
   }
 
-  /** Reads the commit records and the journal again. @returns whether something has been committed since the last time */
+  /** Reads the commit records and the journal again. @returns whether there was a commit since */
   async refresh(): Promise<boolean> {
     const head = await readStableFileHead(this.file);
     const hasChanged = Buffer.compare(head, this.#recovery.head) !== 0;
     this.#hasChanged ||= hasChanged;
     const journal = await this.file.journal.read();
-    // Checking a record may take reading many blocks, so it is not done without need.
+    // Checking a record may read many blocks, so do it only if needed.
     const { beforeImage, patches } = this.#recovery;
     if (!hasChanged && journal === undefined && beforeImage === undefined && patches === undefined) return false;
     const fresh = new CommittedView(this.file, head, journal);
@@ -156,9 +151,8 @@ export class CommittedView extends ReadOnlyFile {
   }
 
   /**
-   * Reads a block until it is valid, or two reads agree: a writer may be changing it.
-   * @param target - 262,144 bytes
-   * @param isValid - checks the content of `target`; called after each read that changed it
+   * Reads a block until it is valid or two reads agree: a writer may be changing it.
+   * @param isValid - checks the content of `target`, 262,144 bytes; called after each read that changed it
    * @returns number of bytes that the file has of the block
    */
   async readStable(block: number, target: Uint8Array, isValid: () => boolean): Promise<number> {
@@ -203,11 +197,7 @@ export class CommittedView extends ReadOnlyFile {
     }
   }
 
-  /**
-   * Puts a new header into `target`, unless the file has another one by now.
-   * @param oldCrc - CRC-32 of the header that it replaces
-   * @param from - position that `target` was read from
-   */
+  /** Puts a new header into `target`, read from `from`, unless the file has another than the old one by now. */
   async #overlayHead(
     position: number,
     head: Uint8Array,
@@ -221,7 +211,7 @@ export class CommittedView extends ReadOnlyFile {
     if (found.length === head.length) {
       if (crc32(found) === oldCrc) found.set(head);
     } else {
-      // The CRC covers the whole header, so all of it is read.
+      // The CRC covers the whole header, so read all of it.
       const whole = new Uint8Array(head.length);
       await this.read(whole, position);
       found.set(whole.subarray(overlap.start - position, overlap.end - position));

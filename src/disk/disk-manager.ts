@@ -13,8 +13,8 @@ import { encodeOverwriteJournal, type Overwrite, overwrite } from './journal.ts'
 import { assertUsableHeader, assertWritableFile, writeHeaderCopy } from './page-file.ts';
 
 /**
- * Reads and writes the blocks of one page file, and maintains its file header and free list. It does not interpret pages.
- * Calls that write must not overlap, and one manager at a time may write to a file.
+ * Reads and writes blocks of a page file, and maintains its header and free list; it does not interpret pages.
+ * Writing calls must not overlap, and only one manager at a time may write to a file.
  *
  * ```ts
  * const disk = await DiskManager.open(await openBlockFile('words.part', 'write'), 'write');
@@ -25,16 +25,15 @@ import { assertUsableHeader, assertWritableFile, writeHeaderCopy } from './page-
  */
 export class DiskManager {
   readonly #file: BlockFile;
-  /** Makes the commits of a writer; undefined for a reader, whose file is a {@link CommittedView}. */
+  /** Undefined for a reader, whose file is a {@link CommittedView}. */
   readonly #log: CommitLog | undefined;
   readonly #state: HandleState;
   #header: FileHeader;
   #headerBytes: Uint8Array;
   #blockCount: number;
   #free: FreeBlocks | undefined;
-  /** End of the blocks that a write may have changed: after `#blockCount` during a batch, or when one was given up. */
+  /** End of the blocks that a write may have changed, by this batch or one that was given up. */
   #touchedBlocks: number;
-  /** End of the bytes that were written. */
   #writtenBytes: number;
   #isUnsynced = false;
   #hasCommitted = false;
@@ -52,9 +51,8 @@ export class DiskManager {
   }
 
   /**
-   * Opens a page file. For reading, its magic and version must be known; for writing, its header and size must be valid,
-   * and the header must count all pages of other programs. A writer recovers the file after a crash; a reader sees it
-   * recovered.
+   * Opens a page file. A writer recovers it after a crash; a reader sees it recovered. For reading, only magic and version
+   * are checked; for writing, the whole header, the size, and that the header counts all pages of other programs.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
    * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
    */
@@ -69,32 +67,29 @@ export class DiskManager {
     if (access === 'read') return new DiskManager(view, undefined, headerBytes, fileBytes);
     await assertWritableFile(view, header, fileBytes);
     const log = await CommitLog.open(file, view);
-    // Blocks after the last one are of a batch that was never acknowledged.
+    // Blocks after the last one belong to a batch that was never acknowledged.
     if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
     return new DiskManager(file, log, headerBytes, fileBytes);
   }
 
-  /** Name of the file in messages. */
   get name(): string {
     return this.#file.name;
   }
 
-  /** The file header as of the last commit; for a reader, as of the last {@link refresh}. */
+  /** As of the last commit; for a reader, of the last {@link refresh}. */
   get header(): Readonly<FileHeader> {
     return this.#header;
   }
 
-  /** Blocks that can be read, block 0 included: fewer than the header says if the file has been cut. */
+  /** Readable blocks, block 0 included: fewer than the header says if the file has been cut. */
   get blockCount(): number {
     return this.#blockCount;
   }
 
   /**
-   * Reads from one block.
-   * @param target - is filled
-   * @param offset - byte offset in the block; the read must end within the block
-   * @throws {@link PageStoreError} `BLOCK_RANGE`; `BLOCK_COUNT_BEYOND_FILE` for a block that the header counts and the file
-   * does not have; `IO`. RangeError, TypeError for invalid arguments
+   * Fills `target` from byte `offset` of a block; the read must end within the block.
+   * @throws {@link PageStoreError} `BLOCK_RANGE`, `IO`; `BLOCK_COUNT_BEYOND_FILE` for a counted block that the file does not
+   * have. RangeError, TypeError for invalid arguments
    */
   async read(block: number, target: Uint8Array, offset: number = 0): Promise<void> {
     this.#state.assertUsable();
@@ -105,9 +100,8 @@ export class DiskManager {
   }
 
   /**
-   * Reads a whole block. A reader reads again while the block is invalid and still changes: a writer may be changing it.
-   * @param target - 262,144 bytes
-   * @param isValid - checks the content of `target`; called after each read that changed it
+   * Reads a whole block. A reader repeats this while the block is invalid and changes: a writer may be changing it.
+   * @param isValid - checks `target`, 262,144 bytes, after each read that changed it
    * @throws as {@link read}
    */
   async readStable(block: number, target: Uint8Array, isValid: () => boolean): Promise<void> {
@@ -135,7 +129,7 @@ export class DiskManager {
     if (!(this.#file instanceof CommittedView)) return false;
     const hasChanged = await this.#file.refresh();
     const headerBytes = await readHead(this.#file, 0);
-    // The view may have refreshed before, while it read a block.
+    // The view may have refreshed while it read a block.
     if (!hasChanged && Buffer.compare(headerBytes, this.#headerBytes) === 0) return false;
     const header = FILE_HEADER.read(headerBytes);
     assertUsableHeader(this.#file, header, 'read');
@@ -147,10 +141,10 @@ export class DiskManager {
   }
 
   /**
-   * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in their order. They
+   * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in order. They
    * become part of the file, and durable, with the next {@link commit}.
-   * @param block - 1 <= block <= the number of blocks, including those written since the last commit
-   * @param offset - byte offset in the block, at least 64 in a page or free block; the write must end within the block
+   * @param block - at least 1; at most the number of blocks, those written since the last commit included
+   * @param offset - in the block, at least 64 in a page or free block; the write must end within the block
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async write(block: number, source: Uint8Array, offset: number = 0): Promise<void> {
@@ -168,8 +162,7 @@ export class DiskManager {
   }
 
   /**
-   * Adds blocks of zeros after the last one; the next {@link commit} may make them part of the file.
-   * @param blocks - at least 1
+   * Adds zeroed blocks (at least 1) after the last one, for the next {@link commit}.
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError for an invalid number
    */
   async lengthen(blocks: number): Promise<void> {
@@ -183,7 +176,7 @@ export class DiskManager {
     this.#writtenBytes = fileOffset(this.#touchedBlocks);
   }
 
-  /** Runs `work`, which writes blocks after the last one; if it fails, they are cut off. */
+  /** If `work` fails, cuts off the blocks that it wrote after the last one. */
   async truncateOnFailure(work: () => Promise<void>): Promise<void> {
     this.#writable();
     try {
@@ -194,7 +187,7 @@ export class DiskManager {
     }
   }
 
-  /** Cuts off what was written after the last block by a batch that was given up. */
+  /** Cuts off the blocks of a batch that was given up. */
   async #cutUncounted(): Promise<void> {
     if (this.#touchedBlocks <= this.#blockCount) return;
     this.#writtenBytes = fileOffset(this.#blockCount);
@@ -203,9 +196,8 @@ export class DiskManager {
   }
 
   /**
-   * Makes a batch part of the file with one sync: when it resolves, what was written and the headers that cover it are
-   * durable. After an `IO` error the manager cannot be used any more, and the batch is not in the file; only after a power
-   * failure it may be, as a whole.
+   * Makes a batch part of the file, durably, with one sync. After an `IO` error the manager is unusable and the batch is not
+   * in the file; only after a power failure it may be, as a whole.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for a commit that would damage the file
    */
   async commit(commit: Commit): Promise<void> {
@@ -218,7 +210,7 @@ export class DiskManager {
     this.#blockCount = this.#header.blockCount;
     this.#free?.follow(commit);
     this.#isUnsynced = this.#hasCommitted = true;
-    // The batch is durable, so an error from here on is not one of this call.
+    // The batch is durable, so this call must not report later errors.
     await this.#state.runDeferred(async () => {
       await writeHeaders(this.#file, change);
       if (commit.added) await writeHeaderCopy(this.#file);
@@ -226,7 +218,7 @@ export class DiskManager {
   }
 
   /**
-   * Replaces the headers of many pages with two syncs: one of what was written before, one of the headers.
+   * Replaces many page headers with two syncs: of what was written before, and of the headers.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
@@ -237,16 +229,15 @@ export class DiskManager {
   }
 
   /**
-   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, as on a full disk,
-   * nothing has changed. After another `IO` error the manager cannot be used any more, and the next open completes or
-   * undoes the change.
+   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, nothing has changed.
+   * After another `IO` error the manager is unusable; the next open completes or undoes the change.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async overwrite(change: Overwrite): Promise<void> {
     this.#writable();
     this.#assertOverwrite(change);
     const { block, image } = change;
-    // The header that was read may be in the system's cache alone; the journal must be of a durable block.
+    // The header that was read may be only in the page cache; the journal's image must be of a durable block.
     await this.#state.run(async () => {
       await this.#file.write(image.subarray(0, PAGE_HEADER_BYTES), fileOffset(block));
       await this.#file.sync();
@@ -257,8 +248,7 @@ export class DiskManager {
   }
 
   /**
-   * Takes blocks, durably: from the free list first, with a commit for each, then by growth, with one commit for all.
-   * @param pageFormat - each becomes an empty page of this format
+   * Takes blocks durably, as empty pages: from the free list with a commit each, then by growth with one commit.
    * @returns their ids, in the order in which they were taken
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
    */
@@ -289,7 +279,7 @@ export class DiskManager {
     return taken;
   }
 
-  /** Takes the first block of the free list, as {@link allocate}. @returns its id, undefined if the list is empty */
+  /** Takes the first free block, as {@link allocate}. @returns its id, undefined if there is none */
   async takeFreeBlock(pageFormat: PageFormat): Promise<number | undefined> {
     this.#writable();
     assertOneOf('takeFreeBlock', 'pageFormat', pageFormat, Object.keys(PAGE_VERSION));
@@ -302,8 +292,8 @@ export class DiskManager {
   }
 
   /**
-   * Puts a block on the free list, durably. Its first 64 bytes are overwritten; the rest stays until it is used again.
-   * @param nodes - number of nodes in the block, which the header stops counting
+   * Puts a block on the free list, durably; only its first 64 bytes are overwritten.
+   * @param nodes - number of nodes that the header stops counting
    * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
    */
   async free(block: number, nodes: number = 0): Promise<void> {
@@ -318,20 +308,19 @@ export class DiskManager {
     await this.commit({ changed, firstFree: block, nodes: -nodes });
   }
 
-  /** The free blocks as of the last commit. The list is read with the first call; by a reader also after new commits. */
+  /** The free blocks as of the last commit. The first call reads the list; a reader's also after new commits. */
   async freeBlocks(): Promise<FreeBlocks> {
     this.#state.assertUsable();
     if (this.#free) return this.#free;
     const header = this.#header;
     const free = await FreeBlocks.read(this);
-    // If the list changed while it was read, the result may be a mixture, and is not kept.
+    // If the list changed meanwhile, the result may be a mixture and is not kept.
     if (header === this.#header) this.#free = free;
     return free;
   }
 
   /**
-   * Makes everything written so far durable. {@link commit} needs no call of this; before bytes that only older headers
-   * cover are overwritten, it is needed.
+   * Makes everything written durable: needed before overwriting bytes that only older headers cover, not before a commit.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`
    */
   async sync(): Promise<void> {
@@ -341,7 +330,7 @@ export class DiskManager {
   }
 
   /**
-   * Syncs what no sync covers yet, updates the header copy, and closes the file. A second call does nothing.
+   * Syncs, updates the header copy, and closes the file. A second call does nothing.
    * @throws {@link PageStoreError} `IO`, also for an error after the last commit that no other call has reported
    */
   async close(): Promise<void> {
@@ -360,10 +349,7 @@ export class DiskManager {
     this.#state.throwDeferred();
   }
 
-  /**
-   * @throws {@link PageStoreError} `BLOCK_RANGE` unless 1 <= block < blockCount; `BLOCK_COUNT_BEYOND_FILE` for a block that the
-   * header counts and the file does not have. RangeError if it is not a whole number
-   */
+  /** @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_COUNT_BEYOND_FILE`; RangeError unless it is a whole number */
   assertBlock(block: number): void {
     if (block >= 1 && block < this.#blockCount && Number.isInteger(block)) return;
     if (!Number.isSafeInteger(block)) throw new RangeError(`block must be a whole number, not ${String(block)}`);
@@ -471,7 +457,6 @@ function assertBytes(call: string, parameter: string, bytes: Uint8Array, length:
     throw new RangeError(`${call}: ${parameter} must have ${length} bytes, not ${bytes.length}`);
 }
 
-/** @throws as {@link assertBytes}; RangeError unless `bytes` fit into a block at `offset` */
 function assertInBlock(call: string, parameter: string, bytes: Uint8Array, offset: number): void {
   assertBytes(call, parameter, bytes);
   assertWholeNumber(call, 'offset', offset);

@@ -7,31 +7,26 @@ import { MemoryBlockFile } from './block-file.ts';
 /** A call of a {@link BlockFile} or its {@link Journal}. */
 export type BlockFileCall =
   | { readonly kind: 'read'; readonly position: number; readonly length: number }
-  /** The bytes are those of the caller, and valid during the call only. */
+  /** `bytes` belongs to the caller and is valid during the call only. */
   | { readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
   | { readonly kind: 'truncate'; readonly bytes: number }
   | { readonly kind: 'size' | 'sync' | 'close' | 'journal read' | 'journal write' | 'journal remove' };
 
 export type BlockFileCallKind = BlockFileCall['kind'];
 
-/** How a call fails. */
 export interface Failure {
   /** The errno name of the error, such as `ENOSPC`. */
   readonly errno: string;
-  /**
-   * For a write, the number of its bytes that reach the file. By default about half, up to the end of a sector, as when a
-   * disk becomes full.
-   */
+  /** Bytes of a write that reach the file. Default: about half, up to the end of a sector, as on a full disk. */
   readonly writtenBytes?: number;
 }
 
-/** Which calls fail, and how. */
 export interface Fault extends Partial<Failure> {
-  /** The kinds of calls that are counted, and can fail: by default those that change the file or its journal, and `sync`. */
+  /** Kinds of calls that are counted and can fail. Default: those that change the file or its journal, and `sync`. */
   readonly on?: BlockFileCallKind | readonly BlockFileCallKind[];
   /** Only calls for which this returns true are counted. */
   readonly when?: (call: BlockFileCall) => boolean;
-  /** Which of the counted calls fails: 1, the default, is the next one. */
+  /** Which of the counted calls fails. Default 1: the next one. */
   readonly nth?: number;
   /** Whether all later ones fail too. */
   readonly lasts?: boolean;
@@ -40,8 +35,7 @@ export interface Fault extends Partial<Failure> {
 const CHANGES: readonly BlockFileCallKind[] = ['write', 'truncate', 'sync', 'journal write', 'journal remove'];
 
 /**
- * A block file whose calls fail when a test wants them to, for testing programs, or your own BlockFile, against full disks
- * and broken devices. It passes all other calls on to another block file.
+ * Passes calls on to another block file, except those that a test makes fail: for testing against full or broken disks.
  *
  * ```ts
  * const file = new FaultyBlockFile();                       // in memory; or new FaultyBlockFile(yourBlockFile)
@@ -58,10 +52,10 @@ export class FaultyBlockFile implements BlockFile {
   readonly file: BlockFile;
   readonly name: string;
   readonly journal: Journal;
-  /** Called before each call; if it returns a failure, the call fails. For faults that {@link fail} cannot describe. */
+  /** Called before each call, which fails if this returns a failure: for faults that {@link fail} cannot describe. */
   onCall: ((call: BlockFileCall) => Failure | undefined) | undefined;
   readonly #counts = new Map<BlockFileCallKind, number>();
-  /** With the number of calls until each is due. */
+  /** `left`: calls until the fault is due. */
   #faults: { readonly fault: Fault; left: number }[] = [];
 
   /** @param file - by default an empty file in memory */
@@ -89,12 +83,11 @@ export class FaultyBlockFile implements BlockFile {
     this.#faults.push({ fault, left: fault.nth ?? 1 });
   }
 
-  /** Removes the faults that {@link fail} has added. */
   heal(): void {
     this.#faults = [];
   }
 
-  /** Number of calls of a kind so far, including those that failed. */
+  /** Calls of a kind so far, failed ones included. */
   count(kind: BlockFileCallKind): number {
     return this.#counts.get(kind) ?? 0;
   }

@@ -10,7 +10,7 @@ import { problemError } from './page-file.ts';
 
 const LINK_BYTES = 8;
 
-/** A set of block ids, with one bit per block. */
+/** A set of block ids, one bit each. */
 export class BlockSet {
   #bits: Uint8Array;
   #size = 0;
@@ -28,7 +28,7 @@ export class BlockSet {
     return ((this.#bits[block >> 3] ?? 0) & (1 << (block & 7))) !== 0;
   }
 
-  /** @returns false if the block was in the set already */
+  /** @returns false if it was in the set already */
   add(block: number): boolean {
     if (this.has(block)) return false;
     if (block >> 3 >= this.#bits.length) {
@@ -48,50 +48,44 @@ export class BlockSet {
   }
 }
 
-/** Why a walk along a free list stopped before the end of the list. */
 export interface FreeListBreak {
-  /** `cycle`: the link leads to a block that is already on the list. `not free`: the caller rejected the block. */
+  /** `cycle`: the link leads to a block already on the list. `not free`: the caller rejected the block. */
   readonly reason: 'no link' | 'out of range' | 'cycle' | 'not free';
-  /** The block that contains the link, 0 for the file header. */
+  /** Block with the link, 0 for the file header. */
   readonly from: number;
-  /** The block that the link leads to; negative where there is none. */
+  /** Target of the link; negative for none. */
   readonly to: number;
 }
 
-/** A walk along a free list, for which the caller supplies the link of each block. Every block is visited once at most. */
+/** A walk along a free list; the caller supplies the link of each block. Visits every block at most once. */
 export class FreeListWalk {
-  /** The blocks reached so far. */
   readonly blocks: BlockSet;
-  /** The block whose link the walk needs next; 0 at the end. */
+  /** The block whose link is needed next; 0 at the end. */
   block = 0;
   break: FreeListBreak | undefined;
   readonly #blockCount: number;
   #from = 0;
 
-  /**
-   * @param head - the first link, as the file header contains it
-   * @param blockCount - links to this block and beyond are out of range
-   * @param blocks - where the blocks are added; several walks can share it
-   */
+  /** @param blocks - where reached blocks are added; several walks can share it */
   constructor(head: bigint | number, blockCount: number, blocks: BlockSet = new BlockSet(blockCount)) {
     this.#blockCount = blockCount;
     this.blocks = blocks;
     this.#go(0, typeof head === 'bigint' ? decodeFreeLink(head) : head);
   }
 
-  /** @param link - the block id that the current block begins with: 0 for the end of the list, negative for no link */
+  /** @param link - that of the current block: 0 for the end of the list, negative for no link */
   follow(link: number): void {
     this.#go(this.block, link);
   }
 
-  /** Stops at the current block, which is not free, and removes it from the set. */
+  /** Stops at the current block, which is not free. */
   reject(): void {
     this.blocks.delete(this.block);
     this.break = { reason: 'not free', from: this.#from, to: this.block };
     this.block = 0;
   }
 
-  /** Follows the list to its end, or to where it breaks. @throws {@link PageStoreError} `IO` */
+  /** Follows the list to its end or a break. @throws {@link PageStoreError} `IO` */
   async followIn(file: Pick<BlockFile, 'read'>, signal?: AbortSignal): Promise<void> {
     const bytes = new Uint8Array(LINK_BYTES);
     while (this.block !== 0) {
@@ -110,10 +104,7 @@ export class FreeListWalk {
   }
 }
 
-/**
- * The block id that a block begins with: 0 at the end of the list, negative for no link.
- * @param bytes - 8 bytes to read into, for loops over many blocks
- */
+/** The link of a block: 0 at the end of the list, negative for none. @param bytes - 8 bytes to read into, reusable */
 export async function readFreeLink(file: Pick<BlockFile, 'read'>, block: number, bytes: Uint8Array): Promise<number> {
   if ((await file.read(bytes, fileOffset(block))) < LINK_BYTES) return -1;
   return decodeFreeLink(firstU64(bytes));
@@ -123,16 +114,13 @@ export async function readFreeLink(file: Pick<BlockFile, 'read'>, block: number,
 export interface ListedBlocks {
   readonly name: string;
   readonly header: Readonly<FileHeader>;
-  /** Blocks that can be read, block 0 included. */
+  /** Readable blocks, block 0 included. */
   readonly blockCount: number;
   /** Reads from the beginning of a block. */
   read(block: number, target: Uint8Array): Promise<void>;
 }
 
-/**
- * The block that follows `block` in the free list, 0 at the end.
- * @throws {@link PageStoreError} `FREE_LIST_LINK` where `block` is a page or does not begin with a link; `IO`
- */
+/** The next free block, 0 at the end. @throws {@link PageStoreError} `FREE_LIST_LINK` for no link; `IO` */
 export async function nextFree(disk: ListedBlocks, block: number): Promise<number> {
   const bytes = new Uint8Array(LINK_BYTES);
   await disk.read(block, bytes);
@@ -148,7 +136,7 @@ export async function nextFree(disk: ListedBlocks, block: number): Promise<numbe
   });
 }
 
-/** The free blocks of a file: the list is read once, and updated with each commit from then on. */
+/** The free blocks of a file: the list is read once, then updated with each commit. */
 export class FreeBlocks {
   /** As far as the list can be followed. */
   readonly blocks: BlockSet;
@@ -181,14 +169,13 @@ export class FreeBlocks {
     return new FreeBlocks(walk.blocks, new PageStoreError('FREE_LIST_CYCLE', message, detail));
   }
 
-  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` for a block that may be on the unreadable part of the list */
+  /** @throws {@link PageStoreError} `FREE_LIST_LINK`, `FREE_LIST_CYCLE` if the block may be on the unreadable part */
   has(block: number): boolean {
     if (this.blocks.has(block)) return true;
     if (this.error !== undefined) throw this.error;
     return false;
   }
 
-  /** Applies a commit. */
   follow({ changed, firstFree }: Commit): void {
     if (changed === undefined || firstFree === undefined) return;
     if (changed.isLink === true) this.blocks.add(changed.block);
@@ -196,7 +183,6 @@ export class FreeBlocks {
   }
 }
 
-/** The first 64 bytes of a freed block: a link, and zeros. */
 export function freedBlockHead(link: bigint): Uint8Array {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   new DataView(head.buffer).setBigUint64(0, link, true);

@@ -4,10 +4,9 @@ import { PageStoreError } from '../errors.ts';
 export class HandleState {
   readonly #file: string;
   #error: PageStoreError | undefined;
-  /** A failure after a commit that no call has reported yet. */
+  /** An error after a commit that no call has reported yet. */
   #deferred: PageStoreError | undefined;
 
-  /** @param file - its name in messages */
   constructor(file: string) {
     this.#file = file;
   }
@@ -20,7 +19,6 @@ export class HandleState {
     return this.#error?.code === 'FILE_CLOSED';
   }
 
-  /** @throws {@link PageStoreError} `FILE_CLOSED`, or `IO` after a failure */
   assertUsable(): void {
     if (this.#error === undefined) return;
     this.#deferred = undefined;
@@ -31,7 +29,7 @@ export class HandleState {
     this.#error = new PageStoreError('FILE_CLOSED', 'the file has been closed', { file: this.#file });
   }
 
-  /** Runs writes or syncs; after a failure the handle cannot be used, since the content of the file is unknown. */
+  /** Runs writes or syncs. After a failure the content of the file is unknown, so the handle becomes unusable. */
   async run(step: () => Promise<void>): Promise<void> {
     try {
       await step();
@@ -42,14 +40,13 @@ export class HandleState {
     }
   }
 
-  /** As {@link run}, for steps after a commit, which cannot fail any more: the next call reports their error. */
+  /** As {@link run}, for steps after a durable commit: the next call reports their error. */
   async runDeferred(step: () => Promise<void>): Promise<void> {
     await this.run(step).catch(() => {
       this.#deferred = this.#error;
     });
   }
 
-  /** @throws {@link PageStoreError} `IO` for a failure that no call has reported */
   throwDeferred(): void {
     if (this.#deferred !== undefined) throw this.#deferred;
   }

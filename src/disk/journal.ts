@@ -16,25 +16,24 @@ import { BLOCK_BYTES, fileOffset } from '../format/layout.ts';
 import type { ByteRange } from '../format/slots.ts';
 import { type BlockFile, OverlaidFile, overlapOf, type Overlay } from './block-file.ts';
 
-/** New bytes for one page whose old bytes are committed: a range of the block, and its page header. */
+/** New bytes for a range and the header of one committed page. */
 export interface Overwrite {
   readonly block: number;
   /** The 262,144 bytes of the block before. */
   readonly image: Uint8Array;
-  /** The new bytes of `changed`. */
+  /** For the range `changed`. */
   readonly bytes: Uint8Array;
   /** Range in the block, after the page header. */
   readonly changed: ByteRange;
-  /** The new page header, 64 bytes. */
+  /** New page header, 64 bytes. */
   readonly head: Uint8Array;
 }
 
-/** The journal that must be durable before the overwrite begins. */
 export function encodeOverwriteJournal({ block, image, changed, head }: Overwrite): Uint8Array {
   return encodeJournal({ block, image, changed, newPageHeaderCrc: crc32(head) });
 }
 
-/** Overwrites the bytes and syncs them; the journal must be durable, and is removed. */
+/** Overwrites and syncs. The journal must be durable, and is removed. */
 export async function overwrite(file: BlockFile, { block, bytes, changed, head }: Overwrite): Promise<void> {
   await writeJournaled(file, [
     { position: fileOffset(block, changed.start), bytes },
@@ -43,16 +42,15 @@ export async function overwrite(file: BlockFile, { block, bytes, changed, head }
 }
 
 /**
- * Writes all of these patches or none, durably: once the journal is written, the next writer that opens the file
- * completes them. The file must contain the old or the new bytes of each patch.
- * @param onBegin - called before the first byte of the file changes
+ * Writes all patches or none, durably: once the journal is written, the next writer to open the file completes them.
+ * The file must contain the old or the new bytes of each. `onBegin` is called before the first byte changes.
  * @throws {@link PageStoreError} `IO`
  */
 export async function applyPatches(file: BlockFile, patches: readonly Patch[], onBegin?: () => void): Promise<void> {
   try {
     await file.journal.write(encodePatchJournal(patches));
   } catch (error) {
-    // The file has not changed, so what was written of the journal is not needed; the first error is the one to report.
+    // The file has not changed, so the journal is not needed; report the first error.
     await file.journal.remove().catch(() => undefined);
     throw error;
   }
@@ -63,25 +61,23 @@ export async function applyPatches(file: BlockFile, patches: readonly Patch[], o
 const newBytes = (patches: readonly Patch[]): Overlay[] =>
   patches.map(({ position, after }) => ({ position, bytes: after }));
 
-/** Writes bytes that a durable journal protects. */
 async function writeJournaled(file: BlockFile, overlays: readonly Overlay[]): Promise<void> {
   for (const { position, bytes } of overlays) await file.write(bytes, position);
   await file.sync();
   await file.journal.remove();
 }
 
-/** What a valid journal contains: the image of a block that was being updated, or the patches of a repair. */
+/** The image of a block before an update, or the patches of a repair. */
 export interface JournalContent {
   readonly beforeImage: BeforeImage | undefined;
   readonly patches: readonly Patch[] | undefined;
 }
 
-/** Both parts are undefined without a journal, and for an incomplete one, whose writer has not changed the file yet. */
+/** Both undefined without a journal, and for an incomplete one, whose writer has not changed the file yet. */
 export function decodeJournalContent(bytes: Uint8Array | undefined): JournalContent {
   return { beforeImage: bytes && decodeJournal(bytes), patches: bytes && decodePatchJournal(bytes) };
 }
 
-/** Completes or undoes what the journal of a file contains, and removes it. @throws {@link PageStoreError} `JOURNAL_MISMATCH`, `IO` */
 export async function recoverJournal(file: BlockFile): Promise<void> {
   const bytes = await file.journal.read();
   if (bytes !== undefined) await finishJournal(file, decodeJournalContent(bytes));
@@ -89,7 +85,7 @@ export async function recoverJournal(file: BlockFile): Promise<void> {
 
 /**
  * Completes or undoes what a journal contains, and removes it.
- * @throws {@link PageStoreError} `JOURNAL_MISMATCH` where another program has changed the same bytes since; `IO`
+ * @throws {@link PageStoreError} `JOURNAL_MISMATCH` if another program has changed the same bytes since; `IO`
  */
 export async function finishJournal(file: BlockFile, { beforeImage, patches }: JournalContent): Promise<void> {
   if (patches) {
@@ -103,15 +99,12 @@ export async function finishJournal(file: BlockFile, { beforeImage, patches }: J
     return file.journal.remove();
   }
   const { state, bytes } = await readJournalBlock(file, beforeImage);
-  // Written also where it looks complete: after a failed sync that may be true only of the system's cache.
+  // Written even if complete: after a failed sync, that may be true only of the page cache.
   const block = state === 'complete' ? bytes : beforeImage.image;
   await writeJournaled(file, [{ position: fileOffset(beforeImage.block), bytes: block }]);
 }
 
-/**
- * The file as its journal leaves it, for reading; commit records are ignored.
- * @throws {@link PageStoreError} `JOURNAL_MISMATCH` where another program has changed the same bytes since; `IO`
- */
+/** The file as its journal leaves it, for reading; ignores commit records. @throws `JOURNAL_MISMATCH`, `IO` */
 export async function withJournal(file: BlockFile): Promise<BlockFile> {
   const journal = await file.journal.read();
   if (journal === undefined) return file;
@@ -145,10 +138,7 @@ async function assertPatchesMatch(file: BlockFile, patches: readonly Patch[]): P
   if (mismatch) throw mismatchError(file, 'repair', Math.floor(mismatch.position / BLOCK_BYTES));
 }
 
-/**
- * Compares a file with patches.
- * @returns the state, and if that is `other`, the first patch where the file has neither the old nor the new bytes
- */
+/** @returns for `other`, also the first patch where the file has neither the old nor the new bytes */
 export async function comparePatches(
   file: BlockFile,
   patches: Iterable<Patch>,
@@ -165,11 +155,7 @@ export async function comparePatches(
   return { state: isBefore ? 'before' : 'cut off' };
 }
 
-/**
- * Puts the new bytes of patches into `target`, except where it contains neither their old nor their new bytes.
- * @param from - position in the file that `target` was read from
- * @returns `target`
- */
+/** Applies patches to `target`, read from `from`, except where it has neither their old nor their new bytes. */
 export function overlayPatches(patches: Iterable<Patch> | undefined, target: Uint8Array, from: number): Uint8Array {
   for (const { position, before, after } of patches ?? []) {
     const overlap = overlapOf(position, before.length, from, target.length);
@@ -184,14 +170,12 @@ export function overlayPatches(patches: Iterable<Patch> | undefined, target: Uin
 
 export type JournalPurpose = 'update' | 'repair';
 
-/** Messages for a journal that this version did not write, or cannot read. */
 export const FOREIGN_JOURNAL_MESSAGES = {
   foreign: 'the .journal file beside it is not a journal; move it away',
   newer:
     'the .journal file beside it was made by a newer version of this program; open the file with that version, which completes the change',
 } as const;
 
-/** The message for a journal of a block that another program has changed since. */
 export function journalMismatchMessage(purpose: JournalPurpose, block: number): string {
   const what =
     purpose === 'update' ? `contains block ${block} before an update` : `belongs to a repair of block ${block}`;
@@ -203,7 +187,7 @@ function mismatchError(file: { readonly name: string }, purpose: JournalPurpose,
   return new PageStoreError('JOURNAL_MISMATCH', message, { file: file.name, block, offset: fileOffset(block) });
 }
 
-/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` unless the bytes are a journal of this version, complete or cut off */
+/** @throws {@link PageStoreError} `JOURNAL_MISMATCH` unless it is a journal of this version, complete or cut off */
 export function assertKnownJournal(file: { readonly name: string }, bytes: Uint8Array): void {
   const kind = journalKind(bytes);
   if (kind === 'known') return;

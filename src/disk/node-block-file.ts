@@ -12,7 +12,7 @@ import { readFileHead } from './page-file.ts';
 
 /** The part of node:fs' `FileHandle` that a block file needs; declared here so that the public types need no others. */
 export interface Handle {
-  /** Without it, all calls are asynchronous. */
+  /** If absent, all calls are asynchronous. */
   readonly fd?: number;
   stat(): Promise<{ readonly size: number }>;
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
@@ -27,32 +27,29 @@ export interface Handle {
   close(): Promise<void>;
 }
 
-/** After a system call that takes longer than this, the next one of its kind is asynchronous. */
+/** After a slower system call, the next one of its kind is asynchronous. */
 const MAX_SYNC_MS = 1;
 
-/** After this time without a pause, timers and other I/O of the process get a turn. */
+/** After this time without a pause, timers and other I/O get a turn. */
 const MAX_TURN_MS = 4;
 
-/** Whether the last system call of one kind was slow. */
 export interface CallHistory {
   isSlow: boolean;
 }
 
 /**
- * Makes system calls synchronously while they are fast: handing one to another thread costs about 0.1 ms, several times
- * what it takes if the system answers from its cache. But a slow device must not block the process.
+ * Makes system calls synchronously while they are fast: another thread costs about 0.1 ms, several times a cached call.
+ * A slow device must not block the process.
  */
 export class CallScheduler {
   readonly #clock: () => number;
   #turnStart: number;
 
-  /** @param clock - milliseconds since any moment */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
     this.#turnStart = clock();
   }
 
-  /** Makes a call, asynchronously if the last one of its kind was slow. */
   async run<T>(history: CallHistory, callSync: () => T, callAsync: () => Promise<T>): Promise<T> {
     const start = this.#clock();
     const isSync = !history.isSlow;
@@ -70,10 +67,10 @@ export class CallScheduler {
   }
 }
 
-/** Shorter writes are a kind of their own: they are much faster than writes of pages. */
+/** Shorter writes are a kind of their own: they are much faster than those of pages. */
 const SHORT_WRITE_BYTES = 16_384;
 
-/** A {@link BlockFile} over a file of the operating system. It owns the handle, and the lock if it has one. */
+/** A {@link BlockFile} over an operating system file. It owns the handle, and the lock if it has one. */
 export class NodeBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal;
@@ -114,7 +111,7 @@ export class NodeBlockFile implements BlockFile {
     while (done < source.length) {
       const history = source.length - done <= SHORT_WRITE_BYTES ? this.#shortWrites : this.#writes;
       const bytesWritten = await this.#transfer('write', history, source, done, position + done);
-      // A device that accepts no byte and reports no error would loop forever.
+      // Without this, a device that accepts no byte and reports no error would loop forever.
       if (bytesWritten === 0) throw ioError(this.name, 'write', undefined, position + done);
       done += bytesWritten;
     }
@@ -179,7 +176,7 @@ export class NodeBlockFile implements BlockFile {
   }
 }
 
-/** @throws an error with the code EBADF for a closed file, as the asynchronous calls do; node:fs would throw a RangeError for -1 */
+/** @throws an error with code EBADF for a closed file, as asynchronous calls do; node:fs throws a RangeError for -1 */
 function openFd({ fd = -1 }: Handle): number {
   if (fd >= 0) return fd;
   throw Object.assign(new Error('file closed'), { code: 'EBADF' });
@@ -188,12 +185,12 @@ function openFd({ fd = -1 }: Handle): number {
 const NOT_A_JOURNAL =
   'this is not a regular file, but the page file beside it needs the name for its journal; move it away';
 
-/** A {@link Journal} in a file beside the page file, named after it with `.journal` appended. */
+/** A {@link Journal} in a file beside the page file. */
 export class NodeJournal implements Journal {
   readonly path: string;
   readonly #pageFile: string;
 
-  /** @param pageFile - the absolute path of the page file, with symbolic links followed */
+  /** @param pageFile - absolute path, with symbolic links followed */
   constructor(pageFile: string) {
     this.#pageFile = pageFile;
     this.path = `${pageFile}.journal`;
@@ -205,7 +202,7 @@ export class NodeJournal implements Journal {
       if (handle === undefined) return undefined;
       try {
         if (!(await handle.stat()).isFile()) throw new PageStoreError('IO', NOT_A_JOURNAL, { file: this.path });
-        // One byte more than any journal has, so that a longer file is not mistaken for one.
+        // One byte more than any journal has, so that a longer file is not taken for one.
         const bytes = new Uint8Array(JOURNAL_BYTES + 1);
         let done = 0;
         while (done < bytes.length) {
@@ -248,17 +245,16 @@ export class NodeJournal implements Journal {
     try {
       return await work();
     } catch (error) {
-      // The message names the journal too: reports show the error under the name of the page file.
+      // Reports show this error under the name of the page file, so the message names the journal.
       throw ioError(this.path, `${call} the journal ${this.path}`, error, undefined, true);
     }
   }
 }
 
 /**
- * Opens an existing regular file. For writing, it takes the file's lock, which is released when the file is closed;
- * readers take none.
- * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, a device or a pipe; `FILE_LOCKED` while another
- * writer has the lock; the reason of `lockSignal`
+ * Opens an existing regular file. A writer takes the file's lock, released by closing the file; readers take none.
+ * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, device or pipe; `FILE_LOCKED`; the reason of
+ * `lockSignal`
  */
 export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
   assertPath('openBlockFile', 'path', path);
@@ -267,15 +263,12 @@ export async function openBlockFile(path: string, access: Access, lock: LockOpti
   return openFile(path, access, lock, async () => undefined);
 }
 
-/**
- * Opens a page file, as {@link openBlockFile}. For writing, no lock file is created beside a file that is not a page file.
- * @throws {@link PageStoreError} as {@link openBlockFile}; `NOT_A_PAGE_FILE` for any other file that is opened for writing
- */
+/** As {@link openBlockFile}, but rejects a file that is no page file before a lock file is created beside it. */
 export async function openPageFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
   return openFile(path, access, lock, readFileHead);
 }
 
-/** Runs `work` on a page file. A path is opened as by {@link openPageFile} and closed afterwards; a BlockFile stays open. */
+/** Runs `work` on a page file. A path is opened as by {@link openPageFile} and closed; a BlockFile stays open. */
 export async function withPageFile<T>(
   file: string | BlockFile,
   access: Access,
@@ -291,7 +284,6 @@ export async function withPageFile<T>(
   }
 }
 
-/** @param check - rejects a file before a lock file is created beside it */
 async function openFile(
   path: string,
   access: Access,
@@ -313,7 +305,7 @@ async function openFile(
       const reopened = await openRegular(path, access);
       handle = reopened.handle;
       if (reopened.target !== target) {
-        // The path is a symbolic link to another file now, and the lock may be that of the old one.
+        // The path links to another file now, and the lock may be that of the old one.
         await handle.close();
         await lock.release();
         lock = undefined;
@@ -328,10 +320,10 @@ async function openFile(
   }
 }
 
-/** @returns with `target`, the path with symbolic links followed */
+/** `target`: the path with symbolic links followed. */
 async function openRegular(path: string, access: Access): Promise<{ handle: FileHandle; target: string }> {
   return withIoError(path, 'open', async () => {
-    // Checked before it is opened: opening a pipe would wait for its other end.
+    // Checked first: opening a pipe would wait for its other end.
     const stats = await stat(path);
     if (!stats.isFile()) {
       const kind = stats.isDirectory() ? 'a directory' : 'not a regular file';

@@ -21,18 +21,16 @@ import {
 import { type LockOptions, takeWriterLock } from './node-lock.ts';
 import { assertEmpty } from './page-file.ts';
 
-/** How a file is created, and how its lock is taken. */
 export interface CreateFileOptions extends LockOptions {
-  /** The permissions of the file, regardless of the umask: for a file with data from another one. */
+  /** Permissions regardless of the umask: for a file with data from another one. */
   readonly mode?: number | undefined;
 }
 
 /**
- * Creates a file that appears under its name only when it is complete: `fill` writes and syncs it, then its directory is
- * synced. If something fails, only the lock file is left. The lock is held from before `fill` until the file is closed; it
- * is also the lock of a file that is replaced.
+ * Creates a file that gets its name only when complete: `fill` writes and syncs it. On failure only the lock file is left.
+ * The lock is held from before `fill` until the file is closed, and also covers a file that is replaced.
  * @param replace - whether to replace an existing file, which stays until the new one is complete
- * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`, the reason of `lockSignal`, and what `fill` throws
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `IO`, `FILE_LOCKED`; the reason of `lockSignal`; what `fill` throws
  */
 export async function createBlockFile(
   path: string,
@@ -54,7 +52,7 @@ export async function createBlockFile(
   const { handle } = newFile;
   let file = new NodeBlockFile(path, handle, journal);
   try {
-    // The lock file stays, so it is created only once the directory is known to accept files.
+    // The lock file stays, so create it only once the directory is known to accept files.
     file = new NodeBlockFile(path, handle, journal, await takeWriterLock(path, options));
     await fill(file);
     await withIoError(path, 'create', async () => {
@@ -62,7 +60,7 @@ export async function createBlockFile(
       await syncDirectory(dirname(target));
     });
     file.hasCommits = true;
-    // A journal that exists belongs to the file that was replaced.
+    // An existing journal belongs to the file that was replaced.
     await journal.remove();
     return file;
   } catch (error) {
@@ -72,11 +70,7 @@ export async function createBlockFile(
   }
 }
 
-/**
- * Fills a new page file. A path is created by {@link createBlockFile} and closed; a BlockFile, which must be empty unless
- * `replace`, stays open.
- * @returns what `fill` returned
- */
+/** As {@link createBlockFile}, then closes it; a BlockFile, which must be empty unless `replace`, stays open. */
 export async function fillNewFile<T>(
   target: string | BlockFile,
   replace: boolean,
@@ -93,7 +87,7 @@ export async function fillNewFile<T>(
   return results[0] as T; // createBlockFile has awaited fill
 }
 
-/** Refuses to remove the journal of an earlier file with the same name if it may still be needed. */
+/** Refuses if the journal of an earlier file with the same name may still be needed. */
 async function assertNoOldJournal(journal: NodeJournal, path: string, replace: boolean): Promise<void> {
   const bytes = await journal.read();
   if (bytes === undefined) return;
@@ -104,7 +98,6 @@ async function assertNoOldJournal(journal: NodeJournal, path: string, replace: b
   throw new PageStoreError('FILE_EXISTS', message, { file: path });
 }
 
-/** The path of the file to replace, with symbolic links followed. */
 async function replacedPath(path: string): Promise<string> {
   return withIoError(path, 'create', async () => {
     const stats = await unlessMissing(stat(path));
@@ -116,24 +109,23 @@ async function replacedPath(path: string): Promise<string> {
 
 const MAX_UNDO_FILES = 1000;
 
-/** A file beside a page file for what a repair overwrites. It is created when needed, and never replaces another one. */
+/** A file beside a page file for the bytes that a repair overwrites. Created when needed, never replaces another file. */
 export class NodeUndoFile {
   readonly #pageFile: string;
   readonly #wantedPath: string | undefined;
   #path: string | undefined;
 
-  /** @param path - by default the path of the page file with `.undo`, or `.undo.1` and so on if that exists */
+  /** @param path - default: the page file's path with `.undo`, or `.undo.1` and so on if that exists */
   constructor(pageFile: string, path?: string) {
     this.#pageFile = pageFile;
     this.#wantedPath = path;
   }
 
-  /** The path of the file, undefined unless it was created. */
   get path(): string | undefined {
     return this.#path;
   }
 
-  /** Creates the file. @returns the file, empty; its name is durable @throws {@link PageStoreError} `FILE_EXISTS`, `IO` */
+  /** Creates the file, durably. @throws {@link PageStoreError} `FILE_EXISTS`, `IO` */
   async create(): Promise<BlockFile> {
     if (this.#wantedPath !== undefined) {
       await assertNoPathConflict('the undo file', this.#wantedPath, [this.#pageFile]);
@@ -158,7 +150,7 @@ export class NodeUndoFile {
     }
   }
 
-  /** Removes the file if it was created, for a repair that changed nothing. */
+  /** For a repair that changed nothing. */
   async remove(): Promise<void> {
     const path = this.#path;
     if (path === undefined) return;
@@ -167,7 +159,6 @@ export class NodeUndoFile {
   }
 }
 
-/** Opens an undo file for reading. @throws {@link PageStoreError} `IO` */
 export async function openNodeUndoFile(path: string): Promise<BlockFile> {
   const handle = await withIoError(path, 'open', () => open(path, constants.O_RDONLY | O_NONBLOCK));
   return new NodeBlockFile(path, handle, new NodeJournal(resolve(path)));

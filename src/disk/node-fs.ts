@@ -4,7 +4,6 @@ import { type FileHandle, link, open, readlink, realpath, rename, rm, stat, unli
 import { basename, dirname, join, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
 
-/** Errno names in plain words; the system's own are terse. */
 const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
@@ -22,13 +21,10 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long',
 };
 
-/** Added to the message of a full disk for a file that may contain acknowledged nodes. */
+/** For a full disk, if the file may contain acknowledged nodes. */
 const NOTHING_LOST = '; nothing that was acknowledged is lost';
 
-/**
- * The error for a failed system call. An error of this library is returned as it is.
- * @param hasCommits - whether the file may contain acknowledged nodes
- */
+/** The error for a failed system call; one of this library is returned unchanged. */
 export function ioError(
   name: string,
   call: string,
@@ -46,7 +42,7 @@ export function ioError(
   return new PageStoreError(code, `${call}${where}: ${what}${kept} (${errno})`, detail, cause);
 }
 
-/** Awaits system calls. @param call - what they do, for the message @throws {@link PageStoreError} as {@link ioError} */
+/** @param call - what the system calls do, for the message @throws {@link PageStoreError} as {@link ioError} */
 export async function withIoError<T>(name: string, call: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -55,7 +51,7 @@ export async function withIoError<T>(name: string, call: string, work: () => Pro
   }
 }
 
-/** The errno name of a system error, such as `ENOENT`; empty for any other error. */
+/** The errno name of a system error, such as `ENOENT`; empty for other errors. */
 export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
 }
@@ -63,12 +59,11 @@ export function errnoOf(error: unknown): string {
 /** Windows does not have these flags. */
 const flags: { readonly O_NONBLOCK?: number; readonly O_NOFOLLOW?: number } = constants;
 
-/** Does not wait for the other end of a pipe. */
 export const O_NONBLOCK: number = flags.O_NONBLOCK ?? 0;
 /** Does not follow a symbolic link, which could lead to another user's file. */
 export const O_NOFOLLOW: number = flags.O_NOFOLLOW ?? 0;
 
-/** The result, or undefined where it is rejected with `ENOENT`. */
+/** The result, or undefined on `ENOENT`. */
 export async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
   return result.catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined;
@@ -76,19 +71,15 @@ export async function unlessMissing<T>(result: Promise<T>): Promise<T | undefine
   });
 }
 
-/**
- * The permissions for a file with data from `path`: users who may not read that file must not read the data elsewhere.
- * The owner may always read and write it.
- * @throws {@link PageStoreError} `IO`
- */
+/** The permissions for a copy of data from `path`: nobody may read it who cannot read `path`, except the owner. */
 export async function permissionsOf(path: string): Promise<number> {
   const { mode } = await withIoError(path, 'stat', () => stat(path));
   return (mode & 0o666) | 0o600;
 }
 
-/** Creates a file. @param mode - its permissions, regardless of the umask; by default those of any new file @internal */
+/** Creates a file. @param mode - its permissions regardless of the umask; default: those of any new file @internal */
 export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
-  // At no time it has more permissions than in the end.
+  // At no time may it have more permissions than in the end.
   const handle = await open(path, 'wx+', mode);
   try {
     if (mode !== undefined) await handle.chmod(mode);
@@ -100,7 +91,7 @@ export async function openNew(path: string, mode: number | undefined): Promise<F
   }
 }
 
-/** A file that has a temporary name until it is complete. Errors are those of node:fs. @internal */
+/** A file with a temporary name until it is complete. Errors are those of node:fs. @internal */
 export class NewFile {
   /** The caller closes it. */
   readonly handle: FileHandle;
@@ -113,13 +104,13 @@ export class NewFile {
     this.#temporary = temporary;
   }
 
-  /** @param target - the final path, not a symbolic link @param mode - as for {@link openNew} */
+  /** @param target - final path, not a symbolic link */
   static async open(target: string, mode?: number): Promise<NewFile> {
     const temporary = `${target}.${randomUUID()}.new`;
     return new NewFile(await openNew(temporary, mode), target, temporary);
   }
 
-  /** Gives the file its name. @param replace - otherwise an existing file is an `EEXIST` error */
+  /** Gives the file its name; without `replace`, an existing file is an `EEXIST` error. */
   async publish(replace: boolean): Promise<void> {
     if (replace) return rename(this.#temporary, this.#target);
     try {
@@ -133,13 +124,12 @@ export class NewFile {
     }
   }
 
-  /** Removes the file, unless it has been published. */
   async discard(): Promise<void> {
     await rm(this.#temporary, { force: true });
   }
 }
 
-/** Makes a new name in a directory durable: on most file systems the sync of the file does not cover it. */
+/** Makes a new name durable: on most file systems a sync of the file does not. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, constants.O_RDONLY);
   try {
@@ -149,19 +139,19 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Suffixes of the files that writers keep beside a page file; a name is tested against them in this order. */
+/** Suffixes of the files beside a page file, tested in this order. */
 const SIDECAR_SUFFIXES = ['.lock.pid', '.lock', '.journal'] as const;
 
-/** As many symbolic links as Linux follows. */
+/** The limit of Linux. */
 const MAX_LINKS = 40;
 
-/** Device and inode of the file that a path leads to. @throws {@link PageStoreError} `IO` */
+/** Device and inode. @throws {@link PageStoreError} `IO` */
 export async function identityOf(path: string): Promise<string> {
   const { dev, ino } = await withIoError(path, 'stat', () => stat(path, { bigint: true }));
   return `${dev}:${ino}`;
 }
 
-/** Whether the open file is the one that a path leads to. @throws {@link PageStoreError} `IO` */
+/** Whether `path` still leads to the open file. @throws {@link PageStoreError} `IO` */
 export async function isOpenFile(path: string, handle: FileHandle): Promise<boolean> {
   return withIoError(path, 'stat', async () => {
     const opened = await handle.stat({ bigint: true });
@@ -171,10 +161,8 @@ export async function isOpenFile(path: string, handle: FileHandle): Promise<bool
 }
 
 /**
- * Refuses a path for a new file that leads to one of the page files, or to a name that their writers, or those of another
- * existing file, need for a lock or journal. Symbolic links are followed, also for files that do not exist yet.
- * @param what - what is to be created, for the message
- * @throws {@link PageStoreError} `FILE_EXISTS`
+ * Refuses a new file whose path leads to one of `pageFiles`, or to a name that writers of an existing file need for a
+ * lock or journal. Follows symbolic links. @throws {@link PageStoreError} `FILE_EXISTS`
  */
 export async function assertNoPathConflict(what: string, path: string, pageFiles: readonly string[]): Promise<void> {
   const conflict = (why: string): PageStoreError =>
@@ -196,13 +184,12 @@ export async function assertNoPathConflict(what: string, path: string, pageFiles
   if (stats?.isFile() === true) throw sidecarOf(owner);
 }
 
-/** Equal for two paths that lead to the same file, or would if it existed. */
+/** Equal for paths that lead to the same file, or would if it existed. */
 async function fileKey(path: string): Promise<string> {
-  // Without an identity there is no file, or its path is wrong, which opening it will report.
+  // Without an identity the file does not exist, or opening it will report the error.
   return identityOf(path).catch(() => resolvedPath(path));
 }
 
-/** The path with all symbolic links followed; the file need not exist. */
 async function resolvedPath(path: string): Promise<string> {
   let resolved = path;
   for (let links = 0; links < MAX_LINKS; links++) {

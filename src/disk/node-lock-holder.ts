@@ -6,25 +6,24 @@ import { kill, pid } from 'node:process';
 import { type ErrorDetail, PageStoreError } from '../errors.ts';
 import { errnoOf, O_NONBLOCK, unlessMissing, withIoError } from './node-fs.ts';
 
-// The only file below cli/ that uses node:process: a lock names its process, and asks whether another one runs.
+// The only file below cli/ that uses node:process.
 
 /** The process that holds a lock: one line of JSON in the lock file. */
 export interface LockHolder {
   readonly pid: number;
-  /** When the process started, as `ticks@boot`; absent where the system does not provide it. */
+  /** As `ticks@boot`; absent where the system does not provide it. */
   readonly startTime?: string | undefined;
-  /** The namespace of `pid`: containers on one machine have their own. */
+  /** Containers on one machine have a pid namespace each. */
   readonly pidNamespace?: string | undefined;
   readonly host: string;
-  /** When it took the lock, in ISO form. */
+  /** ISO time. */
   readonly since: string;
   readonly program: string;
 }
 
-/** Whether a holder is running; `unknown` if that cannot be determined here, as for another machine. */
+/** `unknown`: cannot be determined here, as for another machine. */
 export type HolderState = NonNullable<ErrorDetail['holder']>;
 
-/** The text of a lock file that this process takes now. */
 export async function encodeThisHolder(): Promise<string> {
   const holder: LockHolder = {
     pid,
@@ -37,7 +36,7 @@ export async function encodeThisHolder(): Promise<string> {
   return `${JSON.stringify(holder)}\n`;
 }
 
-/** Decodes the text of a lock file; undefined if it is anything else, such as an incomplete line. */
+/** Undefined unless the text is that of a complete lock file. */
 export function decodeHolder(text: string): LockHolder | undefined {
   let value: unknown;
   try {
@@ -47,7 +46,7 @@ export function decodeHolder(text: string): LockHolder | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { pid, startTime, pidNamespace, host, since, program } = value as Readonly<Record<string, unknown>>;
-  // A pid of 0 or below would mean a group of processes.
+  // A pid of 0 or below means a group of processes.
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1 || pid > 0x7fff_ffff) return undefined;
   if (!matches(host, /^[^\p{Cc}]{1,255}$/u) || !matches(since, /^[\dTZ:.+-]{1,40}$/)) return undefined;
   return {
@@ -74,7 +73,7 @@ export async function holderState(holder: LockHolder): Promise<HolderState> {
   if (!exists(holder.pid)) return 'gone';
   const found = await processStart(holder.pid);
   if (found === undefined) return 'running';
-  // A zombie has ended; its parent has not asked for its exit code yet.
+  // A zombie has ended; only its exit code is still to be read.
   if (found.ended) return 'gone';
   return holder.startTime === undefined || holder.startTime === found.time ? 'running' : 'gone';
 }
@@ -84,17 +83,17 @@ function exists(pid: number): boolean {
     kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM means a process of another user.
+    // EPERM: a process of another user.
     return errnoOf(error) !== 'ESRCH';
   }
 }
 
-/** When a process started, known on Linux only: a pid is reused, a pid with its start time is not. */
+/** On Linux only. A pid is reused, a pid with its start time is not. */
 async function processStart(pid: number): Promise<{ time: string; ended: boolean } | undefined> {
   const stat = await textOrNothing(`/proc/${pid}/stat`);
   const boot = await bootId();
   if (stat === undefined || boot === undefined) return undefined;
-  // The program's name is in parentheses and may itself contain spaces and parentheses; field 3 follows the last one.
+  // The program's name is in parentheses and may contain some itself; field 3 follows the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
   const ticks = fields[22 - 3];
@@ -116,22 +115,18 @@ async function textOrNothing(path: string): Promise<string | undefined> {
 /** A longer file is not a lock file. */
 const MAX_HOLDER_BYTES = 4096;
 
-/** The files of a page file's lock. */
 export interface LockPaths {
-  /** The page file, as the caller named it. */
+  /** As the caller named the page file. */
   readonly file: string;
-  /** The page file, with symbolic links followed. */
+  /** With symbolic links followed. */
   readonly target: string;
-  /** FILE.lock, which the native lock is on. It is never deleted: a lock on a file without a name excludes no process. */
+  /** FILE.lock, for the native lock. Never deleted: a lock on a file without a name excludes no process. */
   readonly lockFile: string;
-  /** FILE.lock.pid, whose existence is the lock where there is no native one. */
+  /** FILE.lock.pid: its existence is the lock where there is no native one. */
   readonly pidFile: string;
 }
 
-/**
- * The paths of the lock, the same for all paths that lead to the file. The file need not exist; its directory must.
- * @throws {@link PageStoreError} `IO`
- */
+/** The same paths for all names of a file. It need not exist, its directory must. @throws {@link PageStoreError} `IO` */
 export async function lockPaths(file: string): Promise<LockPaths> {
   const target = await withIoError(file, 'open', async () => {
     const existing = await unlessMissing(realpath(file));
@@ -140,10 +135,7 @@ export async function lockPaths(file: string): Promise<LockPaths> {
   return { file, target, lockFile: `${target}.lock`, pidFile: `${target}.lock.pid` };
 }
 
-/**
- * The error for a lock that another process holds.
- * @param path - the file to delete if it cannot be determined whether the holder is running
- */
+/** @param path - the file to delete if it is unknown whether the holder is running */
 export function lockedError(
   { file }: LockPaths,
   holder: LockHolder | undefined,
@@ -161,7 +153,7 @@ export function lockedError(
   return new PageStoreError('FILE_LOCKED', messages[state], { file, holder: state });
 }
 
-/** Reads a lock file; undefined if there is none. @throws {@link PageStoreError} `IO` */
+/** Undefined if the file does not exist. @throws {@link PageStoreError} `IO` */
 export async function readHolderText(path: string): Promise<string | undefined> {
   const handle = await withIoError(path, 'open', () => unlessMissing(open(path, constants.O_RDONLY | O_NONBLOCK)));
   if (handle === undefined) return undefined;
@@ -179,7 +171,7 @@ export async function readHolderFrom(handle: FileHandle): Promise<string> {
   return bytes.toString('utf8', 0, bytesRead);
 }
 
-/** @throws {@link PageStoreError} `IO` if the file is not a lock file, and writing to it would destroy it @internal */
+/** @throws {@link PageStoreError} `IO` unless this is a lock file: writing would destroy it @internal */
 export async function assertHolderFile(path: string, handle: FileHandle): Promise<void> {
   const stats = await handle.stat();
   if (stats.isFile() && stats.size <= MAX_HOLDER_BYTES) return;

@@ -18,44 +18,35 @@ import {
   readHolderText,
 } from './node-lock-holder.ts';
 
-// A writer takes a native lock on FILE.lock; where there is none, it creates FILE.lock.pid instead, which only one process
-// can do. Each kind checks that no process holds the other.
+// A writer takes a native lock on FILE.lock or, where there is none, creates FILE.lock.pid. Each checks for the other.
 
 /** How a writer takes the lock of a page file. Readers take none. */
 export interface LockOptions {
-  /** How long to wait for another writer, in seconds, possibly fractional; `Infinity` to wait forever. Default 0: not at all. */
+  /** Seconds to wait for another writer, possibly fractional; `Infinity` waits forever. Default 0. */
   readonly lockTimeout?: number;
-  /**
-   * Whether to remove a lock left by a process of this machine that has ended; otherwise it is an error, `FILE_LOCKED`. Only
-   * needed without fs-native-extensions: the operating system releases native locks.
-   */
+  /** Whether to remove a FILE.lock.pid whose process on this machine has ended. Default: `FILE_LOCKED`. */
   readonly breakLock?: boolean;
   /** Stops waiting; the reason of the signal is thrown. */
   readonly lockSignal?: AbortSignal;
 }
 
-/** For `checkOptions` of the functions that take {@link LockOptions}. */
 export const LOCK_OPTION_KINDS: Readonly<Record<keyof LockOptions, OptionKind>> = {
   lockTimeout: 'seconds',
   breakLock: 'boolean',
   lockSignal: 'signal',
 };
 
-/** The lock of a page file, held until it is released or the process ends. */
 export interface WriterLock {
-  /** @throws {@link PageStoreError} `IO` */
   release(): Promise<void>;
 }
 
-/** Pause between two attempts, chosen at random so that waiting processes do not stay in step. */
+/** Random, so that waiting processes do not stay in step. */
 const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [20, 50];
 
 /**
- * Takes the lock that excludes other writers of a page file, in this process and in others.
- * @param file - path of the page file; it need not exist, its directory must
+ * Takes the lock that excludes other writers, in this process and in others. The directory of `file` must exist.
  * @param load - loads native locking; if that is undefined, the lock is FILE.lock.pid
- * @throws {@link PageStoreError} `FILE_LOCKED` if another writer still holds it after the timeout, `IO`; RangeError for a
- * timeout that is not a number of seconds
+ * @throws {@link PageStoreError} `FILE_LOCKED` after the timeout, `IO`; RangeError for an invalid timeout
  */
 export async function takeWriterLock(
   file: string,
@@ -91,30 +82,29 @@ async function pause(milliseconds: number, signal: AbortSignal | undefined): Pro
   }
 }
 
-/** The part of fs-native-extensions that is used: a lock on an open file, which the system releases when it is closed. */
+/** The used part of fs-native-extensions. The system releases a lock when its file is closed. */
 export interface NativeLocking {
   /** @returns false where another open file holds the lock; throws an error with an errno name as its `code` */
   tryLock(fd: number, offset: number, length: number): boolean;
   unlock(fd: number, offset: number, length: number): void;
 }
 
-/** Loads the module; undefined where it is not installed, or does not support this platform. */
+/** Undefined where the module is not installed or does not support the platform. */
 export async function loadNativeLocking(): Promise<NativeLocking | undefined> {
   try {
-    // Not by import(), which on Node 22 may yield an empty module where the package is a symbolic link, as pnpm makes it.
+    // On Node 22, import() may yield an empty module where the package is a symbolic link, as pnpm makes it.
     return nodeModule.createRequire(import.meta.url)('fs-native-extensions') as NativeLocking;
   } catch {
     return undefined; // whatever the reason, FILE.lock.pid works without the module
   }
 }
 
-/** The locked byte. It is far after the text, since on Windows no other process can read a locked byte. */
+/** Far after the text: on Windows no other process can read a locked byte. */
 const LOCKED_BYTE = 2 ** 30;
 
-/** Errors of a file system without locks. */
 const NO_LOCKS: readonly string[] = ['ENOLCK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
 
-/** Takes the native lock on FILE.lock. @returns the function that releases it, undefined where the file system has no locks */
+/** @returns the function that releases the lock of FILE.lock, undefined where the file system has no locks */
 async function takeNativeLock(
   paths: LockPaths,
   native: NativeLocking,
@@ -131,7 +121,7 @@ async function takeNativeLock(
       return undefined;
     }
     if (!(await isOpenFile(paths.lockFile, handle))) {
-      // The file was deleted in the meantime: a lock on a file without a name excludes no other process.
+      // The file was deleted meanwhile: a lock on a file without a name excludes no process.
       await handle.close();
       return await takeNativeLock(paths, native, breakLock);
     }
@@ -153,7 +143,7 @@ async function takeNativeLock(
   return releasedUnless(assertNoPidHolder(paths, breakLock), release);
 }
 
-/** @returns `release`, which is called if `check` fails */
+/** Calls `release` if `check` fails. */
 async function releasedUnless(check: Promise<void>, release: () => Promise<void>): Promise<() => Promise<void>> {
   try {
     await check;
@@ -174,7 +164,7 @@ function tryLock(native: NativeLocking, handle: FileHandle): boolean | undefined
   }
 }
 
-/** On a full disk the text is left out: `free`, which makes space there, needs the lock as well. */
+/** Leaves the text out on a full disk: `free`, which makes space there, needs the lock too. */
 async function writeHolder(handle: FileHandle): Promise<void> {
   await handle.truncate(0);
   try {
@@ -184,7 +174,7 @@ async function writeHolder(handle: FileHandle): Promise<void> {
   }
 }
 
-/** Opens FILE.lock, or creates it with the permissions of the page file. */
+/** Opens or creates FILE.lock, with the permissions of the page file. */
 async function openLockFile({ lockFile, target }: LockPaths): Promise<FileHandle> {
   const flags = constants.O_RDWR | O_NOFOLLOW;
   let handle: FileHandle | undefined;
@@ -212,13 +202,12 @@ async function createLockFile(lockFile: string, target: string, flags: number): 
   }
 }
 
-/** Takes the lock by creating FILE.lock.pid. @returns the function that releases it */
 async function takePidLock(paths: LockPaths, breakLock: boolean): Promise<() => Promise<void>> {
   await assertNoPidHolder(paths, breakLock);
   const text = await encodeThisHolder();
   if (!(await publishHolder(paths.pidFile, text))) {
     await assertNoPidHolder(paths, false);
-    // The file existed, and has been removed since: the next attempt may succeed.
+    // The file has been removed since: the next attempt may succeed.
     throw lockedError(paths, undefined, 'running', paths.pidFile);
   }
   return releasedUnless(assertNoNativeHolder(paths), () => releasePidLock(paths.pidFile, text));
@@ -232,7 +221,7 @@ async function assertNoPidHolder(paths: LockPaths, breakLock: boolean): Promise<
   const holder = decodeHolder(text);
   const state = holder ? await holderState(holder) : 'unknown';
   if (!holder || state !== 'gone') throw lockedError(paths, holder, state, pidFile);
-  // Read again: a holder that has ended since has removed its lock.
+  // The holder may have removed its lock before it ended.
   if ((await readHolderText(pidFile)) !== text) return assertNoPidHolder(paths, breakLock);
   if (!breakLock) throw lockedError(paths, holder, state, pidFile);
   await breakPidLock(paths, text, holder);
@@ -240,9 +229,8 @@ async function assertNoPidHolder(paths: LockPaths, breakLock: boolean): Promise<
 }
 
 /**
- * Removes FILE.lock.pid of a holder that has ended. Only one of several processes does it: the one that creates the guard,
- * a hard link to the lock. A process that is late links a newer lock, sees that by its content, and leaves it.
- * @param text - the content of the lock when its holder was found to have ended
+ * Removes FILE.lock.pid if it still has the content `text`, of a holder that has ended. Only the process that creates the
+ * guard, a hard link to the lock, does it; a late process links a newer lock, sees other content, and leaves it.
  * @throws {@link PageStoreError} `FILE_LOCKED` while another process does it, `IO`
  */
 export async function breakPidLock({ file, pidFile }: LockPaths, text: string, holder: LockHolder): Promise<void> {
@@ -264,7 +252,7 @@ export async function breakPidLock({ file, pidFile }: LockPaths, text: string, h
   }
 }
 
-/** A process with the native lock has written its name into FILE.lock before it checked FILE.lock.pid. */
+/** A holder of the native lock writes its name into FILE.lock before it checks FILE.lock.pid. */
 async function assertNoNativeHolder(paths: LockPaths): Promise<void> {
   const holder = decodeHolder((await readHolderText(paths.lockFile)) ?? '');
   if (holder === undefined) return;
@@ -273,7 +261,7 @@ async function assertNoNativeHolder(paths: LockPaths): Promise<void> {
   if (state !== 'gone') throw lockedError(paths, holder, state, paths.lockFile);
 }
 
-/** Creates a file that is complete when it appears. @returns false if it exists */
+/** Creates a file that appears complete. @returns false if it exists */
 async function publishHolder(path: string, text: string): Promise<boolean> {
   let file: NewFile | undefined;
   try {
@@ -293,7 +281,7 @@ async function publishHolder(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Removes FILE.lock.pid, but not if it was deleted by hand and taken by another process since. */
+/** Leaves a lock that was deleted by hand and taken by another process since. */
 async function releasePidLock(path: string, text: string): Promise<void> {
   if ((await readHolderText(path)) !== text) return;
   await withIoError(path, 'unlink', () => unlessMissing(unlink(path)));

@@ -25,24 +25,19 @@ import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import type { Access, BlockFile } from './block-file.ts';
 
-/** Most reads of bytes that another process keeps changing. */
 const MAX_READS = 20;
 
-/**
- * Repeats a read whose result was inconsistent, perhaps because another process was writing: at most 19 times.
- * @param read - reads once more; false if the result is inconsistent again
- */
+/** Repeats a read up to 19 times until it returns true: another process may be writing the same bytes. */
 export async function readAgain(read: () => Promise<boolean>): Promise<void> {
   for (let reads = 1; reads < MAX_READS; reads++) if (await read()) return;
 }
 
-/** Blocks that are searched for a page if the file header is damaged. */
+/** Blocks searched for a page if the file header is damaged. */
 const BLOCKS_TO_TRY = 16;
 
 /**
- * Reads the part of block 0 that has a meaning, padded with zeros if the file is shorter.
- * @param target - at least FILE_HEAD_BYTES long; up to the whole block
- * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` unless something in the file identifies it as a page file, even a damaged one
+ * Reads the used part of block 0, padded with zeros. `target` has at least FILE_HEAD_BYTES.
+ * @throws {@link PageStoreError} `NOT_A_PAGE_FILE` if nothing identifies the file as a page file, even a damaged one
  */
 export async function readFileHead(
   file: BlockFile,
@@ -64,7 +59,7 @@ export async function readFileHead(
   return target;
 }
 
-/** As {@link readFileHead}, until two reads agree: a writer may be changing the header. @returns FILE_HEAD_BYTES bytes */
+/** As {@link readFileHead}, until two reads agree: a writer may be changing the header. */
 export async function readStableFileHead(file: BlockFile): Promise<Uint8Array> {
   let head = await readFileHead(file);
   await readAgain(async () => {
@@ -90,17 +85,12 @@ async function isPageFile(file: BlockFile, head: Uint8Array): Promise<boolean> {
   return false;
 }
 
-/** The error of opening a file that has this problem. */
 export function problemError(file: { readonly name: string }, problem: Problem): PageStoreError {
   const { code, message, severity: _, ...detail } = problem;
   return new PageStoreError(code, message, { file: file.name, ...detail });
 }
 
-/**
- * Checks a file header: for reading, its magic and version only; for writing, all of it, as a writer would give the
- * damage a valid checksum.
- * @throws {@link PageStoreError}
- */
+/** For writing, checks the whole header: a writer would give damage a valid checksum. @throws {@link PageStoreError} */
 export function assertUsableHeader(file: BlockFile, header: FileHeader, access: Access): void {
   for (const problem of fileHeaderProblems(header)) {
     const isUnreadable = problem.code === 'FILE_HEADER_MAGIC' || problem.code === 'FILE_HEADER_VERSION';
@@ -108,7 +98,7 @@ export function assertUsableHeader(file: BlockFile, header: FileHeader, access: 
   }
 }
 
-/** Checks the size of a file, the head of its free list, and that the header counts all pages. @throws {@link PageStoreError} */
+/** @throws {@link PageStoreError} for a wrong size, a damaged free-list head, or pages that the header does not count */
 export async function assertWritableFile(file: BlockFile, header: FileHeader, fileBytes: number): Promise<void> {
   for (const problem of fileSizeProblems(header, fileBytes)) {
     if (problem.severity === 'error') throw problemError(file, problem);
@@ -118,7 +108,7 @@ export async function assertWritableFile(file: BlockFile, header: FileHeader, fi
   if (foreign) throw problemError(file, foreign);
 }
 
-/** The first page of another program after the last counted block: it may count pages by the size of the file. */
+/** The first page of another program after the last counted block: it may count pages by the file size. */
 export async function foreignBlockAfter(
   file: BlockFile,
   blockCount: number,
@@ -138,7 +128,7 @@ export async function foreignBlockAfter(
   return undefined;
 }
 
-/** Empties a file that may be replaced. @throws {@link PageStoreError} `FILE_EXISTS` if it is not empty and may not be replaced */
+/** Empties the file. @throws {@link PageStoreError} `FILE_EXISTS` if it has content and `replace` is false */
 export async function assertEmpty(file: BlockFile, replace: boolean): Promise<void> {
   if ((await file.size()) === 0) return;
   if (!replace) throw new PageStoreError('FILE_EXISTS', 'the file is not empty', { file: file.name });
@@ -147,15 +137,13 @@ export async function assertEmpty(file: BlockFile, replace: boolean): Promise<vo
 }
 
 /**
- * Writes a new file: block 0, and a block for each head. The file header is written after everything else has been
- * synced, so that an interrupted file is not a page file. Resolves when all of it is durable.
- * @param file - empty
- * @param heads - the first 64 bytes of each block after block 0
+ * Writes a new file durably: block 0, then one block per 64-byte head. The file header is written only after a sync of
+ * the rest, so an interrupted file is not a page file.
  */
 export async function writeNewFile(file: BlockFile, heads: readonly Uint8Array[]): Promise<void> {
   await file.truncate(fileOffset(1 + heads.length));
   for (const [index, head] of heads.entries()) await file.write(head, fileOffset(1 + index));
-  // Written, not left as a hole: on a full disk a commit must not fail for lack of space for its record.
+  // Written, not left as a hole: a commit on a full disk must have space for its record.
   await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
   await file.sync();
   await file.write(encodeFileHeader(newFileHeader(1 + heads.length)), 0);

@@ -3,11 +3,11 @@ import { crc32 } from '../bytes/checksum.ts';
 import { bytesOf, defineSealedRecord, type SealedRecordLayout, u32, u64 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, PAGE_HEADER_BYTES } from './layout.ts';
 
-/** First four bytes of a commit record: ASCII `APCR`. */
+/** ASCII `APCR`. */
 export const COMMIT_RECORD_MAGIC = 0x52435041;
 export const COMMIT_RECORD_VERSION = 1;
 
-/** What the 64 bytes of `blockHead` hold. */
+/** Content of `blockHead`. */
 export const COMMIT_KIND = { pageHeader: 1, freeLink: 2 } as const;
 
 /** Makes a batch part of the file before its headers are written in place. @see docs/format.md#commit-records */
@@ -47,14 +47,13 @@ export const COMMIT_RECORD: SealedRecordLayout<CommitRecord> = defineSealedRecor
 
 const OFFSETS = COMMIT_RECORD.offsets;
 
-/** The content of a commit record, without what encoding sets. */
+/** Without what encoding sets. */
 export type RecordedChange = Omit<CommitRecord, 'magic' | 'version' | 'sequence' | 'checksum'>;
 
-/** Encodes a commit record; sets magic, version and checksum. */
 export function encodeCommitRecord(record: RecordedChange, sequence: bigint): Uint8Array {
   const bytes = pooledBytes(COMMIT_RECORD.bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, COMMIT_RECORD.bytes);
-  // Each commit encodes a record; writing the fields here takes a tenth of the time of COMMIT_RECORD.encode.
+  // For each commit; a tenth of the time of COMMIT_RECORD.encode.
   view.setUint32(OFFSETS.magic, COMMIT_RECORD_MAGIC, true);
   view.setUint32(OFFSETS.version, COMMIT_RECORD_VERSION, true);
   view.setBigUint64(OFFSETS.sequence, sequence, true);
@@ -70,7 +69,7 @@ export function encodeCommitRecord(record: RecordedChange, sequence: bigint): Ui
   return bytes;
 }
 
-/** Reads the commit record at `offset`; undefined if magic, version or checksum do not match. */
+/** Undefined if magic, version or checksum do not match. */
 export function decodeCommitRecord(bytes: Uint8Array, offset = 0): CommitRecord | undefined {
   return COMMIT_RECORD.decode(bytes, offset);
 }

@@ -3,9 +3,9 @@ import { isZero, pooledBytes } from '../bytes/buffer.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 
-/** First eight bytes of a page file: `00 00 01 00 54 52 41 50`. */
+/** `00 00 01 00 54 52 41 50` in the file. */
 export const FILE_MAGIC = 0x5041_5254_0001_0000n;
-/** Highest supported file version, and the version of new files. */
+/** Highest supported version, and that of new files. */
 export const FILE_VERSION = 2;
 
 /** Bytes 0 to 63 of block 0. @see docs/format.md#file-header */
@@ -65,14 +65,13 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
   checksum: u32('CRC-32 of those bytes'),
 });
 
-/** Computes the checksum from the other fields. */
 export function fileHeaderChecksum(header: FileHeader): bigint {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
   return checksumOf(bytes, header.version);
 }
 
-/** Whether the checksum in the 64 bytes of a file header is correct. */
+/** @param bytes - a file header of 64 bytes */
 export function hasValidHeaderChecksum(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES);
   return checksumOf(bytes, view.getUint32(OFFSETS.version, true)) === view.getBigUint64(OFFSETS.checksum, true);
@@ -87,7 +86,7 @@ function checksumOf(bytes: Uint8Array, version: number): bigint {
   return sharedHash.value;
 }
 
-/** Encodes a file header with a new checksum. */
+/** Computes a new checksum. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
   const bytes = pooledBytes(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
@@ -95,10 +94,10 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
   return bytes;
 }
 
-/** The fields of a file header that appending, allocating and freeing change. */
+/** What appending, allocating and freeing change. */
 export type FileCounts = Pick<FileHeader, 'blockCount' | 'freeListHead' | 'entryCount'>;
 
-/** Encodes a file header with other counts and a new checksum. @param bytes - the present header, of `version` */
+/** Computes a new checksum. @param bytes - the present header, of `version` */
 export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, counts: FileCounts): Uint8Array {
   const changed = pooledBytes(FILE_HEADER_BYTES);
   changed.set(bytes);
@@ -110,7 +109,6 @@ export function encodeFileHeaderWithCounts(bytes: Uint8Array, version: number, c
   return changed;
 }
 
-/** The header of a file with `blockCount` blocks, no trie and no free block, including its checksum. */
 export function newFileHeader(blockCount: number): FileHeader {
   const header: FileHeader = {
     magic: FILE_MAGIC,
@@ -128,7 +126,7 @@ export function newFileHeader(blockCount: number): FileHeader {
   return header;
 }
 
-/** Encodes a header copy. @param source - the file header and root descriptor: the first 82 bytes of block 0 */
+/** @param source - the first 82 bytes of block 0 */
 export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
   const bytes = source.subarray(0, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
   const copy = new Uint8Array(HEADER_COPY.bytes);
@@ -136,7 +134,7 @@ export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** The state of a header copy; `absent`: all of it is zero, as in files of other programs. */
+/** `absent`: all zero, as in files of other programs. */
 export type HeaderCopyState = 'absent' | 'valid' | 'damaged';
 
 /** @param block0 - at least the first 12,374 bytes of block 0 */

@@ -42,7 +42,7 @@ function headerProblem(
   return { code, severity, ...fileHeaderFieldRange(field), found, expected, message };
 }
 
-/** Errors of a file header by itself. A writer refuses the file on any of them; a reader only on one of magic or version. */
+/** A writer refuses a file with any of these; a reader only for magic or version. */
 export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
   const { magic, version, checksum, padding, imageCheckpointLsn } = header;
   if (magic !== FILE_MAGIC) {
@@ -60,7 +60,7 @@ export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
     const message = `file header: stored checksum ${found}, computed ${expected}`;
     yield headerProblem('FILE_HEADER_CHECKSUM', 'checksum', found, expected, message);
   }
-  // The checksum does not cover the following two fields, so only this check notices a flipped bit in them.
+  // The checksum does not cover these two fields, so only this check notices a flipped bit in them.
   if (padding !== 0) {
     const found = hex(padding, 8);
     const message = `file header padding is ${found}, expected 0`;
@@ -81,7 +81,6 @@ export function* fileHeaderFlagProblems(header: FileHeader): Generator<Problem> 
   yield headerProblem('FILE_HEADER_RESERVED', 'flags', found, '0', message, 'warning');
 }
 
-/** Contradictions between a file header and the size of its file in bytes. */
 export function* fileSizeProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
   const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
   const rest = fileBytes % BLOCK_BYTES;
@@ -105,7 +104,7 @@ export function* fileSizeProblems({ blockCount }: FileHeader, fileBytes: number)
   }
 }
 
-/** Problems of the free-list head by itself. @param blocks - blocks in the file */
+/** @param blocks - blocks in the file */
 export function* freeListHeadProblems(header: FileHeader, blocks: number): Generator<Problem> {
   const target = decodeFreeLink(header.freeListHead);
   if (target === 0 || (target > 0 && target < blocks)) return;
@@ -115,7 +114,7 @@ export function* freeListHeadProblems(header: FileHeader, blocks: number): Gener
   yield headerProblem('FREE_LIST_LINK', 'freeListHead', found, expected, message);
 }
 
-/** A damaged header copy. @param block0 - at least its first 12,374 bytes */
+/** @param block0 - at least its first 12,374 bytes */
 export function* headerCopyProblems(block0: Uint8Array): Generator<Problem> {
   if (headerCopyState(block0) !== 'damaged') return;
   const { bytes, checksum } = HEADER_COPY.read(block0, HEADER_COPY_OFFSET);
@@ -125,7 +124,7 @@ export function* headerCopyProblems(block0: Uint8Array): Generator<Problem> {
   yield { code: 'FILE_HEADER_COPY', severity: 'error', ...range, found, expected, message };
 }
 
-/** Invalid commit records. @param block0 - at least its first 12,800 bytes */
+/** @param block0 - at least its first 12,800 bytes */
 export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
   for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
     const stored = block0.subarray(offset, offset + COMMIT_RECORD.bytes);
@@ -150,9 +149,8 @@ export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
 }
 
 /**
- * A root descriptor that differs from the header copy while the file header does not; no checksum of its own covers it.
- * It is a warning because another program may have changed the descriptor alone.
- * @param block0 - at least its first 12,374 bytes
+ * A root descriptor, which has no checksum, that differs from the header copy while the file header does not. Only a
+ * warning: another program may have changed the descriptor alone. @param block0 - at least its first 12,374 bytes
  */
 export function* rootDescriptorCopyProblems(block0: Uint8Array): Generator<Problem> {
   const { block, slot } = decodePointer(FILE_HEADER.read(block0).rootPointer);
@@ -163,7 +161,7 @@ export function* rootDescriptorCopyProblems(block0: Uint8Array): Generator<Probl
   if (Buffer.compare(stored, copied) !== 0) yield rootDescriptorDifference(stored, copied);
 }
 
-/** The problem of a root descriptor that differs from the header copy. @param copied - the descriptor in the copy */
+/** @param copied - the descriptor in the header copy */
 export function rootDescriptorDifference(stored: Uint8Array, copied: Uint8Array): Problem {
   const bit = onlyDifferingBit(stored, copied);
   const range = { block: 0, offset: ROOT_DESCRIPTOR_OFFSET, bytes: ROOT_DESCRIPTOR_BYTES };
@@ -182,7 +180,7 @@ function descriptorOf(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(ROOT_DESCRIPTOR_OFFSET, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
 }
 
-/** Problems of root pointer and root descriptor. @param block0 - the block that begins with `header` */
+/** @param block0 - the block that begins with the header */
 export function* rootProblems(
   { rootPointer }: Pick<FileHeader, 'rootPointer'>,
   block0: Uint8Array,

@@ -14,14 +14,14 @@ import { validPage } from './page-checks.ts';
 import { decodePage, type Page } from './page.ts';
 import type { ByteRange } from './slots.ts';
 
-// The journal of an update holds the old image of one block; the journal of a repair holds patches, and so does the undo
-// file of a repair. See docs/format.md#journal.
+// The journal of an update holds the old image of a block; that of a repair, and its undo file, patches. See
+// docs/format.md#journal.
 
 const JOURNAL_IMAGE_OFFSET: number = SECTOR_BYTES;
-/** Size of the journal of an update: its header in one sector, and the image of one block. */
+/** Journal of an update: a header in one sector, and the image of one block. */
 export const JOURNAL_BYTES: number = JOURNAL_IMAGE_OFFSET + BLOCK_BYTES;
 
-/** First bytes of the journal of an update; the image of the block begins at the next sector. */
+/** The journal of an update; the image of the block begins at the next sector. */
 export interface JournalHeader {
   magic: number;
   version: number;
@@ -44,12 +44,11 @@ export const JOURNAL_HEADER: SealedRecordLayout<JournalHeader> = defineSealedRec
   checksum: u32('CRC-32 of the bytes above'),
 });
 
-/** A block before an update overwrote bytes of it. */
 export interface BeforeImage {
   readonly block: number;
-  /** The 262,144 bytes of the block before the update. */
+  /** The 262,144 bytes before the update. */
   readonly image: Uint8Array;
-  /** The range that is overwritten in addition to the page header. */
+  /** Overwritten in addition to the page header. */
   readonly changed: ByteRange;
   /** CRC-32 of the page header after the update. */
   readonly newPageHeaderCrc: number;
@@ -63,7 +62,7 @@ export function encodeJournal({ block, image, changed, newPageHeaderCrc }: Befor
   return bytes;
 }
 
-/** Decodes the journal of an update; the image is a view of `bytes`. Undefined if it was not written completely. */
+/** The image is a view of `bytes`. Undefined if the journal was not written completely. */
 export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
   const header = bytes.length === JOURNAL_BYTES ? JOURNAL_HEADER.decode(bytes) : undefined;
   if (header === undefined) return undefined;
@@ -73,13 +72,12 @@ export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
   return { block, image, changed: { start: changedStart, end: changedEnd }, newPageHeaderCrc };
 }
 
-/** What a file with the name of a journal is: a journal, one of an unsupported version, or something else. */
+/** `newer`: a journal of an unsupported version. `none`: something else. */
 export type JournalKind = 'known' | 'newer' | 'none';
 
-/** Magic and version of each kind of journal. */
 const KNOWN_STARTS = ['APJL\x01\0\0\0', 'APJP\x01\0\0\0'];
 
-/** Recognizes a journal, complete or not: an interrupted write leaves nothing, zeros, or the start of one. */
+/** An interrupted write leaves nothing, zeros, or the start of a journal: each is `known`. */
 export function journalKind(bytes: Uint8Array): JournalKind {
   if (isZero(bytes.subarray(0, JOURNAL_IMAGE_OFFSET))) return 'known';
   const start = Buffer.from(bytes.subarray(0, 8)).toString('latin1');
@@ -87,10 +85,10 @@ export function journalKind(bytes: Uint8Array): JournalKind {
   return KNOWN_STARTS.some((known) => start.startsWith(known.slice(0, 4))) ? 'newer' : 'none';
 }
 
-/** How far the update of a journal got. `other`: another program has changed the block since. */
+/** `other`: another program has changed the block since. */
 export type JournalState = 'before' | 'cut off' | 'complete' | 'other';
 
-/** Compares a block with its journal. @param bytes - the 262,144 bytes of the block in the file */
+/** @param bytes - the 262,144 bytes of the block in the file */
 export function journalState(before: BeforeImage, bytes: Uint8Array): JournalState {
   const { image, changed, newPageHeaderCrc } = before;
   const page = decodePage(image);
@@ -102,7 +100,7 @@ export function journalState(before: BeforeImage, bytes: Uint8Array): JournalSta
   return validPage(bytes, before.block) ? 'complete' : 'cut off';
 }
 
-/** Whether nodes and directory are unchanged outside `changed`. Free space is not compared. */
+/** Compares nodes and directory, not free space. */
 function isUnchangedOutside({ header, directory, block }: Page, bytes: Uint8Array, changed: ByteRange): boolean {
   const nodes = { start: PAGE_HEADER_BYTES, end: Math.min(header.freeOffset, BLOCK_BYTES) };
   return [nodes, directory].every(
@@ -112,16 +110,15 @@ function isUnchangedOutside({ header, directory, block }: Page, bytes: Uint8Arra
   );
 }
 
-/** Compares `[start, end)` of two blocks; an empty range is equal. */
 function isEqual(a: Uint8Array, b: Uint8Array, start: number, end: number): boolean {
   return equalRange(a, start, b, start, end - start);
 }
 
-/** A replacement of bytes by others of the same length. */
+/** Replaces bytes by others of the same length. */
 export interface Patch {
   /** Byte offset from the start of the file. */
   readonly position: number;
-  /** The repair that the patch belongs to, a number below 65,536. */
+  /** The repair it belongs to, below 65,536. */
   readonly kind: number;
   readonly before: Uint8Array;
   readonly after: Uint8Array;
@@ -129,7 +126,7 @@ export interface Patch {
 
 export const MAX_PATCH_BYTES: number = SECTOR_BYTES;
 
-/** Precedes the old and the new bytes of a patch, in a journal and in an undo file. */
+/** Precedes the old and the new bytes of a patch. */
 export interface PatchHeader {
   position: bigint;
   length: number;
@@ -154,7 +151,7 @@ export function writePatch({ position, kind, before, after }: Patch, target: Uin
   return offset + PATCH_HEADER.bytes + 2 * before.length;
 }
 
-/** Reads the patch at `offset` as views of `bytes`; undefined if there is no complete patch. */
+/** Views of `bytes`; undefined if there is no complete patch. */
 export function readPatch(bytes: Uint8Array, offset: number): Patch | undefined {
   const start = offset + PATCH_HEADER.bytes;
   if (start > bytes.length) return undefined;
@@ -165,15 +162,12 @@ export function readPatch(bytes: Uint8Array, offset: number): Patch | undefined 
   return { position: Number(position), kind, before, after };
 }
 
-/** Whether each byte is the old or the new one, as in a patch that was not begun, interrupted or completed. */
+/** Whether each byte is the old or the new one: the patch was not begun, interrupted or completed. */
 export function isBeforeOrAfter({ before, after }: Pick<Patch, 'before' | 'after'>, now: Uint8Array): boolean {
   return now.length === before.length && now.every((byte, at) => byte === before[at] || byte === after[at]);
 }
 
-/**
- * First bytes of the journal of a repair; its patches follow. It has its own magic, so that a program that knows only the
- * other kind refuses it.
- */
+/** Has a magic of its own, so that a program that knows only the other kind refuses it. Patches follow. */
 export interface PatchJournalHeader {
   magic: number;
   version: number;
@@ -194,10 +188,9 @@ export const PATCH_JOURNAL_HEADER: SealedRecordLayout<PatchJournalHeader> = defi
   },
 );
 
-/** Most bytes that the patches of one journal take. */
 export const MAX_JOURNAL_PATCH_BYTES: number = JOURNAL_BYTES - PATCH_JOURNAL_HEADER.bytes;
 
-/** Encodes the journal of a repair. @param patches - at least one, of at most MAX_JOURNAL_PATCH_BYTES in total */
+/** @param patches - at least one, of at most MAX_JOURNAL_PATCH_BYTES in total */
 export function encodePatchJournal(patches: readonly Patch[]): Uint8Array {
   const bytes = new Uint8Array(patches.reduce((sum, patch) => sum + patchBytes(patch), PATCH_JOURNAL_HEADER.bytes));
   if (bytes.length > JOURNAL_BYTES)
@@ -208,7 +201,7 @@ export function encodePatchJournal(patches: readonly Patch[]): Uint8Array {
   return PATCH_JOURNAL_HEADER.encode({ patchCount: patches.length, bytesCrc }, bytes);
 }
 
-/** Decodes the patches of a journal as views of `bytes`; undefined if it is incomplete or of another kind. */
+/** Views of `bytes`; undefined if the journal is incomplete or of another kind. */
 export function decodePatchJournal(bytes: Uint8Array): readonly Patch[] | undefined {
   const header = bytes.length > JOURNAL_BYTES ? undefined : PATCH_JOURNAL_HEADER.decode(bytes);
   if (header === undefined || crc32(bytes.subarray(PATCH_JOURNAL_HEADER.bytes)) !== header.bytesCrc) return undefined;
@@ -223,7 +216,7 @@ export function decodePatchJournal(bytes: Uint8Array): readonly Patch[] | undefi
   return patches.length === header.patchCount ? patches : undefined;
 }
 
-/** First bytes of an undo file; its patches follow in the order in which they are applied. */
+/** The patches follow in the order in which they are applied. */
 export interface UndoHeader {
   magic: number;
   version: number;

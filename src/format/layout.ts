@@ -1,63 +1,56 @@
-// Sizes and offsets of the page file; docs/format.md describes them in prose.
+// Sizes and offsets of the page file; see docs/format.md.
 
-/** Size of a block: 256 KiB. */
+/** 256 KiB. */
 export const BLOCK_BYTES = 262_144;
 
-/** Most blocks in a file: 2^24, because a link of the free list has 24 bits for a block id. */
+/** 2^24: a free-list link has 24 bits for a block id. */
 export const MAX_BLOCKS = 16_777_216;
 
-/** A write of one sector is assumed to be atomic; structures that must not be torn together are in different sectors. */
+/** A write of one sector is assumed to be atomic; what must not be torn together is in different sectors. */
 export const SECTOR_BYTES = 512;
 
 export const FILE_HEADER_BYTES = 64;
 export const ROOT_DESCRIPTOR_OFFSET: number = FILE_HEADER_BYTES;
 export const ROOT_DESCRIPTOR_BYTES = 18;
 
-/** Offsets in block 0 of the two commit records, each in a sector of its own. */
+/** In block 0, each in a sector of its own. */
 export const COMMIT_RECORD_OFFSETS: readonly [number, number] = [8 * SECTOR_BYTES, 16 * SECTOR_BYTES];
-/** Offset in block 0 of the copy of the file header and root descriptor. */
+/** In block 0. */
 export const HEADER_COPY_OFFSET: number = 24 * SECTOR_BYTES;
-/** The part of block 0 that is in use: up to the end of the header copy's sector. */
+/** Used part of block 0: up to the end of the header copy's sector. */
 export const FILE_HEAD_BYTES: number = HEADER_COPY_OFFSET + SECTOR_BYTES;
 
 export const PAGE_HEADER_BYTES = 64;
 export const NODE_AREA_OFFSET: number = PAGE_HEADER_BYTES;
 
 export const V1_SLOT_BYTES = 8;
-/** Bytes of a V1 page that are kept free, so that all writers agree on when it is full. */
+/** Kept free in a V1 page, so that all writers agree on when it is full. */
 export const V1_RESERVE_BYTES = 64;
 
-/** Upper bound of the slots in a V1 page. */
 export const V1_MAX_SLOTS: number = (BLOCK_BYTES - NODE_AREA_OFFSET) / V1_SLOT_BYTES;
-/** Upper bound of the slots in a V2 page: offset and length take at least one byte each. */
+/** Offset and length take at least one byte each. */
 export const V2_MAX_SLOTS: number = (BLOCK_BYTES - NODE_AREA_OFFSET) / 2;
 
-/** Longest node of a V1 page: 262,008 bytes. */
+/** 262,008 bytes. */
 export const V1_MAX_NODE_BYTES: number = BLOCK_BYTES - NODE_AREA_OFFSET - V1_SLOT_BYTES - V1_RESERVE_BYTES;
 
-/** Offset in the file of byte `offset` of a block. */
 export function fileOffset(block: number, offset = 0): number {
   return block * BLOCK_BYTES + offset;
 }
 
-/** Node types in pointers: ART nodes by their size (0 is Node256), and 1 for a bucket. */
+/** ART nodes by their size (0 is Node256), and 1 for a bucket. */
 export const NODE_TYPES: readonly number[] = [0, 1, 4, 16, 48];
 
-/** A decoded pointer of the trie. */
 export interface Pointer {
-  /** Bit 63, which a running program sets in memory; invalid in a file. */
+  /** Bit 63, which a running program sets; invalid in a file. */
   readonly inMemory: boolean;
   readonly block: number;
-  /** Slot of a node; in the pointer to the root descriptor, its offset in block 0. */
+  /** For the root descriptor, its offset in block 0. */
   readonly slot: number;
   readonly nodeType: number;
 }
 
-/**
- * Decodes a pointer of the trie.
- * @throws RangeError if `pointer` is not a u64
- * @see docs/format.md#3-pointers
- */
+/** Decodes a pointer of the trie. @throws RangeError if it is not a u64 @see docs/format.md#3-pointers */
 export function decodePointer(pointer: bigint): Pointer {
   if (typeof pointer !== 'bigint' || BigInt.asUintN(64, pointer) !== pointer)
     throw new RangeError(`decodePointer: pointer must be a bigint of 0 to 2^64 - 1, it is ${String(pointer)}`);
@@ -69,10 +62,7 @@ export function decodePointer(pointer: bigint): Pointer {
   };
 }
 
-/**
- * Encodes a pointer of the trie.
- * @throws RangeError if a part does not fit: 23 bits of block, 22 of slot, 18 of node type
- */
+/** @throws RangeError if a part does not fit: 23 bits of block, 22 of slot, 18 of node type */
 export function encodePointer(block: number, slot: number, nodeType: number): bigint {
   assertBits('encodePointer: block', block, 23);
   assertBits('encodePointer: slot', slot, 22);
@@ -85,22 +75,18 @@ function assertBits(parameter: string, value: number, bits: number): void {
   throw new RangeError(`${parameter} must be an integer of 0 to 2^${bits} - 1, it is ${String(value)}`);
 }
 
-/**
- * Encodes a link of the free list.
- * @param block - the next free block, or 0 at the end of the list
- * @throws RangeError if `block` is not a block id
- */
+/** @param block - the next free block, 0 at the end of the list @throws RangeError if it is not a block id */
 export function encodeFreeLink(block: number): bigint {
   assertBits('encodeFreeLink: block', block, 24);
   return BigInt(block) << 40n;
 }
 
-/** The block id in a link of the free list: 0 at the end of the list, -1 if `link` is not a link. */
+/** The next free block: 0 at the end of the list, -1 if `link` is not a link. */
 export function decodeFreeLink(link: bigint): number {
   return (link & 0xff_ffff_ffffn) === 0n ? Number(link >> 40n) : -1;
 }
 
-/** The first 8 bytes of a block as a u64: the magic of a page, or the link of a free block. */
+/** The magic of a page, or the link of a free block. */
 export function firstU64(block: Uint8Array): bigint {
   return new DataView(block.buffer, block.byteOffset, 8).getBigUint64(0, true);
 }

@@ -27,18 +27,17 @@ import { type FileRange, hex, NO_PROBLEMS, type Problem } from './problem.ts';
 import { type SlotScan, slotsByOffset } from './slots.ts';
 import type { DirectoryScratch } from './v2-directory.ts';
 
-/** A header field that exceeds the block or contradicts another field. */
 interface BoundsFault {
   readonly field: 'nodeCount' | 'freeOffset' | 'directoryStart';
   readonly expected: string;
 }
 
-/** A decoded page and what its checks share, each computed once. Valid until the page changes. */
+/** A decoded page with facts for its checks, each computed once. Valid until the page changes. */
 export class PageFacts {
   readonly page: Page;
   readonly blockId: number;
   readonly hasChecksum: boolean;
-  /** Invalid bounds in the header. Slots and checksum are checked only if there are none. */
+  /** Slots and checksum are checked only if there are none. */
   readonly boundsFaults: readonly BoundsFault[];
   #orphanedBytes: number | undefined;
   #slots: SlotScan | undefined;
@@ -46,7 +45,6 @@ export class PageFacts {
   /** null: computed, there is none. */
   #error: Problem | null | undefined;
 
-  /** @param blockId - for offsets and messages */
   constructor(page: Page, blockId: number) {
     this.page = page;
     this.blockId = blockId;
@@ -54,7 +52,7 @@ export class PageFacts {
     this.boundsFaults = boundsFaults(page);
   }
 
-  /** The first problem that makes nodes of the page unsafe to read or to add; undefined in a valid page. */
+  /** The first problem that makes nodes unsafe to read or add; undefined in a valid page. */
   get error(): Problem | undefined {
     if (this.#error === undefined) this.#error = findError(this) ?? null;
     return this.#error ?? undefined;
@@ -68,7 +66,7 @@ export class PageFacts {
     return (this.#orphanedBytes ??= orphanedBytes(this.page));
   }
 
-  /** One pass over the slots; the header must be within bounds. */
+  /** The header must be within bounds. */
   get slots(): SlotScan {
     return (this.#slots ??= this.page.directory.scan(this.page.header.freeOffset));
   }
@@ -80,23 +78,19 @@ export class PageFacts {
   }
 }
 
-/** Decodes the page in a block of 262,144 bytes for checking; undefined if it does not begin with a page magic. */
+/** `block` has 262,144 bytes; undefined if it does not begin with a page magic. */
 export function examinePage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): PageFacts | undefined {
   const page = decodePage(block, scratch);
   return page && new PageFacts(page, blockId);
 }
 
-/** Decodes and checks the page in a block of 262,144 bytes; undefined if it is not a page or has an error. */
+/** `block` has 262,144 bytes; undefined if it is not a page or has an error. */
 export function validPage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): Page | undefined {
   const facts = examinePage(block, blockId, scratch);
   return facts && facts.error === undefined ? facts.page : undefined;
 }
 
-/**
- * The page in a block if it is valid with another header and a matching checksum; `block` then has that header.
- * Otherwise `block` is not changed.
- * @param header - the 64 bytes of the page header
- */
+/** The page if it is valid with this 64-byte header and its checksum matches; only then `block` gets the header. */
 export function validPageWithHeader(block: Uint8Array, blockId: number, header: Uint8Array): Page | undefined {
   const before = block.slice(0, PAGE_HEADER_BYTES);
   block.set(header);
@@ -107,9 +101,8 @@ export function validPageWithHeader(block: Uint8Array, blockId: number, header: 
 }
 
 /**
- * The format of a page whose magic is 0, if everything else in the block is a valid page with a matching checksum. A
- * block that libdictenstein has freed looks the same: only its first 8 bytes are overwritten.
- * @param block - 262,144 bytes; unchanged on return
+ * The format of a page whose magic is 0 but whose rest is a valid page with a matching checksum; `block` is unchanged.
+ * A block that libdictenstein has freed looks the same: only its first 8 bytes are overwritten.
  */
 export function formatOfZeroedPage(
   block: Uint8Array,
@@ -126,7 +119,7 @@ export function formatOfZeroedPage(
   return isValid ? format : undefined;
 }
 
-/** The problem of a page with magic 0, in a file where no other program can have freed the block. */
+/** For a file where no other program can have freed the block. */
 export function zeroedMagicProblem(block: number, format: PageFormat): Problem {
   const expected = hex(PAGE_MAGIC[format], 16);
   const message = `block ${block} begins with 8 zero bytes instead of the page magic ${expected}; the rest of it is a valid page`;
@@ -136,16 +129,15 @@ export function zeroedMagicProblem(block: number, format: PageFormat): Problem {
 
 const OPTIONAL_FLAGS = PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
 
-/** Finds violations of one page invariant. It terminates on any bytes. */
+/** Checks one page invariant. Must terminate on any bytes. */
 type PageCheck = (facts: PageFacts) => Iterable<Problem>;
 
-/** Codes of the problems that a page can have regardless of other blocks. */
 type PageProblemCode = Exclude<
   Extract<ProblemCode, 'NODES_WITHOUT_DIRECTORY' | `${'PAGE' | 'DIRECTORY' | 'SLOT'}_${string}`>,
   'PAGE_MAGIC' | 'PAGE_NOT_FINALIZED'
 >;
 
-/** Every page invariant, in reporting order. Only invalid pages cost an allocation. */
+/** In reporting order. Only invalid pages cost an allocation. */
 export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
   PAGE_VERSION({ page: { format, header }, blockId }) {
     const expected = PAGE_VERSION[format];
@@ -235,7 +227,7 @@ export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
 
 const CHECKS = Object.values(PAGE_CHECKS);
 
-/** All problems of a page. @param blockId - for offsets and messages */
+/** @param blockId - for offsets and messages */
 export function* pageProblems(page: Page, blockId: number): Generator<Problem> {
   const facts = new PageFacts(page, blockId);
   for (const check of CHECKS) yield* check(facts);
@@ -253,7 +245,7 @@ export function pageFieldRange(blockId: number, field: keyof PageHeader): FileRa
   return { block: blockId, offset, bytes: PAGE_HEADER.bytesOf(field) };
 }
 
-/** The error of a page header field. @param text - by default, that the field has a wrong value */
+/** @param text - default: that the field has a wrong value */
 export function pageFieldProblem(
   blockId: number,
   code: ProblemCode,

@@ -3,10 +3,10 @@ import { bytesOf, defineRecord, type RecordLayout, u16, u32, u64 } from '../byte
 import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES, firstU64 } from './layout.ts';
 import type { ByteRange, SlotDirectory } from './slots.ts';
 
-/** `v1`: a directory of fixed-size slots that grows down from the end of the block. `v2`: a directory of varints. */
+/** `v1`: fixed-size slots that grow down from the end of the block. `v2`: a directory of varints. */
 export type PageFormat = 'v1' | 'v2';
 
-/** First eight bytes of a page: ASCII `BYTARANA` and `BYTARAV2`. */
+/** ASCII `BYTARANA` and `BYTARAV2`. */
 export const PAGE_MAGIC: Readonly<Record<PageFormat, bigint>> = {
   v1: 0x414e4152_41545942n,
   v2: 0x32564152_41545942n,
@@ -16,7 +16,6 @@ export const PAGE_VERSION: Readonly<Record<PageFormat, number>> = { v1: 1, v2: 2
 
 export const PAGE_FLAG = { varintDirectory: 0x0001, hasChecksum: 0x0002, finalized: 0x0004 } as const;
 
-/** The flags that every page of a format has. */
 export const PAGE_FORMAT_FLAGS: Readonly<Record<PageFormat, number>> = { v1: 0, v2: PAGE_FLAG.varintDirectory };
 
 /** First 64 bytes of a page. @see docs/format.md#2-pages */
@@ -48,7 +47,7 @@ export const PAGE_HEADER: RecordLayout<PageHeader> = defineRecord<PageHeader>({
   unused: u64('0; preserved by writers'),
 });
 
-/** The format of the page that begins with `bytes`; undefined if they are not a page magic. */
+/** Undefined if `bytes` do not begin with a page magic. */
 export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
   if (bytes.length < 8) return undefined;
   const magic = firstU64(bytes);
@@ -56,7 +55,6 @@ export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
   return magic === PAGE_MAGIC.v2 ? 'v2' : undefined;
 }
 
-/** The header of an empty page, without a checksum. */
 export function newPageHeader(format: PageFormat): PageHeader {
   return {
     magic: PAGE_MAGIC[format],
@@ -81,7 +79,7 @@ export function encodePageHeader(header: PageHeader): Uint8Array {
 
 export const isFinalized = ({ flags }: Pick<PageHeader, 'flags'>): boolean => (flags & PAGE_FLAG.finalized) !== 0;
 
-/** Encodes a page header with HAS_CHECKSUM set and the checksum computed from the current content of `block`. */
+/** Sets HAS_CHECKSUM and computes the checksum from `block`. */
 export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
   const flags = header.flags | PAGE_FLAG.hasChecksum;
   const checked = { ...header, flags, checksumNodeCount: header.nodeCount };
@@ -89,23 +87,17 @@ export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, h
   return encodePageHeader({ ...checked, checksum });
 }
 
-/** Encodes the header of an empty page; the rest of its block may have any content. */
+/** The rest of the block may have any content. */
 export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
   return encodeCheckedPageHeader(format, new Uint8Array(0), newPageHeader(format));
 }
 
-/**
- * Whether a page matches its checksum. `stale`: it matches the first nodes of a V1 page, to which a program that does not
- * know the checksum has appended since.
- */
+/** `stale`: it matches the first nodes of a V1 page; a program that does not know the checksum has appended since. */
 export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
 
 const scratch = new Uint8Array(PAGE_HEADER_BYTES);
 
-/**
- * CRC-32 of the header with a checksum field of 0, the node area [64, freeOffset), and the directory.
- * @see docs/format.md#page-checksum
- */
+/** CRC-32 of header (checksum field 0), node area and directory. @see docs/format.md#page-checksum */
 export function pageChecksum(block: Uint8Array, header: PageHeader, directory: ByteRange): number {
   PAGE_HEADER.write(header, scratch);
   PAGE_HEADER.set('checksum', 0, scratch);
@@ -120,7 +112,7 @@ export function checksummedDirectory(format: PageFormat, header: PageHeader): By
   return { start: header.directoryStart, end };
 }
 
-/** Compares a page with its checksum, whatever its bytes are. */
+/** Safe for any bytes. */
 export function checksumState(
   format: PageFormat,
   block: Uint8Array,
@@ -139,7 +131,7 @@ function matches(format: PageFormat, block: Uint8Array, header: PageHeader): boo
   return bounded && pageChecksum(block, header, directory) === header.checksum;
 }
 
-/** The header that a V1 page had when its checksum was computed; undefined if no node was added since. */
+/** The header of a V1 page when its checksum was computed; undefined if no node was added since. */
 export function headerAtChecksum(header: PageHeader, directory: SlotDirectory): PageHeader | undefined {
   const nodeCount = header.checksumNodeCount;
   if (nodeCount >= header.nodeCount || nodeCount > directory.count) return undefined;

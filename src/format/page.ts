@@ -18,7 +18,7 @@ import { V1Directory, V1PageWriter } from './v1-page.ts';
 import { DirectoryScratch, V2Directory } from './v2-directory.ts';
 import { V2PageWriter } from './v2-writer.ts';
 
-/** A decoded page: a view of the bytes of a block. Nothing is validated. */
+/** A decoded page: a view of a block. Nothing is validated. */
 export interface Page {
   readonly format: PageFormat;
   readonly block: Uint8Array;
@@ -27,9 +27,8 @@ export interface Page {
 }
 
 /**
- * Decodes a page without validating it, so that a damaged page can be shown.
- * @param block - 262,144 bytes; the page is valid until they change
- * @param scratch - memory for the directory, to decode many pages one after the other; by default new memory
+ * Decodes a page without validating it. It is valid until `block`, 262,144 bytes, changes.
+ * @param scratch - memory for the directory, to decode one page after the other; default: new memory
  * @returns undefined if the block does not begin with a page magic
  * @throws RangeError if `block` has another size
  */
@@ -45,8 +44,7 @@ export function decodePage(block: Uint8Array, scratch: DirectoryScratch = new Di
 }
 
 /**
- * The bytes of one node: a view of the page's block, valid until the block changes.
- * @param page - a page without errors
+ * One node of a page without errors: a view, valid until the block changes.
  * @throws RangeError if `slot` is not an integer of 0 to `page.directory.count - 1`
  */
 export function nodeOf({ block, directory }: Page, slot: number): Uint8Array {
@@ -56,7 +54,7 @@ export function nodeOf({ block, directory }: Page, slot: number): Uint8Array {
   return block.subarray(offset, offset + directory.nodeBytes(slot));
 }
 
-/** The nodes of a page without errors, in slot order: views as {@link nodeOf} returns. */
+/** The nodes of a page without errors, in slot order, as {@link nodeOf} returns them. */
 export function* nodesOf({ block, directory }: Page): Generator<Uint8Array, void> {
   const { buffer, byteOffset } = block;
   for (let slot = 0; slot < directory.count; slot++) {
@@ -65,14 +63,14 @@ export function* nodesOf({ block, directory }: Page): Generator<Uint8Array, void
   }
 }
 
-/** The bytes of a slot's own entry in the directory. */
+/** The range of a slot's entry in the directory. */
 export function slotEntry({ format, directory }: Page, slot: number): ByteRange {
   const start = directory.entryOffset(slot);
   if (format === 'v1') return { start, end: start + V1_SLOT_BYTES };
   return { start, end: slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end };
 }
 
-/** Length of the longest node that an empty page holds. @throws TypeError if `format` is neither 'v1' nor 'v2' */
+/** Longest node that fits into an empty page. @throws TypeError if `format` is neither 'v1' nor 'v2' */
 export function maxNodeBytes(format: PageFormat): number {
   if (format === 'v1') return V1_MAX_NODE_BYTES;
   if (format !== 'v2') throw new TypeError(`maxNodeBytes: format must be 'v1' or 'v2', it is ${String(format)}`);
@@ -80,7 +78,7 @@ export function maxNodeBytes(format: PageFormat): number {
   return room - varintBytes(room);
 }
 
-/** A writer for a page without errors. It changes `page.block`. */
+/** For a page without errors. Changes `page.block`. */
 export function openPageWriter(page: Page): PageWriter {
   return page.format === 'v1'
     ? new V1PageWriter(page.block, page.header)
@@ -88,9 +86,8 @@ export function openPageWriter(page: Page): PageWriter {
 }
 
 /**
- * A writer for a new, empty page.
  * @param spare - a writer whose memory is reused; its page is overwritten
- * @param v1ReserveBytes - bytes to keep free in a V1 page, by default as the format requires
+ * @param v1ReserveBytes - bytes to keep free in a V1 page; default: as the format requires
  */
 export function newPageWriter(format: PageFormat, spare?: PageWriter, v1ReserveBytes?: number): PageWriter {
   const header = newPageHeader(format);
@@ -100,15 +97,14 @@ export function newPageWriter(format: PageFormat, spare?: PageWriter, v1ReserveB
   return new V2PageWriter(block, header, BLOCK_BYTES, spare instanceof V2PageWriter ? spare : undefined);
 }
 
-/** Whether nodes may be added: the page is not finalized and has no node bytes without slots. */
+/** Whether the page is not finalized and has no node bytes without slots. */
 export function acceptsNodes(page: Page): boolean {
   return !isFinalized(page.header) && orphanedBytes(page) === 0;
 }
 
 /**
- * Node bytes of a page whose header counts no node, as in a V2 page of libdictenstein that was never finalized: up to the
- * free offset, or to the last byte that is not zero. In a page with a checksum, bytes after the free offset do not count:
- * they may be left over from an earlier page.
+ * Node bytes of a page that counts no node, as in a V2 page of libdictenstein never finalized: up to the free offset or
+ * the last nonzero byte. With a checksum, bytes after the free offset may be of an earlier page and do not count.
  */
 export function orphanedBytes({ header, block }: Page): number {
   if (header.nodeCount > 0) return 0;
@@ -119,8 +115,8 @@ export function orphanedBytes({ header, block }: Page): number {
 }
 
 /**
- * Whether a V1 page may have nodes that its header does not count yet: the next slot continues where the nodes end. The
- * checksum does not show this. Other programs do not append to V2 pages in place.
+ * Whether a V1 page may have nodes that its header does not count yet: the next slot continues where the nodes end.
+ * The checksum does not show this. Other programs do not append to V2 pages in place.
  */
 export function mayHaveUncountedNodes({ format, block, header }: Page): boolean {
   const { directoryStart, freeOffset } = header;
@@ -131,22 +127,18 @@ export function mayHaveUncountedNodes({ format, block, header }: Page): boolean 
   return view.getUint32(entry, true) === freeOffset && end <= entry;
 }
 
-/** The header of a page with its checksum computed anew, and with additional flags. */
 export function recomputePageHeader({ format, block, header, directory }: Page, flags = 0): Uint8Array {
   const directoryLength = format === 'v2' ? directory.end - directory.start : 0;
   return encodeCheckedPageHeader(format, block, { ...header, flags: header.flags | flags, directoryLength });
 }
 
-/** The header that finalizes a page, and the range of the block to write before it. */
+/** The new header, and the range of the block to write before it. */
 export interface FinalizePlan {
   readonly header: Uint8Array;
   readonly written?: ByteRange;
 }
 
-/**
- * Prepares to finalize a page without errors, in memory. A V2 directory is copied to the end of the nodes unless it would
- * overlap the committed one.
- */
+/** Finalizes a valid page in memory: a V2 directory moves to the end of the nodes unless it would overlap the old one. */
 export function finalizePage(page: Page): FinalizePlan {
   const { format, block, header, directory } = page;
   const start = header.freeOffset;

@@ -1,16 +1,12 @@
 import type { ProblemCode } from '../errors.ts';
 
-/**
- * `error`: bytes are damaged or may mislead a reader. `warning`: the file is valid as far as can be checked, but not
- * what its last writer meant to leave. `info`: worth knowing.
- */
+/** `error`: bytes are damaged or may mislead a reader. `warning`: valid, but not what the last writer meant to leave. */
 export type Severity = 'info' | 'warning' | 'error';
 
-/** One bit of a file. */
 export interface FlippedBit {
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** 0 for the bit of value 1, to 7 for the bit of value 128. */
+  /** 0 for value 1, to 7 for value 128. */
   readonly bit: number;
 }
 
@@ -22,7 +18,7 @@ export interface Problem {
   readonly message: string;
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** Length of the affected range, if it is known. */
+  /** Length of the affected range, if known. */
   readonly bytes?: number;
   /** The one bit whose flipping would explain a checksum mismatch. */
   readonly flippedBit?: FlippedBit;
@@ -34,15 +30,15 @@ export interface Problem {
   readonly expected?: string;
 }
 
-/** A range of bytes in one block, as problems locate it; `offset` is from the start of the file. */
+/** In one block; `offset` is from the start of the file. */
 export interface FileRange {
   readonly block: number;
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** The result of checks that find nothing: always this array, so that a valid page costs no allocation. */
+/** Shared, so that a valid page costs no allocation. */
 export const NO_PROBLEMS: readonly Problem[] = [];
 
-/** A number in hexadecimal, as dumps and messages print it. @param digits - the least number of digits */
+/** @param digits - minimum number of digits */
 export const hex = (value: number | bigint, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`;

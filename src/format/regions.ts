@@ -10,7 +10,7 @@ import { slotsByOffset } from './slots.ts';
 
 export type RegionKind = 'header' | 'record' | 'node' | 'directory' | 'gap';
 
-/** A named range of bytes in a block. `start` and `end` are always within the block. */
+/** A named range of bytes; always within the block. */
 export interface Region {
   readonly kind: RegionKind;
   readonly start: number;
@@ -18,20 +18,17 @@ export interface Region {
   readonly name: string;
   /** The value of the bytes, if they are a number. */
   readonly value?: string;
-  /** What the field is, for a field of a record. */
+  /** For a field of a record. */
   readonly meaning?: string;
 }
 
-/** The regions of a page by ascending start, with gaps between them. In a damaged page, nodes may overlap. */
+/** By ascending start, with gaps between. In a damaged page, nodes may overlap. */
 export function* pageRegions(page: Page, blockId: number): Generator<Region> {
   const content = merge(nodeRegions(page, blockId), directoryRegions(page, blockId));
   yield* withGaps([recordRegions(PAGE_HEADER, page.block, 0, 'header', ''), content]);
 }
 
-/**
- * The regions of block 0, with gaps between them.
- * @throws RangeError if `block0` does not have 262,144 bytes
- */
+/** As {@link pageRegions}, for block 0. @throws RangeError if `block0` does not have 262,144 bytes */
 export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
   if (block0.length !== BLOCK_BYTES)
     throw new RangeError(`fileHeaderRegions: block0 must have ${BLOCK_BYTES} bytes, it has ${block0.length}`);
@@ -48,7 +45,6 @@ export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
   yield* withGaps(parts);
 }
 
-/** One region for each field of a record. */
 export function* recordRegions<T>(
   layout: RecordLayout<T>,
   block: Uint8Array,
@@ -67,7 +63,6 @@ export function* recordRegions<T>(
 
 const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record)$/i;
 
-/** A field's value for display, in hexadecimal for magics, flags, checksums and pointers. */
 function fieldText(name: string, value: number | bigint): string {
   return IN_HEX.test(name) ? hex(value) : String(value);
 }
@@ -91,7 +86,7 @@ function* directoryRegions(page: Page, blockId: number): Generator<Region> {
   }
 }
 
-/** Merges two sequences of regions by their starts. */
+/** By their starts. */
 function* merge(a: Iterator<Region>, b: Iterator<Region>): Generator<Region> {
   let left = a.next();
   let right = b.next();

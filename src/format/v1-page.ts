@@ -18,12 +18,11 @@ export const V1_SLOT: RecordLayout<V1Slot> = defineRecord<V1Slot>({
 
 const LENGTH_OFFSET = V1_SLOT.offsets.length;
 
-/** The directory grows down from the end of the block. */
 function slotOffset(slot: number): number {
   return BLOCK_BYTES - V1_SLOT_BYTES * (slot + 1);
 }
 
-/** Reads slots in place. @see docs/format.md#v1-directory */
+/** @see docs/format.md#v1-directory */
 export class V1Directory implements SlotDirectory {
   readonly count: number;
   readonly start: number;
@@ -54,7 +53,7 @@ export class V1Directory implements SlotDirectory {
   }
 }
 
-/** Appends nodes to a V1 page: nodes grow up, slots grow down. */
+/** Nodes grow up, slots grow down. */
 export class V1PageWriter implements PageWriter {
   readonly format = 'v1';
   readonly block: Uint8Array;
@@ -65,7 +64,7 @@ export class V1PageWriter implements PageWriter {
   #freeOffset: number;
   #committedFree: number;
   #committedStart: number;
-  // CRCs of the content so far, so that a commit reads only what is new.
+  // CRCs so far, so that a commit reads only what is new.
   #nodesCrc = 0;
   #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
@@ -122,7 +121,7 @@ export class V1PageWriter implements PageWriter {
       view.setUint32(slot + LENGTH_OFFSET, nodeBytes, true);
       free += nodeBytes;
     }
-    // The page stores them end to end as well, so one copy is enough.
+    // The page stores them end to end too, so one copy is enough.
     this.#copier.copy(source, start, start + free - firstFree, this.block, view, firstFree);
     this.#freeOffset = free;
     this.#nodeCount += index - from;

@@ -5,10 +5,10 @@ import { IN_ORDER, scanSlots, type SlotDirectory, type SlotScan } from './slots.
 
 const U32_MAX = 0xffff_ffff;
 
-/** Size of a decoded slot, offset and length as in a V1 page. */
+/** Offset and length, as in a V1 page. */
 const DECODED_BYTES = 8;
 
-/** First bytes of varints with two more bytes (from 256 on) and with three more (from 65,536 on). */
+/** First bytes of varints from 256 and from 65,536 on. */
 const TWO_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 2;
 const THREE_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 3;
 
@@ -20,7 +20,7 @@ export class DirectoryScratch {
   entryOffsets: Uint32Array = new Uint32Array(0);
   slots: DataView = new DataView(new ArrayBuffer(0));
 
-  /** Makes room for this many slots; discards the content. */
+  /** Discards the content. */
   reserve(slots: number): void {
     if (slots <= this.entryOffsets.length) return;
     const room = Math.max(slots, 2 * this.entryOffsets.length);
@@ -29,10 +29,7 @@ export class DirectoryScratch {
   }
 }
 
-/**
- * A V2 directory: one stream of varint pairs, the offset and the length of each node, decoded on construction.
- * @see docs/format.md#v2-directory
- */
+/** A stream of varint pairs, the offset and length of each node, decoded on construction. @see docs/format.md#v2-directory */
 export class V2Directory implements SlotDirectory {
   readonly start: number;
   count = 0;
@@ -40,12 +37,10 @@ export class V2Directory implements SlotDirectory {
   readonly #block: Uint8Array;
   readonly #entryOffsets: Uint32Array;
   readonly #slots: DataView;
-  /** End of the last decoded node. */
   #nodesEnd: number = NODE_AREA_OFFSET;
-  /** Whether no node begins before the previous one ends. */
   #isInOrder = true;
 
-  /** @param scratch - memory for the slots; the directory is valid until it is used for another page */
+  /** @param scratch - the directory is valid until it is used for another page */
   constructor(block: Uint8Array, header: PageHeader, scratch: DirectoryScratch) {
     this.start = this.end = Math.min(header.directoryStart, BLOCK_BYTES);
     // A pair has at least two bytes, which limits the memory that a damaged node count can demand.
@@ -77,8 +72,8 @@ export class V2Directory implements SlotDirectory {
   }
 
   /**
-   * Decodes pairs of the usual sizes, offsets of three or four bytes and lengths of one or three, up to the first of another
-   * size or out of order. Each size has its own branch, so that the processor can predict it and read ahead.
+   * Decodes ordered pairs of the usual sizes (offsets of 3 or 4 bytes, lengths of 1 or 3) up to the first other one. Each
+   * size has its own branch, so that the processor can predict it.
    */
   #decodeCommon(view: DataView, capacity: number): void {
     const entryOffsets = this.#entryOffsets;
@@ -122,7 +117,7 @@ export class V2Directory implements SlotDirectory {
     this.#nodesEnd = nodesEnd;
   }
 
-  /** Decodes one pair of any size. @returns false if it runs past the block */
+  /** @returns false if the pair runs past the block */
   #decodeAny(): boolean {
     const at = this.end;
     const nodeOffset = readVarint(this.#block, at, BLOCK_BYTES);

@@ -9,12 +9,12 @@ import type { ByteRange } from './slots.ts';
 /** From here on, the varint of an offset takes one more byte. */
 const LONG_OFFSET = 65_536;
 
-/** Weighs in while a page has few nodes: a few of the usual length. */
+/** A few usual nodes, for the estimate while a page has few. */
 const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
 
 /**
- * Predicts where the directory of an open page should begin, so that the nodes below it and the directory itself run out of
- * space at about the same time. The result is at least `freeOffset` and leaves room for the present directory.
+ * Predicts the directory start at which nodes and directory run out of space at about the same time. At least
+ * `freeOffset`, with room for the present directory.
  */
 function idealDirectoryStart(freeOffset: number, nodeCount: number, directoryBytes: number): number {
   const nodes = nodeCount + PRIOR.nodes;
@@ -35,9 +35,8 @@ const NO_RANGE: ByteRange = { start: 0, end: 0 };
 const overlap = (a: ByteRange, b: ByteRange): boolean => a.start < b.end && b.start < a.end;
 
 /**
- * Appends nodes to a V2 page. In an open page the directory is apart from the nodes: nodes grow up towards it and it grows
- * up towards the end of the block, so a commit writes only new nodes and new pairs. When one of them runs out of space, the
- * whole directory is written again elsewhere in free space.
+ * Appends nodes to a V2 page. Nodes grow up towards the directory, which grows up towards the block's end, so a commit
+ * writes only new nodes and pairs. If one runs out of space, the whole directory is written elsewhere in free space.
  * @see docs/format.md#open-v2-pages
  */
 export class V2PageWriter implements PageWriter {
@@ -45,7 +44,7 @@ export class V2PageWriter implements PageWriter {
   readonly block: Uint8Array;
   readonly #view: DataView;
   readonly #copier = new Copier();
-  /** The encoded directory, including pairs that are not in the block yet. */
+  /** With pairs that are not in the block yet. */
   #directory: Uint8Array;
   #directoryBytes: number;
   #nodeCount: number;
@@ -53,7 +52,7 @@ export class V2PageWriter implements PageWriter {
   #committedFree: number;
   /** The directory of the committed header. */
   #current: ByteRange;
-  /** The directory committed before it, which a commit record or a concurrent reader may still use. */
+  /** The one committed before: a commit record or a concurrent reader may still use it. */
   #previous: ByteRange = NO_RANGE;
   #planned: ByteRange;
   // CRCs of the content so far, so that a commit reads only what is new.
@@ -61,13 +60,9 @@ export class V2PageWriter implements PageWriter {
   #nodesCrcEnd: number = NODE_AREA_OFFSET;
   #directoryCrc = 0;
   #directoryCrcBytes = 0;
-  /** Bytes of nodes and directory when the directory was last moved. */
   #usedBytesAtMove: number;
 
-  /**
-   * @param header - header of the valid page in `block`
-   * @param spare - for an empty page: a writer that is no longer used, whose memory is reused
-   */
+  /** @param spare - for an empty page: an unused writer, whose memory is reused @param header - valid, of `block` */
   constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
     this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
@@ -103,7 +98,7 @@ export class V2PageWriter implements PageWriter {
   }
 
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
-    // Nodes are contiguous in the page as well, except around a directory in between.
+    // Nodes are contiguous in the page too, except around a directory in between.
     let [runSource, runStart, runEnd] = [start, this.#freeOffset, this.#freeOffset];
     let index = from;
     for (; index < to; index++) {
@@ -121,7 +116,7 @@ export class V2PageWriter implements PageWriter {
     return index - from;
   }
 
-  /** Adds the pair of the next node. @returns the offset of the node; -1, with nothing changed, if there is no room */
+  /** @returns the offset of the node; -1, with nothing changed, if there is no room */
   #addPair(nodeBytes: number): number {
     const offset = this.#nextNodeOffset(nodeBytes);
     const directoryBytes = this.#directoryBytes + varintBytes(offset) + varintBytes(nodeBytes);
@@ -166,7 +161,7 @@ export class V2PageWriter implements PageWriter {
     this.#committedFree = this.#freeOffset;
   }
 
-  /** The offset of the next node: after the last one, and past a committed directory in between. */
+  /** After the last node, and past a committed directory in between. */
   #nextNodeOffset(nodeBytes: number): number {
     let offset = this.#freeOffset;
     for (;;) {
@@ -177,7 +172,6 @@ export class V2PageWriter implements PageWriter {
     }
   }
 
-  /** Whether a directory of `directoryBytes` fits above nodes that end at `nodesEnd`. */
   #hasRoom(nodesEnd: number, directoryBytes: number): boolean {
     if (nodesEnd + directoryBytes > BLOCK_BYTES) return false;
     if (this.#current === NO_RANGE) return true;
@@ -217,10 +211,7 @@ export class V2PageWriter implements PageWriter {
     return outlook === 'full' ? gap.start : Math.min(Math.max(ideal, gap.start), gap.end - bytes);
   }
 
-  /**
-   * Whether to move a directory that could stay. A move rewrites all of it, so it is done when the content has doubled since
-   * the last move, or when one side is about to run out of space.
-   */
+  /** Whether the content has doubled since the last move, which rewrites the directory, or one side is almost full. */
   #isWorthMoving(ideal: number): boolean {
     const { start } = this.#current;
     const error = Math.abs(ideal - start);
@@ -230,7 +221,7 @@ export class V2PageWriter implements PageWriter {
     return this.#usedBytes >= 2 * this.#usedBytesAtMove || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
   }
 
-  /** The free start nearest to `ideal`, if it is at most half as far from it as the current start. */
+  /** The free start nearest to `ideal`, if at most half as far from it as the current one. */
   #nearestFree(ideal: number, nodesEnd: number): number | undefined {
     const bytes = this.#directoryBytes;
     const { start, end } = this.#current;
