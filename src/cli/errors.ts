@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { oneLine, shellPath } from '../bytes/text.ts';
 import { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError } from '../errors.ts';
 import type { Problem } from '../format/problem.ts';
@@ -82,10 +84,21 @@ function lockAdvice({ holder }: ErrorDetail): string {
   return holder === 'gone' ? '; remove it with --break-lock' : '';
 }
 
-/** Adds the advice of --force to the error for a file that exists. */
-export function withForceAdvice(error: unknown): unknown {
-  if (!(error instanceof PageStoreError) || error.detail.errno !== 'EEXIST') return error;
+/** Explains why a file was not created: it exists, or its folder does not. */
+export function withCreateAdvice(error: unknown): unknown {
+  if (!(error instanceof PageStoreError)) return error;
+  const { errno, file } = error.detail;
+  const folder = file === undefined ? '.' : dirname(file);
+  if (errno === 'ENOENT' && !existsSync(folder))
+    return new PageStoreError(error.code, `the folder ${folder} does not exist`, error.detail, error);
+  if (errno !== 'EEXIST') return error;
   return new PageStoreError(error.code, 'file already exists; use --force to replace it', error.detail, error);
+}
+
+/** Adds advice to an error with this code or errno. Other errors are returned unchanged. */
+export function withAdvice(error: unknown, codeOrErrno: string, advice: string): unknown {
+  if (!(error instanceof PageStoreError) || ![error.code, error.detail.errno].includes(codeOrErrno)) return error;
+  return new PageStoreError(error.code, `${error.message}; ${advice}`, error.detail, error);
 }
 
 /** Adds the command that salvages a damaged file. @param outcome - what the failed command did */

@@ -99,10 +99,16 @@ class FileSource implements ByteSource {
   }
 }
 
+const INPUT_MESSAGES: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file (--input)',
+  EISDIR: 'this is a directory; --input needs a file',
+};
+
 function inputError(path: string, error: unknown): unknown {
   if (error instanceof PageStoreError || !(error instanceof Error) || !('syscall' in error)) return error;
   const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-  return new PageStoreError('IO', `cannot read the input: ${error.message}`, { file: path, errno }, error);
+  const message = INPUT_MESSAGES[errno] ?? `cannot read the input: ${error.message}`;
+  return new PageStoreError('IO', message, { file: path, errno }, error);
 }
 
 /** A stream of chunks. Each is valid until the next one is requested. */

@@ -66,7 +66,7 @@ const MAX_JOBS = 64;
 
 export const jobCount: NumberParser = numberParser(/^\d{1,9}$/, `a whole number from 1 to ${MAX_JOBS}`, 1, MAX_JOBS);
 
-export const blockId: NumberParser = numberParser(/^\d{1,8}$/, 'a block id, a whole number');
+export const blockId: NumberParser = numberParser(/^\d{1,8}$/, 'a block id: give a whole number, such as 1');
 
 const seconds = numberParser(/^\d{1,9}(\.\d{1,9})?$/, 'a number of seconds');
 

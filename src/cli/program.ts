@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
 import type { AddCommand } from './command.ts';
 import { type Context, Interrupted, StreamOutput } from './context.ts';
@@ -57,7 +58,8 @@ async function runCommandLine(args: readonly string[], context: Context): Promis
       writeOut: (text) => (texts.out += text),
       writeErr: (text) => (texts.err += text),
     })
-    .showSuggestionAfterError(false);
+    .showSuggestionAfterError(false)
+    .hook('preAction', (_, command) => assertNamesOfFiles(command));
   let exit: number = EXIT.done;
   // Without a known command, all are needed for the help, or for the error.
   for (const each of Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS)) {
@@ -74,14 +76,38 @@ async function runCommandLine(args: readonly string[], context: Context): Promis
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0 && error.code !== 'commander.help')
       throw new UsageError(
-        error.message.replace(/^error: /, ''),
+        usageMessage(error.message),
         args.find((arg) => Object.hasOwn(COMMANDS, arg)),
       );
+    if (error.exitCode !== 0 && name === 'help') throw new UsageError(`unknown command '${args[1] ?? ''}'`, undefined);
     await context.stdout.write(texts.out);
     await context.stderr.write(texts.err);
     return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   return exit;
+}
+
+const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['file', 'source', 'target', 'a', 'b']);
+
+/** @throws UsageError if the name of a file is empty */
+function assertNamesOfFiles(command: Command): void {
+  for (const [index, argument] of command.registeredArguments.entries()) {
+    const values: unknown[] = [command.processedArgs[index]].flat();
+    if (FILE_ARGUMENTS.has(argument.name()) && values.includes(''))
+      throw new UsageError(`${argument.name().toUpperCase()} must not be empty`, command.name());
+  }
+}
+
+/** The message of an error of commander, in the words of the other errors. */
+function usageMessage(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/^option '(?:-\w, )?(--[\w-]+)[^']*' argument missing$/, '$1 needs a value')
+    .replace(/^option '(--[\w-]+)[^']*' argument ('.*') is invalid\. /s, '$1: $2 ')
+    .replace(/^command-argument value ('.*') is invalid for argument '\w+'\. /s, '$1 ')
+    .replace(/' Allowed choices are (?=[^']*$)/, "' is not one of ")
+    .replace(/' It must be (?=[^']*$)/, "' is not ")
+    .replace(/\.$/, '');
 }
 
 /** A signal within this time is the same one: npx and timeout forward what the terminal has sent already. */

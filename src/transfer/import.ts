@@ -87,7 +87,8 @@ async function importInto(
   const addLines = async (isEnd: boolean): Promise<void> => {
     for (let fields = lines.next(isEnd); fields; fields = lines.next(isEnd)) {
       const { type } = fields;
-      if (typeof type !== 'string') throw fieldError(fields, 'type', '"file", "page", "node" or "summary"');
+      if (typeof type !== 'string')
+        throw fieldError(fields, 'type', '"file", "page", "node" or "summary"; a node is {"type":"node","text":"a"}');
       if (importer === undefined && type === 'file') {
         importer = new KeptRefsImporter(builder, fields, pageFormat);
         continue;

@@ -177,22 +177,25 @@ describe('read', () => {
   });
 });
 
-test.each(['v1', 'v2'])('a page file of format %s is created, filled, changed, sealed and verified', async (format) => {
-  const path = await newFile('--page-format', format);
-  const nodes = Array.from({ length: 3000 }, (_, index) => `node ${index} ${'.'.repeat(index % 300)}`);
-  const refs = (await output(['append', path], chunks(`${nodes.join('\n')}\n`))).trim().split('\n');
-  expect(refs).toHaveLength(nodes.length);
-  expect(new Set(refs).size).toBe(nodes.length);
-  expect(refs[0]).toBe('1:0');
-  expect(specNodes(readFileSync(path)).map(({ ref }) => ref)).toEqual(refs);
-  expect(await output(['read', path, refs[1234] ?? ''])).toBe(nodes[1234]);
+test.each(['v1', 'v2'])(
+  'a page file of format %s is created, filled, changed, finalized and verified',
+  async (format) => {
+    const path = await newFile('--page-format', format);
+    const nodes = Array.from({ length: 3000 }, (_, index) => `node ${index} ${'.'.repeat(index % 300)}`);
+    const refs = (await output(['append', path], chunks(`${nodes.join('\n')}\n`))).trim().split('\n');
+    expect(refs).toHaveLength(nodes.length);
+    expect(new Set(refs).size).toBe(nodes.length);
+    expect(refs[0]).toBe('1:0');
+    expect(specNodes(readFileSync(path)).map(({ ref }) => ref)).toEqual(refs);
+    expect(await output(['read', path, refs[1234] ?? ''])).toBe(nodes[1234]);
 
-  expect(await output(['update', path, '1:7', 'NODE 7 .......'])).toBe('1:7\n');
-  nodes[7] = 'NODE 7 .......';
-  expect(await output(['read', path, '--all'])).toBe(`${nodes.join('\n')}\n`);
-  expect(await output(['finalize', path])).toMatch(/^(block \d+: sealed, [\d,]+ nodes\n){2,}$/);
-  expect(await output(['verify', path, '--require-checksums', '--require-finalized', '--fail-on', 'info'])).toMatch(
-    /: ok \(0 errors, 0 warnings, 0 info\); \d+ blocks, \d+ pages, 3,000 nodes\n$/,
-  );
-  expect(await output(['read', path, '--all'])).toBe(`${nodes.join('\n')}\n`);
-});
+    expect(await output(['update', path, '1:7', 'NODE 7 .......'])).toBe('1:7\n');
+    nodes[7] = 'NODE 7 .......';
+    expect(await output(['read', path, '--all'])).toBe(`${nodes.join('\n')}\n`);
+    expect(await output(['finalize', path])).toMatch(/^(block \d+: finalized, [\d,]+ nodes\n){2,}$/);
+    expect(await output(['verify', path, '--require-checksums', '--require-finalized', '--fail-on', 'info'])).toMatch(
+      /: ok \(0 errors, 0 warnings, 0 info\); \d+ blocks, \d+ pages, 3,000 nodes\n$/,
+    );
+    expect(await output(['read', path, '--all'])).toBe(`${nodes.join('\n')}\n`);
+  },
+);

@@ -171,13 +171,15 @@ describe('update', () => {
 });
 
 describe('finalize', () => {
-  test('seals every page, and a second run says that it was sealed', async () => {
+  test('finalizes every page, and a second run says that it already was', async () => {
     const path = await newFile();
     await output(['append', path, 'a', 'b']);
     await output(['allocate', path]);
-    expect(await output(['finalize', path])).toBe('block 1: sealed, 2 nodes\nblock 2: sealed, 0 nodes\n');
+    expect(await output(['finalize', path])).toBe('block 1: finalized, 2 nodes\nblock 2: finalized, 0 nodes\n');
     const bytes = readFileSync(path);
-    expect(await output(['finalize', path])).toBe('block 1: was sealed, 2 nodes\nblock 2: was sealed, 0 nodes\n');
+    expect(await output(['finalize', path])).toBe(
+      'block 1: already finalized, 2 nodes\nblock 2: already finalized, 0 nodes\n',
+    );
     expect(readFileSync(path).equals(bytes)).toBe(true);
     expect((await runInProcess(['verify', path, '--require-finalized', '--require-checksums'])).exit).toBe(0);
   });
@@ -186,7 +188,7 @@ describe('finalize', () => {
     const path = await newFile();
     await output(['append', path, 'a']);
     await output(['allocate', path]);
-    expect(await output(['finalize', path, '--block', '2'])).toBe('block 2: sealed, 0 nodes\n');
+    expect(await output(['finalize', path, '--block', '2'])).toBe('block 2: finalized, 0 nodes\n');
     expect(jsonLines(await output(['finalize', path, '--json']))).toEqual([
       { type: 'page', block: 1, outcome: 'sealed', nodes: 1 },
       { type: 'page', block: 2, outcome: 'was sealed', nodes: 0 },

@@ -30,7 +30,7 @@ async function refused(lines: string, ...options: string[]): Promise<{ exit: num
   expect(readdirSync(folder).filter((name) => join(folder, name).startsWith(path) && !name.endsWith('.lock'))).toEqual(
     [],
   );
-  return { exit, stderr: stderr.replace(path, 'FILE') };
+  return { exit, stderr: stderr.replaceAll(path, 'FILE') };
 }
 
 describe('export', () => {
@@ -191,7 +191,7 @@ describe('import', () => {
     for (const end of [0, 1, 20, 38, 39, 150, 200, lines.length - 80, lines.length - 3]) {
       const { exit, stderr } = await refused(lines.slice(0, end));
       expect(exit).toBe(2);
-      expect(stderr).toMatch(/^artrie-pages: FILE: (line \d+ of )?the input.* \(no file was created\)\n$/);
+      expect(stderr).toMatch(/^artrie-pages: FILE: (line \d+ of )?the input.* \(FILE was not created\)\n$/);
     }
   });
 

@@ -62,14 +62,14 @@ describe.each(SIGNALS)('%s to a writer', (signal) => {
     },
   );
 
-  test('in the middle of finalize leaves the printed pages sealed, and the rest unchanged', async () => {
+  test('in the middle of finalize leaves the printed pages finalized, and the rest unchanged', async () => {
     const path = await newFile('--page-format', 'v2');
     await output(['allocate', path, '--count', String(PAGES - 1)]);
     const { child, exit, stdout } = start(['finalize', path]);
     await until(() => isSealed(path, 1) || child.exitCode !== null);
     child.kill(signal);
     expect(await exit).toBe(130);
-    const told = stdout().match(/^block \d+: sealed/gm)?.length ?? 0;
+    const told = stdout().match(/^block \d+: finalized/gm)?.length ?? 0;
     expect(told).toBeGreaterThan(0);
     expect(told).toBeLessThan(PAGES);
     const unsealed = await runInProcess(['verify', path, '--require-finalized', '--json']);

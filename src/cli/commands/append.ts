@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
+import { shellPath } from '../../bytes/text.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
-import { open, type PageStore } from '../../store/page-store.ts';
+import { open, type OpenOptions, type PageStore } from '../../store/page-store.ts';
 import { appendFrames, AppendRun } from '../append-run.ts';
 import { bytesText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { Interrupted, type Input } from '../context.ts';
+import { withAdvice } from '../errors.ts';
 import { decodeText, type Encoding, type Framing } from '../framing.ts';
 import { openInput } from '../input.ts';
 import {
@@ -55,7 +57,7 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   // Opened first: input that cannot be read is an error before anything is written.
   const input = data.length > 0 ? undefined : await openInput(run.context, options.input);
   const opening = { ...lockOptions(run.signal, options), ...(pageFormat && { pageFormat }), dedupe };
-  const totals = await withOpen(open(file, opening), async (store) => {
+  const totals = await withOpen(openToAppend(file, opening), async (store) => {
     const appending = new AppendRun(run, store, options.batch);
     try {
       for (const text of data) {
@@ -73,6 +75,14 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
     return { nodes: appending.durableNodes, bytes: appending.nodeBytes, ...duplicates };
   });
   await run.summary(file, totals);
+}
+
+async function openToAppend(file: string, options: OpenOptions): Promise<PageStore> {
+  try {
+    return await open(file, options);
+  } catch (error) {
+    throw withAdvice(error, 'ENOENT', `to create it: artrie-pages create ${shellPath(file)}`);
+  }
 }
 
 const BAD_INPUT: ReadonlySet<string> = new Set(['INVALID_ENCODING', 'INVALID_FRAMING', 'NODE_TOO_LARGE']);

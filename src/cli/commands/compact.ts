@@ -4,7 +4,7 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { compactText } from '../../report/results.ts';
 import { compact, type CompactReport } from '../../transfer/compact.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
-import { withForceAdvice, withRecoverAdvice } from '../errors.ts';
+import { withCreateAdvice, withRecoverAdvice } from '../errors.ts';
 import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 import { OutputFile, writeMovedPage } from '../output-file.ts';
 
@@ -49,7 +49,7 @@ async function compactFile(run: CommandRun, source: string, target: string, opti
     );
   } catch (error) {
     await map?.discard();
-    throw withForceAdvice(withRecoverAdvice(error, source, 'nothing was copied'));
+    throw withCreateAdvice(withRecoverAdvice(error, source, 'nothing was copied'));
   }
   await run.text(compactText(report));
   await run.summary(source, { target, map: mapPath, ...report });

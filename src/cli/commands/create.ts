@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
 import { create } from '../../store/page-store.ts';
 import type { CommandRun, StartCommand } from '../command.ts';
-import { withForceAdvice } from '../errors.ts';
+import { withCreateAdvice } from '../errors.ts';
 import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 
 interface CreateOptions extends WriterOptions {
@@ -26,7 +26,7 @@ async function createFile(run: CommandRun, file: string, options: CreateOptions)
     const store = await create(file, { pageFormat, replace: force, ...lockOptions(run.signal, options) });
     await store.close();
   } catch (error) {
-    throw withForceAdvice(error);
+    throw withCreateAdvice(error);
   }
   await run.text([`${file}\n`]);
   await run.summary(file, { pageFormat, blocks: 2 });

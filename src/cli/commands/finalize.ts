@@ -43,12 +43,12 @@ async function finalize(run: CommandRun, file: string, options: FinalizeOptions)
   if (!firstError) return EXIT.done;
   const reason = 'because a new checksum would hide the damage';
   await run.warn(
-    `${file}: ${plural(damaged, 'page')} not sealed, ${reason}; for details: artrie-pages verify ${shellPath(file)}`,
+    `${file}: ${plural(damaged, 'page')} not finalized, ${reason}; for details: artrie-pages verify ${shellPath(file)}`,
   );
   return exitCodeOf(firstError.code);
 }
 
 function describe({ block, outcome, nodes, error }: FinalizedPage): string {
-  const text = outcome === 'damaged' ? `not sealed: ${error?.message ?? ''}` : `${outcome}, ${plural(nodes, 'node')}`;
-  return `block ${block}: ${text}`;
+  if (outcome === 'damaged') return `block ${block}: not finalized: ${error?.message ?? ''}`;
+  return `block ${block}: ${outcome === 'sealed' ? '' : 'already '}finalized, ${plural(nodes, 'node')}`;
 }

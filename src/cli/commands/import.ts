@@ -6,7 +6,7 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
 import { importNodes } from '../../transfer/import.ts';
 import { bytesText, type CommandRun, type Progress, type StartCommand } from '../command.ts';
-import { EXIT, exitCodeOf, withForceAdvice } from '../errors.ts';
+import { EXIT, exitCodeOf, withCreateAdvice } from '../errors.ts';
 import type { Input } from '../context.ts';
 import { inputChunks, openInput } from '../input.ts';
 import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
@@ -50,7 +50,7 @@ async function importFile(run: CommandRun, file: string, options: ImportOptions)
     ]);
     await run.summary(file, { refs, blocks, pages, freeBlocks, nodes, bytes });
   } catch (error) {
-    throw withForceAdvice(withOutcome(error, file));
+    throw withCreateAdvice(withOutcome(error, file));
   } finally {
     await input.close();
   }
@@ -65,8 +65,8 @@ async function* withProgressOf(input: Input, progress: Progress, signal: AbortSi
   }
 }
 
-/** Adds to an error in the input that no file was created. */
+/** Adds to an error in the input that the file was not created. */
 function withOutcome(error: unknown, file: string): unknown {
   if (!(error instanceof PageStoreError) || exitCodeOf(error.code) !== EXIT.usage) return error;
-  return new PageStoreError(error.code, `${error.message} (no file was created)`, { ...error.detail, file }, error);
+  return new PageStoreError(error.code, `${error.message} (${file} was not created)`, { ...error.detail, file }, error);
 }

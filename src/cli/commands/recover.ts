@@ -5,7 +5,7 @@ import { findRecoverable, recover } from '../../recover/recover.ts';
 import type { RecoverReport } from '../../recover/report.ts';
 import { blockReportJson, movedJson, movedText, recoverSummaryText, RecoverText } from '../../report/recover.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { EXIT, withForceAdvice } from '../errors.ts';
+import { EXIT, withCreateAdvice } from '../errors.ts';
 import { addLockOptions, lockOptions, type WriterOptions } from '../options.ts';
 import { OutputFile, writeMovedRun } from '../output-file.ts';
 
@@ -58,7 +58,7 @@ async function recoverFile(
     );
   } catch (error) {
     await map?.discard();
-    throw withForceAdvice(error);
+    throw withCreateAdvice(error);
   }
   await run.text([...text.end(), ...recoverSummaryText(report, run.style)]);
   await run.summary(source, { map: mapPath, ...report });

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatRef } from '../../store/page-ref.ts';
 import { open } from '../../store/page-store.ts';
 import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
+import { withAdvice } from '../errors.ts';
 import { decodeText, type Encoding } from '../framing.ts';
 import { addLockOptions, encodingOption, lockOptions, parseSingleRef, type WriterOptions } from '../options.ts';
 
@@ -31,7 +32,13 @@ async function update(
 ): Promise<void> {
   const ref = parseSingleRef(text, file);
   const node = decodeText(data, options.encoding);
-  await withOpen(open(file, lockOptions(run.signal, options)), (store) => store.update(ref, node));
+  await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
+    try {
+      await store.update(ref, node);
+    } catch (error) {
+      throw withAdvice(error, 'NODE_LENGTH', 'to store it as a new node: artrie-pages append');
+    }
+  });
   await run.text([`${formatRef(ref)}\n`]);
   await run.summary(file, { ref: formatRef(ref), bytes: node.length });
 }

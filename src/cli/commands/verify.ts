@@ -40,7 +40,6 @@ export function addVerify(command: Command, start: StartCommand): void {
 }
 
 async function verify(run: CommandRun, args: readonly string[], options: VerifyOptions): Promise<number> {
-  if (args.includes('')) throw new UsageError('FILE must not be empty', 'verify');
   if (options.output === '') throw new UsageError('--output must not be empty', 'verify');
   const targets = await findFiles(args, run.signal);
   const output = options.output === '-' ? undefined : options.output;

@@ -103,7 +103,7 @@ function pickCommand({ path, ledger, stream, next }: Round): RunningCommand {
   if (choice < 0.8) {
     return {
       args: ['finalize', path],
-      acknowledged: (line) => void ledger.sealed.add(Number(/^block (\d+): (?:was )?sealed/.exec(line)?.[1])),
+      acknowledged: (line) => void ledger.sealed.add(Number(/^block (\d+): (?:already )?finalized/.exec(line)?.[1])),
     };
   }
   const index = ledger.acknowledged.get(stream) ?? 0;
