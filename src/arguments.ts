@@ -1,5 +1,4 @@
-// What the public API shares: checks of arguments, which TypeScript makes only for callers that use it, and how console.log
-// shows an object. An error names the parameter: a TypeError for files and options objects, a RangeError for other values.
+// Checks of arguments, for callers without TypeScript: TypeError for files and options, RangeError for other values.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
 export type OptionKind = 'boolean' | 'count' | 'seconds' | 'string' | 'function' | 'signal' | 'any';
@@ -14,12 +13,7 @@ const OPTION_KINDS: Readonly<Record<OptionKind, readonly [expected: string, acce
   any: ['a value', () => true],
 };
 
-/**
- * Refuses wrong values, and unknown names, so that a misspelled option is not ignored.
- * @param call - name of the public function, for messages
- * @param kinds - every option that the function takes
- * @throws TypeError that names the option
- */
+/** Refuses wrong values and unknown names. @param call - function, for messages @param kinds - all its options */
 export function checkOptions<Options extends object>(
   call: string,
   options: Options,
@@ -63,7 +57,6 @@ export function assertWholeNumber(call: string, parameter: string, value: number
   throw new RangeError(`${call}: ${parameter} must be a whole number of at least ${least}, not ${String(value)}`);
 }
 
-/** @throws RangeError unless `value` is one of `values`, or undefined */
 export function assertOneOf(call: string, parameter: string, value: unknown, values: readonly string[]): void {
   if (value === undefined || values.includes(value as string)) return;
   const expected = values.map((each) => `'${each}'`).join(' or ');
@@ -85,15 +78,12 @@ function shown(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** The default of a parameter `end`. For a `source` of the wrong type it is no error yet: the check of the range refuses it. */
+/** The default of a parameter `end`. NaN for a `source` of the wrong type, which the check of the range refuses. */
 export function lengthOf(source: Uint8Array): number {
   return (source as Uint8Array | null | undefined)?.length ?? NaN;
 }
 
-/**
- * Makes util.inspect and console.log show the objects of a class as `textOf` returns them, which can `show` a part of one.
- * No declared method of the class does this, as it would be part of the type: object literals have to pass as a PageRef.
- */
+/** Sets what console.log shows. A declared method would be in the type: object literals have to pass as a PageRef. */
 export function showAs<T extends object>(
   type: { readonly prototype: T },
   textOf: (object: T, show: (part: object) => string) => string,

@@ -1,4 +1,4 @@
-/** What can be wrong in a page file. Errors and the findings of `verify` share these codes; docs/findings explains each. */
+/** What can be wrong in a page file: codes of errors and of findings of `verify`; docs/findings explains each. */
 export type ProblemCode =
   | 'FILE_SIZE'
   | 'FILE_HEADER_MAGIC'
@@ -74,16 +74,15 @@ export interface ErrorDetail {
   readonly slot?: number;
   /** Byte offset from the start of the file. */
   readonly offset?: number;
-  /** Values, as text. */
   readonly found?: string;
   readonly expected?: string;
   /** The errno name of the system call that failed, such as `ENOSPC`. */
   readonly errno?: string;
-  /** With `FILE_LOCKED`, the holder of the lock: `gone` if it ended and left it, `unknown` if that cannot be determined. */
+  /** With `FILE_LOCKED`, the holder: `gone` if it ended and left the lock, `unknown` if that cannot be determined. */
   readonly holder?: 'running' | 'gone' | 'unknown';
 }
 
-/** The error for everything wrong with files, devices and data. A wrong argument is a TypeError or RangeError instead. */
+/** The error for files, devices and data. A wrong argument is a TypeError or RangeError instead. */
 export class PageStoreError extends Error {
   override readonly name = 'PageStoreError';
   /** One of a closed list. Codes do not change; messages may. */

@@ -39,11 +39,8 @@ const DEFAULT_MAX_THREADS = 64;
 const MAX_ARENAS = 1_024;
 
 /**
- * A ring of arenas: epoch e has the arena e mod size. Advancing the epoch recycles the oldest arena, so the last `size`
- * epochs are valid.
- *
- * Only the object that created the pool advances the epoch: two threads that advanced at once could each recycle an arena
- * that the other uses. Other threads attach, and write through a {@link WorkerArena}.
+ * A ring of arenas: epoch e uses arena e mod size, and the last `size` epochs are valid.
+ * Only the object that created the pool advances the epoch: two threads that did so could recycle an arena in use.
  */
 export class ArenaPool {
   static {
@@ -54,16 +51,13 @@ export class ArenaPool {
   }
 
   readonly size: number;
-  /** The clock and its pins, for WorkerArena. @internal */
+  /** @internal */
   readonly clock: EpochClock;
   readonly #arenas: readonly EpochArena[];
   readonly #firstEpoch: number;
   readonly #isAttached: boolean;
 
-  /**
-   * @param size - number of valid epochs, 1 to 1,024, or the descriptor of a pool to attach to
-   * @throws TypeError, or RangeError for a size or option that is out of range
-   */
+  /** @param size - valid epochs, 1 to 1,024, or the descriptor of a pool to attach to @throws TypeError; RangeError */
   constructor(size: number | ArenaPoolDescriptor, options: ArenaPoolOptions = {}) {
     checkOptions('ArenaPool', options, { maxBlocks: 'any', epoch: 'any', maxThreads: 'any' });
     if (typeof size === 'number') {
@@ -114,7 +108,6 @@ export class ArenaPool {
     return this.#arenaAt(this.clock.epoch);
   }
 
-  /** Whether the epoch is one of the last `size`. */
   isEpochValid(epoch: number): boolean {
     const current = this.clock.epoch;
     return Number.isSafeInteger(epoch) && epoch <= current && epoch > current - this.size && epoch >= this.#firstEpoch;
@@ -131,10 +124,8 @@ export class ArenaPool {
   }
 
   /**
-   * Starts the next epoch and, if there are `size` epochs, recycles the oldest one, whose bytes are freed.
-   * @returns the new epoch
-   * @throws TypeError for an attached pool
-   * @throws {@link PageStoreError} `EPOCH_PINNED` if a thread has the oldest one pinned; then nothing has changed
+   * Starts and returns the next epoch. If there are `size` epochs, the arena of the oldest is recycled.
+   * @throws TypeError for an attached pool; PageStoreError `EPOCH_PINNED` if the oldest is pinned: nothing has changed
    */
   advanceEpoch(): number {
     if (this.#isAttached) throw new TypeError('only the pool that was created with a size can advance its epoch');
@@ -147,10 +138,8 @@ export class ArenaPool {
   }
 
   /**
-   * Copies `source[start, end)` into the current epoch. For convenience: each call allocates an object and, in an attached
-   * pool, pins the epoch in place of the thread's pin. Loops use `current()` or a WorkerArena.
-   * @throws TypeError or RangeError for an invalid range; RangeError beyond `maxThreads`
-   * @throws {@link PageStoreError} `ARENA_FULL`
+   * Copies `source[start, end)` into the current epoch. It allocates an object: loops use `current()` or a WorkerArena.
+   * @throws TypeError or RangeError for an invalid range; RangeError beyond `maxThreads`; PageStoreError `ARENA_FULL`
    */
   allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): EpochHandle {
     const wasPinned = !this.#isAttached || this.clock.hasPin();
@@ -162,10 +151,7 @@ export class ArenaPool {
     }
   }
 
-  /**
-   * The bytes of a handle: a view, valid until its epoch is recycled. Later reads of the view are not checked.
-   * @throws as `arenaOf`; TypeError; RangeError for a range that was not allocated
-   */
+  /** The bytes of a handle: a view, valid until its epoch is recycled. @throws as `arenaOf`; TypeError; RangeError */
   read(handle: EpochHandle): Uint8Array {
     if (typeof handle !== 'object' || handle === null) throw wrongType('handle', 'an EpochHandle', handle);
     return this.arenaOf(handle.epoch).view(handle.offset, handle.length);
@@ -176,7 +162,7 @@ export class ArenaPool {
     return this.clock.pins.free(thread);
   }
 
-  /** Removes a worker's pin once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
+  /** Removes a worker's pin once it has ended. @throws TypeError; RangeError if it has ended already */
   releaseWhenEnded(worker: EndingThread): void {
     this.clock.pins.freeWhenEnded(worker);
   }
@@ -193,11 +179,8 @@ export class ArenaPool {
 }
 
 /**
- * Writes to the current epoch of a pool, for one thread. It pins the epoch, so that the pool cannot recycle bytes while
- * they are written, until an allocation finds that the epoch has advanced, or `release`.
- *
- * A thread has one pin in a pool, shared by all its objects, so an allocation has to be written before the thread
- * allocates in that pool again.
+ * Writes to a pool's current epoch, for one thread. It pins the epoch until it allocates in a later one, or `release`.
+ * A thread has one pin in a pool, so an allocation has to be written before the thread allocates in that pool again.
  */
 export class WorkerArena {
   static {
@@ -221,12 +204,12 @@ export class WorkerArena {
     this.#clock = pool.clock;
   }
 
-  /** The epoch of the last allocation; -1 before the first one. */
+  /** -1 before the first allocation. */
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** The current arena, which this call pins if necessary. @throws RangeError if more threads write than the pool allows */
+  /** The current arena, pinned if necessary. @throws RangeError if more threads write than the pool allows */
   current(): EpochArena {
     const arena = this.#arena;
     // The pin is checked as well: another WorkerArena of this thread shares it, and may have released it.
@@ -244,7 +227,6 @@ export class WorkerArena {
     return this.current().allocateCopy(source, start, end);
   }
 
-  /** As `allocateCopy`, aligned to 16 bytes. */
   allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     return this.current().allocateKey(source, start, end);
   }

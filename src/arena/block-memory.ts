@@ -13,12 +13,10 @@ export const DEFAULT_MAX_BLOCKS = 64;
 
 /** Bytes of a cache line: words written by two threads are at least that far apart. */
 export const LINE_BYTES = 64;
-/** Control words in a cache line. */
 export const LINE_WORDS = 16;
 
 const SYSTEM_PAGE_BYTES = 4_096;
 
-// Control words.
 const CONTROL_BYTES_WORD = 0;
 /** The magic number of this layout, `ARNA`. */
 const MAGIC_WORD = 1;
@@ -28,18 +26,13 @@ export const EPOCH_WORD = 2;
 /** The first one that the arena itself may use. */
 export const FIRST_CONTROL_WORD = 4;
 
-/**
- * Memory shared by threads: a control area, zeroed, followed by blocks of 2 MiB, which are added as needed and never
- * removed. Blocks that were never written take address space but no memory.
- */
+/** Memory shared by threads: a zeroed control area, then blocks of 2 MiB, added as needed and never removed. */
 export class BlockMemory {
   readonly buffer: SharedArrayBuffer;
-  /** All words of the control area. */
   readonly words: Int32Array;
   readonly maxBlocks: number;
   /** What has this memory, for messages. */
   readonly #owner: string;
-  /** Offset in `buffer` of the first block: the size of the control area. */
   readonly #blocksOffset: number;
   // Arrays of fixed length: over growing memory, arrays that track the length are far slower.
   readonly #blocks: (Uint8Array | undefined)[] = [];
@@ -70,7 +63,7 @@ export class BlockMemory {
   static attach(owner: string, buffer: SharedArrayBuffer): BlockMemory {
     if (buffer instanceof SharedArrayBuffer && buffer.growable && buffer.byteLength >= SYSTEM_PAGE_BYTES) {
       const words = new Int32Array(buffer, 0, FIRST_CONTROL_WORD);
-      if (words[MAGIC_WORD] === MAGIC) return new BlockMemory(owner, buffer, words[CONTROL_BYTES_WORD] as number); // the view has both words
+      if (words[MAGIC_WORD] === MAGIC) return new BlockMemory(owner, buffer, words[CONTROL_BYTES_WORD] as number);
     }
     throw wrongType('descriptor', 'one that an arena returned, with its memory', buffer);
   }
@@ -83,12 +76,11 @@ export class BlockMemory {
     return this.reservedBytes / ARENA_BLOCK_BYTES;
   }
 
-  /** Size of all blocks. */
   get reservedBytes(): number {
     return this.buffer.byteLength - this.#blocksOffset;
   }
 
-  /** Grows to at least `blockCount` blocks, which is at most `maxBlocks`. @throws RangeError if no memory is available */
+  /** Grows to at least `blockCount` (up to `maxBlocks`) blocks. @throws RangeError if no memory is available */
   grow(blockCount: number): void {
     const byteLength = this.#blocksOffset + blockCount * ARENA_BLOCK_BYTES;
     if (this.buffer.byteLength >= byteLength) return;
@@ -108,11 +100,10 @@ export class BlockMemory {
   /** Copies `source[start, end)` to `offset`, within one block that exists. */
   copy(source: Uint8Array, start: number, end: number, offset: number): void {
     const block = this.blockOf(offset);
-    const view = this.#views[offset >>> 21] as DataView; // made with the block
+    const view = this.#views[offset >>> 21] as DataView;
     this.#copier.copy(source, start, end, block, view, offset % ARENA_BLOCK_BYTES);
   }
 
-  /** Drops the reference to the bytes that were copied last. */
   release(): void {
     this.#copier.release();
   }
@@ -138,7 +129,6 @@ export class BlockMemory {
     throw new RangeError(`offset and bytes must be ${range}, not ${String(offset)} and ${String(bytes)}`);
   }
 
-  /** The error for an allocation that does not fit. */
   full(bytes: number, usedBytes: number): PageStoreError {
     const blocks = `${this.maxBlocks} blocks of ${ARENA_BLOCK_BYTES} bytes`;
     return new PageStoreError('ARENA_FULL', `${this.#owner} has no room for ${bytes} bytes in its ${blocks}`, {
@@ -168,7 +158,6 @@ export interface MemoryStats {
   readonly usedBytes: number;
   /** Number of blocks; a reset keeps them. */
   readonly blockCount: number;
-  /** Size of these blocks. */
   readonly reservedBytes: number;
 }
 
@@ -185,7 +174,6 @@ export function sumStats(all: readonly MemoryStats[]): MemoryStats {
 /** Largest alignment: thread-local buffers start at multiples of it. */
 const MAX_ALIGNMENT = 64;
 
-/** @throws RangeError unless `bytes` is a whole number up to 2 MiB and `alignment` a power of two up to 64 */
 export function assertAllocation(bytes: number, alignment: number): void {
   if (bytes >>> 0 !== bytes || bytes > ARENA_BLOCK_BYTES) assertInteger('bytes', bytes, 0, ARENA_BLOCK_BYTES);
   if (
@@ -197,7 +185,6 @@ export function assertAllocation(bytes: number, alignment: number): void {
     throw new RangeError(`alignment must be a power of two up to ${MAX_ALIGNMENT}, not ${String(alignment)}`);
 }
 
-/** @throws TypeError, or RangeError unless [start, end) is within `source` and not longer than a block */
 export function assertSource(source: Uint8Array, start: number, end: number): void {
   // Compared as u32 first, which is faster for every key than the full check.
   if (
@@ -212,27 +199,21 @@ export function assertSource(source: Uint8Array, start: number, end: number): vo
     throw new RangeError(`source must have at most the ${ARENA_BLOCK_BYTES} bytes of a block, not ${end - start}`);
 }
 
-/** @throws TypeError for anything but an object */
 export function assertDescriptor(descriptor: object): void {
   if (typeof descriptor === 'object' && descriptor !== null) return;
   throw wrongType('descriptor', "what the property 'descriptor' of the other object returned", descriptor);
 }
 
-/** @throws RangeError unless `epoch` is a whole number from 0 to 2^53 - 1 */
 export function assertEpoch(epoch: number): void {
   assertInteger('epoch', epoch, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** @throws RangeError unless `epoch` is an epoch greater than `current` */
 export function assertLaterEpoch(epoch: number, current: number): void {
   assertEpoch(epoch);
   if (epoch <= current) throw new RangeError(`epoch must be greater than the current epoch ${current}, not ${epoch}`);
 }
 
-/**
- * Reads an epoch from two words of shared memory, the low 32 bits first. Only one thread writes it.
- * @returns a consistent epoch, even while it is being written
- */
+/** Reads an epoch from two words, which only one thread writes: consistent even while it is being written. */
 export function loadEpoch(words: Int32Array, at: number): number {
   for (;;) {
     const high = Atomics.load(words, at + 1);
@@ -242,7 +223,6 @@ export function loadEpoch(words: Int32Array, at: number): number {
   }
 }
 
-/** Writes an epoch of 0 to 2^53 - 1. */
 export function storeEpoch(words: Int32Array, at: number, epoch: number): void {
   const high = Math.floor(epoch / 2 ** 32) | 0;
   // An atomic store costs as much as adding a few keys, and this word changes once in 2^32 epochs.

@@ -53,11 +53,7 @@ export class ArenaShard {
     return this.#memory.epoch;
   }
 
-  /**
-   * Allocates `bytes` after those of this thread and of earlier owners. Parameters and errors as of `EpochArena.allocate`.
-   * @returns the offset from the start of the first block
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` if this thread has released the shard
-   */
+  /** As `EpochArena.allocate`. @throws also PageStoreError `SHARDS_TAKEN` if this thread has released the shard */
   allocate(bytes: number, alignment = 8): number {
     assertAllocation(bytes, alignment);
     return this.#take(bytes, alignment - 1);
@@ -79,7 +75,7 @@ export class ArenaShard {
     return offset;
   }
 
-  /** The bytes of an allocation, in any thread; valid until the arena is reset. @throws RangeError unless they were allocated */
+  /** The bytes of an allocation, in any thread; valid until `reset`. @throws RangeError unless allocated */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
     return this.#memory.view(offset, bytes);
@@ -113,7 +109,7 @@ export class ArenaShard {
     // Plain reads and writes: no other thread changes these words while this one owns the shard.
     if (!this.#owners.isOwn(this.index)) throw this.#notOwn();
     const words = this.#words;
-    let offset = ((words[FREE_WORD] as number) + mask) & ~mask; // the view has all control words
+    let offset = ((words[FREE_WORD] as number) + mask) & ~mask;
     // An allocation of 0 bytes must be before the end of the block too: after it there may be no block.
     if ((offset % ARENA_BLOCK_BYTES) + bytes > ARENA_BLOCK_BYTES || offset % ARENA_BLOCK_BYTES === 0)
       offset = this.#enterBlock(offset, bytes);
@@ -154,7 +150,6 @@ export interface ConcurrentArenaDescriptor {
   readonly owners: SharedArrayBuffer;
 }
 
-/** What the shards of an arena contain. */
 export interface ConcurrentArenaStats extends MemoryStats {
   readonly epoch: number;
   readonly shards: readonly ShardStats[];
@@ -164,9 +159,8 @@ export interface ConcurrentArenaStats extends MemoryStats {
 const MAX_SHARDS = 1_024;
 
 /**
- * Shards that threads own one at a time, so that each thread allocates without waiting for others. A thread owns at most
- * one shard, shared by all its objects of the arena. The owner of a shard and its free space are in shared memory: a
- * released shard keeps its bytes, and the next owner allocates after them.
+ * Shards that threads own one at a time, so that they allocate without waiting. A thread owns at most one shard.
+ * A released shard keeps its bytes, and the next owner allocates after them.
  */
 export class ConcurrentArena {
   static {
@@ -183,10 +177,7 @@ export class ConcurrentArena {
   readonly #isAttached: boolean;
   #own: ArenaShard | undefined;
 
-  /**
-   * @param shards - how many threads can own a shard at once, 1 to 1,024, or the descriptor of an arena to attach to
-   * @throws TypeError, or RangeError for a count or option that is out of range
-   */
+  /** @param shards - most owners at once, 1 to 1,024, or the descriptor of an arena @throws TypeError; RangeError */
   constructor(shards: number | ConcurrentArenaDescriptor, options: ConcurrentArenaOptions = {}) {
     checkOptions('ConcurrentArena', options, { maxBlocks: 'any', epoch: 'any' });
     let memories: BlockMemory[];
@@ -222,10 +213,7 @@ export class ConcurrentArena {
     return this.#shardAt(0).epoch;
   }
 
-  /**
-   * The shard of this thread: claimed by the first call, and the same one until it is released.
-   * @throws {@link PageStoreError} `SHARDS_TAKEN` if other threads own all shards
-   */
+  /** The shard of this thread, until released. @throws {@link PageStoreError} `SHARDS_TAKEN` if all are owned */
   shard(): ArenaShard {
     const own = this.#own;
     if (own !== undefined && this.#owners.isOwn(own.index)) return own;
@@ -253,7 +241,7 @@ export class ConcurrentArena {
     return this.shard().allocateKey(source, start, end);
   }
 
-  /** The bytes of an allocation of any thread, valid until the arena is reset. @throws RangeError unless they were allocated */
+  /** The bytes of an allocation of any thread, valid until `reset`. @throws RangeError unless allocated */
   view(shard: number, offset: number, bytes: number): Uint8Array {
     return this.#shardAt(shard).view(offset, bytes);
   }
@@ -268,7 +256,7 @@ export class ConcurrentArena {
     return this.#owners.free(threadId);
   }
 
-  /** Releases a worker's shard once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
+  /** Releases a worker's shard once it has ended. @throws TypeError; RangeError if it has ended already */
   releaseWhenEnded(worker: EndingThread): void {
     this.#owners.freeWhenEnded(worker);
   }

@@ -16,7 +16,6 @@ import {
   storeEpoch,
 } from './block-memory.ts';
 
-/** What an arena contains in its current epoch. */
 export interface EpochArenaStats extends MemoryStats {
   readonly epoch: number;
 }
@@ -46,17 +45,15 @@ const TLABS_PER_BLOCK = ARENA_BLOCK_BYTES / TLAB_BYTES;
 const CURSOR_WORD: number = LINE_WORDS;
 const LARGE_ALLOCATIONS_WORD: number = LINE_WORDS + 1;
 const LARGE_BYTES_WORD: number = LINE_WORDS + 2;
-/** From here on, a cache line for each 16 KiB of the blocks: the number and bytes of allocations in the buffer that starts there. */
+/** From here on, a cache line for each 16 KiB of blocks: number and bytes of the allocations there. */
 const COUNTS_WORD: number = 2 * LINE_WORDS;
 /** The cursor during a reset. */
 const CLOSED = -1;
 
 /**
- * Bytes that live as long as an epoch, allocated one after another in blocks of 2 MiB, by several threads at once. All
- * state is in shared memory, except the 16 KiB that each thread has reserved.
- *
- * While one thread resets the arena, no other may allocate or write: {@link WorkerArena} ensures that. After a reset
- * every thread starts anew with its next allocation.
+ * Bytes that live as long as an epoch, in blocks of 2 MiB, allocated by several threads at once. All state is in shared
+ * memory, except the 16 KiB that each thread has reserved. While one thread resets the arena, no other may allocate or
+ * write: {@link WorkerArena} ensures that.
  */
 export class EpochArena {
   static {
@@ -65,7 +62,6 @@ export class EpochArena {
 
   readonly #memory: BlockMemory;
   readonly #words: Int32Array;
-  /** The words from `COUNTS_WORD` on. */
   readonly #counts: Uint32Array;
   // The buffer of this thread: [free, limit), reserved in the epoch of the two words (none yet), and counted at #countIndex.
   #epochLow = -1;
@@ -73,13 +69,9 @@ export class EpochArena {
   #free = 0;
   #limit = 0;
   #countIndex = 0;
-  /** The end of what `#reserve` returned last. */
   #reservedEnd = 0;
 
-  /**
-   * @param options - of a new arena, or the descriptor of an arena to attach to
-   * @throws TypeError, or RangeError for an option that is out of range
-   */
+  /** @param options - of a new arena, or the descriptor of an arena to attach to @throws TypeError; RangeError */
   constructor(options: EpochArenaOptions | EpochArenaDescriptor = {}) {
     if (options instanceof Object && 'memory' in options) {
       this.#memory = BlockMemory.attach('the arena', options.memory);
@@ -110,11 +102,9 @@ export class EpochArena {
   }
 
   /**
-   * Allocates `bytes`, whose content is undefined.
-   * @param alignment - power of two up to 64 that divides the offset; the memory address may be aligned otherwise
-   * @returns the offset from the start of the first block
-   * @throws RangeError for more than a block or an invalid alignment, or if no memory is available
-   * @throws {@link PageStoreError} `ARENA_FULL`
+   * Allocates `bytes`, whose content is undefined. @returns the offset from the start of the first block
+   * @param alignment - power of two up to 64 that divides the offset
+   * @throws RangeError for more than a block, an invalid alignment, or no memory; {@link PageStoreError} `ARENA_FULL`
    */
   allocate(bytes: number, alignment = 8): number {
     const offset = this.tryAllocate(bytes, alignment);
@@ -152,29 +142,22 @@ export class EpochArena {
     return offset;
   }
 
-  /**
-   * The bytes of an allocation, valid until the arena is reset.
-   * @throws RangeError unless they were allocated; the bytes that other threads have reserved count as allocated
-   */
+  /** The bytes of an allocation, valid until `reset`. @throws RangeError for bytes that no thread has reserved */
   view(offset: number, bytes: number): Uint8Array {
     this.#assertAllocated(offset, bytes);
     return this.#memory.view(offset, bytes);
   }
 
   /**
-   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`. Each call returns
-   * the same array, valid as long as the arena.
-   * @throws RangeError if nothing was allocated there
+   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`.
+   * Always the same array, valid as long as the arena. @throws RangeError if nothing was allocated there
    */
   blockOf(offset: number): Uint8Array {
     this.#assertAllocated(offset, 0);
     return this.#memory.blockOf(offset);
   }
 
-  /**
-   * Starts another epoch: frees all allocations, and keeps the blocks for new ones.
-   * @throws RangeError unless `epoch` is greater than the current one; TypeError if another thread is resetting the arena
-   */
+  /** Frees all allocations, keeps the blocks. @throws RangeError unless `epoch` is later; TypeError during a reset */
   reset(epoch: number): void {
     assertLaterEpoch(epoch, this.epoch);
     // Closed before the epoch changes and reopened afterwards, so that a reservation is of a known epoch.
@@ -189,7 +172,7 @@ export class EpochArena {
     this.#memory.release();
   }
 
-  /** Exact for this thread, and for allocations of other threads before a message or atomic write that this thread has received. */
+  /** Exact for this thread, and for allocations before a message or atomic write that this thread has received. */
   stats(): EpochArenaStats {
     const countsEnd = countWords(this.#end);
     let allocations = Atomics.load(this.#words, LARGE_ALLOCATIONS_WORD);
@@ -202,7 +185,6 @@ export class EpochArena {
     return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes };
   }
 
-  /** The end of the bytes that threads have reserved. */
   get #end(): number {
     return Math.max(0, Atomics.load(this.#words, CURSOR_WORD)) * LINE_BYTES;
   }
@@ -256,10 +238,7 @@ export class EpochArena {
     }
   }
 
-  /**
-   * Advances the cursor by `wantLines` or to the end of the block, but by at least `needLines`.
-   * @returns the offset of the first byte, a multiple of 64, or -1 if there is no room
-   */
+  /** Reserves `wantLines`, or up to the end of the block, but at least `needLines`. @returns the offset, or -1 */
   #reserve(wantLines: number, needLines: number): number {
     for (;;) {
       const cursor = Atomics.load(this.#words, CURSOR_WORD);
@@ -284,7 +263,6 @@ export class EpochArena {
     );
   }
 
-  /** Discards what was reserved in an earlier epoch. */
   #enterEpoch(): void {
     if (this.#isInEpoch()) return;
     this.#epochLow = Atomics.load(this.#words, EPOCH_WORD);
@@ -302,7 +280,6 @@ export class EpochArena {
   }
 }
 
-/** Words of the counts of all buffers that start before `end`. */
 function countWords(end: number): number {
   return Math.ceil(end / TLAB_BYTES) * LINE_WORDS;
 }

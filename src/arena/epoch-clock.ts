@@ -16,12 +16,10 @@ export function tickOf(epoch: number): number {
 }
 
 /**
- * The current epoch of a pool, and the epochs that threads have pinned, in shared memory.
- *
- * A pin is a tick. It cannot be confused with that of another epoch: a pool never advances 2^31 epochs past a pinned one.
+ * The current epoch of a pool, and the ticks of the epochs that threads have pinned, in shared memory.
+ * Ticks of two epochs cannot be confused: a pool never advances 2^31 epochs past a pinned one.
  */
 export class EpochClock {
-  /** The threads that have pins. */
   readonly pins: ThreadSlots;
   readonly #words: Int32Array;
 
@@ -30,7 +28,6 @@ export class EpochClock {
     this.pins = pins;
   }
 
-  /** @throws RangeError unless `maxThreads` is 1 to 65,536 */
   static create(epoch: number, maxThreads: number): EpochClock {
     const clock = new EpochClock(new SharedArrayBuffer(LINE_BYTES), ThreadSlots.create(maxThreads, 'maxThreads'));
     clock.#set(epoch);
@@ -56,21 +53,15 @@ export class EpochClock {
     }
   }
 
-  /**
-   * Whether this thread pins the current epoch at `slot`, by plain reads: an outdated answer is harmless, since a pinned
-   * epoch is not recycled.
-   */
+  /** By plain reads: an outdated answer is harmless, since a pinned epoch is not recycled. */
   isPinned(slot: number, tick: number): boolean {
     return this.#words[TICK_WORD] === tick && this.pins.isOwn(slot) && this.pins.ownValueOf(slot) === tick;
   }
 
   /**
-   * Pins the current epoch for this thread, and unpins the one that it had pinned.
-   *
-   * This stores the pin and then reads the tick again; `advance` sets the tick to -1 and then reads the pins. All threads
-   * see these four operations in one order. So either `advance` sees the pin and does not recycle the epoch, or this sees
-   * that the tick has changed and pins again. A pin that comes too late holds an epoch that this thread does not write to.
-   * @returns the epoch
+   * Pins the current epoch in place of this thread's earlier pin. This stores the pin and then reads the tick again;
+   * `advance` sets the tick to -1 and then reads the pins. All threads see these operations in one order, so either
+   * `advance` sees the pin and does not recycle the epoch, or this sees that the tick has changed and pins again.
    * @throws RangeError if more threads pin than the pool allows
    */
   pin(): number {
@@ -86,20 +77,16 @@ export class EpochClock {
     }
   }
 
-  /** Whether this thread pins an epoch. */
   hasPin(): boolean {
     return this.pins.slotOf(threadId) >= 0;
   }
 
-  /** Removes the pin of this thread, if it has one, and frees its slot. */
   unpin(): void {
     this.pins.free(threadId);
   }
 
   /**
-   * Advances to `epoch`. Only one thread ever calls this.
-   * @param recycled - the epoch whose arena `epoch` takes over; negative for none
-   * @param arena - the arena of `recycled`, reset while no thread can pin an epoch
+   * Advances to `epoch`; only one thread ever calls this. Resets `arena`, that of epoch `recycled` (negative: none).
    * @throws {@link PageStoreError} `EPOCH_PINNED`; then nothing has changed
    */
   advance(epoch: number, recycled: number, arena: EpochArena): void {

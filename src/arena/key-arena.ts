@@ -7,10 +7,7 @@ import { keyText } from './key-buffer.ts';
 /** Size of a chunk, and the distance between the numbers of the first keys of two chunks. */
 const CHUNK_BYTES = 65_536;
 
-/**
- * Memory for keys. Their bytes grow upwards from the start, and their start offsets, two bytes each, downwards from
- * the end. Key n of a chunk ends where key n + 1 starts.
- */
+/** Key bytes grow upwards, start offsets (u16) downwards from the end. Key n ends where key n + 1 starts. */
 class Chunk {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -40,7 +37,6 @@ class Chunk {
 /** Has no room, so the first key allocates a chunk. */
 const NO_CHUNK = new Chunk(0);
 
-/** The chunks of one size. */
 interface ChunkList {
   readonly chunks: Chunk[];
   usedCount: number;
@@ -49,11 +45,8 @@ interface ChunkList {
 }
 
 /**
- * Keys of any length in chunks of 64 KiB, all freed at once by `reset`, which keeps the memory for later keys. A key
- * longer than 65,534 bytes has a chunk of its own, whose size is the next power of two.
- *
- * A key is identified by a number that is never reused: numbering continues after a reset. So reading a key from before
- * a reset throws `STALE_KEY` and never returns the bytes of another. Numbers end at 2^53, after about 9 PB of keys, with
+ * Keys of any length in chunks of 64 KiB, all freed by `reset`; a key over 65,534 bytes has a chunk of its own.
+ * A key is a number that is never reused: a key from before a reset throws `STALE_KEY`. Numbers end at 2^53, with
  * `ARENA_FULL`. Keys of another arena cannot be recognized.
  */
 export class KeyArena {
@@ -63,7 +56,6 @@ export class KeyArena {
     });
   }
 
-  /** By the size of the chunks. */
   readonly #lists = new Map<number, ChunkList>();
   /** Chunks in the order of their use since the reset: the one at n has the keys from `base + n * 65,536` on. */
   readonly #used: Chunk[] = [];
@@ -96,17 +88,11 @@ export class KeyArena {
     return [...this.#lists.values()].reduce((count, { chunks }) => count + chunks.length, 0);
   }
 
-  /** Size of all chunks. */
   get reservedBytes(): number {
     return [...this.#lists].reduce((bytes, [size, { chunks }]) => bytes + size * chunks.length, 0);
   }
 
-  /**
-   * Adds a copy of `source[start, end)`.
-   * @returns the key, valid until `reset`
-   * @throws TypeError or RangeError for an invalid range; RangeError if no memory is available (the arena is unchanged);
-   * PageStoreError `ARENA_FULL` if no number below 2^53 is left
-   */
+  /** Adds a copy. @returns the key, valid until `reset` @throws TypeError; RangeError; PageStoreError `ARENA_FULL` */
   add(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);
     const length = end - start;
@@ -120,10 +106,7 @@ export class KeyArena {
     return chunk.firstKey + keyCount;
   }
 
-  /**
-   * The bytes of a key: a read-only view, valid until `reset`; later keys reuse the memory.
-   * @throws PageStoreError `STALE_KEY` for a key from before a reset; RangeError for an invalid key
-   */
+  /** A read-only view, valid until `reset`. @throws PageStoreError `STALE_KEY`; RangeError for an invalid key */
   bytes(key: number): Uint8Array {
     return this.#bytesOf(key, 'key');
   }
@@ -143,7 +126,7 @@ export class KeyArena {
     return chunk.endOf(key) - from === length && equalRange(chunk.bytes, from, source, start, length);
   }
 
-  /** Compares two keys by unsigned bytes: below 0, 0 or above 0. A prefix comes before the longer key. @throws as `bytes` */
+  /** Compares by unsigned bytes: below 0, 0 or above 0. A prefix comes before the longer key. @throws as `bytes` */
   compare(a: number, b: number): number {
     return compareBytes(this.#bytesOf(a, 'a'), this.#bytesOf(b, 'b'));
   }
@@ -182,7 +165,7 @@ export class KeyArena {
 
   #sum(of: (chunk: Chunk) => number): number {
     let sum = 0;
-    for (let at = 0; at < this.#usedCount; at++) sum += of(this.#used[at] as Chunk); // at < usedCount
+    for (let at = 0; at < this.#usedCount; at++) sum += of(this.#used[at] as Chunk);
     return sum;
   }
 
@@ -194,7 +177,7 @@ export class KeyArena {
   #chunkOf(key: number, parameter: string): Chunk {
     const index = Math.floor((key - this.#base) / CHUNK_BYTES);
     if (index >= 0 && index < this.#usedCount) {
-      const chunk = this.#used[index] as Chunk; // index < usedCount
+      const chunk = this.#used[index] as Chunk;
       if (key - chunk.firstKey < chunk.keyCount && Number.isInteger(key)) return chunk;
     }
     if (Number.isInteger(key) && key >= this.#first && key < this.#base) {
@@ -216,7 +199,6 @@ const MAX_ARENAS = 512;
 
 let arenaCount = 0;
 
-/** An arena that refuses the keys of the others. */
 function newArena(): KeyArena {
   return new KeyArena((arenaCount++ % MAX_ARENAS) * ARENA_KEYS);
 }
@@ -226,10 +208,8 @@ export const threadArena: KeyArena = newArena();
 const idle = [threadArena];
 
 /**
- * Calls `use` with an arena that no other running call has, and resets it afterwards, also if `use` throws. If `use`
- * returns a promise, the reset waits until it settles. Nested calls have different arenas.
- * @returns the result of `use`; if that is a promise, one with the same outcome, settled after the reset
- * @throws TypeError unless `use` is a function
+ * Calls `use` with an arena that no other running call has, and resets it when `use` has returned or thrown, or its
+ * promise has settled. @returns the result of `use`; a promise settles after the reset @throws TypeError
  */
 export function withArena<T>(use: (arena: KeyArena) => T): T {
   if (typeof use !== 'function') throw wrongType('use', 'a function', use);
@@ -263,16 +243,12 @@ const hashOfKey = new Hash64();
 const inline = new Uint8Array(INLINE_BYTES);
 const inlineView = new DataView(inline.buffer);
 
-/**
- * An immutable key that owns its bytes, with their 64-bit FNV-1a hash. The first 24 bytes are in six 32-bit fields, so
- * that a key of up to 24 bytes needs no array; a longer key has a copy of all its bytes.
- */
+/** An immutable key with its 64-bit FNV-1a hash. Up to 24 bytes are in six fields, so a short key needs no array. */
 export class KeyHandle {
   static {
     showAs(this, (key, show) => `KeyHandle ${show({ key: keyText(key.bytes()), length: key.length })}`);
   }
 
-  /** Length of the key in bytes. */
   readonly length: number;
   // The halves of the hash, signed 32-bit integers.
   readonly hashHigh: number;
@@ -323,7 +299,7 @@ export class KeyHandle {
     return bytes;
   }
 
-  /** Writes the bytes to `target` at `offset`. @returns the offset after them @throws TypeError; RangeError if they do not fit */
+  /** Writes the bytes to `target`. @returns the offset after them @throws TypeError; RangeError if they do not fit */
   copyTo(target: Uint8Array, offset = 0): number {
     if (!(target instanceof Uint8Array)) throw wrongType('target', 'a Uint8Array', target);
     if (!Number.isInteger(offset) || offset < 0 || offset + this.length > target.length)
@@ -345,7 +321,7 @@ export class KeyHandle {
     return this.hashLow === other.hashLow && this.hashHigh === other.hashHigh && this.compare(other) === 0;
   }
 
-  /** Compares two keys by unsigned bytes: -1, 0 or 1. A prefix comes before the longer key. */
+  /** Compares by unsigned bytes: -1, 0 or 1. A prefix comes before the longer key. */
   compare(other: KeyHandle): number {
     if (!(other instanceof KeyHandle)) throw wrongType('other', 'a KeyHandle', other);
     return (
@@ -375,7 +351,6 @@ export class KeyHandle {
   }
 }
 
-/** Compares two words as unsigned integers. */
 function compareWords(a: number, b: number): number {
   if (a === b) return 0;
   return a >>> 0 < b >>> 0 ? -1 : 1;

@@ -4,7 +4,6 @@ import { fxHash64 } from '../bytes/checksum.ts';
 import { U64_DIGITS, utf8Bytes, writeDecimalU64, writeUtf8 } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
-/** Longest table name of an {@link InternedTablePrefix}, in bytes. */
 export const MAX_INTERNED_TABLE_BYTES = 30;
 
 const SLASH = 0x2f;
@@ -25,10 +24,7 @@ export class InternedTablePrefix {
   /** The 64-bit Fx-style hash of the name without the '/': an unsigned bigint. See `fxHash64`. */
   readonly hash: bigint;
 
-  /**
-   * @param table - a name without '/', as text or in UTF-8; it is copied
-   * @throws PageStoreError `KEY_OVERFLOW` for a name of more than 30 bytes; TypeError for an invalid name
-   */
+  /** @param table - a name without '/'; it is copied @throws PageStoreError `KEY_OVERFLOW` over 30 bytes; TypeError */
   constructor(table: KeyName) {
     const length = tableBytes(table);
     assertFits(length, 'table name', 'prefix', MAX_INTERNED_TABLE_BYTES);
@@ -51,33 +47,28 @@ export class InternedTablePrefix {
 
 /** Size of a {@link KeyBuffer}: a byte for the length, then the key. */
 const BUFFER_BYTES = 64;
-/** Longest key in a {@link KeyBuffer}, in bytes. */
 export const MAX_BUFFERED_KEY_BYTES: number = BUFFER_BYTES - 1;
 
 /** The digits of the current row id, right-aligned. */
 const digits = new Uint8Array(U64_DIGITS);
 
 /**
- * A key of at most 63 bytes, built in place in a reusable buffer of 64 bytes. Nothing is ever truncated: a key that
- * does not fit throws `KEY_OVERFLOW`. A method that throws leaves the buffer unchanged.
- *
- * Different rows and columns have different keys: a table name has no '/', a row id is decimal digits, and the column
- * is everything after the second '/'. So a column name may contain '/', and any name may be empty. A name is text, or
- * its bytes in UTF-8.
+ * A key of at most 63 bytes, built in place. Nothing is truncated: a key that does not fit throws `KEY_OVERFLOW`. A
+ * method that throws leaves the buffer unchanged. Different rows and columns have different keys: a table name has no
+ * '/', a row id is decimal digits, and the column, in which '/' is allowed, is the rest. Any name may be empty.
  */
 export class KeyBuffer {
   static {
     showAs(this, ({ bytes, remaining }, show) => `KeyBuffer ${show({ key: keyText(bytes), remaining })}`);
   }
 
-  /** The whole buffer: byte 0 is the length of the key, which follows; bytes after the key have no meaning. Read-only. */
+  /** Read-only: byte 0 is the length of the key, which follows; bytes after the key have no meaning. */
   readonly raw: Uint8Array = new Uint8Array(BUFFER_BYTES);
   /** One view for each key length, since making a view costs more than writing a short key. */
   readonly #views: Uint8Array[] = [];
 
-  /** Length of the key in bytes. */
   get length(): number {
-    return this.raw[0] as number; // the buffer has 64 bytes
+    return this.raw[0] as number;
   }
 
   /** Free space in bytes. */
@@ -91,9 +82,7 @@ export class KeyBuffer {
   }
 
   /**
-   * Sets the key `table/rowId`.
-   * @param table - a name without '/'
-   * @param rowId - a u64: a bigint, or a number up to 2^53 - 1
+   * Sets the key `table/rowId`. The row id is a u64: a bigint, or a number up to 2^53 - 1.
    * @throws PageStoreError `KEY_OVERFLOW`; RangeError for an invalid row id; TypeError for an invalid name
    */
   setRowKey(table: KeyTable, rowId: number | bigint): this {
@@ -183,15 +172,12 @@ export class KeyBuffer {
   }
 }
 
-/** The keys of many rows of one table, in one {@link KeyBuffer}: the prefix is written once, each key replaces the rest. */
+/** Keys of many rows of one table in one {@link KeyBuffer}: the prefix is written once, keys replace the rest. */
 export class BatchKeyGenerator {
   readonly #key = new KeyBuffer();
   readonly #prefixBytes: number;
 
-  /**
-   * @param table - a name without '/', of at most 61 bytes: `table/0` has to fit the buffer
-   * @throws PageStoreError `KEY_OVERFLOW`; TypeError for an invalid name
-   */
+  /** @param table - at most 61 bytes: `table/0` has to fit @throws PageStoreError `KEY_OVERFLOW`; TypeError */
   constructor(table: KeyTable) {
     this.#prefixBytes = this.#key.setRowKey(table, 0).length - 1;
   }
@@ -225,7 +211,6 @@ function nameBytes(name: KeyName): number {
   return typeof name === 'string' ? utf8Bytes(name) : name.length;
 }
 
-/** @returns the offset after the name */
 function writeName(name: KeyName, target: Uint8Array, offset: number): number {
   if (typeof name === 'string') return writeUtf8(name, target, offset);
   // `set` handles a source that overlaps its target, copyRange does not.

@@ -25,12 +25,11 @@ class KeyRecords {
   #chunk = -1;
   #freeOffset = 0;
 
-  /** Size of the chunks and of the records. */
   get reservedBytes(): number {
     return this.#chunkBytes + this.#pages.length * RECORDS * WORDS * 4;
   }
 
-  /** Copies the key `source[start, end)`. If no memory is available, this throws before the key counts. @returns its number */
+  /** Copies the key. If no memory is available, this throws before the key counts. @returns its number */
   add(hash: number, source: Uint8Array, start: number, end: number): number {
     const entry = this.count;
     const length = end - start;
@@ -76,7 +75,7 @@ class KeyRecords {
   }
 
   #pageOf(entry: number): Int32Array {
-    return this.#pages[entry >>> RECORDS_BITS] as Int32Array; // entry < count
+    return this.#pages[entry >>> RECORDS_BITS] as Int32Array;
   }
 
   #chunkOf(page: Int32Array, at: number): Uint8Array {
@@ -105,7 +104,6 @@ export type KeyHash = (source: Uint8Array, start: number, end: number, into: Has
 const FIRST_SLOTS = 16;
 /** The tag, and the number of the entry. */
 const SLOT_BYTES = 5;
-/** The slots are at most three quarters full. */
 const MAX_LOAD = 0.75;
 /** The number of a slot has to fit an int32. */
 const MAX_SLOTS = 2 ** 31;
@@ -119,16 +117,10 @@ const SPREAD = 0x9e3779b1;
 const VALUES_BITS = 10;
 
 /**
- * A hash map from keys, byte strings of any length, to values. Entries are numbered 0, 1, 2, ... in insertion order and
- * keep their numbers until `clear`. A look-up allocates nothing.
- *
- * The map copies the keys. A key takes 23 to 30 bytes more than its length, apart from the value: 16, and 5 for each slot
- * of the table, which has 1.3 to 2.7 slots a key. While the table grows, the old and the new one both exist.
- *
- * The hash is 64-bit FNV-1a, which has no secret: keys can be chosen to collide, which makes look-ups slow but not wrong.
- *
- * The bytes passed to a method must not change during the call, as those of a shared buffer could. If no memory is
- * available, a method throws the RangeError of the system and the map is unchanged.
+ * A hash map from byte strings to values. Entries are numbered 0, 1, 2, ... in insertion order, until `clear`.
+ * Keys are copied: each takes 23 to 30 bytes more than its length. While the table grows, both tables exist.
+ * The hash, 64-bit FNV-1a, has no secret: keys that were chosen to collide make look-ups slow but not wrong.
+ * Bytes passed to a method must not change during the call. Without memory it throws RangeError, and nothing changes.
  */
 export class KeyMap<V> {
   static {
@@ -142,7 +134,6 @@ export class KeyMap<V> {
   #records = new KeyRecords();
   /** For each slot 0 if it is empty, else 128 plus seven bits of the hash of its key. */
   #tags = NO_TAGS;
-  /** For each slot the number of its entry. */
   #slots = new Int32Array(0);
   /** The home slot of a hash is its upper bits: the hash shifted right by this. */
   #shift = NO_TAGS_SHIFT;
@@ -155,7 +146,6 @@ export class KeyMap<V> {
     this.#hashOf = hash;
   }
 
-  /** Number of entries. */
   get size(): number {
     return this.#records.count;
   }
@@ -171,10 +161,8 @@ export class KeyMap<V> {
   }
 
   /**
-   * Finds the entry of the key `source[start, end)`, or adds it with the value undefined; `size` shows which.
-   * @returns its number
-   * @throws TypeError or RangeError for an invalid range; RangeError if no memory is available; PageStoreError
-   * `ARENA_FULL` beyond 1,610,612,736 entries
+   * The entry of a key; a new one is added with the value undefined, and `size` grows.
+   * @throws TypeError; RangeError for an invalid range or no memory; PageStoreError `ARENA_FULL`
    */
   entryOf(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);
@@ -242,7 +230,7 @@ export class KeyMap<V> {
     return this.#records.keyAt(entry);
   }
 
-  /** Keys and values in insertion order, including those added during the iteration. A loop over entry numbers allocates less. */
+  /** Keys and values in insertion order, including those added meanwhile. A loop over entry numbers allocates less. */
   *[Symbol.iterator](): Generator<[key: Uint8Array, value: V | undefined], void, undefined> {
     const records = this.#records;
     for (let entry = 0; records === this.#records && entry < records.count; entry++) {
@@ -327,7 +315,7 @@ export class KeyMap<V> {
   }
 }
 
-/** Folds a hash to 32 bits, of which the upper ones depend on all: the lower bits of FNV-1a depend only on the lower bits of the bytes. */
+/** Folds a hash so that the upper bits depend on all: the lower bits of FNV-1a depend on lower bits only. */
 function mix(high: number, low: number): number {
   const folded = Math.imul(high ^ low, SPREAD);
   return folded ^ (folded >>> 16);

@@ -2,7 +2,6 @@ import { threadId } from 'node:worker_threads';
 import { assertInteger, wrongType } from '../arguments.ts';
 import { LINE_BYTES, LINE_WORDS } from './block-memory.ts';
 
-/** The value of a slot whose thread has not set one. */
 const NO_VALUE = -1;
 
 const MAX_SLOTS = 65_536;
@@ -14,7 +13,7 @@ const VALUE_WORD = 1;
 /** In the first slot: number of slots that were ever claimed, all of which come before the others. */
 const CLAIMED_WORD = 2;
 
-/** A table in shared memory with a slot for each thread: its owner, and an int32 that the owner sets and all threads read. */
+/** A shared table with a slot for each thread: its owner, and an int32 that the owner sets and all threads read. */
 export class ThreadSlots {
   readonly slotCount: number;
   readonly #words: Int32Array;
@@ -24,7 +23,7 @@ export class ThreadSlots {
     this.slotCount = this.#words.length / LINE_WORDS;
   }
 
-  /** @param parameter - the option with the number of slots, for messages @throws RangeError unless it is 1 to 65,536 */
+  /** @param parameter - name of the option, for messages @throws RangeError unless `slotCount` is 1 to 65,536 */
   static create(slotCount: number, parameter: string): ThreadSlots {
     assertInteger(parameter, slotCount, 1, MAX_SLOTS);
     const slots = new ThreadSlots(new SharedArrayBuffer(slotCount * LINE_BYTES));
@@ -68,7 +67,6 @@ export class ThreadSlots {
     return -1;
   }
 
-  /** @returns the id of the thread that owns the slot, or -1 */
   ownerOf(slot: number): number {
     return Atomics.load(this.#words, slot * LINE_WORDS + OWNER_WORD) - 1;
   }
@@ -78,11 +76,7 @@ export class ThreadSlots {
     return this.#words[slot * LINE_WORDS + OWNER_WORD] === threadId + 1;
   }
 
-  /**
-   * Frees the slot of a thread that no longer uses it, or has ended.
-   * @returns whether it had one
-   * @throws RangeError unless `thread` is a thread id
-   */
+  /** Frees the slot of a thread that has ended or no longer uses it. @returns whether it had one @throws RangeError */
   free(thread: number): boolean {
     assertInteger('thread', thread, 0, Number.MAX_SAFE_INTEGER);
     const slot = this.slotOf(thread);
@@ -93,7 +87,7 @@ export class ThreadSlots {
     return true;
   }
 
-  /** Frees the slot of a worker once it has ended, in whatever way. @throws TypeError; RangeError if it has ended already */
+  /** Frees the slot of a worker once it has ended. @throws TypeError; RangeError if it has ended already */
   freeWhenEnded(worker: EndingThread): void {
     // Read now: at the event, the id of the worker is -1.
     const thread = (worker as EndingThread | null | undefined)?.threadId;
@@ -103,7 +97,6 @@ export class ThreadSlots {
     worker.once('exit', () => this.free(thread));
   }
 
-  /** The value that the owner set last, or -1. */
   valueOf(slot: number): number {
     return Atomics.load(this.#words, slot * LINE_WORDS + VALUE_WORD);
   }

@@ -17,10 +17,8 @@ const EARLIER_PAGE_FREE_BYTES = 16_384;
 
 /**
  * Searches backwards for the last open page with room for the node (an earlier one only with 16 KiB free).
- * @param wanted - only pages of this format; by default that of the last page, v1 if there is none
  * @param inUse - the appender's current block: then another one is wanted, and damaged pages are skipped
- * @returns the format of new pages, and the page that was found
- * @throws {@link PageStoreError} the code of the first error in the page, if it is damaged and `inUse` is undefined
+ * @throws {@link PageStoreError} the code of the first error in a damaged page, if `inUse` is undefined
  */
 async function findAppendPoint(
   disk: DiskManager,
@@ -81,27 +79,23 @@ const MAX_NEW_PAGES = 16;
 interface OpenPage {
   readonly block: number;
   readonly writer: PageWriter;
-  /** Slots of the page at the start of the batch. */
   firstSlot: number;
   /** Whether the page is part of the file: then only its changes are written. */
   inFile: boolean;
 }
 
-/** Packs nodes into pages. Full new pages are written at once, after the last block: a batch takes the memory of two pages. */
+/** Packs nodes into pages. Full new pages are written at once, so that a batch takes the memory of two pages. */
 export class Appender implements NodeAppender {
   readonly #disk: DiskManager;
   readonly #entryCount: EntryCount;
   readonly #wanted: PageFormat | undefined;
-  /** Format of new pages, once the last page of the file was read. */
   #format: PageFormat | undefined;
-  /** The page that takes the next node. */
   #page: OpenPage | undefined;
   /** The page of the file in which the batch began, once it is full. */
   #firstPage: OpenPage | undefined;
   /** The nodes in the new pages that are written, and the CRC of the headers of those pages. */
   #writtenRuns: RefRun[] = [];
   #writtenHeadsCrc = 0;
-  /** The writer of a finished page, kept to reuse its memory. */
   #spareWriter: PageWriter | undefined;
   stagedNodes = 0;
   /** Whether a search found no earlier page with room: then new pages follow the current one. */
@@ -113,7 +107,6 @@ export class Appender implements NodeAppender {
     this.#wanted = wanted;
   }
 
-  /** Block of the last staged node. */
   get lastBlock(): number {
     return this.#page?.block ?? 0;
   }
@@ -154,7 +147,6 @@ export class Appender implements NodeAppender {
       this.#searchedEarlier = true;
     }
     const newPages = this.#writtenRuns.length + (page?.inFile === false ? 1 : 0);
-    // Free blocks are used first.
     if (page && newPages < MAX_NEW_PAGES && this.#disk.header.freeListHead === 0n) {
       await this.#finishPage(page);
       this.#switchTo(this.#disk.blockCount + this.#writtenRuns.length, this.#newWriter(), false);
@@ -286,7 +278,6 @@ export class Appender implements NodeAppender {
   }
 }
 
-/** The nodes of the batch in one of its pages. */
 function runOf({ block, writer, firstSlot }: OpenPage): RefRun {
   return { block, slot: firstSlot, count: writer.nodeCount - firstSlot };
 }

@@ -1,4 +1,4 @@
-// What TypeScript checks, checked again at run time: a string passed as a node would be stored as other bytes, and acknowledged.
+// TypeScript's checks again, at run time: a string passed as a node would be stored as other bytes, and acknowledged.
 
 export function assertNode(call: string, node: unknown, parameter: string = 'node'): asserts node is Uint8Array {
   if (node instanceof Uint8Array) return;
@@ -15,7 +15,7 @@ export function nodeLengths(bytes: unknown, lengths: ArrayLike<number> | undefin
     throw new TypeError('appendMany: lengths must be an array of numbers, such as a Uint32Array, for one Uint8Array');
   let total = 0;
   for (let index = 0; index < lengths.length; index++) {
-    const nodeBytes = lengths[index] as number; // index < lengths.length
+    const nodeBytes = lengths[index] as number;
     if (!Number.isInteger(nodeBytes) || nodeBytes < 0 || nodeBytes > MAX_LENGTH)
       throw new RangeError(`appendMany: lengths[${index}] must be the length of a node in bytes, not ${nodeBytes}`);
     total += nodeBytes;
@@ -28,11 +28,7 @@ export function nodeLengths(bytes: unknown, lengths: ArrayLike<number> | undefin
 /** More bytes of nodes, and more nodes, than any page holds. */
 const MORE_THAN_A_PAGE = 262_144;
 
-/**
- * Checks nodes `from` to `to - 1`, which follow each other in `source`, but not more than one page takes: callers pass the
- * rest again for each page.
- * @returns the end of the checked nodes: `from` <= end <= `to`
- */
+/** Checks nodes `from` to `to - 1`, but no more than one page takes. @returns the end of the checked nodes */
 export function checkedNodes(source: unknown, start: number, lengths: unknown, from: number, to: number): number {
   if (!(lengths instanceof Uint32Array)) throw new TypeError('stageMany: lengths must be a Uint32Array');
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to >= from && to <= lengths.length)) {
@@ -43,7 +39,7 @@ export function checkedNodes(source: unknown, start: number, lengths: unknown, f
   let end = start;
   let index = from;
   // A node longer than a page is included here, and refused by makeRoom.
-  while (index < last && end - start <= MORE_THAN_A_PAGE) end += lengths[index++] as number; // index < to <= lengths.length
+  while (index < last && end - start <= MORE_THAN_A_PAGE) end += lengths[index++] as number;
   assertRange('stageMany', source, start, end);
   return index;
 }

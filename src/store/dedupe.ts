@@ -9,7 +9,7 @@ const SLOTS_PER_BLOCK = 262_144;
 /** Neither page format holds a longer node. */
 const MAX_KEPT_BYTES = maxNodeBytes('v2');
 
-/** Most uncommitted refs, in runs. Repeated nodes fill no page, so without a bound nothing would make them wait for a commit. */
+/** Most uncommitted refs, in runs: repeated nodes fill no page, so nothing else would make them wait for a commit. */
 const MAX_WAITING_RUNS = 4_096;
 
 /** Different nodes, numbered 0, 1, 2, ..., and the ref of each as one number. It keeps a copy of their bytes. */
@@ -18,7 +18,6 @@ export class DistinctNodes extends KeyMap<number> {
     this.setValueAt(entry, block * SLOTS_PER_BLOCK + slot);
   }
 
-  /** The block of a ref, which `valueAt` returns. */
   blockOf(ref: number): number {
     return Math.floor(ref / SLOTS_PER_BLOCK);
   }
@@ -28,14 +27,10 @@ export class DistinctNodes extends KeyMap<number> {
   }
 }
 
-/**
- * Stores equal nodes once: a node that was appended before is not packed again and gets the ref of the first. `reset`
- * forgets all nodes, since pages may change under the refs then.
- */
+/** Stores equal nodes once, under the first one's ref. `reset` forgets all, since pages may change then. */
 export class DedupingAppender implements NodeAppender {
   readonly #appender: Appender;
   readonly #known = new DistinctNodes();
-  /** Refs of the staged nodes, in order. */
   readonly #waiting = new RunList();
   /** Nodes so far that were equal to an earlier one; `reset` does not change it. */
   duplicateNodes = 0;
@@ -69,7 +64,7 @@ export class DedupingAppender implements NodeAppender {
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     let offset = start;
     for (let next = from; next < to; next++) {
-      const end = offset + (lengths[next] as number); // next < to
+      const end = offset + (lengths[next] as number);
       if (!this.stage(source, offset, end)) return next - from;
       offset = end;
     }
@@ -94,7 +89,7 @@ export class DedupingAppender implements NodeAppender {
     this.#waiting.take();
   }
 
-  /** Resets if a failure has dropped the staged nodes: their refs are void. After any other failure they stay staged. */
+  /** Resets if a failure has dropped the staged nodes: their refs are void. After other failures they stay staged. */
   async #resetIfDropped(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
     const staged = this.#appender.stagedNodes;
     try {

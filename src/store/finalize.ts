@@ -13,7 +13,6 @@ import { readValidPage } from './page-reader.ts';
 /** Pages whose headers are written between two syncs. */
 const PAGES_PER_COMMIT = 256;
 
-/** What happened to one page that was to be finalized. */
 export interface FinalizedPage {
   readonly block: number;
   readonly outcome: 'sealed' | 'was sealed' | 'damaged';
@@ -23,17 +22,15 @@ export interface FinalizedPage {
   readonly error?: PageStoreError;
 }
 
-/** Options of `PageStore.finalize`. */
 export interface FinalizeOptions {
   /** Block ids of the pages; by default all pages, and damaged ones are left as they are. */
   readonly blocks?: readonly number[];
   /** Called with the result for each page, in order, once it is durable. */
   readonly onPage?: (page: FinalizedPage) => void | Promise<void>;
-  /** Stops between two pages: those before are durable and reported. The call then rejects with the reason of the signal. */
+  /** Stops between two pages; the call rejects with the signal's reason. Pages before are durable and reported. */
   readonly signal?: AbortSignal;
 }
 
-/** Finalizes pages in groups, and reports each group once it is durable. */
 export async function finalizePages(disk: DiskManager, { blocks, onPage, signal }: FinalizeOptions): Promise<void> {
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();

@@ -26,10 +26,7 @@ export interface FileRoot {
   readonly imageCheckpointLsn: bigint;
 }
 
-/**
- * Writes a page file from its first block to its last, with one page in memory. It is not a page file until `finish` has
- * resolved. After a method has thrown, a builder must not be used any more.
- */
+/** Writes a page file from first to last block, with one page in memory. Valid only once `finish` has resolved. */
 export class PageFileBuilder {
   readonly #file: BlockFile;
   readonly #signal: AbortSignal | undefined;
@@ -58,7 +55,6 @@ export class PageFileBuilder {
     return this.#nextBlock;
   }
 
-  /** Slots of the current page, or 0. */
   get slotCount(): number {
     return this.#writer?.nodeCount ?? 0;
   }
@@ -72,15 +68,13 @@ export class PageFileBuilder {
     return this.#usedBytes;
   }
 
-  /** Nodes in all ended pages. */
   get nodes(): number {
     return this.#nodes;
   }
 
   /**
-   * Begins a page. Skipped blocks become free.
-   * @param block - at least {@link block}, which it is by default
-   * @param v1ReserveBytes - bytes that a V1 page keeps free, 64 by default: fewer to rebuild a page that is fuller
+   * Begins a page at `block`, by default {@link block}. Skipped blocks become free.
+   * @param v1ReserveBytes - bytes that a V1 page keeps free (default: 64): fewer to rebuild a page that is fuller
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`; RangeError for a block before {@link block}
    */
   async beginPage(format: PageFormat, block: number = this.#nextBlock, v1ReserveBytes?: number): Promise<void> {
@@ -129,8 +123,7 @@ export class PageFileBuilder {
   }
 
   /**
-   * Makes everything durable, then writes the file header.
-   * @param blockCount - blocks of the file, including block 0: those after the last page become free
+   * Makes everything durable, then writes the file header. Blocks after the last page, up to `blockCount`, become free.
    * @param root - by default there is no trie, and the entry count is that of the nodes
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`
    */

@@ -17,10 +17,8 @@ export function isUnwritten(block: Uint8Array): boolean {
 }
 
 /**
- * Reads one page and checks all of it.
- * @param target - 262,144 bytes, of which the page is a view
- * @param scratch - memory for the directory, shared with other pages
- * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `BLOCK_UNKNOWN`, `IO`, or the code of the first error in the page
+ * Reads one page into `target`, 262,144 bytes of which it is a view, and checks all of it.
+ * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`, `BLOCK_UNKNOWN`, `IO`, or the first error in the page
  */
 export async function readValidPage(
   disk: DiskManager,
@@ -85,7 +83,6 @@ async function noPageError(disk: DiskManager, block: number, bytes: Uint8Array):
   return new PageStoreError('BLOCK_FREE', message, { file: disk.name, block, offset: fileOffset(block) });
 }
 
-/** The error for a block that is neither a page nor free. */
 export function unknownBlockError(disk: DiskManager, block: number, bytes: Uint8Array): PageStoreError {
   const found = hex(firstU64(bytes), 16);
   const message = `block ${block} is neither a page nor free: it begins with ${found}`;
@@ -123,7 +120,6 @@ export function assertCounted(disk: DiskManager): void {
 const hasSlot = (page: Page, slot: number): boolean =>
   slot >= 0 && slot < page.directory.count && Number.isInteger(slot);
 
-/** @throws {@link PageStoreError} `SLOT_RANGE` if the page has no such slot */
 export function assertSlot(page: Page, { block, slot }: PageRef, file: string): void {
   if (hasSlot(page, slot)) return;
   const { count } = page.directory;
@@ -164,7 +160,6 @@ class PageCache {
     else this.#entries.delete(block);
   }
 
-  /** Removes the oldest page that was not used since its last chance; used pages before it get another one. */
   #evict(): void {
     for (const [block, entry] of this.#entries) {
       this.#entries.delete(block);
@@ -225,7 +220,6 @@ export class NodeReader {
     return page;
   }
 
-  /** Drops a block that has changed from the cache, or all blocks. */
   drop(block?: number): void {
     this.#cache.drop(block);
   }
@@ -261,8 +255,7 @@ export class NodeCursor {
   }
 
   /**
-   * Reads and checks the next page. The cursor is then before its first node, if it has any.
-   * @returns false if there is no further page
+   * Reads and checks the next page; the cursor is then before its first node. @returns false after the last page
    * @throws {@link PageStoreError} as `PageStore.pages`; the cursor is then at its end
    */
   async nextPage(): Promise<boolean> {
@@ -289,12 +282,10 @@ export class NodeCursor {
     return true;
   }
 
-  /** Block of the current page. */
   get block(): number {
     return this.#block;
   }
 
-  /** Slot of the current node. */
   get slot(): number {
     return this.#slot;
   }

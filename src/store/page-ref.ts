@@ -2,10 +2,7 @@ import { assertWholeNumber, showAs } from '../arguments.ts';
 import { writeDecimal } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
-/**
- * Where a node is; valid until its block is freed. Template strings and `console.log` show it as `block:slot`. Functions
- * that take a ref take any object with these two fields.
- */
+/** Where a node is; valid until its block is freed. As a ref, functions take any object with these two fields. */
 export class PageRef {
   readonly block: number;
   /** Index in the page's slot directory, from 0. */
@@ -43,7 +40,6 @@ export interface RefRange {
   readonly to?: number;
 }
 
-/** A ref as `block:slot`, as `toString` of a {@link PageRef} returns it. */
 export function formatRef(ref: PageRef): string {
   assertRef('formatRef', ref);
   return `${ref.block}:${ref.slot}`;
@@ -58,10 +54,7 @@ export function writeRef(block: number, slot: number, target: Uint8Array, offset
 
 const REF = /^(\d{1,8})(?::(\d{1,8})(?:-(\d{1,8}))?)?$/;
 
-/**
- * Reads `block:slot`, `block` (all slots) or `block:from-to`.
- * @throws {@link PageStoreError} `INVALID_REF`
- */
+/** Reads `block:slot`, `block` (all slots) or `block:from-to`. @throws {@link PageStoreError} `INVALID_REF` */
 export function parseRef(text: string): RefRange {
   if (typeof text !== 'string') throw new TypeError('parseRef: text must be a string');
   const match = REF.exec(text);
@@ -108,7 +101,6 @@ export class RunList {
     this.#nodeCount += count;
   }
 
-  /** Removes all runs and returns them. */
   take(): RefRun[] {
     const runs = this.#runs;
     this.#runs = [];

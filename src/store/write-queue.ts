@@ -9,13 +9,12 @@ import { assertNode } from './arguments.ts';
 import { assertSlot, type NodeReader, readValidPage } from './page-reader.ts';
 import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
 
-/** Serializes writers, refuses other writes while nodes are staged, and invalidates the page cache and the appender's page. */
+/** Serializes writers, refuses other writes while nodes are staged, and invalidates caches of changed pages. */
 export class WriteGate {
   readonly #disk: DiskManager;
   readonly #appender: NodeAppender;
   readonly #reader: NodeReader;
   #last: Promise<unknown> = Promise.resolve();
-  /** Writes that are running or waiting. */
   #writes = 0;
 
   constructor(disk: DiskManager, appender: NodeAppender, reader: NodeReader) {
@@ -38,7 +37,7 @@ export class WriteGate {
     });
   }
 
-  /** Runs a write of its own. @throws TypeError while nodes are staged */
+  /** @throws TypeError while nodes are staged */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.whenIdle(async () => {
       this.#disk.assertWritable();
@@ -63,7 +62,6 @@ export class WriteGate {
     }
   }
 
-  /** Drops pages that got nodes from the page cache. */
   dropChanged(runs: RefRun[]): RefRun[] {
     for (const run of runs) this.#reader.drop(run.block);
     return runs;
@@ -86,7 +84,7 @@ export class WriteGate {
   }
 }
 
-/** The implementation of `PageStore.update`. No other change of the store overwrites committed bytes. */
+/** No other change of the store overwrites committed bytes. */
 export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Array): Promise<void> {
   const { block, slot } = ref;
   const page = await readValidPage(disk, block);
@@ -109,7 +107,6 @@ const EPOCHS = 2;
 /** Memory of each epoch. Further nodes, and those that no page can hold, are copied to memory of their own. */
 const EPOCH_BLOCKS = 2;
 
-/** A call for the node `source[start, end)`. */
 interface WaitingAppend {
   readonly source: Uint8Array;
   readonly start: number;
@@ -190,7 +187,6 @@ export class AppendQueue {
       return () => answer(runs);
     } catch (error) {
       this.#appender.reset();
-      // Has no effect on the calls that are answered.
       return () => waiting.forEach(({ reject }) => reject(error));
     }
   }
@@ -207,7 +203,6 @@ export class AppendQueue {
     }
   }
 
-  /** Appends nodes in order, in batches. */
   async appendAll(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
     return this.#inBatches(async (makeRoom) => {
       for (const node of nodes) {
@@ -223,8 +218,8 @@ export class AppendQueue {
       let offset = 0;
       for (let next = 0; next < lengths.length;) {
         const staged = this.#appender.stageMany(bytes, offset, lengths, next, lengths.length);
-        for (const end = next + staged; next < end; next++) offset += lengths[next] as number; // next < end <= lengths.length
-        if (next < lengths.length) await makeRoom(lengths[next] as number); // just compared
+        for (const end = next + staged; next < end; next++) offset += lengths[next] as number;
+        if (next < lengths.length) await makeRoom(lengths[next] as number);
       }
     });
   }
