@@ -30,7 +30,7 @@ export function checkOptions<Options extends object>(
 }
 
 export function assertPathOrBlockFile(call: string, parameter: string, value: unknown): void {
-  if (typeof value === 'string' || isBlockFile(value)) return;
+  if ((typeof value === 'string' && value !== '') || isBlockFile(value)) return;
   throw new TypeError(`${call}: ${parameter} must be a path, or a BlockFile with a journal`);
 }
 
@@ -39,7 +39,7 @@ export function assertBlockFile(call: string, parameter: string, value: unknown)
 }
 
 export function assertPath(call: string, parameter: string, value: unknown): void {
-  if (typeof value !== 'string') throw new TypeError(`${call}: ${parameter} must be a path, a string`);
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${call}: ${parameter} must be a path, a string`);
 }
 
 function isBlockFile(value: unknown): boolean {

@@ -1,8 +1,8 @@
-import { assertBlockFile, assertOneOf, assertWholeNumber, showAs } from '../arguments.ts';
+import { assertBlockFile, assertOneOf, assertWholeNumber, showAs, wrongType } from '../arguments.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import { BLOCK_BYTES, decodeFreeLink, fileOffset, firstU64, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
 import { type Commit, CommitLog, headerChange, type ReplacedHead, writeHeaders } from './commit-log.ts';
@@ -107,6 +107,7 @@ export class DiskManager {
   async readStable(block: number, target: Uint8Array, isValid: () => boolean): Promise<void> {
     this.#state.assertUsable();
     assertBytes('readStable', 'target', target, BLOCK_BYTES);
+    assertFunction('readStable: isValid', isValid);
     if (this.#file instanceof CommittedView) {
       this.assertBlock(block);
       const bytes = await this.#file.readStable(block, target, isValid);
@@ -142,7 +143,8 @@ export class DiskManager {
 
   /**
    * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in order. They
-   * become part of the file, and durable, with the next {@link commit}.
+   * become part of the file, and durable, with the next {@link commit}. Headers and links are protected; what is free
+   * space of a page the caller must know, since nothing here decodes pages.
    * @param block - at least 1; at most the number of blocks, those written since the last commit included
    * @param offset - in the block, at least 64 in a page or free block; the write must end within the block
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
@@ -179,6 +181,7 @@ export class DiskManager {
   /** If `work` fails, cuts off the blocks that it wrote after the last one. */
   async truncateOnFailure(work: () => Promise<void>): Promise<void> {
     this.#writable();
+    assertFunction('truncateOnFailure: work', work);
     try {
       await work();
     } catch (error) {
@@ -223,7 +226,11 @@ export class DiskManager {
    */
   async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
     const log = this.#writable();
-    for (const head of heads) this.#assertReplacedHead('commitHeads', 'heads', head);
+    if (!Array.isArray(heads)) throw wrongType('commitHeads: heads', 'an array', heads);
+    for (const head of heads) {
+      this.#assertReplacedHead('commitHeads', 'heads', head);
+      assertPageHead('commitHeads: heads', head);
+    }
     await this.#state.run(() => log.replaceHeads(heads));
     this.#isUnsynced = false;
   }
@@ -349,6 +356,10 @@ export class DiskManager {
     this.#state.throwDeferred();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   /** @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_COUNT_BEYOND_FILE`; RangeError unless it is a whole number */
   assertBlock(block: number): void {
     if (block >= 1 && block < this.#blockCount && Number.isInteger(block)) return;
@@ -384,7 +395,9 @@ export class DiskManager {
     throw new PageStoreError('FILE_FULL', message, { file: this.name });
   }
 
-  #assertCommit({ changed, added, firstFree, nodes = 0 }: Commit): void {
+  #assertCommit(commit: Commit): void {
+    assertObject('commit: commit', commit);
+    const { changed, added, firstFree, nodes = 0 } = commit;
     if (changed) this.#assertReplacedHead('commit', 'changed', changed);
     if (added) {
       assertWholeNumber('commit', 'added.count', added.count, 1);
@@ -395,23 +408,41 @@ export class DiskManager {
     }
     if (!Number.isSafeInteger(nodes))
       throw new RangeError(`commit: nodes must be a whole number, not ${String(nodes)}`);
-    const isLink = changed?.isLink === true;
-    if (isLink && firstFree !== changed.block)
-      throw new RangeError('commit: firstFree must be changed.block if changed.isLink is true');
+    const listHead = decodeFreeLink(this.#header.freeListHead);
+    if (changed?.isLink === true) {
+      if (firstFree !== changed.block)
+        throw new RangeError('commit: firstFree must be changed.block if changed.isLink is true');
+      if (decodeFreeLink(firstU64(changed.head)) !== listHead)
+        throw new RangeError(`commit: changed.head must begin with a link to the first free block, ${listHead}`);
+      return;
+    }
+    if (changed) assertPageHead('commit: changed', changed);
     if (firstFree === undefined) return;
-    assertWholeNumber('commit', 'firstFree', firstFree);
-    const blocks = this.#blockCount + (added?.count ?? 0);
-    if (firstFree >= blocks || (firstFree === changed?.block && !isLink))
-      throw new RangeError(`commit: firstFree must be 0 or a free block of the file, not ${firstFree}`);
+    // Other blocks leave the list only at its head, and the old bytes of that block have the link to the next one.
+    if (changed?.block !== listHead || decodeFreeLink(firstU64(changed.oldHead)) !== firstFree)
+      throw new RangeError(
+        `commit: firstFree must be the block after changed.block on the free list, not ${firstFree}`,
+      );
   }
 
-  #assertReplacedHead(call: string, parameter: string, { block, head, oldHead }: ReplacedHead): void {
+  #assertReplacedHead(call: string, parameter: string, replaced: ReplacedHead): void {
+    assertObject(`${call}: ${parameter}`, replaced);
+    const { block, head, oldHead } = replaced;
     this.#assertInFile(call, `${parameter}.block`, block);
     assertBytes(call, `${parameter}.head`, head, PAGE_HEADER_BYTES);
     assertBytes(call, `${parameter}.oldHead`, oldHead, PAGE_HEADER_BYTES);
   }
 
-  #assertOverwrite({ block, image, bytes, changed: { start, end }, head }: Overwrite): void {
+  #assertOverwrite(change: Overwrite): void {
+    assertObject('overwrite: change', change);
+    assertObject('overwrite: change.changed', change.changed);
+    const {
+      block,
+      image,
+      bytes,
+      changed: { start, end },
+      head,
+    } = change;
     this.#assertInFile('overwrite', 'block', block);
     assertBytes('overwrite', 'image', image, BLOCK_BYTES);
     assertBytes('overwrite', 'head', head, PAGE_HEADER_BYTES);
@@ -455,6 +486,18 @@ function assertBytes(call: string, parameter: string, bytes: Uint8Array, length:
     throw new TypeError(`${call}: ${parameter} is detached: its buffer was transferred`);
   if (bytes.length !== length)
     throw new RangeError(`${call}: ${parameter} must have ${length} bytes, not ${bytes.length}`);
+}
+
+function assertObject(parameter: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw wrongType(parameter, 'an object', value);
+}
+
+function assertFunction(parameter: string, value: unknown): void {
+  if (typeof value !== 'function') throw wrongType(parameter, 'a function', value);
+}
+
+function assertPageHead(parameter: string, { head }: ReplacedHead): void {
+  if (pageFormatOf(head) === undefined) throw new RangeError(`${parameter}.head must be a page header`);
 }
 
 function assertInBlock(call: string, parameter: string, bytes: Uint8Array, offset: number): void {

@@ -34,11 +34,15 @@ export interface OpenOptions extends LockOptions {
   /** Format of new pages, and of the page that appending continues in; by default that of the last page of the file. */
   readonly pageFormat?: PageFormat;
   /**
-   * Whether a node that equals one appended through this store gets its ref (default: false). The store keeps each in
-   * memory, with about 40 bytes more, until `update`, `allocate`, `free` or `finalize`, and perhaps a failed append.
+   * Whether a node that equals one appended through this store gets its ref instead of being stored again (default: false).
+   * The store keeps each different node in memory, with about 40 bytes more. It forgets them with each `update`, `allocate`,
+   * `free` and `finalize`, and may do so after a failed append.
    */
   readonly dedupe?: boolean;
-  /** Page cache in bytes (default: 64 MiB; at least one page of 256 KiB). A V2 directory adds 12 bytes per node. */
+  /**
+   * Size of the page cache of `read`, `view` and `readPage` in bytes of blocks, 256 KiB each; 64 MiB by default, at least
+   * one page. It is allocated as pages are read. The directory of a V2 page comes on top, with 12 bytes per node.
+   */
   readonly cacheBytes?: number;
 }
 
@@ -57,26 +61,33 @@ export interface PagesOptions {
 }
 
 /**
- * Opens a page file: `await using store = await open('words.part', { access: 'read' });`
+ * Opens a page file to read it, or to read and write it.
+ *
+ * ```ts
+ * await using store = await open('words.part', { access: 'read' });
+ * ```
  * @param file - a path, or a BlockFile, which the store closes with itself, and also if it cannot be opened
- * @throws {@link PageStoreError} `FILE_LOCKED`, and as {@link DiskManager.open}; TypeError; RangeError
+ * @throws {@link PageStoreError} `FILE_LOCKED` while another writer has the file, and as {@link DiskManager.open}; TypeError or
+ * RangeError for a wrong parameter or option
  */
 export async function open(file: string | BlockFile, options: OpenOptions = {}): Promise<PageStore> {
   return PageStore.open(file, options);
 }
 
 /**
- * Creates a page file with one empty page, and opens it to write. A file at a path appears complete or not at all.
+ * Creates a page file, of a header block and one empty page, and opens it to write. A file given as a path appears complete
+ * or not at all.
  * @param file - a path, or a BlockFile, which must be empty unless `replace` is set
- * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`; TypeError; RangeError
+ * @throws {@link PageStoreError} `FILE_EXISTS`, `FILE_LOCKED`, `IO`; TypeError or RangeError for a wrong parameter or option
  */
 export async function create(file: string | BlockFile, options: CreateOptions = {}): Promise<PageStore> {
   return PageStore.create(file, options);
 }
 
 /**
- * The nodes of one page file. Calls may overlap, except {@link PageStore.stage}: writes run one after the other,
- * waiting appends run together, and each call resolves when its change is durable.
+ * The nodes of one page file; {@link open} and {@link create} return it. Calls may overlap, except {@link PageStore.stage}:
+ * writes run one after the other, appends that wait at the same time run together, and each call resolves when its change is
+ * durable. Damage in the file is an error of the call that reads it.
  */
 export class PageStore {
   /** @internal */
@@ -144,32 +155,37 @@ export class PageStore {
     return this.#appender.duplicateNodes ?? 0;
   }
 
+  /** Nodes that are staged and not committed. */
   get stagedNodes(): number {
     return this.#appender.stagedNodes;
   }
 
-  /** @throws {@link PageStoreError} `BLOCK_RANGE`; `BLOCK_COUNT_BEYOND_FILE` if the file has been cut off */
+  /** @throws {@link PageStoreError} `BLOCK_RANGE` for no block of the file; `BLOCK_COUNT_BEYOND_FILE` if it has been cut off */
   assertBlock(block: number): void {
     assertWholeNumber('assertBlock', 'block', block);
     this.disk.assertBlock(block);
   }
 
   /**
-   * Reads a copy of one node; in a file opened for reading, perhaps one that a writer has committed since.
-   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, or the first error in the page
+   * Reads one node. In a file opened for reading it may also be one that a writer has committed since.
+   * @returns a copy of its bytes
+   * @throws {@link PageStoreError} `SLOT_RANGE`, `BLOCK_RANGE`, `BLOCK_FREE`, `IO`, and the code of the first error in the page
    */
   async read(ref: PageRef): Promise<Uint8Array> {
     assertRef('read', ref);
     return (await this.#reader.view(ref)).slice();
   }
 
-  /** A view: do not write to it. It keeps the page in memory, and does not change when the node does. */
+  /** As {@link read}, but a view: do not write to it. It keeps the page in memory, and does not change when the node does. */
   async view(ref: PageRef): Promise<Uint8Array> {
     assertRef('view', ref);
     return this.#reader.view(ref);
   }
 
-  /** A copy of a node; undefined if its page is not in the cache (see `cacheBytes`), or has no such slot. */
+  /**
+   * Reads one node synchronously, if its page is in the cache: see `cacheBytes` in {@link OpenOptions}.
+   * @returns a copy of its bytes; undefined if the page is not in the cache, and if it has no such slot
+   */
   tryRead(ref: PageRef): Uint8Array | undefined {
     assertRefObject('tryRead', ref);
     return this.#reader.tryRead(ref);
@@ -181,7 +197,10 @@ export class PageStore {
     return this.#reader.tryView(ref);
   }
 
-  /** Copies of all nodes, in order; {@link cursor} is faster. @throws {@link PageStoreError} as {@link read} */
+  /**
+   * Reads all nodes in the order of their refs, and copies their bytes; {@link cursor} needs no allocation per node.
+   * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
+   */
   async *nodes(): AsyncGenerator<{ ref: PageRef; bytes: Uint8Array }, void, undefined> {
     const cursor = this.cursor();
     while (await cursor.nextPage()) {
@@ -192,7 +211,7 @@ export class PageStore {
     }
   }
 
-  /** A cursor before the first node: the fastest way to read all nodes. It shares nothing with other calls. */
+  /** A cursor before the first node of the file: the fastest way to read all nodes. It shares nothing with other calls. */
   cursor(): NodeCursor {
     return new NodeCursor(this.disk);
   }
@@ -203,15 +222,19 @@ export class PageStore {
     return this.#reader.readPage(block);
   }
 
-  /** All pages but free and unwritten blocks, in order; each is valid until the next. @throws as {@link read} */
+  /**
+   * Reads all pages in block order, without free and unwritten blocks. A page is valid until the next one is read.
+   * @throws {@link PageStoreError} as {@link read}, at the first block that is damaged or missing
+   */
   pages(options: PagesOptions = {}): AsyncGenerator<{ block: number; page: Page }, void, undefined> {
     checkOptions('pages', options, { onLostPage: 'function' });
     return readValidPages(this.disk, options.onLostPage);
   }
 
   /**
-   * Appends one node, copied at once. Concurrent calls share one sync. @returns its ref, once it is durable
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, or the first error in the last page
+   * Appends one node. Its bytes are copied before the call returns. Concurrent calls share one sync.
+   * @returns its ref, once it is durable
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of the first error in the last page
    */
   async append(node: Uint8Array): Promise<PageRef> {
     assertNode('append', node);
@@ -219,10 +242,12 @@ export class PageStore {
   }
 
   /**
-   * Appends nodes in order, in batches of a few MiB. If it fails, earlier batches stay; {@link stage} shows which.
-   * @param nodes - the nodes, or their bytes without gaps, with `lengths`; unchanged until this resolves
-   * @returns the refs in order, once all are durable: one run per page, with `dedupe` one per run of consecutive refs
-   * @throws {@link PageStoreError} as {@link append}; TypeError; RangeError
+   * Appends nodes in order, in batches of a few MiB. If it fails, earlier batches stay; use {@link stage} to know which. Do
+   * not change bytes or lengths until it resolves.
+   * @param nodes - the nodes, or their bytes without gaps, which needs no object per node
+   * @param lengths - with bytes, the length of each node
+   * @returns where they are, in order, once all are durable: one run per page, with `dedupe` one per run of consecutive refs
+   * @throws {@link PageStoreError} as {@link append}; TypeError or RangeError for wrong nodes or lengths
    */
   async appendMany(nodes: Iterable<Uint8Array> | Uint8Array, lengths?: ArrayLike<number>): Promise<RefRun[]> {
     if (lengths === undefined && !(nodes instanceof Uint8Array)) {
@@ -235,9 +260,10 @@ export class PageStore {
   }
 
   /**
-   * Copies the node `source[start, end)` for the next {@link commit}. Until then, other writes are a TypeError.
+   * Copies the node `source[start, end)` for the next {@link commit}: for streams. Until then other writes are a TypeError, as
+   * is this during another write.
    * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
-   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError; TypeError during another write
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start: number = 0, end: number = lengthOf(source)): boolean {
     assertRange('stage', source, start, end);
@@ -247,7 +273,8 @@ export class PageStore {
 
   /**
    * As {@link stage}, for nodes that follow each other from `start` on, of `lengths[from]` to `lengths[to - 1]` bytes.
-   * @returns how many it packed; if any are left, call `makeRoom` for the next one @throws as {@link stage}
+   * @returns how many it packed; if any are left, `makeRoom` for the next one has to be called first
+   * @throws as {@link stage}; RangeError for nodes that are not within `lengths` and `source`
    */
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     const end = checkedNodes(source, start, lengths, from, to);
@@ -256,9 +283,9 @@ export class PageStore {
   }
 
   /**
-   * Makes room for a node: see {@link stage}. If that still returns false, call this again.
-   * @returns the refs of nodes that had to be committed first
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`; as {@link commit}: after `IO` or `FILE_FULL` nothing is staged
+   * Makes room for a node of `nodeBytes`: see {@link stage}.
+   * @returns the refs of nodes that had to be committed first; if {@link stage} still returns false, call it again
+   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, and as {@link commit}; after `IO` or `FILE_FULL` nothing is staged any more
    */
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     assertWholeNumber('makeRoom', 'nodeBytes', nodeBytes);
@@ -266,8 +293,9 @@ export class PageStore {
   }
 
   /**
-   * Makes the staged nodes durable, or drops them.
-   * @returns their refs, in order @throws {@link PageStoreError} `IO`, `FILE_FULL`
+   * Makes the staged nodes durable.
+   * @returns their refs, in the order in which they were staged
+   * @throws {@link PageStoreError} `IO`, `FILE_FULL`; then nothing is staged any more
    */
   async commit(): Promise<RefRun[]> {
     return this.#writes.continueStaged(() => this.#appender.commit());
@@ -284,7 +312,9 @@ export class PageStore {
   }
 
   /**
-   * Allocates blocks, free ones first, as empty pages; by default in the format of the last page. @returns their ids
+   * Allocates blocks, from the free list first, and makes each an empty page.
+   * @param pageFormat - by default that of the last page of the file
+   * @returns their ids, once they are durable
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`, and the codes of a damaged free list
    */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
@@ -295,7 +325,10 @@ export class PageStore {
     );
   }
 
-  /** Frees a block and its nodes. @throws PageStoreError `BLOCK_RANGE`, `BLOCK_FREE`; `BLOCK_IN_USE` with a trie */
+  /**
+   * Puts a block on the free list. Its nodes are lost.
+   * @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_FREE`; `BLOCK_IN_USE` in a file with a trie, which owns its pages
+   */
   async free(block: number): Promise<void> {
     assertWholeNumber('free', 'block', block);
     await this.#writes.exclusive(async () => {
@@ -311,7 +344,7 @@ export class PageStore {
 
   /**
    * Finalizes pages: they take no more nodes. Damaged pages are not changed, but reported.
-   * @throws {@link PageStoreError} `IO`; `BLOCK_RANGE`, `BLOCK_FREE` for one of `blocks`: those before it are finalized
+   * @throws {@link PageStoreError} `IO`, and `BLOCK_RANGE` or `BLOCK_FREE` for one of `blocks`, after those before it are finalized
    */
   async finalize(options: FinalizeOptions = {}): Promise<void> {
     checkOptions('finalize', options, { blocks: 'any', onPage: 'function', signal: 'signal' });
@@ -341,6 +374,7 @@ export class PageStore {
 
 const PAGE_FORMATS: readonly PageFormat[] = ['v1', 'v2'];
 
+/** Options that {@link open} and {@link create} share. */
 const STORE_OPTION_KINDS = { pageFormat: 'any', dedupe: 'boolean', cacheBytes: 'any', ...LOCK_OPTION_KINDS } as const;
 
 function assertArguments<Options extends OpenOptions | CreateOptions>(

@@ -61,7 +61,8 @@ export class Verifier {
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`; `IO`, also when a thread fails
    */
   async verify(path: string, options: Omit<VerifyOptions, 'threads'> = {}): Promise<VerifyReport> {
-    if (typeof path !== 'string' || path === '') throw new TypeError('Verifier.verify: path must be a path');
+    if (typeof path !== 'string' || path === '')
+      throw new TypeError('Verifier.verify: path must be a file name, not empty');
     checkOptions('Verifier.verify', options, FILE_OPTIONS);
     if (this.#isClosed) throw new TypeError('Verifier.verify: the verifier is closed');
     const report = this.#last.then(() => this.#verifyNow(path, options));

@@ -52,6 +52,17 @@ describe.each(COMMAND_LINES.map(([name, ...rest]) => ({ name: name ?? '', rest }
   });
 });
 
+test.each<[readonly string[], string]>([
+  [['read', path, '1', '--encoding', 'foo'], "--encoding: 'foo' is not one of raw, hex, base64"],
+  [['read', path, '1', '--encoding'], '--encoding needs a value'],
+  [['free', path, '1:0'], "'1:0' is not a block id"],
+  [['help', 'reed'], "unknown command 'reed'"],
+  [['create', ''], 'FILE must not be empty'],
+  [['diff', path, ''], 'B must not be empty'],
+])('%j says what is wrong', async (args, message) => {
+  expect(await expectWrongUsage(args)).toContain(message);
+});
+
 const BAD_REFS = ['', 'x', '1:', ':1', '1:0-', '1:1-0', '1:0:0', '1.5', '1:0,1', '0x1:0', '1:0 ', '123456789:0'];
 
 describe('a bad REF is wrong usage', () => {
