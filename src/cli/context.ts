@@ -64,9 +64,18 @@ export abstract class Output {
       this.#usedBytes += this.#buffer.write(data, this.#usedBytes);
     } else {
       if (data.length > freeBytes) return false;
-      this.#buffer.set(data, this.#usedBytes);
-      this.#usedBytes += data.length;
+      this.#put(data);
     }
+    return true;
+  }
+
+  /** Writes a framed node, which is ASCII if it is a string. @returns as {@link tryWrite} */
+  tryWriteFrame(before: Uint8Array, node: string | Uint8Array, after: Uint8Array): boolean {
+    if (before.length + node.length + after.length > BUFFER_BYTES - this.#usedBytes) return false;
+    if (before.length > 0) this.#put(before);
+    if (typeof node === 'string') this.#usedBytes += this.#buffer.write(node, this.#usedBytes, 'latin1');
+    else this.#put(node);
+    this.#put(after);
     return true;
   }
 
@@ -84,6 +93,11 @@ export abstract class Output {
     const bytes = this.#buffer.subarray(0, this.#usedBytes);
     this.#usedBytes = 0;
     await this.send(bytes);
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#buffer.set(bytes, this.#usedBytes);
+    this.#usedBytes += bytes.length;
   }
 }
 

@@ -91,20 +91,36 @@ class NodePrinter {
       const node = nodeOf(page, slot);
       this.nodeCount++;
       this.nodeBytes += node.length;
-      if (isJson) await this.#run.json('node', () => this.#fields(block, slot, node));
-      else {
-        const data = encodeBytes(node, this.#encoding);
-        const { before, after } = frameOf(this.#framing, data.length);
-        if (before.length > 0 && !stdout.tryWrite(before)) await stdout.write(before);
-        if (!stdout.tryWrite(data)) await stdout.write(data);
-        if (after.length > 0 && !stdout.tryWrite(after)) await stdout.write(after);
-      }
+      if (isJson) await this.#printJson(block, slot, node);
+      else if (!this.#tryPrint(node)) await this.#printLarge(node);
     }
     return !stdout.closed;
   }
 
-  #fields(block: number, slot: number, node: Uint8Array): object {
+  /** A function of its own, since V8 optimizes it long before the asynchronous loop. @returns false if the buffer has no room */
+  #tryPrint(node: Uint8Array): boolean {
+    const data = encodeBytes(node, this.#encoding);
+    const { before, after } = frameOf(this.#framing, data.length);
+    return this.#run.stdout.tryWriteFrame(before, data, after);
+  }
+
+  async #printLarge(node: Uint8Array): Promise<void> {
+    const { stdout } = this.#run;
+    await stdout.flush();
+    if (this.#tryPrint(node)) return;
+    const data = encodeBytes(node, this.#encoding);
+    const { before, after } = frameOf(this.#framing, data.length);
+    for (const part of [before, data, after]) await stdout.write(part);
+  }
+
+  /** Apart from the loop: a closure there would allocate a context for each node. */
+  async #printJson(block: number, slot: number, node: Uint8Array): Promise<void> {
     const encoding = this.#encoding === 'hex' ? 'hex' : 'base64';
-    return { ref: formatRef({ block, slot }), bytes: node.length, encoding, data: encodeBytes(node, encoding) };
+    await this.#run.json('node', () => ({
+      ref: formatRef({ block, slot }),
+      bytes: node.length,
+      encoding,
+      data: encodeBytes(node, encoding),
+    }));
   }
 }
