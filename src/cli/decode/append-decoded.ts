@@ -42,6 +42,8 @@ class DecodePipeline {
   readonly #arenas: readonly ConcurrentArena[];
   /** Threads and slots are created on first use: a short input needs few. */
   readonly #threads: Worker[] = [];
+  /** Each resolves once its thread runs or has ended: Node may crash if a thread is terminated while it starts. */
+  readonly #started: Promise<void>[] = [];
   readonly #slots: Uint8Array<SharedArrayBuffer>[] = [];
   readonly #answers: (DecodedNodes | undefined)[] = [];
   #submittedSegments = 0;
@@ -106,6 +108,7 @@ class DecodePipeline {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#signal.removeEventListener('abort', this.#interrupt);
+    await Promise.all(this.#started);
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 
@@ -159,6 +162,8 @@ class DecodePipeline {
       this.#answers[this.#indexOf(segment)] = nodes;
       this.#wake();
     });
+    const started = new Promise<void>((resolve) => thread.once('online', resolve).once('exit', () => resolve()));
+    this.#started.push(started);
     thread.on('error', (error) => this.#fail(error));
     thread.on('exit', (code) => {
       if (!this.#isClosed) this.#fail(new Error(`a decoding thread has ended with exit code ${code}`));
