@@ -163,6 +163,7 @@ export class KeyMap<V> {
   /**
    * The entry of a key; a new one is added with the value undefined, and `size` grows.
    * @throws TypeError; RangeError for an invalid range or no memory; PageStoreError `ARENA_FULL`
+   * beyond 1,610,612,736 entries
    */
   entryOf(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
     assertByteRange(source, start, end);

@@ -37,7 +37,7 @@ try {
   const words = readFileSync(WORDS, 'utf8').trimEnd().split('\n');
   const sizes = { v1: demo('v1', words), v2: demo('v2', words) };
   const kib = (bytes) => `${bytes / 1024} KiB`;
-  console.log(`\nDone. ${words.length} words were appended, read back byte for byte, sealed and verified:`);
+  console.log(`\nDone. ${words.length} words were appended, read back byte for byte, finalized and verified:`);
   console.log(`${kib(sizes.v1)} as V1 pages, ${kib(sizes.v2)} as V2 pages.`);
 } finally {
   rmSync(folder, { recursive: true });
