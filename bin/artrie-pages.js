@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // CommonJS, since loading a first ES module takes a tenth of the time in which Node starts.
 
+const { writeSync } = require('node:fs');
 const { setFlagsFromString } = require('node:v8');
 
 // Two undocumented V8 flags that save memory: a young generation that does not grow, since what is allocated for a page or
@@ -15,8 +16,22 @@ const FLAGS = {
 };
 for (const flag of FLAGS[parseInt(process.versions.node, 10)] ?? []) setFlagsFromString(flag);
 
+/** Exit code 1 is for findings alone; Node would exit with it, and print a stack trace. */
+function fail(error) {
+  const isDebug = (process.env.ARTRIE_PAGES_DEBUG ?? '') !== '';
+  const message = error instanceof Error ? error.message : String(error);
+  const line = error?.syscall === undefined ? `internal error: ${message}` : message;
+  try {
+    writeSync(2, `artrie-pages: ${line.split('\n')[0]}\n${isDebug ? `${error?.stack}\n` : ''}`);
+  } finally {
+    process.exit(3);
+  }
+}
+
+process.on('uncaughtException', fail);
+
 function run() {
-  void import('../dist/bin/cli.js').then(({ runProcess }) => runProcess());
+  import('../dist/bin/cli.js').then(({ runProcess }) => runProcess()).catch(fail);
 }
 
 const args = process.argv.slice(2);

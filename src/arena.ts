@@ -6,11 +6,12 @@ export { MAX_BUFFERED_KEY_BYTES, MAX_INTERNED_TABLE_BYTES } from './arena/key-bu
 export { KeyArena, KeyHandle, withArena } from './arena/key-arena.ts';
 export { type KeyHash, KeyMap } from './arena/key-map.ts';
 export type { Hash64 } from './bytes/checksum.ts';
-export { ARENA_BLOCK_BYTES, type MemoryStats } from './arena/block-memory.ts';
+export { ARENA_BLOCK_BYTES, type ArenaMemoryOptions, type MemoryStats } from './arena/block-memory.ts';
+export { type ArenaHandle, type HandleSource, NodeRanges } from './arena/handle-table.ts';
 export { EpochArena } from './arena/epoch-arena.ts';
 export type { EpochArenaDescriptor, EpochArenaOptions, EpochArenaStats } from './arena/epoch-arena.ts';
 export { ArenaPool, WorkerArena } from './arena/arena-pool.ts';
-export type { ArenaPoolDescriptor, ArenaPoolOptions, ArenaPoolStats, EpochHandle } from './arena/arena-pool.ts';
+export type { ArenaPoolDescriptor, ArenaPoolOptions, ArenaPoolStats } from './arena/arena-pool.ts';
 export { ConcurrentArena } from './arena/concurrent-arena.ts';
 export type {
   ArenaShard,

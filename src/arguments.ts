@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 // Checks of arguments, for callers without TypeScript: TypeError for files and options, RangeError for other values.
 
 /** What the value of an option must be; the function that takes an option of kind `any` checks it. */
@@ -9,7 +11,7 @@ const OPTION_KINDS: Readonly<Record<OptionKind, readonly [expected: string, acce
   seconds: ['a number of seconds of at least 0', (value) => typeof value === 'number' && value >= 0],
   string: ['a string', (value) => typeof value === 'string'],
   function: ['a function', (value) => typeof value === 'function'],
-  signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
+  signal: ['an AbortSignal', (value) => hasMethods(value, 'throwIfAborted', 'addEventListener')],
   any: ['a value', () => true],
 };
 
@@ -19,7 +21,8 @@ export function checkOptions<Options extends object>(
   options: Options,
   kinds: Readonly<Record<keyof Options, OptionKind>>,
 ): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
+  // Not arrays and buffers, which have no options, and whose mistakes would go unnoticed.
+  if (Object.prototype.toString.call(options) !== '[object Object]')
     throw new TypeError(`${call}: options must be an object`);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(kinds, name))
@@ -54,7 +57,7 @@ function hasMethods(value: unknown, ...names: readonly string[]): boolean {
 
 export function assertWholeNumber(call: string, parameter: string, value: number, least: number = 0): void {
   if (Number.isSafeInteger(value) && value >= least) return;
-  throw new RangeError(`${call}: ${parameter} must be a whole number of at least ${least}, not ${String(value)}`);
+  throw new RangeError(`${call}: ${parameter} must be a whole number of at least ${least}, not ${valueText(value)}`);
 }
 
 export function assertOneOf(call: string, parameter: string, value: unknown, values: readonly string[]): void {
@@ -74,8 +77,31 @@ export function wrongType(parameter: string, expected: string, value: unknown): 
 }
 
 function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'string' ? JSON.stringify(value) : valueText(value);
+}
+
+/** For messages. String() fails for an array without its memory, and for objects of all kinds. */
+export function valueText(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** Also those of other realms, such as a Buffer in a test of jest, which are no instances of this realm's Uint8Array. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || types.isUint8Array(value);
+}
+
+export function assertBytes(call: string, parameter: string, value: unknown): asserts value is Uint8Array {
+  if (!isBytes(value)) throw new TypeError(`${call}: ${parameter} must be a Uint8Array`);
+  if (hasLostMemory(value))
+    throw new TypeError(`${call}: ${parameter} is detached: its buffer was transferred, or became too short`);
+}
+
+/** For input in pieces. @param parameter - of Uint8Arrays, in the plural */
+export function assertPieces(call: string, parameter: string, pieces: unknown): void {
+  const value = (pieces ?? {}) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  const isIterable = (value[Symbol.asyncIterator] ?? value[Symbol.iterator]) !== undefined;
+  if (typeof pieces === 'object' && !ArrayBuffer.isView(pieces) && isIterable) return;
+  throw new TypeError(`${call}: ${parameter} must be an iterable of Uint8Arrays, such as a stream`);
 }
 
 /** The default of a parameter `end`. NaN for a `source` of the wrong type, which the check of the range refuses. */
@@ -93,4 +119,18 @@ export function showAs<T extends object>(
       return textOf(this, (part) => inspect(part, options));
     },
   });
+}
+
+/**
+ * Whether the memory of an array is gone: its buffer was transferred, or became too short. Its length is then 0, but
+ * in code that V8 has optimized `length` was seen to be that of before. V8 never inlines `at`, which throws. It takes
+ * some 30 ns: loops over many arrays look first whether there is a byte 0.
+ */
+export function hasLostMemory(array: ArrayBufferView): boolean {
+  try {
+    Uint8Array.prototype.at.call(array, 0);
+    return false;
+  } catch {
+    return true;
+  }
 }

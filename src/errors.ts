@@ -6,6 +6,7 @@ export type ProblemCode =
   | 'FILE_HEADER_CHECKSUM'
   | 'FILE_HEADER_RESERVED'
   | 'FILE_HEADER_COPY'
+  | 'FILE_HEADER_OLD'
   | 'COMMIT_RECORD'
   | 'BLOCK_COUNT_BEYOND_FILE'
   | 'BLOCKS_UNCOUNTED'
@@ -16,6 +17,8 @@ export type ProblemCode =
   | 'FREE_LIST_LINK'
   | 'FREE_LIST_CYCLE'
   | 'ENTRY_COUNT'
+  | 'PAGES_DIGEST'
+  | 'DIGEST_FOREIGN'
   | 'BLOCK_UNKNOWN'
   | 'BLOCK_UNWRITTEN'
   | 'PAGE_MAGIC'
@@ -26,12 +29,14 @@ export type ProblemCode =
   | 'PAGE_CHECKSUM_STALE'
   | 'PAGE_CHECKSUM_ABSENT'
   | 'PAGE_CHECKSUM_FIELDS'
+  | 'PAGE_MISPLACED'
   | 'PAGE_NOT_FINALIZED'
   | 'DIRECTORY_TRUNCATED'
   | 'DIRECTORY_LENGTH'
   | 'NODES_WITHOUT_DIRECTORY'
   | 'SLOT_BOUNDS'
-  | 'SLOT_OVERLAP';
+  | 'SLOT_OVERLAP'
+  | 'SLOT_LOST';
 
 /** What can be wrong with a request, or with the system that executes it. */
 export type OperationCode =
@@ -42,7 +47,9 @@ export type OperationCode =
   | 'FILE_LOCKED'
   | 'FILE_READ_ONLY'
   | 'FILE_CHANGED'
+  | 'FILE_REPLACED'
   | 'FILE_HAS_TRIE'
+  | 'SAME_FILE'
   | 'IO'
   | 'BLOCK_RANGE'
   | 'BLOCK_FREE'
@@ -55,6 +62,7 @@ export type OperationCode =
   | 'INVALID_FRAMING'
   | 'INVALID_LINE'
   | 'KEY_OVERFLOW'
+  | 'KEY_NOT_FOUND'
   | 'STALE_KEY'
   | 'STALE_EPOCH'
   | 'EPOCH_PINNED'

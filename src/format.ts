@@ -9,9 +9,11 @@ export {
   encodePointer,
   FILE_HEAD_BYTES,
   FILE_HEADER_BYTES,
+  FILE_ID_OFFSET,
   fileOffset,
   HEADER_COPY_OFFSET,
   MAX_BLOCKS,
+  MIN_PAGE_BYTES,
   NODE_AREA_OFFSET,
   NODE_TYPES,
   PAGE_HEADER_BYTES,
@@ -37,6 +39,9 @@ export {
   ROOT_DESCRIPTOR,
   type RootDescriptor,
 } from './format/file-header.ts';
+export { FILE_ID, type FileId } from './format/file-id.ts';
+export { DIGEST, DIGEST_OFFSET, type Digest } from './format/digest.ts';
+export type { Hash64 } from './bytes/checksum.ts';
 export {
   COMMIT_KIND,
   COMMIT_RECORD,
@@ -44,6 +49,9 @@ export {
   COMMIT_RECORD_VERSION,
   type CommitRecord,
   decodeCommitRecord,
+  RECORD_DIGEST,
+  type RecordDigest,
+  type RecordDigestFields,
 } from './format/commit-record.ts';
 export {
   PAGE_FLAG,
@@ -55,8 +63,15 @@ export {
   type PageHeader,
 } from './format/page-header.ts';
 
-export { decodePage, maxNodeBytes, nodeOf, nodesOf, type Page } from './format/page.ts';
-export { DirectoryScratch } from './format/v2-directory.ts';
+export { decodePage, isLostSlot, maxNodeBytes, nodeOf, nodesOf, type Page } from './format/page.ts';
+export {
+  ByteNodeArena,
+  ByteNodeArenaV1,
+  ByteNodeArenaV2,
+  type DirectorySavings,
+  type FromBytesOptions,
+} from './format/byte-node-arena.ts';
+export { DirectoryScratch, V2_SLOT, type V2Slot } from './format/v2-directory.ts';
 export { V1_SLOT, type V1Slot } from './format/v1-page.ts';
 export type { ByteRange, SlotDirectory, SlotScan } from './format/slots.ts';
 

@@ -1,11 +1,21 @@
-import { assertInteger, checkOptions, lengthOf, showAs, wrongType } from '../arguments.ts';
+import { assertInteger, checkOptions, lengthOf, showAs, wrongType, valueText } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
-import { assertDescriptor, assertEpoch, type MemoryStats, sumStats } from './block-memory.ts';
+import { ARENA_MEMORY_OPTIONS, assertDescriptor, assertEpoch, type MemoryStats, sumStats } from './block-memory.ts';
 import { EpochArena, type EpochArenaDescriptor, type EpochArenaOptions, type EpochArenaStats } from './epoch-arena.ts';
 import { EpochClock, tickOf } from './epoch-clock.ts';
+import {
+  type ArenaHandle,
+  arenaOf,
+  epochOf,
+  type HandleSource,
+  newArenaNumber,
+  type NodeRanges,
+  notOfArena,
+  PRIVATE_ARENA,
+} from './handle-table.ts';
 import type { EndingThread } from './thread-slots.ts';
 
-/** `maxBlocks` is that of each arena. */
+/** The options of memory are those of each arena. */
 export interface ArenaPoolOptions extends EpochArenaOptions {
   /** Most threads that write to the pool and have not released their WorkerArena, 1 to 65,536 (default: 64). */
   readonly maxThreads?: number;
@@ -17,13 +27,8 @@ export interface ArenaPoolDescriptor {
   readonly clock: SharedArrayBuffer;
   readonly pins: SharedArrayBuffer;
   readonly firstEpoch: number;
-}
-
-/** A range of bytes in the arena of an epoch, from the start of its first block; `postMessage` can carry it. */
-export interface EpochHandle {
-  readonly epoch: number;
-  readonly offset: number;
-  readonly length: number;
+  /** What the handles of this pool begin with. */
+  readonly arenaNumber: number;
 }
 
 /** What the arenas of a pool contain. `allocations` and `usedBytes` count the valid epochs. */
@@ -42,7 +47,7 @@ const MAX_ARENAS = 1_024;
  * A ring of arenas: epoch e uses arena e mod size, and the last `size` epochs are valid.
  * Only the object that created the pool advances the epoch: two threads that did so could recycle an arena in use.
  */
-export class ArenaPool {
+export class ArenaPool implements HandleSource {
   static {
     showAs(this, (pool, show) => {
       const { arenas: _, ...stats } = pool.stats();
@@ -55,11 +60,19 @@ export class ArenaPool {
   readonly clock: EpochClock;
   readonly #arenas: readonly EpochArena[];
   readonly #firstEpoch: number;
+  readonly #arenaNumber: number;
   readonly #isAttached: boolean;
 
   /** @param size - valid epochs, 1 to 1,024, or the descriptor of a pool to attach to @throws TypeError; RangeError */
-  constructor(size: number | ArenaPoolDescriptor, options: ArenaPoolOptions = {}) {
-    checkOptions('ArenaPool', options, { maxBlocks: 'any', epoch: 'any', maxThreads: 'any' });
+  constructor(size: number | ArenaPoolDescriptor, options?: ArenaPoolOptions);
+  /** @internal */
+  constructor(size: number, options: ArenaPoolOptions, arenaNumber: number);
+  constructor(
+    size: number | ArenaPoolDescriptor,
+    options: ArenaPoolOptions = {},
+    arenaNumber: number = typeof size === 'number' ? newArenaNumber() : PRIVATE_ARENA,
+  ) {
+    checkOptions('ArenaPool', options, { ...ARENA_MEMORY_OPTIONS, epoch: 'any', maxThreads: 'any' });
     if (typeof size === 'number') {
       assertInteger('size', size, 1, MAX_ARENAS);
       const { epoch = 0, maxThreads = DEFAULT_MAX_THREADS, ...arenaOptions } = options;
@@ -67,18 +80,21 @@ export class ArenaPool {
       this.#arenas = Array.from({ length: size }, (_, index) => {
         // The first epoch from `epoch` on that belongs to this arena.
         const first = epoch + ((index - (epoch % size) + size) % size);
-        return new EpochArena({ ...arenaOptions, epoch: Math.min(first, Number.MAX_SAFE_INTEGER) });
+        return new EpochArena({ ...arenaOptions, epoch: Math.min(first, Number.MAX_SAFE_INTEGER) }, arenaNumber);
       });
       this.clock = EpochClock.create(epoch, maxThreads);
       this.#firstEpoch = epoch;
+      this.#arenaNumber = arenaNumber;
       this.#isAttached = false;
     } else {
-      const { arenas, clock, pins, firstEpoch }: Partial<ArenaPoolDescriptor> = size ?? {};
-      if (!Array.isArray(arenas) || arenas.length === 0 || !clock || !pins || typeof firstEpoch !== 'number')
+      const { arenas, clock, pins, firstEpoch, arenaNumber: number }: Partial<ArenaPoolDescriptor> = size ?? {};
+      const hasNumbers = typeof firstEpoch === 'number' && typeof number === 'number';
+      if (!Array.isArray(arenas) || arenas.length === 0 || !clock || !pins || !hasNumbers)
         throw wrongType('size', 'a number of arenas, or the descriptor of a pool', size);
       this.#arenas = arenas.map((each) => EpochArena.attach(each));
       this.clock = EpochClock.attach(clock, pins);
       this.#firstEpoch = firstEpoch;
+      this.#arenaNumber = number;
       this.#isAttached = true;
     }
     this.size = this.#arenas.length;
@@ -96,6 +112,7 @@ export class ArenaPool {
       clock: this.clock.memory,
       pins: this.clock.pins.memory,
       firstEpoch: this.#firstEpoch,
+      arenaNumber: this.#arenaNumber,
     };
   }
 
@@ -118,8 +135,8 @@ export class ArenaPool {
     if (this.isEpochValid(epoch)) return this.#arenaAt(epoch);
     const current = this.clock.epoch;
     const oldest = Math.max(this.#firstEpoch, current - this.size + 1);
-    const state = epoch > current ? 'is in the future' : 'does not exist any more';
-    const [found, expected] = [`epoch ${String(epoch)}`, `${oldest} to ${current}`];
+    const state = Number.isInteger(epoch) && epoch > current ? 'is in the future' : 'does not exist any more';
+    const [found, expected] = [`epoch ${valueText(epoch)}`, `${oldest} to ${current}`];
     throw new PageStoreError('STALE_EPOCH', `${found} ${state}: the pool has epochs ${expected}`, { found, expected });
   }
 
@@ -138,23 +155,46 @@ export class ArenaPool {
   }
 
   /**
-   * Copies `source[start, end)` into the current epoch. It allocates an object: loops use `current()` or a WorkerArena.
-   * @throws TypeError or RangeError for an invalid range; RangeError beyond `maxThreads`; PageStoreError `ARENA_FULL`
+   * {@link EpochArena.allocate} in the current epoch. Loops use `current()` or a WorkerArena, which are faster.
+   * @throws as there; RangeError beyond `maxThreads`
    */
-  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): EpochHandle {
-    const wasPinned = !this.#isAttached || this.clock.hasPin();
-    const epoch = this.#isAttached ? this.clock.pin() : this.clock.epoch;
-    try {
-      return { epoch, offset: this.#arenaAt(epoch).allocateCopy(source, start, end), length: end - start };
-    } finally {
-      if (!wasPinned) this.clock.unpin();
-    }
+  allocate(bytes: number, alignment = 8): ArenaHandle {
+    return this.#inCurrent((arena) => arena.allocate(bytes, alignment));
   }
 
-  /** The bytes of a handle: a view, valid until its epoch is recycled. @throws as `arenaOf`; TypeError; RangeError */
-  read(handle: EpochHandle): Uint8Array {
-    if (typeof handle !== 'object' || handle === null) throw wrongType('handle', 'an EpochHandle', handle);
-    return this.arenaOf(handle.epoch).view(handle.offset, handle.length);
+  /** {@link EpochArena.allocateCopy} into the current epoch. @throws as `allocate`; TypeError */
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
+    return this.#inCurrent((arena) => arena.allocateCopy(source, start, end));
+  }
+
+  /** As `allocateCopy`, aligned to 16 bytes. */
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
+    return this.#inCurrent((arena) => arena.allocateKey(source, start, end));
+  }
+
+  /** The bytes of a handle: a view, valid until its epoch is recycled. @throws as `arenaOf`; RangeError */
+  read(handle: ArenaHandle): Uint8Array {
+    return this.#arenaOf(handle).read(handle);
+  }
+
+  /** Length of an allocation in bytes. @throws as `read` */
+  lengthOf(handle: ArenaHandle): number {
+    return this.#arenaOf(handle).lengthOf(handle);
+  }
+
+  /** The epoch of a handle. @throws as `read` */
+  epochOf(handle: ArenaHandle): number {
+    return this.#arenaOf(handle).epoch;
+  }
+
+  /** @see HandleSource.locate */
+  locate(handles: ArrayLike<number>, from: number, to: number, ranges: NodeRanges): void {
+    const arena = this.#arenaOf(handles[from] as number); // from < to
+    const epoch = arena.epoch;
+    let end = from + 1;
+    const most = Math.min(to, from + ranges.capacity);
+    while (end < most && epochOf(handles[end] as number, this.clock.epoch) === epoch) end++; // end < to
+    arena.locate(handles, from, end, ranges);
   }
 
   /** Removes the pin of a thread that ended without releasing it. @returns whether it had one @throws RangeError */
@@ -171,6 +211,23 @@ export class ArenaPool {
   stats(): ArenaPoolStats {
     const arenas = this.#arenas.map((each) => each.stats());
     return { epoch: this.clock.epoch, ...sumStats(arenas), arenas };
+  }
+
+  #inCurrent(allocate: (arena: EpochArena) => ArenaHandle): ArenaHandle {
+    const wasPinned = !this.#isAttached || this.clock.hasPin();
+    const epoch = this.#isAttached ? this.clock.pin() : this.clock.epoch;
+    try {
+      return allocate(this.#arenaAt(epoch));
+    } finally {
+      if (!wasPinned) this.clock.unpin();
+    }
+  }
+
+  #arenaOf(handle: ArenaHandle): EpochArena {
+    if (!Number.isSafeInteger(handle) || arenaOf(handle) !== this.#arenaNumber) throw notOfArena(handle);
+    const epoch = epochOf(handle, this.clock.epoch);
+    if (epoch < this.#firstEpoch) throw notOfArena(handle);
+    return this.arenaOf(epoch);
   }
 
   #arenaAt(epoch: number): EpochArena {
@@ -218,24 +275,17 @@ export class WorkerArena {
   }
 
   /** {@link EpochArena.allocate} in the current epoch, to which this sets `epoch`. @throws also as `current` */
-  allocate(bytes: number, alignment = 8): number {
+  allocate(bytes: number, alignment = 8): ArenaHandle {
     return this.current().allocate(bytes, alignment);
   }
 
   /** {@link EpochArena.allocateCopy} into the current epoch, to which this sets `epoch`. @throws also as `current` */
-  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
     return this.current().allocateCopy(source, start, end);
   }
 
-  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
     return this.current().allocateKey(source, start, end);
-  }
-
-  /** A handle of the last allocation, for `read` of the pool in any thread. @throws RangeError */
-  handleOf(offset: number, length: number): EpochHandle {
-    assertInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
-    assertInteger('length', length, 0, Number.MAX_SAFE_INTEGER);
-    return { epoch: this.#epoch, offset, length };
   }
 
   /** Removes the pin of this thread, for all its WorkerArenas, so that the pool may recycle the epoch. */

@@ -1,35 +1,41 @@
-import { checkOptions, lengthOf, showAs } from '../arguments.ts';
-import type { PageStoreError } from '../errors.ts';
+import { checkOptions, lengthOf, showAs, valueText } from '../arguments.ts';
+import { PageStoreError } from '../errors.ts';
 import {
-  ARENA_BLOCK_BYTES,
-  assertAllocation,
+  ARENA_MEMORY_OPTIONS,
+  type ArenaMemoryOptions,
+  arenaMemoryOptions,
   assertDescriptor,
   assertEpoch,
   assertLaterEpoch,
-  assertSource,
   BlockMemory,
-  DEFAULT_MAX_BLOCKS,
   EPOCH_WORD,
   LINE_BYTES,
   LINE_WORDS,
   type MemoryStats,
   storeEpoch,
 } from './block-memory.ts';
+import {
+  type ArenaHandle,
+  type ClaimRun,
+  type HandleSource,
+  HandleTable,
+  newArenaNumber,
+  type NodeRanges,
+} from './handle-table.ts';
 
 export interface EpochArenaStats extends MemoryStats {
   readonly epoch: number;
 }
 
-export interface EpochArenaOptions {
+export interface EpochArenaOptions extends ArenaMemoryOptions {
   /** The first epoch, 0 to 2^53 - 1 (default: 0). */
   readonly epoch?: number;
-  /** Most blocks of 2 MiB, 1 to 1,023 (default: 64). They take address space only. */
-  readonly maxBlocks?: number;
 }
 
 /** What another thread attaches to; `postMessage` and `workerData` can carry it. */
 export interface EpochArenaDescriptor {
   readonly memory: SharedArrayBuffer;
+  readonly handles: SharedArrayBuffer;
 }
 
 /** Size of a thread-local allocation buffer: bytes that a thread reserves at once and then allocates from alone. */
@@ -37,166 +43,224 @@ const TLAB_BYTES = 16_384;
 /** Longest allocation from a thread-local buffer; longer ones are reserved one by one. */
 const TLAB_MAX_ALLOCATION_BYTES = 4_096;
 
-const LINES_PER_BLOCK = ARENA_BLOCK_BYTES / LINE_BYTES;
-const TLABS_PER_BLOCK = ARENA_BLOCK_BYTES / TLAB_BYTES;
-
 // Control words. The epoch, which each allocation reads, is in another cache line than the cursor.
 /** The end of the bytes that threads have reserved, in cache lines. */
 const CURSOR_WORD: number = LINE_WORDS;
-const LARGE_ALLOCATIONS_WORD: number = LINE_WORDS + 1;
-const LARGE_BYTES_WORD: number = LINE_WORDS + 2;
-/** From here on, a cache line for each 16 KiB of blocks: number and bytes of the allocations there. */
-const COUNTS_WORD: number = 2 * LINE_WORDS;
+const CONTROL_WORDS: number = 2 * LINE_WORDS;
 /** The cursor during a reset. */
 const CLOSED = -1;
 
 /**
- * Bytes that live as long as an epoch, in blocks of 2 MiB, allocated by several threads at once. All state is in shared
- * memory, except the 16 KiB that each thread has reserved. While one thread resets the arena, no other may allocate or
- * write: {@link WorkerArena} ensures that.
+ * Bytes that live as long as an epoch, in blocks of shared memory, allocated by several threads at once. Each allocation
+ * has a handle: a number that is refused after the next reset, and by every other arena. While one thread resets the
+ * arena, no other may allocate or write: {@link WorkerArena} ensures that.
  */
-export class EpochArena {
+export class EpochArena implements HandleSource {
   static {
     showAs(this, (arena, show) => `EpochArena ${show(arena.stats())}`);
   }
 
   readonly #memory: BlockMemory;
   readonly #words: Int32Array;
-  readonly #counts: Uint32Array;
-  // The buffer of this thread: [free, limit), reserved in the epoch of the two words (none yet), and counted at #countIndex.
+  readonly #table: HandleTable;
+  readonly #linesPerBlock: number;
+  // The buffer of this thread: [free, limit), reserved in the epoch of the two words (none yet).
   #epochLow = -1;
   #epochHigh = -1;
   #free = 0;
   #limit = 0;
-  #countIndex = 0;
   #reservedEnd = 0;
+  /** Offset of the last allocation of this thread. */
+  #offset = 0;
+  /** What {@link reserve} reserved last: [start, end), of which the bytes before `#claimed` have handles. */
+  #roomStart = 0;
+  #roomEnd = -1;
+  #claimed = 0;
+  #isRoomStale = false;
 
   /** @param options - of a new arena, or the descriptor of an arena to attach to @throws TypeError; RangeError */
-  constructor(options: EpochArenaOptions | EpochArenaDescriptor = {}) {
-    if (options instanceof Object && 'memory' in options) {
+  constructor(options?: EpochArenaOptions | EpochArenaDescriptor);
+  /** @internal */
+  constructor(options: EpochArenaOptions, arenaNumber: number);
+  constructor(options: EpochArenaOptions | EpochArenaDescriptor = {}, arenaNumber?: number) {
+    if (typeof options === 'object' && options !== null && 'memory' in options) {
       this.#memory = BlockMemory.attach('the arena', options.memory);
+      this.#table = HandleTable.attach(options.handles);
     } else {
-      checkOptions('EpochArena', options, { epoch: 'any', maxBlocks: 'any' });
-      const { epoch = 0, maxBlocks = DEFAULT_MAX_BLOCKS } = options;
+      checkOptions('EpochArena', options, { epoch: 'any', ...ARENA_MEMORY_OPTIONS });
+      const { epoch = 0 } = options;
       assertEpoch(epoch);
-      const controlWords = COUNTS_WORD + maxBlocks * TLABS_PER_BLOCK * LINE_WORDS;
-      this.#memory = BlockMemory.create('the arena', controlWords, maxBlocks, epoch);
+      const memory = arenaMemoryOptions(options);
+      this.#memory = BlockMemory.create('the arena', CONTROL_WORDS, memory, epoch);
+      // The epochs of a pool follow each other, and it finds the arena of a handle by them.
+      this.#table =
+        arenaNumber === undefined
+          ? HandleTable.create(newArenaNumber(), memory.maxAllocations)
+          : HandleTable.create(arenaNumber, memory.maxAllocations, epoch);
     }
-    const { buffer, words } = this.#memory;
-    this.#words = words;
-    this.#counts = new Uint32Array(buffer, COUNTS_WORD * 4, words.length - COUNTS_WORD);
+    this.#words = this.#memory.words;
+    this.#linesPerBlock = this.#memory.blockBytes / LINE_BYTES;
   }
 
   /** The same arena, in this thread. @throws TypeError for an invalid descriptor */
   static attach(descriptor: EpochArenaDescriptor): EpochArena {
     assertDescriptor(descriptor);
-    return new EpochArena({ memory: descriptor.memory });
+    return new EpochArena({ memory: descriptor.memory, handles: descriptor.handles });
   }
 
   get descriptor(): EpochArenaDescriptor {
-    return { memory: this.#memory.buffer };
+    return { memory: this.#memory.buffer, handles: this.#table.buffer };
   }
 
   get epoch(): number {
     return this.#memory.epoch;
   }
 
-  /**
-   * Allocates `bytes`, whose content is undefined. @returns the offset from the start of the first block
-   * @param alignment - power of two up to 64 that divides the offset
-   * @throws RangeError for more than a block, an invalid alignment, or no memory; {@link PageStoreError} `ARENA_FULL`
-   */
-  allocate(bytes: number, alignment = 8): number {
-    const offset = this.tryAllocate(bytes, alignment);
-    if (offset < 0) throw this.#full(bytes);
-    return offset;
+  get blockBytes(): number {
+    return this.#memory.blockBytes;
   }
 
-  /** As `allocate`. @returns the offset, or -1 if there is no room */
-  tryAllocate(bytes: number, alignment = 8): number {
-    assertAllocation(bytes, alignment);
+  /**
+   * Allocates `bytes`, whose content is undefined: {@link read} returns them, to be written. More bytes than a block has
+   * take several blocks, which follow each other. @returns the handle
+   * @param alignment - power of two up to 64 that divides the offset
+   * @throws RangeError for more than all blocks, an invalid alignment, or no memory; {@link PageStoreError} `ARENA_FULL`
+   */
+  allocate(bytes: number, alignment = 8): ArenaHandle {
+    const handle = this.tryAllocate(bytes, alignment);
+    if (handle < 0) throw this.#full(bytes);
+    return handle;
+  }
+
+  /** As `allocate`. @returns the handle, or -1 if there is no room */
+  tryAllocate(bytes: number, alignment = 8): ArenaHandle {
+    this.#memory.assertAllocation(bytes, alignment);
     return this.#take(bytes, alignment - 1);
   }
 
   /** Copies `source[start, end)`, aligned to 8 bytes. @returns as `allocate` @throws as `allocate`; TypeError */
-  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
-    const offset = this.tryAllocateCopy(source, start, end);
-    if (offset < 0) throw this.#full(end - start);
-    return offset;
+  allocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
+    const handle = this.tryAllocateCopy(source, start, end);
+    if (handle < 0) throw this.#full(end - start);
+    return handle;
   }
 
-  /** As `allocateCopy`. @returns the offset, or -1 if there is no room */
-  tryAllocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
-    assertSource(source, start, end);
-    const offset = this.#take(end - start, 7);
-    if (offset >= 0) this.#memory.copy(source, start, end, offset);
-    return offset;
+  /** As `allocateCopy`. @returns the handle, or -1 if there is no room */
+  tryAllocateCopy(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
+    this.#memory.assertSource(source, start, end);
+    const handle = this.#take(end - start, 7);
+    if (handle >= 0) this.#memory.copy(source, start, end, this.#offset);
+    return handle;
   }
 
   /** As `allocateCopy`, aligned to 16 bytes. */
-  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): number {
-    assertSource(source, start, end);
-    const offset = this.#take(end - start, 15);
-    if (offset < 0) throw this.#full(end - start);
-    this.#memory.copy(source, start, end, offset);
-    return offset;
-  }
-
-  /** The bytes of an allocation, valid until `reset`. @throws RangeError for bytes that no thread has reserved */
-  view(offset: number, bytes: number): Uint8Array {
-    this.#assertAllocated(offset, bytes);
-    return this.#memory.view(offset, bytes);
+  allocateKey(source: Uint8Array, start = 0, end: number = lengthOf(source)): ArenaHandle {
+    this.#memory.assertSource(source, start, end);
+    const handle = this.#take(end - start, 15);
+    if (handle < 0) throw this.#full(end - start);
+    this.#memory.copy(source, start, end, this.#offset);
+    return handle;
   }
 
   /**
-   * The block that contains `offset`: byte i of the allocation is at `offset % ARENA_BLOCK_BYTES + i`.
-   * Always the same array, valid as long as the arena. @throws RangeError if nothing was allocated there
+   * Reserves `bytes` to be filled before it is known what they are, as by a read of a file: {@link claim} makes
+   * allocations of parts of them. Only the last reservation of this object can be claimed.
+   * @returns the bytes, to be written until the arena is reset @throws as `allocate`
    */
-  blockOf(offset: number): Uint8Array {
-    this.#assertAllocated(offset, 0);
-    return this.#memory.blockOf(offset);
+  reserve(bytes: number): Uint8Array {
+    this.#memory.assertAllocation(bytes, 1);
+    const lines = Math.ceil(Math.max(1, bytes) / LINE_BYTES);
+    // Claims of one run are of one reservation.
+    this.#table.endRun();
+    for (;;) {
+      this.#enterEpoch();
+      const start = this.#reserve(lines, lines);
+      if (!this.#isInEpoch()) continue;
+      if (start < 0) throw this.#full(bytes);
+      this.#roomStart = this.#claimed = start;
+      this.#roomEnd = start + bytes;
+      this.#isRoomStale = false;
+      return this.#memory.view(start, bytes);
+    }
+  }
+
+  /**
+   * Makes `[start, end)` of the last reservation an allocation. Claims must not overlap, and be in ascending order.
+   * @returns the handle
+   * @throws RangeError for another range; {@link PageStoreError} `STALE_EPOCH` if the arena was reset, `ARENA_FULL`
+   */
+  claim(start: number, end: number): ArenaHandle {
+    if (!Number.isInteger(start) || !Number.isInteger(end)) throw this.#notReserved(start, end);
+    const bytes = end - start;
+    return this.#table.add(this.#takeRoom(start, end), bytes, bytes);
+  }
+
+  /** As {@link claim}, for {@link takeClaims}: it allocates nothing. @internal */
+  claimNext(start: number, end: number): void {
+    this.#table.addClaim(this.#takeRoom(start, end), end - start);
+  }
+
+  /** The bytes of an allocation: a view, valid until `reset`. @throws as `locate` of a {@link HandleSource} */
+  read(handle: ArenaHandle): Uint8Array {
+    const table = this.#find(handle);
+    return this.#memory.view(table.foundOffset, table.foundBytes);
+  }
+
+  /** Length of an allocation in bytes. @throws as `read` */
+  lengthOf(handle: ArenaHandle): number {
+    return this.#find(handle).foundBytes;
+  }
+
+  /** Offset of an allocation from the start of the first block: the alignment divides it. @throws as `read` */
+  offsetOf(handle: ArenaHandle): number {
+    return this.#find(handle).foundOffset;
+  }
+
+  /** @see HandleSource.locate */
+  locate(handles: ArrayLike<number>, from: number, to: number, ranges: NodeRanges): void {
+    ranges.clear();
+    const end = Math.min(to, from + ranges.capacity);
+    for (let next = from; next < end; next++) {
+      const table = this.#find(handles[next] as number); // next < to
+      const offset = table.foundOffset;
+      if (!ranges.add(this.#memory, offset, table.foundBytes)) return;
+    }
+  }
+
+  /** The claims since the last call, in order. @internal */
+  takeClaims(): Iterable<ClaimRun> {
+    return this.#table.claimsOf(this.#table.takeRuns(), this.#memory);
   }
 
   /** Frees all allocations, keeps the blocks. @throws RangeError unless `epoch` is later; TypeError during a reset */
   reset(epoch: number): void {
     assertLaterEpoch(epoch, this.epoch);
-    // Closed before the epoch changes and reopened afterwards, so that a reservation is of a known epoch.
-    const usedLines = Atomics.exchange(this.#words, CURSOR_WORD, CLOSED);
-    if (usedLines === CLOSED) throw new TypeError('another thread is resetting this arena');
+    // Both cursors are closed before the epoch changes and opened afterwards, so that a reservation is of a known epoch.
+    if (Atomics.exchange(this.#words, CURSOR_WORD, CLOSED) === CLOSED)
+      throw new TypeError('another thread is resetting this arena');
+    const chunks = this.#table.close();
     storeEpoch(this.#words, EPOCH_WORD, epoch);
-    const countsEnd = countWords(usedLines * LINE_BYTES);
-    if (countsEnd > 0) this.#counts.fill(0, 0, countsEnd);
-    this.#words[LARGE_ALLOCATIONS_WORD] = 0;
-    this.#words[LARGE_BYTES_WORD] = 0;
+    this.#table.reset(chunks, epoch);
     Atomics.store(this.#words, CURSOR_WORD, 0);
     this.#memory.release();
   }
 
   /** Exact for this thread, and for allocations before a message or atomic write that this thread has received. */
   stats(): EpochArenaStats {
-    const countsEnd = countWords(this.#end);
-    let allocations = Atomics.load(this.#words, LARGE_ALLOCATIONS_WORD);
-    let usedBytes = Atomics.load(this.#words, LARGE_BYTES_WORD);
-    for (let at = 0; at < countsEnd; at += LINE_WORDS) {
-      allocations += Atomics.load(this.#counts, at);
-      usedBytes += Atomics.load(this.#counts, at + 1);
-    }
     const { blockCount, reservedBytes } = this.#memory;
-    return { epoch: this.epoch, allocations, usedBytes, blockCount, reservedBytes };
+    return { epoch: this.epoch, ...this.#table.totals(), blockCount, reservedBytes };
   }
 
-  get #end(): number {
-    return Math.max(0, Atomics.load(this.#words, CURSOR_WORD)) * LINE_BYTES;
-  }
-
-  #take(bytes: number, mask: number): number {
+  #take(bytes: number, mask: number): ArenaHandle {
     const words = this.#words;
+    const table = this.#table;
     const at = (this.#free + mask) & ~mask;
     // The epoch is read without atomics, which take 8 ns each: a reset has to happen before this call, and is seen then.
     // An allocation of 0 bytes must be before the limit too: after it there may be no block.
     if (
       at + bytes <= this.#limit &&
       at < this.#limit &&
+      table.hasRoom &&
       words[EPOCH_WORD] === this.#epochLow &&
       words[EPOCH_WORD + 1] === this.#epochHigh
     ) {
@@ -205,51 +269,54 @@ export class EpochArena {
     return this.#takeReserved(bytes, mask);
   }
 
-  #bump(at: number, bytes: number): number {
-    this.#free = at + bytes;
-    // No other thread writes to these words, so they need no atomics.
-    const counts = this.#counts;
-    const index = this.#countIndex;
-    counts[index] = (counts[index] as number) + 1; // each thread-local buffer has its two words
-    counts[index + 1] = (counts[index + 1] as number) + bytes;
-    return at;
+  #bump(at: number, bytes: number): ArenaHandle {
+    const end = at + bytes;
+    const paddedBytes = end - this.#free;
+    this.#free = end;
+    this.#offset = at;
+    return this.#table.add(at, bytes, paddedBytes);
   }
 
-  #takeReserved(bytes: number, mask: number): number {
+  #takeReserved(bytes: number, mask: number): ArenaHandle {
     const needLines = Math.ceil(Math.max(1, bytes) / LINE_BYTES);
     const isLarge = bytes > TLAB_MAX_ALLOCATION_BYTES;
     for (;;) {
       this.#enterEpoch();
+      if (!this.#table.hasRoom && !this.#table.reserveChunk(0)) return -1;
+      // If the arena was reset in between, what was reserved is of either epoch, so it stays unused.
+      if (!this.#isInEpoch()) continue;
+      const at = (this.#free + mask) & ~mask;
+      if (at + bytes <= this.#limit && at < this.#limit) return this.#bump(at, bytes);
       const start = this.#reserve(isLarge ? needLines : TLAB_BYTES / LINE_BYTES, needLines);
-      // If the arena was reset in between, these bytes are of either epoch, so they stay unused.
       if (!this.#isInEpoch()) continue;
       if (start < 0) return -1;
       if (isLarge) {
-        Atomics.add(this.#words, LARGE_ALLOCATIONS_WORD, 1);
-        Atomics.add(this.#words, LARGE_BYTES_WORD, bytes);
-        return start;
+        this.#offset = start;
+        return this.#table.add(start, bytes, bytes);
       }
       // A buffer that continues the previous one, in the same block, leaves no gap between them.
-      if (start !== this.#limit || start % ARENA_BLOCK_BYTES === 0) this.#free = start;
+      if (start !== this.#limit || this.#memory.blockStart(start) === start) this.#free = start;
       this.#limit = this.#reservedEnd;
-      // No two buffers start in the same 16 KiB: only the last one of a block is shorter.
-      this.#countIndex = Math.floor(start / TLAB_BYTES) * LINE_WORDS;
       return this.#bump((this.#free + mask) & ~mask, bytes);
     }
   }
 
-  /** Reserves `wantLines`, or up to the end of the block, but at least `needLines`. @returns the offset, or -1 */
+  /**
+   * Reserves `wantLines`, or up to the end of the block, but at least `needLines`; more than a block has begin with a block.
+   * @returns the offset, or -1
+   */
   #reserve(wantLines: number, needLines: number): number {
+    const perBlock = this.#linesPerBlock;
     for (;;) {
       const cursor = Atomics.load(this.#words, CURSOR_WORD);
       if (cursor === CLOSED) continue;
-      const restLines = LINES_PER_BLOCK - (cursor % LINES_PER_BLOCK);
-      const start = restLines < needLines ? cursor + restLines : cursor;
-      const block = Math.floor(start / LINES_PER_BLOCK);
-      if (block >= this.#memory.maxBlocks) return -1;
-      const end = Math.min(start + wantLines, (block + 1) * LINES_PER_BLOCK);
+      const restLines = perBlock - (cursor % perBlock);
+      const start = restLines < needLines && restLines < perBlock ? cursor + restLines : cursor;
+      const blockEnd = (Math.floor(start / perBlock) + 1) * perBlock;
+      const end = Math.max(start + needLines, Math.min(start + wantLines, blockEnd));
+      if (end * LINE_BYTES > this.#memory.maxBytes) return -1;
       // Before the cursor advances: blocks below the cursor exist for every thread.
-      this.#memory.grow(block + 1);
+      this.#memory.growTo(end * LINE_BYTES);
       if (Atomics.compareExchange(this.#words, CURSOR_WORD, cursor, end) !== cursor) continue;
       this.#reservedEnd = end * LINE_BYTES;
       return start * LINE_BYTES;
@@ -263,16 +330,42 @@ export class EpochArena {
     );
   }
 
+  /** Forgets what this thread has reserved in an earlier epoch. */
   #enterEpoch(): void {
     if (this.#isInEpoch()) return;
     this.#epochLow = Atomics.load(this.#words, EPOCH_WORD);
     this.#epochHigh = Atomics.load(this.#words, EPOCH_WORD + 1);
     this.#free = this.#limit = 0;
+    this.#isRoomStale ||= this.#roomEnd >= 0;
+    this.#roomEnd = -1;
+    this.#table.drop();
   }
 
-  #assertAllocated(offset: number, bytes: number): void {
-    const isUnused = this.#isInEpoch() && offset + bytes > this.#free && offset < this.#limit;
-    this.#memory.assertAllocated(offset, bytes, isUnused ? 0 : this.#end);
+  #find(handle: ArenaHandle): HandleTable {
+    this.#table.find(handle, this.#memory);
+    return this.#table;
+  }
+
+  /** Checks a claim, and makes room for its handle. @returns its offset */
+  #takeRoom(start: number, end: number): number {
+    const from = this.#roomStart + start;
+    const to = this.#roomStart + end;
+    if (from < this.#claimed || to < from || to > this.#roomEnd) throw this.#notReserved(start, end);
+    const words = this.#words;
+    if (!this.#table.hasRoom || words[EPOCH_WORD] !== this.#epochLow || words[EPOCH_WORD + 1] !== this.#epochHigh)
+      this.#makeClaimable(start, end);
+    this.#claimed = to;
+    return from;
+  }
+
+  #makeClaimable(start: number, end: number): void {
+    if (!this.#isInEpoch()) throw this.#notReserved(start, end);
+    if (!this.#table.reserveChunk(0)) throw this.#full(end - start);
+  }
+
+  #notReserved(start: number, end: number): Error {
+    const isStale = this.#isRoomStale || (this.#roomEnd >= 0 && !this.#isInEpoch());
+    return isStale ? staleReservation(this.epoch) : notReserved(start, end);
   }
 
   #full(bytes: number): PageStoreError {
@@ -280,6 +373,15 @@ export class EpochArena {
   }
 }
 
-function countWords(end: number): number {
-  return Math.ceil(end / TLAB_BYTES) * LINE_WORDS;
+export function staleReservation(epoch: number): PageStoreError {
+  const found = 'a reservation of an earlier epoch';
+  return new PageStoreError('STALE_EPOCH', `${found}: the arena has been reset to epoch ${epoch}`, {
+    found,
+    expected: `one of epoch ${epoch}`,
+  });
+}
+
+export function notReserved(start: number, end: number): RangeError {
+  const range = 'a range of the last reservation, after the claims before it';
+  return new RangeError(`start and end must be ${range}, not ${valueText(start)} and ${valueText(end)}`);
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import { wrongType } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
@@ -36,7 +37,7 @@ export class EpochClock {
 
   /** The same clock, in another thread. @throws TypeError unless `create` made both memories */
   static attach(memory: SharedArrayBuffer, pins: SharedArrayBuffer): EpochClock {
-    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength !== LINE_BYTES)
+    if (!types.isSharedArrayBuffer(memory) || memory.byteLength !== LINE_BYTES)
       throw wrongType('descriptor', 'one that a pool returned, with its clock', memory);
     return new EpochClock(memory, ThreadSlots.attach(pins));
   }

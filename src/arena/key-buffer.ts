@@ -1,7 +1,7 @@
-import { assertInteger, showAs, wrongType } from '../arguments.ts';
+import { assertInteger, isBytes, showAs, wrongType } from '../arguments.ts';
 import { copyRange, equalRange } from '../bytes/buffer.ts';
 import { fxHash64 } from '../bytes/checksum.ts';
-import { U64_DIGITS, utf8Bytes, writeDecimalU64, writeUtf8 } from '../bytes/encodings.ts';
+import { U64_DIGITS, utf8Bytes, utf8Text, writeDecimalU64, writeUtf8 } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
 export const MAX_INTERNED_TABLE_BYTES = 30;
@@ -13,34 +13,47 @@ export type KeyName = string | Uint8Array;
 /** The table of a key: its name, without '/'. */
 export type KeyTable = KeyName | InternedTablePrefix;
 
-/** The prefix `table/` of all keys of a table, encoded once, with a hash of the name. */
+/** The prefix `table/` of all keys of a table, encoded once, with its hash. */
 export class InternedTablePrefix {
   static {
-    showAs(this, ({ bytes }, show) => `InternedTablePrefix ${show({ prefix: keyText(bytes) })}`);
+    showAs(this, ({ prefix }, show) => `InternedTablePrefix ${show({ prefix: shownKey(prefix) })}`);
   }
 
   /** `table/` in UTF-8. Read-only. */
-  readonly bytes: Uint8Array;
-  /** The 64-bit Fx-style hash of the name without the '/': an unsigned bigint. See `fxHash64`. */
+  readonly prefix: Uint8Array;
+  /**
+   * The 64-bit Fx-style hash of the prefix, with its '/': an unsigned bigint. It starts at 0; for each byte it is
+   * `(rotl(hash, 5) ^ byte) * 0x517cc1b727220a95`, modulo 2^64.
+   */
   readonly hash: bigint;
 
   /** @param table - a name without '/'; it is copied @throws PageStoreError `KEY_OVERFLOW` over 30 bytes; TypeError */
   constructor(table: KeyName) {
     const length = tableBytes(table);
     assertFits(length, 'table name', 'prefix', MAX_INTERNED_TABLE_BYTES);
-    this.bytes = new Uint8Array(length + 1);
-    this.bytes[writeName(table, this.bytes, 0)] = SLASH;
-    this.hash = fxHash64(this.bytes.subarray(0, length));
+    this.prefix = new Uint8Array(length + 1);
+    this.prefix[writeName(table, this.prefix, 0)] = SLASH;
+    this.hash = fxHash64(this.prefix);
+  }
+
+  /** A new buffer with the key `table/rowId`. @throws as `KeyBuffer.setRowKey` */
+  makeRowKey(rowId: number | bigint): KeyBuffer {
+    return new KeyBuffer().setRowKey(this, rowId);
+  }
+
+  /** A new buffer with the key `table/rowId/column`. @throws as `KeyBuffer.setRowKey` */
+  makeColumnKey(rowId: number | bigint, column: KeyName): KeyBuffer {
+    return new KeyBuffer().setColumnKey(this, rowId, column);
   }
 
   /** Whether both are for the same table. Names with equal hashes are compared byte by byte. */
   sameTable(other: InternedTablePrefix): boolean {
     if (!(other instanceof InternedTablePrefix)) throw wrongType('other', 'an InternedTablePrefix', other);
-    const { bytes } = this;
+    const { prefix } = this;
     return (
       this.hash === other.hash &&
-      bytes.length === other.bytes.length &&
-      equalRange(bytes, 0, other.bytes, 0, bytes.length)
+      prefix.length === other.prefix.length &&
+      equalRange(prefix, 0, other.prefix, 0, prefix.length)
     );
   }
 }
@@ -59,7 +72,7 @@ const digits = new Uint8Array(U64_DIGITS);
  */
 export class KeyBuffer {
   static {
-    showAs(this, ({ bytes, remaining }, show) => `KeyBuffer ${show({ key: keyText(bytes), remaining })}`);
+    showAs(this, ({ bytes, remaining }, show) => `KeyBuffer ${show({ key: shownKey(bytes), remaining })}`);
   }
 
   /** Read-only: byte 0 is the length of the key, which follows; bytes after the key have no meaning. */
@@ -79,6 +92,11 @@ export class KeyBuffer {
   /** The key: a read-only view, valid until the buffer changes. */
   get bytes(): Uint8Array {
     return (this.#views[this.length] ??= this.raw.subarray(1, 1 + this.length));
+  }
+
+  /** The key as text, with U+FFFD for what is not UTF-8. */
+  get text(): string {
+    return utf8Text(this.bytes);
   }
 
   /**
@@ -108,7 +126,7 @@ export class KeyBuffer {
 
   /** Appends bytes. @throws PageStoreError `KEY_OVERFLOW`; TypeError */
   append(bytes: Uint8Array): this {
-    if (!(bytes instanceof Uint8Array)) throw wrongType('bytes', 'a Uint8Array (appendText takes text)', bytes);
+    if (!isBytes(bytes)) throw wrongType('bytes', 'a Uint8Array (appendText takes text)', bytes);
     return this.#appendName(bytes);
   }
 
@@ -143,8 +161,8 @@ export class KeyBuffer {
 
   #setKey(table: KeyTable, rowId: number | bigint, column: KeyName | undefined): this {
     if (table instanceof InternedTablePrefix) {
-      this.#replaceTail(table.bytes.length, rowId, column);
-      copyRange(table.bytes, 0, table.bytes.length, this.raw, 1);
+      this.#replaceTail(table.prefix.length, rowId, column);
+      copyRange(table.prefix, 0, table.prefix.length, this.raw, 1);
       return this;
     }
     const bytes = tableBytes(table);
@@ -174,36 +192,41 @@ export class KeyBuffer {
 
 /** Keys of many rows of one table in one {@link KeyBuffer}: the prefix is written once, keys replace the rest. */
 export class BatchKeyGenerator {
+  static {
+    showAs(this, ({ prefix }, show) => `BatchKeyGenerator ${show({ prefix: shownKey(prefix) })}`);
+  }
+
+  /** `table/` in UTF-8. Read-only. */
+  readonly prefix: Uint8Array;
   readonly #key = new KeyBuffer();
-  readonly #prefixBytes: number;
 
   /** @param table - at most 61 bytes: `table/0` has to fit @throws PageStoreError `KEY_OVERFLOW`; TypeError */
   constructor(table: KeyTable) {
-    this.#prefixBytes = this.#key.setRowKey(table, 0).length - 1;
+    // The keys are built after it in the same buffer, so the view does not change.
+    this.prefix = this.#key.raw.subarray(1, this.#key.setRowKey(table, 0).length);
   }
 
   /** The key `table/rowId`: a read-only view, valid until the next key. @throws as `KeyBuffer.setRowKey` */
   rowKey(rowId: number | bigint): Uint8Array {
-    return this.#key.replaceRow(this.#prefixBytes, rowId).bytes;
+    return this.#key.replaceRow(this.prefix.length, rowId).bytes;
   }
 
   /** The key `table/rowId/column`: a read-only view, valid until the next key. @throws as `KeyBuffer.setRowKey` */
   columnKey(rowId: number | bigint, column: KeyName): Uint8Array {
-    return this.#key.replaceColumn(this.#prefixBytes, rowId, column).bytes;
+    return this.#key.replaceColumn(this.prefix.length, rowId, column).bytes;
   }
 }
 
 /** Bytes of a table name in UTF-8. With a '/' in it, two different rows could have the same key. */
 function tableBytes(table: KeyName): number {
-  if (typeof table !== 'string' && !(table instanceof Uint8Array))
-    throw wrongType('table', 'a string or a Uint8Array', table);
+  if (typeof table !== 'string' && !isBytes(table)) throw wrongType('table', 'a string or a Uint8Array', table);
   if (typeof table === 'string' ? table.includes('/') : table.includes(SLASH))
     throw new TypeError("table must be a name without '/', which ends the name in a key");
   return nameBytes(table);
 }
 
 function columnName(column: KeyName): KeyName {
-  if (typeof column === 'string' || column instanceof Uint8Array) return column;
+  if (typeof column === 'string' || isBytes(column)) return column;
   throw wrongType('column', 'a string or a Uint8Array', column);
 }
 
@@ -229,8 +252,8 @@ function assertFits(length: number, what = 'key', where = 'key buffer', most: nu
 
 const SHOWN_KEY_BYTES = 64;
 
-/** The first 64 bytes of a key as text, with U+FFFD for what is not UTF-8. */
-export function keyText(key: Uint8Array): string {
-  const text = new TextDecoder().decode(new Uint8Array(key.subarray(0, SHOWN_KEY_BYTES)));
+/** The first 64 bytes of a key as text, for console.log. */
+export function shownKey(key: Uint8Array): string {
+  const text = utf8Text(key.subarray(0, SHOWN_KEY_BYTES));
   return key.length > SHOWN_KEY_BYTES ? `${text}…` : text;
 }

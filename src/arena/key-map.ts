@@ -1,4 +1,4 @@
-import { lengthOf, showAs, wrongType } from '../arguments.ts';
+import { lengthOf, showAs, wrongType, valueText } from '../arguments.ts';
 import { assertByteRange, copyRange, equalRange } from '../bytes/buffer.ts';
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
@@ -312,7 +312,7 @@ export class KeyMap<V> {
 
   #assertEntry(entry: number): void {
     if (Number.isInteger(entry) && entry >= 0 && entry < this.#records.count) return;
-    throw new RangeError(`entry must be a whole number below the size ${this.#records.count}, not ${String(entry)}`);
+    throw new RangeError(`entry must be a whole number below the size ${this.#records.count}, not ${valueText(entry)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import { assertInteger, wrongType } from '../arguments.ts';
 import { LINE_BYTES, LINE_WORDS } from './block-memory.ts';
@@ -33,7 +34,7 @@ export class ThreadSlots {
 
   /** The same table, in another thread. @throws TypeError unless `create` made the memory */
   static attach(memory: SharedArrayBuffer): ThreadSlots {
-    if (!(memory instanceof SharedArrayBuffer) || memory.byteLength < LINE_BYTES)
+    if (!types.isSharedArrayBuffer(memory) || memory.byteLength < LINE_BYTES)
       throw wrongType('descriptor', 'one that an arena or pool returned, with its threads', memory);
     return new ThreadSlots(memory);
   }

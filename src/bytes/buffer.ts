@@ -1,3 +1,5 @@
+import { hasLostMemory, isBytes } from '../arguments.ts';
+
 /** Up to this size, a loop is faster than `set` and its view. */
 const LOOP_MAX_BYTES = 56;
 
@@ -63,11 +65,17 @@ export function isZero(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** @throws TypeError unless `source` is a Uint8Array; RangeError unless [start, end) is within it */
+/** Copies bytes of a caller. Not `slice`, which makes a view of a Buffer. */
+export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
+/** @throws TypeError unless `source` is a Uint8Array with its memory; RangeError unless [start, end) is within it */
 export function assertByteRange(source: Uint8Array, start: number, end: number): void {
-  if (!(source instanceof Uint8Array)) throw new TypeError('source must be a Uint8Array; encode text with TextEncoder');
+  if (!isBytes(source)) throw new TypeError('source must be a Uint8Array; encode text with TextEncoder');
+  if (source[0] === undefined && hasLostMemory(source))
+    throw new TypeError('source is detached: its buffer was transferred, or became too short');
   if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= source.length) return;
-  const found = `${String(start)} and ${String(end)}`;
+  // String() fails for an array without its memory.
+  const found = [start, end].map((each) => (typeof each === 'number' ? String(each) : typeof each)).join(' and ');
   throw new RangeError(`start and end must be a range within the ${source.length} bytes of source, not ${found}`);
 }
 
@@ -103,6 +111,24 @@ export class Copier {
   release(): void {
     this.#source = this.#view = undefined;
   }
+}
+
+/**
+ * Copies `source[start, end)` for loops over many ranges of a source, with views of source and target. The ranges are not
+ * checked and must not overlap.
+ */
+export function copyViewed(
+  source: Uint8Array,
+  sourceView: DataView,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  targetView: DataView,
+  offset: number,
+): void {
+  const bytes = end - start;
+  if (bytes > MAX_BYTES_BY_WORDS || bytes < WORD_BYTES) copyRange(source, start, end, target, offset);
+  else copyWords(sourceView, start, bytes, targetView, offset);
 }
 
 function copyWords(source: DataView, start: number, bytes: number, target: DataView, offset: number): void {

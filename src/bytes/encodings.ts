@@ -139,6 +139,14 @@ export function writeUtf8(text: string, target: Uint8Array, offset: number): num
   return to;
 }
 
+/** Without `ignoreBOM`, the first character would be missing if it is U+FEFF. */
+const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The text of UTF-8 bytes, which are not in shared memory, with U+FFFD for what is not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string {
+  return utf8Decoder.decode(bytes);
+}
+
 /** `262,144`; the locale functions of Node would take 7 MiB. */
 export function grouped(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');

@@ -1,3 +1,4 @@
+import { isBytes } from '../arguments.ts';
 import { crc32 } from './checksum.ts';
 
 /** One field of a fixed-size record. `doc` is printed by the documentation and by dumps. */
@@ -136,7 +137,7 @@ const U64_MAX = 0xffff_ffff_ffff_ffffn;
 function writeField(view: DataView, field: PlacedField, value: unknown): void {
   const { kind, bytes, offset } = field;
   if (kind === 'bytes') {
-    if (!(value instanceof Uint8Array) || value.length !== bytes) throw fieldError(field, `${bytes} bytes`);
+    if (!isBytes(value) || value.length !== bytes) throw fieldError(field, `${bytes} bytes`);
     new Uint8Array(view.buffer, view.byteOffset + offset, bytes).set(value);
   } else if (kind === 'u64') {
     if (typeof value !== 'bigint' || value < 0n || value > U64_MAX)

@@ -1,10 +1,20 @@
+import type { ArenaHandle, ClaimRun } from '../arena/handle-table.ts';
+import { EpochArena } from '../arena/epoch-arena.ts';
 import { jsonLine } from '../report/reporter.ts';
 import type { RefRun } from '../store/page-ref.ts';
 import type { PageStore } from '../store/page-store.ts';
 import type { CommandRun, Progress } from './command.ts';
-import { decodeFrame, type Encoding, Framer, type Framing, MAX_FRAME_BYTES } from './framing.ts';
+import {
+  decodeFrame,
+  decodeText,
+  type Encoding,
+  Framer,
+  type Framing,
+  MAX_FRAME_BYTES,
+  type TextEncoding,
+} from './framing.ts';
 import type { Input } from './context.ts';
-import { InputReader, InputWindow, LONGEST_WAIT_MS } from './input.ts';
+import { InputReader, InputWindow, LONGEST_WAIT_MS, WINDOW_BYTES } from './input.ts';
 
 const LINE_FEED = 0x0a;
 
@@ -40,29 +50,35 @@ export class AppendRun {
     return this.#run.stdout.closed;
   }
 
-  /** Stages a node if that needs no input or output; otherwise returns false, and {@link add} has to be called. */
-  tryAdd(source: Uint8Array, start: number, end: number): boolean {
-    if (this.#store.stagedNodes >= this.#batchNodes || !this.#store.stage(source, start, end)) return false;
-    this.nodeBytes += end - start;
-    return true;
-  }
-
-  /** As {@link tryAdd}, for contiguous nodes. @returns how many were staged; {@link add} is next if not all */
-  tryAddMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number): number {
-    const to = Math.min(lengths.length, from + this.#batchNodes - this.#store.stagedNodes);
-    const staged = this.#store.stageMany(source, start, lengths, from, to);
-    for (let index = from; index < from + staged; index++) this.nodeBytes += lengths[index] as number; // index < to
-    return staged;
-  }
-
-  /** Makes room for a node and stages it; prints the refs of nodes that are committed for that. */
-  async add(source: Uint8Array, start: number, end: number): Promise<void> {
+  /** Stages the node of a handle; prints the refs of nodes that are committed for that. */
+  async add(arena: EpochArena, handle: ArenaHandle): Promise<void> {
     if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
-    while (!this.tryAdd(source, start, end)) {
-      await this.#printDurable(await this.#store.makeRoom(end - start));
-      this.#run.signal.throwIfAborted();
-      if (this.isOver) return;
+    while (!this.#store.stage(arena, handle)) if (!(await this.#makeRoom(arena.lengthOf(handle)))) return;
+    this.nodeBytes += arena.lengthOf(handle);
+  }
+
+  /** As {@link add}, for a run of claims. @returns a promise only if the caller has to wait */
+  addRun({ source, base, words, at, end, bytes }: ClaimRun): Promise<void> | undefined {
+    const room = this.#batchNodes - this.#store.stagedNodes;
+    const staged = this.#store.stageRanges(source, base, words, at, Math.min(end, at + 2 * room));
+    this.nodeBytes += bytes;
+    return staged === end ? undefined : this.#addRest({ source, base, words, at: staged, end, bytes });
+  }
+
+  async #addRest({ source, base, words, at, end }: ClaimRun): Promise<void> {
+    for (let next = at; next < end && !this.isOver;) {
+      if (this.#store.stagedNodes >= this.#batchNodes) await this.commit();
+      else if (!(await this.#makeRoom(words[next + 1] as number))) return; // next < end
+      const room = this.#batchNodes - this.#store.stagedNodes;
+      next = this.#store.stageRanges(source, base, words, next, Math.min(end, next + 2 * room));
     }
+  }
+
+  /** @returns false if the run is over */
+  async #makeRoom(nodeBytes: number): Promise<boolean> {
+    await this.#printDurable(await this.#store.makeRoom(nodeBytes));
+    this.#run.signal.throwIfAborted();
+    return !this.isOver;
   }
 
   async commit(): Promise<void> {
@@ -84,7 +100,31 @@ export class AppendRun {
   }
 }
 
-const DECODED_BYTES = 4096;
+/** A power of two that holds the window. */
+const EPOCH_BYTES: number = 2 ** 20;
+
+/** Memory of the nodes of an input: an epoch for each read, whose nodes are in pages before the next one begins. */
+export class NodeArena extends EpochArena {
+  constructor() {
+    super({ blockBytes: EPOCH_BYTES, maxBlocks: 1, maxAllocations: EPOCH_BYTES });
+  }
+
+  /** Begins an epoch. @returns memory for its nodes, which still has the bytes of the epoch before */
+  next(bytes: number): Uint8Array {
+    this.reset(this.epoch + 1);
+    return this.reserve(bytes);
+  }
+}
+
+/** Stages the nodes that are arguments of the command. */
+export async function appendArguments(run: AppendRun, texts: readonly string[], encoding: Encoding): Promise<void> {
+  const nodes = new NodeArena();
+  for (const text of texts) {
+    const bytes = decodeText(text, encoding);
+    nodes.next(bytes.length).set(bytes);
+    await run.add(nodes, nodes.claim(0, bytes.length));
+  }
+}
 
 /** Stages the frames of an input, and commits when the input pauses. */
 export async function appendFrames(
@@ -94,10 +134,13 @@ export async function appendFrames(
   signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
-  const window = new InputWindow();
+  const nodes = new NodeArena();
+  // Raw nodes are read to where they stay until they are in pages, others are decoded to there.
+  const window = encoding === 'raw' ? new InputWindow(() => nodes.next(WINDOW_BYTES)) : new InputWindow();
   const framer = new Framer(framing, window, MAX_FRAME_BYTES);
   const reader = new InputReader(input.source, () => window.target(), signal);
-  let decoded = new Uint8Array(encoding === 'raw' ? 0 : DECODED_BYTES);
+  const claim = (): void =>
+    encoding === 'raw' ? framer.claimAll(nodes) : decodeFrames(framer, window, encoding, nodes);
   let inputBytes = 0;
   for (;;) {
     const event = await reader.nextEvent(run.hasStaged);
@@ -107,20 +150,43 @@ export async function appendFrames(
     }
     window.filled(event);
     if (event === 0) framer.finish();
-    while (framer.next()) {
-      const { source, start, end } = framer;
-      if (encoding !== 'raw') {
-        if (end - start > decoded.length) decoded = new Uint8Array(MAX_FRAME_BYTES);
-        const bytes = decodeFrame(source, start, end, encoding, decoded, 0);
-        if (!run.tryAdd(decoded, 0, bytes)) await run.add(decoded, 0, bytes);
-      } else if (!run.tryAdd(source, start, end)) {
-        await run.add(source, start, end);
-      }
-      if (run.isOver) return;
-    }
+    const refusal = refusalOf(claim);
+    // Also the frames before one that is refused.
+    await addClaims(run, nodes);
+    if (run.isOver) return;
+    if (refusal) throw refusal.error;
     if (event === 0) return;
     if (run.isDue(false)) await run.commit();
     inputBytes += event;
     await progress.update(inputBytes, input.totalBytes);
+  }
+}
+
+function refusalOf(claim: () => void): { readonly error: unknown } | undefined {
+  try {
+    claim();
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}
+
+function decodeFrames(framer: Framer, window: InputWindow, encoding: TextEncoding, nodes: NodeArena): void {
+  // A node is never longer than its text.
+  const target = nodes.next(window.end - window.start);
+  let end = 0;
+  while (framer.next()) {
+    const start = end;
+    end += decodeFrame(framer.source, framer.start, framer.end, encoding, target, end);
+    nodes.claimNext(start, end);
+  }
+}
+
+/** Stages the claims of an arena since the last call. */
+async function addClaims(run: AppendRun, arena: EpochArena): Promise<void> {
+  for (const claims of arena.takeClaims()) {
+    const added = run.addRun(claims);
+    if (added) await added;
+    if (run.isOver) return;
   }
 }

@@ -93,8 +93,8 @@ export async function checkFiles(targets: readonly Target[], options: CheckFiles
 }
 
 function unfinished({ path, bytes }: Target, findings: VerifyReport['findings']): VerifyReport {
-  const counts = { blocks: 0, pages: 0, freeBlocks: 0, unwrittenBlocks: 0, nodes: 0 };
-  return { ok: false, file: path, bytes, ...counts, changed: false, findings, interrupted: true };
+  const counts = { blocks: 0, pages: 0, freeBlocks: 0, unwrittenBlocks: 0, nodes: 0, lostSlots: 0 };
+  return { ok: false, file: path, bytes, ...counts, changed: false, digest: 'unchecked', findings, interrupted: true };
 }
 
 export const FORMATS = ['text', 'json', 'junit', 'sarif', 'github'] as const;

@@ -5,6 +5,7 @@ import { COLOR, jsonLine, PLAIN, SCHEMA_VERSION, type Style } from '../report/re
 import { plural } from '../report/text.ts';
 import type { Context, Output } from './context.ts';
 import type { CommonOptions } from './options.ts';
+import { progressLine, type ProgressState } from './progress-line.ts';
 
 /** Adds the arguments and options of a command to commander, and the action that starts it. */
 export type AddCommand = (command: Command, start: StartCommand) => void;
@@ -29,7 +30,8 @@ export class CommandRun {
     this.signal = signal;
     this.isJson = json;
     this.isQuiet = quiet;
-    this.style = stdout.isTerminal && color && (env['NO_COLOR'] ?? '') === '' ? COLOR : PLAIN;
+    const isColored = stdout.isTerminal && color && (env['NO_COLOR'] ?? '') === '' && !isDumb(env);
+    this.style = isColored ? COLOR : PLAIN;
     this.#command = command;
   }
 
@@ -74,13 +76,19 @@ export class CommandRun {
 
   async withProgress<T>(options: ProgressOptions, work: (progress: Progress) => Promise<T>): Promise<T> {
     const isSilent = this.isQuiet || (options.hasRows === true && this.stdout.isTerminal);
-    const progress = new Progress(this.context.stderr, options, isSilent);
+    const { stderr, env } = this.context;
+    const progress = new Progress(stderr, options, isSilent, stderr.isTerminal && !isDumb(env));
     try {
       return await work(progress);
     } finally {
       await progress.clear();
     }
   }
+}
+
+/** A terminal that neither colours text nor moves its cursor, such as the shell of an editor. */
+function isDumb(env: Context['env']): boolean {
+  return env['TERM'] === 'dumb';
 }
 
 export interface ProgressOptions {
@@ -91,25 +99,27 @@ export interface ProgressOptions {
 }
 
 const FIRST_AFTER_MS = 1000;
-const BAR_CHARACTERS = 24;
 
 /** Shows on standard error how far work has got: a bar on a terminal, else a line every few seconds. */
 export class Progress {
   readonly #stderr: Output;
   readonly #what: () => string;
   readonly #unit: (amount: number) => string;
-  readonly #isSilent: boolean;
+  #isSilent: boolean;
   readonly #startMs = performance.now();
+  readonly #isBar: boolean;
   readonly #intervalMs: number;
   #nextMs = this.#startMs + FIRST_AFTER_MS;
   #isShown = false;
 
-  constructor(stderr: Output, { what, unit }: ProgressOptions, isSilent: boolean) {
+  /** @param isBar - one line that is written again and again, which moves the cursor */
+  constructor(stderr: Output, { what, unit }: ProgressOptions, isSilent: boolean, isBar: boolean) {
     this.#stderr = stderr;
+    this.#isBar = isBar;
     this.#what = typeof what === 'string' ? () => what : what;
     this.#unit = unit;
     this.#isSilent = isSilent;
-    this.#intervalMs = stderr.isTerminal ? 100 : 5000;
+    this.#intervalMs = isBar ? 100 : 5000;
   }
 
   /** To be called often; does nothing until the next update is due. */
@@ -118,29 +128,39 @@ export class Progress {
     const now = performance.now();
     if (now < this.#nextMs) return;
     this.#nextMs = now + this.#intervalMs;
-    const line = `${oneLine(this.#what())}: ${this.#text(done, total, (now - this.#startMs) / 1000)}`;
-    const { isTerminal } = this.#stderr;
-    await this.#stderr.write(isTerminal ? `\r\u001b[K${line}` : `${line}\n`);
-    await this.#stderr.flush();
-    this.#isShown = isTerminal;
+    const state = this.#state(done, total, (now - this.#startMs) / 1000);
+    const line = this.#isBar ? progressLine(state, this.#stderr.columns) : `${state.name}: ${state.forms[0]}`;
+    await this.#show(this.#isBar ? `\r\u001b[K${line}` : `${line}\n`);
+    this.#isShown = this.#isBar;
   };
 
   /** Removes the bar until the next update, so that other output starts on a line of its own. */
   async clear(): Promise<void> {
     if (!this.#isShown) return;
-    await this.#stderr.write('\r\u001b[K');
-    await this.#stderr.flush();
+    await this.#show('\r\u001b[K');
     this.#isShown = false;
   }
 
-  #text(done: number, total: number | undefined, seconds: number): string {
+  /** A failure must not end the work; the exit code reports it. */
+  async #show(text: string): Promise<void> {
+    try {
+      await this.#stderr.write(text);
+      await this.#stderr.flush();
+    } catch {
+      this.#isSilent = true;
+    }
+  }
+
+  #state(done: number, total: number | undefined, seconds: number): ProgressState {
+    const name = oneLine(this.#what());
     const rate = `${this.#unit(done / seconds)}/s`;
-    if (total === undefined || total === 0) return `${this.#unit(done)}, ${rate}`;
+    const amount = this.#unit(done);
+    if (total === undefined || total === 0) return { name, share: undefined, forms: [`${amount}, ${rate}`, amount] };
     const share = Math.min(1, done / total);
+    const percent = `${Math.floor(100 * share)}%`;
     const left = share === 0 ? '' : `, ${Math.ceil((seconds * (1 - share)) / share)} s left`;
-    const bar = '#'.repeat(Math.round(share * BAR_CHARACTERS)).padEnd(BAR_CHARACTERS, '.');
-    const shown = this.#stderr.isTerminal ? `[${bar}] ` : '';
-    return `${shown}${Math.floor(100 * share)}% of ${this.#unit(total)}, ${rate}${left}`;
+    const full = `${percent} of ${this.#unit(total)}, ${rate}${left}`;
+    return { name, share, forms: [full, `${percent}, ${rate}${left}`, `${percent}${left}`, percent] };
   }
 }
 

@@ -1,5 +1,3 @@
-import type { Writable } from 'node:stream';
-import { PageStoreError } from '../errors.ts';
 import { writeRef } from '../store/page-ref.ts';
 
 /** A stream of bytes that is read into memory of the caller. */
@@ -14,6 +12,10 @@ export interface ByteSource {
 export interface Input {
   readonly source: ByteSource;
   readonly totalBytes: number | undefined;
+  /** Whether somebody types it. */
+  readonly isTerminal?: boolean;
+  /** Device and inode of a regular file. */
+  readonly identity?: string | undefined;
   /** Standard input stays open. */
   close(): Promise<void>;
 }
@@ -24,7 +26,7 @@ export interface Context {
   readonly openStdin: () => Promise<Input>;
   readonly stdout: Output;
   readonly stderr: Output;
-  /** Aborted by SIGINT and SIGTERM; its reason is an {@link Interrupted}. */
+  /** Aborted by SIGINT, SIGTERM, SIGHUP and SIGQUIT; its reason is an {@link Interrupted}. */
   readonly signal: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -35,25 +37,43 @@ export class Interrupted extends Error {
 
 const BUFFER_BYTES = 65_536;
 
+/** Of a terminal that does not say how wide it is. */
+export const DEFAULT_COLUMNS = 80;
+
 /** A block id of 8 digits, a slot of 7, a colon and a byte after it fit. */
 const MAX_REF_BYTES = 32;
 
 /** Buffered output: a promise for each node would take longer than writing it. */
 export abstract class Output {
   abstract readonly isTerminal: boolean;
+  /** The width of the terminal at this moment. */
+  get columns(): number {
+    return DEFAULT_COLUMNS;
+  }
   /** Whether the reader of a pipe has gone. Further writes are dropped. */
   abstract readonly closed: boolean;
+  /** Device and inode, if the output goes to a regular file. */
+  readonly identity?: string | undefined;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #usedBytes = 0;
+  #failure: { readonly error: unknown } | undefined;
 
   /** Writes all of `bytes`, which stay unchanged until the promise resolves. */
   protected abstract send(bytes: Uint8Array): Promise<void>;
+
+  /** Called once, after the last write. */
+  protected async ended(): Promise<void> {}
+
+  /** The first failure of a write, which is kept although a caller may have ignored it: the output is not whole. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
 
   /** The bytes may be changed again once the promise resolves. */
   async write(data: string | Uint8Array): Promise<void> {
     if (this.tryWrite(data)) return;
     await this.flush();
-    if (!this.tryWrite(data)) await this.send(typeof data === 'string' ? Buffer.from(data) : data);
+    if (!this.tryWrite(data)) await this.#sendAll(typeof data === 'string' ? Buffer.from(data) : data);
   }
 
   /** As {@link write}. @returns false, with nothing written, if the buffer has no room */
@@ -92,39 +112,30 @@ export abstract class Output {
     if (this.#usedBytes === 0) return;
     const bytes = this.#buffer.subarray(0, this.#usedBytes);
     this.#usedBytes = 0;
-    await this.send(bytes);
+    await this.#sendAll(bytes);
+  }
+
+  /** Writes what is left, and ends the output. Does not reject: see {@link failure}. */
+  async end(): Promise<void> {
+    try {
+      await this.flush();
+      await this.ended();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  async #sendAll(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.send(bytes);
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    }
   }
 
   #put(bytes: Uint8Array): void {
     this.#buffer.set(bytes, this.#usedBytes);
     this.#usedBytes += bytes.length;
-  }
-}
-
-export class StreamOutput extends Output {
-  readonly isTerminal: boolean;
-  readonly #stream: Writable;
-  readonly #name: string;
-  closed = false;
-
-  constructor(stream: Writable & { isTTY?: boolean }, name: string) {
-    super();
-    this.#stream = stream;
-    this.#name = name;
-    this.isTerminal = stream.isTTY === true;
-    // Each write gets its own error; an 'error' event without a listener would end the process as well.
-    stream.on('error', () => undefined);
-  }
-
-  protected async send(bytes: Uint8Array): Promise<void> {
-    if (this.closed) return;
-    const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
-      this.#stream.write(bytes, resolve);
-    });
-    if (!error) return;
-    this.closed = true;
-    if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') return;
-    const errno = error.code ?? 'EIO';
-    throw new PageStoreError('IO', `write failed (${errno})`, { file: this.#name, errno }, error);
   }
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { grouped } from '../bytes/encodings.ts';
 import { dirname } from 'node:path';
 import { oneLine, shellPath } from '../bytes/text.ts';
 import { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError } from '../errors.ts';
@@ -16,7 +17,9 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   FILE_LOCKED: EXIT.locked,
   FILE_READ_ONLY: EXIT.io,
   FILE_CHANGED: EXIT.locked,
+  FILE_REPLACED: EXIT.io,
   FILE_HAS_TRIE: EXIT.usage,
+  SAME_FILE: EXIT.usage,
   IO: EXIT.io,
   BLOCK_RANGE: EXIT.usage,
   BLOCK_FREE: EXIT.usage,
@@ -29,6 +32,7 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   INVALID_FRAMING: EXIT.usage,
   INVALID_LINE: EXIT.usage,
   KEY_OVERFLOW: EXIT.usage,
+  KEY_NOT_FOUND: EXIT.findings,
   STALE_KEY: EXIT.usage,
   STALE_EPOCH: EXIT.usage,
   EPOCH_PINNED: EXIT.usage,
@@ -54,20 +58,36 @@ export class UsageError extends Error {
   }
 }
 
-export async function reportError(error: unknown, { stderr, env }: Context): Promise<number> {
+/** The exit code of a command that ends with this error. */
+export function exitCodeFor(error: unknown): number {
   if (error instanceof Interrupted) return EXIT.interrupted;
-  const [line, exit] = lineAndExit(error);
+  if (error instanceof PageStoreError) return exitCodeOf(error.code);
+  return error instanceof UsageError ? EXIT.usage : EXIT.io;
+}
+
+/** Prints an error, unless it is an interruption. @returns the exit code */
+export async function reportError(error: unknown, { stderr, env }: Context): Promise<number> {
+  const exit = exitCodeFor(error);
+  if (error instanceof Interrupted) return exit;
+  const line = errorLine(error);
   await stderr.write(`artrie-pages: ${oneLine(line)}\n`);
   const debug = (env['ARTRIE_PAGES_DEBUG'] ?? '') !== '';
-  if (debug && error instanceof Error) await stderr.write(`${error.stack ?? ''}\n`);
+  if (debug && error instanceof Error)
+    await stderr.write(`${(error.stack ?? '').split('\n').map(oneLine).join('\n')}\n`);
   return exit;
 }
 
-function lineAndExit(error: unknown): [string, number] {
-  if (error instanceof PageStoreError) return [storeErrorLine(error), exitCodeOf(error.code)];
+function errorLine(error: unknown): string {
+  if (error instanceof PageStoreError) return storeErrorLine(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UsageError) return [`${message}; see ${error.help}`, EXIT.usage];
-  return [`internal error: ${message}`, EXIT.io];
+  if (error instanceof UsageError) return `${message}; see ${error.help}`;
+  return isOfSystem(error) ? message : `internal error: ${message}`;
+}
+
+/** Whether the system refused something, such as one more file, thread, or page of memory. */
+function isOfSystem(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  return syscall !== undefined || ['ERR_WORKER_INIT_FAILED', 'ERR_WORKER_OUT_OF_MEMORY'].includes(String(code));
 }
 
 function storeErrorLine({ code, message, detail }: PageStoreError): string {
@@ -113,6 +133,11 @@ export function withRecoverAdvice(error: unknown, file: string, outcome: string)
 /** The note for a page that is skipped because its header was overwritten with zeros. */
 export function lostPageNote(file: string, { message }: Problem): string {
   return `${file}: ${message}; its nodes are skipped; to repair it: artrie-pages repair --dry-run ${shellPath(file)}`;
+}
+
+/** The note for slots of which only the numbers are left. */
+export function lostSlotsNote(file: string, block: number, lost: number, outcome: string): string {
+  return `${file}: ${lost === 1 ? '1 node' : `${grouped(lost)} nodes`} of block ${block} ${lost === 1 ? 'is' : 'are'} lost, since before the file was made; ${outcome}`;
 }
 
 export function noDirectoryNote(file: string, block: number): string {

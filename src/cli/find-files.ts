@@ -188,7 +188,9 @@ async function targetAt(path: string): Promise<Target> {
 }
 
 function directoryMessage(path: string): string {
-  return `is a directory; to verify its files: artrie-pages verify ${shellPath(`${path.replace(/\/*$/, '')}/*.part`)}`;
+  // The name of the folder is no pattern itself.
+  const folder = path.replace(/\/*$/, '').replace(sep === '\\' ? /[[\]]/g : /[\\*?[\]{}()!@+|]/g, String.raw`\$&`);
+  return `is a directory; to verify its files: artrie-pages verify ${shellPath(`${folder}/*.part`)}`;
 }
 
 function notUtf8(path: string): Target {

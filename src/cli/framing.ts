@@ -20,6 +20,11 @@ export interface FrameBytes {
   readonly end: number;
 }
 
+/** Takes frames by where they are in the bytes, in order. */
+export interface FrameClaims {
+  claimNext(start: number, end: number): void;
+}
+
 /** Splits input without copies or allocations: the current frame is `source[start, end)`, until more is read. */
 export class Framer {
   start = 0;
@@ -54,6 +59,33 @@ export class Framer {
   next(): boolean {
     if (this.#framing === 'whole') return this.#whole();
     return this.#framing === 'u32' ? this.#lengthPrefixed() : this.#delimited();
+  }
+
+  /** Claims all frames that are complete. @throws as {@link next}, with the frames before claimed */
+  claimAll(claims: FrameClaims): void {
+    for (;;) {
+      if (this.#framing === 'lines' || this.#framing === 'nul') this.#claimShort(claims);
+      if (!this.next()) return;
+      claims.claimNext(this.start, this.end);
+    }
+  }
+
+  /** Claims short frames up to the first that is longer or incomplete, in half the time that {@link next} takes. */
+  #claimShort(claims: FrameClaims): void {
+    const { block, end } = this.#bytes;
+    const delimiter = this.#delimiter;
+    let start = this.#bytes.start;
+    for (;;) {
+      const looped = Math.min(start + LOOPED_BYTES, end);
+      let found = start;
+      while (found < looped && block[found] !== delimiter) found++;
+      if (found >= looped) break;
+      claims.claimNext(start, found);
+      start = found + 1;
+    }
+    if (start === this.#bytes.start) return;
+    this.#bytes.start = start;
+    this.#searchedBytes = 0;
   }
 
   #delimited(): boolean {

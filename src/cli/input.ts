@@ -1,10 +1,13 @@
-import { constants, fstatSync, open as openWithCallback, read, readSync, type Stats } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, open as openWithCallback, read, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Socket, SocketConstructorOpts, TcpSocketConnectOpts } from 'node:net';
+import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { type CallHistory, CallScheduler } from '../disk/node-block-file.ts';
+import { identityOfStats } from '../disk/node-fs.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteSource, Context, Input } from './context.ts';
+import type { CommandRun } from './command.ts';
 
 /** After a pause of this length in the input, the nodes so far are committed. */
 const PAUSE_MS = 50;
@@ -19,43 +22,71 @@ const openDescriptor = promisify(openWithCallback);
 const readDescriptor = promisify(read);
 const nothingToClose = async (): Promise<void> => undefined;
 
-export async function openInput(context: Context, path: string | undefined): Promise<Input> {
+/** @param option - that names the path, for messages */
+export async function openInput(context: Context, path: string | undefined, option = '--input'): Promise<Input> {
   if (path === undefined || path === '-') return context.openStdin();
   try {
-    const stats = await stat(path);
+    const stats = await stat(path, { bigint: true });
     if (stats.isFIFO()) {
       // Opened without waiting for its writer: the first read waits.
       const source = new PipeSource(async () =>
         openDescriptor(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-          throw inputError(path, error);
+          throw inputError(path, error, option);
         }),
       );
       return { source, totalBytes: undefined, close: nothingToClose };
     }
-    const source = new FileSource(path, stats.isFile());
-    return { source, totalBytes: stats.isFile() ? stats.size : undefined, close: () => source.close() };
+    const source = new FileSource(path, stats.isFile(), option);
+    return { source, ...sizeAndIdentity(stats), close: () => source.close() };
   } catch (error) {
-    throw inputError(path, error);
+    throw inputError(path, error, option);
   }
 }
 
 export function standardInput(): Input {
-  let stats: Stats | undefined;
+  let stats: BigIntStats | undefined;
   try {
-    stats = fstatSync(0);
+    stats = fstatSync(0, { bigint: true });
   } catch {
     // It is closed; reading it fails.
   }
   let source: ByteSource | undefined;
   return {
     // Opened by the first read: a command that fails before must not touch standard input.
-    source: { read: (target) => (source ??= standardInputSource(stats)).read(target) },
-    totalBytes: stats?.isFile() === true ? stats.size : undefined,
+    source: {
+      read: async (target) => {
+        try {
+          return await (source ??= standardInputSource(stats)).read(target);
+        } catch (error) {
+          throw standardInputError(error);
+        }
+      },
+    },
+    ...sizeAndIdentity(stats),
+    isTerminal: stats?.isCharacterDevice() === true && isatty(0),
     close: nothingToClose,
   };
 }
 
-function standardInputSource(stats: Stats | undefined): ByteSource {
+function standardInputError(error: unknown): unknown {
+  if (error instanceof PageStoreError || !(error instanceof Error) || !('syscall' in error)) return error;
+  const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
+  return new PageStoreError('IO', `cannot read standard input: ${error.message}`, { errno }, error);
+}
+
+/** Says to who sits before a terminal what a command waits for. */
+export async function noteTypedInput(run: CommandRun, { isTerminal = false }: Input, what: string): Promise<void> {
+  if (!isTerminal) return;
+  await run.note(`reading ${what} from standard input; end it with Ctrl-D on an empty line`);
+  await run.context.stderr.flush();
+}
+
+function sizeAndIdentity(stats: BigIntStats | undefined): Pick<Input, 'totalBytes' | 'identity'> {
+  if (stats?.isFile() !== true) return { totalBytes: undefined };
+  return { totalBytes: Number(stats.size), identity: identityOfStats(stats) };
+}
+
+function standardInputSource(stats: BigIntStats | undefined): ByteSource {
   if (stats?.isDirectory() === true)
     throw new PageStoreError('IO', 'standard input is a directory (EISDIR)', { errno: 'EISDIR' });
   if (stats?.isFile() === true)
@@ -72,8 +103,11 @@ class FileSource implements ByteSource {
   #handle: FileHandle | undefined;
   #isReading = false;
 
+  readonly #option: string;
+
   /** @param isRegular - reads of anything else may block, so they are never synchronous */
-  constructor(path: string, isRegular: boolean) {
+  constructor(path: string, isRegular: boolean, option: string) {
+    this.#option = option;
     this.#path = path;
     this.#isRegular = isRegular;
   }
@@ -87,7 +121,7 @@ class FileSource implements ByteSource {
       const synchronously = (): number => readSync(handle.fd, target, 0, target.length, null);
       return await this.#pace.run(this.#reads, synchronously, asynchronously);
     } catch (error) {
-      throw inputError(this.#path, error);
+      throw inputError(this.#path, error, this.#option);
     } finally {
       this.#isReading = false;
     }
@@ -99,15 +133,14 @@ class FileSource implements ByteSource {
   }
 }
 
-const INPUT_MESSAGES: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file (--input)',
-  EISDIR: 'this is a directory; --input needs a file',
-};
-
-function inputError(path: string, error: unknown): unknown {
+function inputError(path: string, error: unknown, option: string): unknown {
   if (error instanceof PageStoreError || !(error instanceof Error) || !('syscall' in error)) return error;
   const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
-  const message = INPUT_MESSAGES[errno] ?? `cannot read the input: ${error.message}`;
+  const messages: Readonly<Record<string, string>> = {
+    ENOENT: `no such file (${option})`,
+    EISDIR: `this is a directory; ${option} needs a file`,
+  };
+  const message = messages[errno] ?? `cannot read the input: ${error.message}`;
   return new PageStoreError('IO', message, { file: path, errno }, error);
 }
 
@@ -285,33 +318,45 @@ const MAX_READ_BYTES = 262_144;
 const MIN_READ_BYTES = 65_536;
 
 /** Holds the longest frame, and a read after it. */
-const WINDOW_BYTES = 3 * MAX_READ_BYTES;
+export const WINDOW_BYTES: number = 3 * MAX_READ_BYTES;
+
+/** Reads go to the window from here on: see `readBuffer` for why not to the start of a memory page. */
+const START = 64;
 
 /**
  * Input that has been read and not taken: `block[start, end)`. Every frame is contiguous, however the reads split it.
  * Reads go to the start of the block where possible, so that most inputs touch only its first part.
  */
 export class InputWindow {
-  readonly block: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  block: Uint8Array;
   /** The filled part of the block, for searches that must not go past it. */
   filledBytes: Buffer = Buffer.alloc(0);
-  start = 0;
-  end = 0;
+  start: number = START;
+  end: number = START;
+  readonly #nextBlock: () => Uint8Array;
+
+  /** @param nextBlock - memory of 768 KiB for the next read and what was not taken before; by default the same each time */
+  constructor(nextBlock?: () => Uint8Array) {
+    this.block = nextBlock === undefined ? new Uint8Array(WINDOW_BYTES) : new Uint8Array(0);
+    this.#nextBlock = nextBlock ?? (() => this.block);
+  }
 
   /** Space for the next read. @throws RangeError if there is none */
   target(): Uint8Array {
+    const block = this.#nextBlock();
     // A long frame is moved only once; afterwards it is at the start.
-    this.block.copyWithin(0, this.start, this.end);
-    this.end -= this.start;
-    this.start = 0;
+    if (this.start > START || block !== this.block) block.set(this.block.subarray(this.start, this.end), START);
+    this.block = block;
+    this.end += START - this.start;
+    this.start = START;
     this.filled(0);
-    if (this.block.length - this.end < MIN_READ_BYTES) throw new RangeError('a frame is longer than the window');
-    return this.block.subarray(this.end, Math.min(this.end + MAX_READ_BYTES, this.block.length));
+    if (block.length - this.end < MIN_READ_BYTES) throw new RangeError('a frame is longer than the window');
+    return block.subarray(this.end, Math.min(this.end + MAX_READ_BYTES, block.length));
   }
 
   filled(bytes: number): void {
     this.end += bytes;
-    this.filledBytes = Buffer.from(this.block.buffer, 0, this.end);
+    this.filledBytes = Buffer.from(this.block.buffer, this.block.byteOffset, this.end);
   }
 }
 

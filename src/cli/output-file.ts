@@ -1,5 +1,8 @@
-import { type FileHandle, lstat, open, realpath, rm, stat } from 'node:fs/promises';
-import { ioError, NewFile, permissionsOf, unlessMissing } from '../disk/node-fs.ts';
+import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ioError, syncDirectory, unlessMissing } from '../disk/node-fs.ts';
+import { NewFile } from '../disk/node-new-file.ts';
+import { ownershipOfCopy } from '../disk/node-owner.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_MAGIC } from '../format/file-header.ts';
 import type { MovedRun } from '../recover/report.ts';
@@ -25,7 +28,6 @@ export class OutputFile extends Output {
   readonly #action: string;
   readonly #publication: Publication | undefined;
   #handle: FileHandle | undefined;
-  #isPublished = false;
 
   private constructor(path: string, action: string, handle: FileHandle, publication?: Publication) {
     super();
@@ -48,8 +50,8 @@ export class OutputFile extends Output {
     }
   }
 
-  /** @param source - the page file whose refs are mapped; the map gets its permissions */
-  static async forMap(path: string, source: string, replace: boolean): Promise<OutputFile> {
+  /** @param source - the file whose refs or keys are mapped; the map gets its permissions. Default: those of new files */
+  static async forMap(path: string, source: string | undefined, replace: boolean): Promise<OutputFile> {
     try {
       const existing = await unlessMissing(stat(path));
       if (existing && !existing.isFile()) return new OutputFile(path, 'write', await open(path, 'w'));
@@ -58,34 +60,58 @@ export class OutputFile extends Output {
         throw new PageStoreError('FILE_EXISTS', message, { file: path });
       }
       const target = existing ? await realpath(path) : path;
-      const file = await NewFile.open(target, await permissionsOf(source));
+      const { mode, owner } = source === undefined ? {} : await ownershipOfCopy(source);
+      const file = await NewFile.open(target, mode, owner);
       return new OutputFile(path, 'write', file.handle, { file, target, replace, sync: true });
     } catch (error) {
       throw ioError(path, 'create', error);
     }
   }
 
-  /** Publishes the file under its name. If that fails, nothing is left of it. */
-  async complete(): Promise<void> {
-    try {
+  /** Writes the rest, and syncs a map. It has no name yet. If that fails, nothing is left of it. */
+  async finish(): Promise<void> {
+    await this.#orDiscard(async () => {
       await this.flush();
       if (this.#publication?.sync === true) await this.#handle?.datasync();
       await this.#close();
-      if (this.#publication === undefined) return;
-      const { file, replace } = this.#publication;
+    });
+  }
+
+  /** Gives the finished file its name. Until it is confirmed, it can be discarded. */
+  async publish(): Promise<void> {
+    const publication = this.#publication;
+    if (publication === undefined) return;
+    const { file, target, replace, sync } = publication;
+    await this.#orDiscard(async () => {
       await file.publish(replace);
-      this.#isPublished = true;
+      if (sync) await syncDirectory(dirname(target));
+    });
+  }
+
+  async confirm(): Promise<void> {
+    await this.#publication?.file.confirm();
+  }
+
+  /** All of it. */
+  async complete(): Promise<void> {
+    await this.finish();
+    await this.publish();
+    await this.confirm();
+  }
+
+  /** Removes the file, and brings a file back that it has replaced. */
+  async discard(): Promise<void> {
+    await this.#close().catch(() => undefined);
+    await this.#publication?.file.discard().catch(() => undefined);
+  }
+
+  async #orDiscard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       await this.discard();
       throw ioError(this.#path, this.#action, error);
     }
-  }
-
-  async discard(): Promise<void> {
-    await this.#close().catch(() => undefined);
-    if (this.#publication === undefined) return;
-    const { file, target } = this.#publication;
-    await (this.#isPublished ? rm(target, { force: true }) : file.discard()).catch(() => undefined);
   }
 
   async #close(): Promise<void> {
@@ -134,6 +160,7 @@ export async function writeMovedPage(map: Output, moved: MovedPage): Promise<voi
   const { block, count, newBlocks, newSlots } = moved;
   for (let slot = 0; slot < count; slot++) {
     const [newBlock, newSlot] = [newBlocks[slot] as number, newSlots[slot] as number]; // slot < count
+    if (newBlock === 0) continue; // a lost slot has no new ref
     while (!map.tryWriteRef(block, slot, SPACE)) await map.flush();
     while (!map.tryWriteRef(newBlock, newSlot, LINE_FEED)) await map.flush();
   }

@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
+import { setNoteListener } from '../disk/node-notes.ts';
 import type { AddCommand } from './command.ts';
-import { type Context, Interrupted, StreamOutput } from './context.ts';
-import { EXIT, reportError, UsageError } from './errors.ts';
+import { type Context, Interrupted } from './context.ts';
+import { EXIT, exitCodeFor, reportError, UsageError } from './errors.ts';
+import { assertUtf8Arguments } from './raw-arguments.ts';
+import { outputConflict } from './same-file.ts';
+import { standardOutput } from './standard-output.ts';
 
 /** The commands in the order of the help. Each is loaded when it is needed, so that the program starts fast. */
 const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
@@ -27,18 +31,27 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
 /** Runs one command line, and returns its exit code. @param args - what follows the name of the program */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   let exit: number;
+  // A note that cannot be written shows as the failure of standard error.
+  setNoteListener((note) => void context.stderr.write(`artrie-pages: note: ${note}\n`).catch(() => undefined));
   try {
     exit = await runCommandLine(args, context);
     await context.stdout.flush();
   } catch (error) {
-    exit = await reportError(error, context);
+    exit = await reportError(error, context).catch(() => exitCodeFor(error));
   }
-  // An error here cannot be reported anywhere.
-  for (const output of [context.stdout, context.stderr]) await output.flush().catch(() => undefined);
-  return exit;
+  const { stdout, stderr } = context;
+  const isReported = stdout.failure !== undefined;
+  await stdout.end();
+  const { failure } = stdout;
+  if (failure && !isReported) await reportError(failure.error, context).catch(() => undefined);
+  await stderr.end();
+  // The code of another error says more.
+  const isCut = (failure ?? stderr.failure) !== undefined;
+  return isCut && (exit === EXIT.done || exit === EXIT.findings) ? EXIT.io : exit;
 }
 
 async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
+  assertUtf8Arguments(args);
   const [name = ''] = args;
   if (args.length === 1 && (name === '--version' || name === '-V')) {
     await context.stdout.write(`${pkg.version}\n`);
@@ -59,7 +72,7 @@ async function runCommandLine(args: readonly string[], context: Context): Promis
       writeErr: (text) => (texts.err += text),
     })
     .showSuggestionAfterError(false)
-    .hook('preAction', (_, command) => assertNamesOfFiles(command));
+    .hook('preAction', (_, command) => assertFiles(command, context));
   let exit: number = EXIT.done;
   // Without a known command, all are needed for the help, or for the error.
   for (const each of Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS)) {
@@ -89,12 +102,16 @@ async function runCommandLine(args: readonly string[], context: Context): Promis
 
 const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['file', 'source', 'target', 'a', 'b']);
 
-/** @throws UsageError if the name of a file is empty */
-function assertNamesOfFiles(command: Command): void {
+/** @throws UsageError if the name of a file is empty; {@link PageStoreError} `SAME_FILE` if the output goes to a file */
+async function assertFiles(command: Command, context: Context): Promise<void> {
   for (const [index, argument] of command.registeredArguments.entries()) {
-    const values: unknown[] = [command.processedArgs[index]].flat();
-    if (FILE_ARGUMENTS.has(argument.name()) && values.includes(''))
+    if (!FILE_ARGUMENTS.has(argument.name())) continue;
+    const value: unknown = command.processedArgs[index];
+    if ([value].flat().includes(''))
       throw new UsageError(`${argument.name().toUpperCase()} must not be empty`, command.name());
+    // A command for many files goes on with the others.
+    const conflict = typeof value === 'string' ? await outputConflict(value, context) : undefined;
+    if (conflict) throw conflict;
   }
 }
 
@@ -116,7 +133,7 @@ const SAME_SIGNAL_MS = 500;
 export async function runProcess(): Promise<never> {
   const interruption = new AbortController();
   let interruptedAt = 0;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
     process.on(signal, () => {
       if (interruption.signal.aborted) {
         // The second signal does not wait for the current commit; acknowledged nodes are durable anyway.
@@ -129,8 +146,8 @@ export async function runProcess(): Promise<never> {
   }
   const context: Context = {
     openStdin: async () => (await import('./input.ts')).standardInput(),
-    stdout: new StreamOutput(process.stdout, 'standard output'),
-    stderr: new StreamOutput(process.stderr, 'standard error'),
+    stdout: await standardOutput(1, 'standard output', () => process.stdout),
+    stderr: await standardOutput(2, 'standard error', () => process.stderr),
     signal: interruption.signal,
     env: process.env,
   };

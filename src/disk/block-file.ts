@@ -1,4 +1,5 @@
-import { showAs } from '../arguments.ts';
+import { assertBytes, assertWholeNumber, showAs, wrongType } from '../arguments.ts';
+import { copyOf } from '../bytes/buffer.ts';
 import { PageStoreError } from '../errors.ts';
 import type { ByteRange } from '../format/slots.ts';
 
@@ -18,12 +19,17 @@ export interface BlockFile {
   size(): Promise<number>;
   /** Fills `target` from `position`. @returns bytes read: fewer than `target` has only at the end of the file */
   read(target: Uint8Array, position: number): Promise<number>;
-  /** Writes all of `source`, extending the file if needed. */
+  /** Writes all of `source`, extending the file if needed. The caller does not change `source` until this settles. */
   write(source: Uint8Array, position: number): Promise<void>;
   /** Cuts the file, or extends it with zeros. */
   truncate(bytes: number): Promise<void>;
   /** Resolves when everything written before is durable. After a failure the state of those bytes is unknown. */
   sync(): Promise<void>;
+  /**
+   * Rejects with `FILE_REPLACED` if others who open the name would not get this file any more: it was deleted or
+   * replaced. Called before each commit is acknowledged. Absent where that cannot happen.
+   */
+  assertNamed?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,7 +37,10 @@ export interface BlockFile {
 export interface Journal {
   /** Undefined if there is no content. After a crash during `write`, any part of what was being written. */
   read(): Promise<Uint8Array | undefined>;
-  /** Replaces the content. Resolves when it is durable. */
+  /**
+   * Replaces the content. Resolves when it is durable. If it fails, there may be any part of it, or nothing. The caller
+   * does not change `bytes` until this settles.
+   */
   write(bytes: Uint8Array): Promise<void>;
   /** Resolves when the removal is durable. */
   remove(): Promise<void>;
@@ -122,6 +131,7 @@ const refuseWrite = async (): Promise<never> => {
 };
 const NO_JOURNAL: Journal = { read: async () => undefined, write: refuseWrite, remove: refuseWrite };
 
+/** A file in memory. What is written is copied at once. */
 export class MemoryBlockFile implements BlockFile {
   readonly name: string;
   readonly journal: Journal = new MemoryJournal();
@@ -130,6 +140,8 @@ export class MemoryBlockFile implements BlockFile {
 
   /** @param bytes - the initial content. Not copied: writes change it until the file grows */
   constructor(bytes: Uint8Array = new Uint8Array(0), name: string = 'memory') {
+    assertBytes('MemoryBlockFile', 'bytes', bytes);
+    if (typeof name !== 'string') throw wrongType('MemoryBlockFile: name', 'a string', name);
     this.name = name;
     this.#bytes = bytes;
     this.#size = bytes.length;
@@ -145,18 +157,23 @@ export class MemoryBlockFile implements BlockFile {
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
+    assertBytes('read', 'target', target);
+    assertWholeNumber('read', 'position', position);
     const bytes = this.bytes.subarray(position, position + target.length);
     target.set(bytes);
     return bytes.length;
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
+    assertBytes('write', 'source', source);
+    assertWholeNumber('write', 'position', position);
     this.#reserve(position + source.length);
     this.#bytes.set(source, position);
     this.#size = Math.max(this.#size, position + source.length);
   }
 
   async truncate(bytes: number): Promise<void> {
+    assertWholeNumber('truncate', 'bytes', bytes);
     this.#reserve(bytes);
     if (bytes < this.#size) this.#bytes.fill(0, bytes, this.#size);
     this.#size = bytes;
@@ -178,6 +195,7 @@ export class MemoryBlockFile implements BlockFile {
   }
 }
 
+/** A journal in memory. What is written is copied at once. */
 export class MemoryJournal implements Journal {
   #bytes: Uint8Array | undefined;
 
@@ -186,7 +204,8 @@ export class MemoryJournal implements Journal {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    this.#bytes = bytes.slice();
+    assertBytes('write', 'bytes', bytes);
+    this.#bytes = copyOf(bytes);
   }
 
   async remove(): Promise<void> {

@@ -1,17 +1,21 @@
+import { copyOf } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import {
   COMMIT_KIND,
-  COMMIT_RECORD,
+  COMMIT_SLOT_BYTES,
   type CommitRecord,
   encodeCommitRecord,
   type RecordedChange,
+  startAfter,
 } from '../format/commit-record.ts';
+import { digestIn, newDigest } from '../format/digest.ts';
 import { FILE_HEADER, type FileHeader, encodeFileHeaderWithCounts } from '../format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import type { BlockFile } from './block-file.ts';
-import type { CommittedView } from './committed-view.ts';
+import { type CommittedView, readStart } from './committed-view.ts';
 import { finishJournal } from './journal.ts';
+import { betweenBlocks } from './long-work.ts';
 
 /** A new header for a block in the file. */
 export interface ReplacedHead {
@@ -45,6 +49,7 @@ export interface Commit {
 
 const NO_HEAD = new Uint8Array(PAGE_HEADER_BYTES);
 
+/** The result shares no memory with `commit`. */
 export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit: Commit): RecordedChange {
   const { changed, added, firstFree, nodes = 0 } = commit;
   const entryCount = header.entryCount + BigInt(nodes);
@@ -58,7 +63,7 @@ export function headerChange(header: FileHeader, headerBytes: Uint8Array, commit
     oldPageHeaderCrc: changed ? crc32(changed.oldHead) : 0,
     oldFileHeaderCrc: crc32(headerBytes),
     kind: changed?.isLink === true ? COMMIT_KIND.freeLink : COMMIT_KIND.pageHeader,
-    blockHead: changed?.head ?? NO_HEAD,
+    blockHead: changed ? copyOf(changed.head) : NO_HEAD,
     fileHeader: encodeFileHeaderWithCounts(headerBytes, header.version, next),
     oldBlockCount: header.blockCount,
     addedHeadersCrc: added?.headsCrc ?? 0,
@@ -79,17 +84,18 @@ export class CommitLog {
   }
 
   /** Recovers `file` durably from its journal and pending records, then starts a log. @throws `JOURNAL_MISMATCH`, `IO` */
-  static async open(file: BlockFile, view: CommittedView): Promise<CommitLog> {
+  static async open(file: BlockFile, view: CommittedView, signal?: AbortSignal): Promise<CommitLog> {
     const { records, validRecords, pendingRecords } = view.recovery;
     await finishJournal(file, view.recovery);
     // What was read may be only in the page cache; after a failed sync, only bytes written again are sure to be synced.
     for (const record of pendingRecords) {
-      await rewriteCoveredBlocks(file, record);
+      await rewriteCoveredBlocks(file, record, signal);
       await file.write(encodeCommitRecord(record, record.sequence), recordOffset(record.sequence));
     }
     const last = records.at(-1);
     const isCheckpointed = last !== undefined && last === validRecords.at(-1) && last !== pendingRecords.at(-1);
     if (isCheckpointed) await writeHeaders(file, last);
+    else await rewriteDigest(file);
     await file.sync();
     if (last === undefined || isCheckpointed) return new CommitLog(file, last?.sequence ?? 0n);
     for (const record of validRecords) {
@@ -98,7 +104,7 @@ export class CommitLog {
       await file.sync();
     }
     // An invalid record could become valid after later writes.
-    for (const offset of COMMIT_RECORD_OFFSETS) await file.write(new Uint8Array(COMMIT_RECORD.bytes), offset);
+    for (const offset of COMMIT_RECORD_OFFSETS) await file.write(new Uint8Array(COMMIT_SLOT_BYTES), offset);
     await file.sync();
     return new CommitLog(file, 0n);
   }
@@ -111,7 +117,7 @@ export class CommitLog {
       await this.#file.write(encodeCommitRecord(change, sequence), offset);
       await this.#file.sync();
     } catch (error) {
-      await this.#revert(new Uint8Array(COMMIT_RECORD.bytes), offset);
+      await this.#revert(new Uint8Array(COMMIT_SLOT_BYTES), offset);
       throw error;
     }
     this.#sequence = sequence;
@@ -139,12 +145,20 @@ export class CommitLog {
   }
 }
 
+/** After a failed sync a digest of `finalize` or `update` may be in the cache alone, and later pages have higher numbers. */
+async function rewriteDigest(file: BlockFile): Promise<void> {
+  const start = await readStart(file);
+  const { state } = digestIn(start);
+  // A new file was synced before it got its name.
+  if (state && state.commit > newDigest().commit) await file.write(start, 0);
+}
+
 function recordOffset(sequence: bigint): number {
   return COMMIT_RECORD_OFFSETS[sequence % 2n === 0n ? 0 : 1];
 }
 
 /** Writes again, unchanged, the blocks that a record makes part of the file. */
-export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord): Promise<void> {
+export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord, signal?: AbortSignal): Promise<void> {
   const { block, oldBlockCount, fileHeader } = record;
   const target = new Uint8Array(BLOCK_BYTES);
   if (block !== 0) {
@@ -153,6 +167,8 @@ export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord
   }
   const { blockCount } = FILE_HEADER.read(fileHeader);
   for (let added = oldBlockCount; added < blockCount; added++) {
+    const pause = betweenBlocks(added, blockCount, { signal });
+    if (pause) await pause;
     await file.read(target, fileOffset(added));
     // Of an empty page only the header counts: many can be allocated at once.
     const isEmpty = PAGE_HEADER.read(target).nodeCount === 0;
@@ -161,7 +177,17 @@ export async function rewriteCoveredBlocks(file: BlockFile, record: CommitRecord
 }
 
 /** Checkpoints the headers of a change, without a sync. */
-export async function writeHeaders(file: BlockFile, { block, blockHead, fileHeader }: RecordedChange): Promise<void> {
+export async function writeHeaders(file: BlockFile, change: RecordedChange): Promise<void> {
+  await writeHead(file, change, startAfter(await readStart(file), change));
+}
+
+/** As {@link writeHeaders}. @param start - the first 128 bytes of the file, with the change */
+export async function writeHead(
+  file: BlockFile,
+  { block, blockHead }: RecordedChange,
+  start: Uint8Array,
+): Promise<void> {
   if (block !== 0) await file.write(blockHead, fileOffset(block));
-  await file.write(fileHeader, 0);
+  // One write in one sector, so that header and digest stay together.
+  await file.write(start, 0);
 }

@@ -1,12 +1,16 @@
 import { isZero } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
-import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
+import { decodeRecordInSlot } from '../format/commit-record-checks.ts';
+import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, compareRecords, startAfter } from '../format/commit-record.ts';
+import { digestIn, FILE_START_BYTES } from '../format/digest.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
+import { fileIdIn } from '../format/file-id.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
 import { type BeforeImage, journalState } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
+  FILE_HEADER_BYTES,
   fileOffset,
   NODE_AREA_OFFSET,
   PAGE_HEADER_BYTES,
@@ -15,12 +19,13 @@ import { validPage } from '../format/page-checks.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
 import { type BlockFile, type Journal, overlapOf, ReadOnlyFile } from './block-file.ts';
 import { decodeJournalContent, type JournalContent, overlayPatches } from './journal.ts';
+import { betweenBlocks } from './long-work.ts';
 import { readAgain, readStableFileHead } from './page-file.ts';
 
-/** The records with a valid checksum, by sequence number. @param head - the first 12,800 bytes of block 0 */
+/** The records that a writer can have written, in the order of their commits. @param head - the first 12,800 bytes of block 0 */
 export function decodeCommitRecords(head: Uint8Array): CommitRecord[] {
-  const records = COMMIT_RECORD_OFFSETS.map((offset) => decodeCommitRecord(head, offset));
-  return records.filter((record) => record !== undefined).toSorted((a, b) => (a.sequence < b.sequence ? -1 : 1));
+  const records = COMMIT_RECORD_OFFSETS.map((_, index) => decodeRecordInSlot(head, index));
+  return records.filter((record) => record !== undefined).toSorted(compareRecords);
 }
 
 /** Whether a record is damaged or missing: it may have been the newest. @param head - the first 12,800 bytes of block 0 */
@@ -31,10 +36,14 @@ export function hasLostRecord(head: Uint8Array): boolean {
   return used.length > records.length || (records.length === 1 && records[0]?.sequence !== 1n);
 }
 
-/** Whether the headers of a record are in their final places. */
+/** Whether the headers of a record, and its digest or a later one, are in their final places. */
 export async function isCheckpointed(file: BlockFile, record: CommitRecord): Promise<boolean> {
-  const { fileHeader, block, blockHead } = record;
-  if (Buffer.compare(await readHead(file, 0), fileHeader) !== 0) return false;
+  const { fileHeader, block, blockHead, digest } = record;
+  const start = await readStart(file);
+  if (Buffer.compare(start.subarray(0, FILE_HEADER_BYTES), fileHeader) !== 0) return false;
+  // A commit can leave the file header as it is. A damaged digest is not covered by that of the record.
+  const { kind, state } = digestIn(start);
+  if (digest && kind !== 'damaged' && (state?.commit ?? 0) < digest.commit) return false;
   return block === 0 || Buffer.compare(await readHead(file, block), blockHead) === 0;
 }
 
@@ -42,7 +51,7 @@ export async function isCheckpointed(file: BlockFile, record: CommitRecord): Pro
  * Whether a record fits the file's headers and everything it covers is in `file`, as the records before it left that.
  * If not, its batch was never acknowledged, or another program has changed the file since.
  */
-async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boolean> {
+async function isValidRecord(file: BlockFile, record: CommitRecord, signal?: AbortSignal): Promise<boolean> {
   if (!(await recordFitsHeaders(file, record))) return false;
   const { block, kind, blockHead, fileHeader, oldBlockCount, addedHeadersCrc } = record;
   const target = new Uint8Array(BLOCK_BYTES);
@@ -51,6 +60,8 @@ async function isValidRecord(file: BlockFile, record: CommitRecord): Promise<boo
   const { blockCount } = FILE_HEADER.read(fileHeader);
   let crc = 0;
   for (let added = oldBlockCount; added < blockCount; added++) {
+    const pause = betweenBlocks(added, blockCount, { signal });
+    if (pause) await pause;
     const head = await readHead(file, added);
     crc = crc32(head, crc);
     if (!(await isValidPage(file, added, head, target))) return false;
@@ -84,6 +95,13 @@ async function isValidPage(file: BlockFile, block: number, head: Uint8Array, tar
   return validPage(target, block) !== undefined;
 }
 
+/** The first 128 bytes of the file: header, root descriptor, digest. */
+export async function readStart(file: Pick<BlockFile, 'read'>): Promise<Uint8Array> {
+  const start = new Uint8Array(FILE_START_BYTES);
+  await file.read(start, 0);
+  return start;
+}
+
 export async function readHead(file: BlockFile, block: number): Promise<Uint8Array> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   await file.read(head, fileOffset(block));
@@ -108,17 +126,19 @@ export class CommittedView extends ReadOnlyFile {
   #recovery: Recovery;
   #hasChanged = false;
 
-  private constructor(file: BlockFile, head: Uint8Array, journal: Uint8Array | undefined) {
+  private constructor(file: BlockFile, head: Uint8Array, content: JournalContent) {
     super(file);
-    const content = decodeJournalContent(journal);
     // A repair may have patched a record.
     const records = decodeCommitRecords(overlayPatches(content.patches, head.slice(), 0));
     this.#recovery = { ...content, head, records, validRecords: [], pendingRecords: [] };
   }
 
-  static async open(file: BlockFile): Promise<CommittedView> {
-    const view = new CommittedView(file, await readStableFileHead(file), await file.journal.read());
-    await view.#checkRecords();
+  /** @param signal - stops the check of records that add many blocks; its reason is thrown */
+  static async open(file: BlockFile, signal?: AbortSignal): Promise<CommittedView> {
+    const head = await readStableFileHead(file);
+    const owner = { fileId: fileIdIn(head), fileBytes: await file.size() };
+    const view = new CommittedView(file, head, decodeJournalContent(await file.journal.read(), owner));
+    await view.#checkRecords(signal);
     return view;
   }
 
@@ -144,7 +164,8 @@ export class CommittedView extends ReadOnlyFile {
     // Checking a record may read many blocks, so do it only if needed.
     const { beforeImage, patches } = this.#recovery;
     if (!hasChanged && journal === undefined && beforeImage === undefined && patches === undefined) return false;
-    const fresh = new CommittedView(this.file, head, journal);
+    const owner = { fileId: fileIdIn(head), fileBytes: await this.file.size() };
+    const fresh = new CommittedView(this.file, head, decodeJournalContent(journal, owner));
     await fresh.#checkRecords();
     this.#recovery = fresh.#recovery;
     return hasChanged;
@@ -176,24 +197,48 @@ export class CommittedView extends ReadOnlyFile {
     const { beforeImage, patches, pendingRecords } = this.#recovery;
     overlayPatches(patches, target.subarray(0, bytes), position);
     if (beforeImage) await this.#overlayImage(beforeImage, target, position);
-    for (const { block, blockHead, fileHeader, oldPageHeaderCrc, oldFileHeaderCrc } of pendingRecords) {
-      await this.#overlayHead(0, fileHeader, oldFileHeaderCrc, target, position);
+    for (const record of pendingRecords) {
+      const { block, blockHead, oldPageHeaderCrc } = record;
+      await this.#overlayStart(record, target, position);
       if (block !== 0) await this.#overlayHead(fileOffset(block), blockHead, oldPageHeaderCrc, target, position);
     }
     return bytes;
   }
 
   /** Checks each record against what the valid ones before it left. */
-  async #checkRecords(): Promise<void> {
-    for (const record of this.#recovery.records) {
+  async #checkRecords(signal?: AbortSignal): Promise<void> {
+    const { records } = this.#recovery;
+    const last = records.at(-1);
+    if (last && (await isCheckpointed(this, last))) {
+      // Its sync was also of the headers of the record before. That one may look pending: if a block was taken and freed
+      // again, all headers are as they were.
+      this.#recovery = { ...this.#recovery, validRecords: records };
+      return;
+    }
+    for (const record of records) {
       const isPending = !(await isCheckpointed(this, record));
-      if (isPending && !(await isValidRecord(this, record))) continue;
+      if (isPending && !(await isValidRecord(this, record, signal))) continue;
       const { validRecords, pendingRecords } = this.#recovery;
       this.#recovery = {
         ...this.#recovery,
         validRecords: [...validRecords, record],
         pendingRecords: isPending ? [...pendingRecords, record] : pendingRecords,
       };
+    }
+  }
+
+  /** Puts a new file header and its digest into `target`, as {@link #overlayHead}. */
+  async #overlayStart(record: CommitRecord, target: Uint8Array, from: number): Promise<void> {
+    const overlap = overlapOf(0, FILE_START_BYTES, from, target.length);
+    if (overlap === undefined) return;
+    const found = target.subarray(overlap.start - from, overlap.end - from);
+    if (found.length === FILE_START_BYTES) {
+      if (isOldOrNew(found.subarray(0, FILE_HEADER_BYTES), record.oldFileHeaderCrc, record.fileHeader))
+        found.set(startAfter(found, record));
+    } else {
+      const whole = new Uint8Array(FILE_START_BYTES);
+      await this.read(whole, 0);
+      found.set(whole.subarray(overlap.start, overlap.end));
     }
   }
 

@@ -1,16 +1,56 @@
-import { assertBlockFile, assertOneOf, assertWholeNumber, showAs, wrongType } from '../arguments.ts';
-import { crc32 } from '../bytes/checksum.ts';
+import {
+  assertBlockFile,
+  assertOneOf,
+  assertWholeNumber,
+  checkOptions,
+  showAs,
+  valueText,
+  wrongType,
+} from '../arguments.ts';
+import { copyOf, pooledBytes } from '../bytes/buffer.ts';
+import { crc32, Hash64 } from '../bytes/checksum.ts';
 import { PageStoreError } from '../errors.ts';
+import { addHash, addHead, type DigestState, FILE_START_BYTES, subtractHead, writeDigest } from '../format/digest.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset, firstU64, MAX_BLOCKS, PAGE_HEADER_BYTES } from '../format/layout.ts';
-import { encodeEmptyPageHeader, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import { setJournalFileId } from '../format/journal.ts';
+import { BLOCK_BYTES, decodeFreeLink, FILE_HEADER_BYTES, fileOffset, PAGE_HEADER_BYTES } from '../format/layout.ts';
+import {
+  commitOf,
+  encodeEmptyPageHeader,
+  PAGE_VERSION,
+  type PageFormat,
+  pageFormatOf,
+  type PageStamp,
+} from '../format/page-header.ts';
+import {
+  assertBytes,
+  assertCommit,
+  assertCountable,
+  assertFunction,
+  assertInBlock,
+  assertOverwrite,
+  assertPageHead,
+  assertReplacedHead,
+  noBlockError,
+  type OpenFile,
+} from './arguments.ts';
 import { type Access, type BlockFile, readOnlyError } from './block-file.ts';
-import { type Commit, CommitLog, headerChange, type ReplacedHead, writeHeaders } from './commit-log.ts';
-import { CommittedView, readHead } from './committed-view.ts';
+import { type Commit, CommitLog, headerChange, type ReplacedHead, writeHead } from './commit-log.ts';
+import { CommittedView, readHead, readStart } from './committed-view.ts';
 import { FreeBlocks, freedBlockHead, nextFree } from './free-list.ts';
+import { AddedSum, HeadDigest } from './head-digest.ts';
 import { HandleState } from './handle-state.ts';
+import { betweenBlocks, type LongWork } from './long-work.ts';
+import { assertAllPages, type ScannedHeads } from './missing-pages.ts';
 import { encodeOverwriteJournal, type Overwrite, overwrite } from './journal.ts';
-import { assertUsableHeader, assertWritableFile, writeHeaderCopy } from './page-file.ts';
+import {
+  assertNotNewer,
+  assertUsableHeader,
+  assertUsableRecords,
+  assertWritableFile,
+  ensureFileId,
+  writeHeaderCopy,
+} from './page-file.ts';
 
 /**
  * Reads and writes blocks of a page file, and maintains its header and free list; it does not interpret pages.
@@ -28,8 +68,13 @@ export class DiskManager {
   /** Undefined for a reader, whose file is a {@link CommittedView}. */
   readonly #log: CommitLog | undefined;
   readonly #state: HandleState;
+  /** @internal Stops work on many blocks. */
+  readonly signal: AbortSignal | undefined;
   #header: FileHeader;
-  #headerBytes: Uint8Array;
+  /** The first 128 bytes of the file, with the digest as it was last written. */
+  #start: Uint8Array;
+  readonly #digest: HeadDigest;
+  readonly #added: AddedSum;
   #blockCount: number;
   #free: FreeBlocks | undefined;
   /** End of the blocks that a write may have changed, by this batch or one that was given up. */
@@ -39,37 +84,51 @@ export class DiskManager {
   #hasCommitted = false;
   #lastOverwrite: Promise<void> | undefined;
 
-  private constructor(file: BlockFile, log: CommitLog | undefined, headerBytes: Uint8Array, fileBytes: number) {
+  private constructor(
+    file: BlockFile,
+    log: CommitLog | undefined,
+    start: Uint8Array,
+    fileBytes: number,
+    signal: AbortSignal | undefined,
+  ) {
     this.#file = file;
+    this.signal = signal;
     this.#log = log;
     this.#state = new HandleState(file.name);
-    this.#headerBytes = headerBytes;
-    this.#header = FILE_HEADER.read(headerBytes);
+    this.#start = start;
+    this.#header = FILE_HEADER.read(start);
+    this.#digest = new HeadDigest(file, start, signal);
     this.#blockCount = Math.min(this.#header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
     this.#touchedBlocks = this.#blockCount;
+    this.#added = new AddedSum(file, this.#blockCount);
     this.#writtenBytes = fileOffset(this.#blockCount);
   }
 
   /**
    * Opens a page file. A writer recovers it after a crash; a reader sees it recovered. For reading, only magic and version
-   * are checked; for writing, the whole header, the size, and that the header counts all pages of other programs.
+   * are checked; for writing, the whole header, the size, the commit records, and that the header counts all pages of
+   * other programs.
    * @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `FILE_HEADER_MAGIC` and the other codes of file headers, `FILE_SIZE`,
-   * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `JOURNAL_MISMATCH`, `IO`
+   * `BLOCK_COUNT_BEYOND_FILE`, `BLOCKS_UNCOUNTED`, `FREE_LIST_LINK`, `COMMIT_RECORD`, `JOURNAL_MISMATCH`, `IO`; the reason of
+   * `work.signal`, which later also stops calls that read many blocks, such as {@link freeBlocks}
    */
-  static async open(file: BlockFile, access: Access): Promise<DiskManager> {
+  static async open(file: BlockFile, access: Access, work: LongWork = {}): Promise<DiskManager> {
     assertBlockFile('DiskManager.open', 'file', file);
     assertOneOf('DiskManager.open', 'access', access ?? 'undefined', ['read', 'write']);
-    const view = await CommittedView.open(file);
-    const headerBytes = await readHead(view, 0);
-    const header = FILE_HEADER.read(headerBytes);
+    checkOptions('DiskManager.open', work, { signal: 'signal', onProgress: 'function' });
+    const { signal } = work;
+    const view = await CommittedView.open(file, signal);
+    const start = await readStart(view);
+    const header = FILE_HEADER.read(start);
     assertUsableHeader(file, header, access);
     const fileBytes = await file.size();
-    if (access === 'read') return new DiskManager(view, undefined, headerBytes, fileBytes);
-    await assertWritableFile(view, header, fileBytes);
-    const log = await CommitLog.open(file, view);
+    if (access === 'read') return new DiskManager(view, undefined, start, fileBytes, signal);
+    await assertWritableFile(view, header, fileBytes, work);
+    assertUsableRecords(file, view.recovery.head);
+    const log = await CommitLog.open(file, view, signal);
     // Blocks after the last one belong to a batch that was never acknowledged.
     if (fileBytes > fileOffset(header.blockCount)) await file.truncate(fileOffset(header.blockCount));
-    return new DiskManager(file, log, headerBytes, fileBytes);
+    return new DiskManager(file, log, start, fileBytes, signal);
   }
 
   get name(): string {
@@ -96,7 +155,7 @@ export class DiskManager {
     assertInBlock('read', 'target', target, offset);
     this.assertBlock(block);
     const bytes = await this.#file.read(target, fileOffset(block, offset));
-    if (bytes < target.length) throw this.#noBlockError(block);
+    if (bytes < target.length) throw noBlockError(this.name, this.#forArguments, block);
   }
 
   /**
@@ -111,7 +170,7 @@ export class DiskManager {
     if (this.#file instanceof CommittedView) {
       this.assertBlock(block);
       const bytes = await this.#file.readStable(block, target, isValid);
-      if (bytes < target.length) throw this.#noBlockError(block);
+      if (bytes < target.length) throw noBlockError(this.name, this.#forArguments, block);
       return;
     }
     // During an overwrite the page may be a mixture of old and new bytes.
@@ -129,22 +188,33 @@ export class DiskManager {
     this.#state.assertUsable();
     if (!(this.#file instanceof CommittedView)) return false;
     const hasChanged = await this.#file.refresh();
-    const headerBytes = await readHead(this.#file, 0);
+    const start = await readStart(this.#file);
     // The view may have refreshed while it read a block.
-    if (!hasChanged && Buffer.compare(headerBytes, this.#headerBytes) === 0) return false;
-    const header = FILE_HEADER.read(headerBytes);
+    if (!hasChanged && Buffer.compare(start, this.#start) === 0) return false;
+    const header = FILE_HEADER.read(start);
     assertUsableHeader(this.#file, header, 'read');
     this.#header = header;
-    this.#headerBytes = headerBytes;
+    this.#start = start;
     this.#free = undefined;
     this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
     return true;
   }
 
   /**
+   * For the end of a scan of all blocks. @internal
+   * @param scanned - sum of their headers, which are read again if it differs from the digest
+   * @returns false if nothing is known: without a digest, and while a writer keeps changing it
+   * @throws {@link PageStoreError} `PAGES_DIGEST`, `FILE_HEADER_OLD`, `IO`; the reason of the signal of {@link open}
+   */
+  async assertAllPages(scanned?: ScannedHeads): Promise<boolean> {
+    this.#state.assertUsable();
+    return assertAllPages(this.#file, scanned, { signal: this.signal });
+  }
+
+  /**
    * Writes bytes that no committed header covers: free space of a page, or blocks after the last one, in order. They
    * become part of the file, and durable, with the next {@link commit}. Headers and links are protected; what is free
-   * space of a page the caller must know, since nothing here decodes pages.
+   * space of a page the caller must know, since nothing here decodes pages. `source` is copied before the call returns.
    * @param block - at least 1; at most the number of blocks, those written since the last commit included
    * @param offset - in the block, at least 64 in a page or free block; the write must end within the block
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
@@ -152,14 +222,26 @@ export class DiskManager {
   async write(block: number, source: Uint8Array, offset: number = 0): Promise<void> {
     this.#writable();
     assertInBlock('write', 'source', source, offset);
+    await this.writeUncopied(block, copyOf(source), offset);
+  }
+
+  /** As {@link write}, for bytes that do not change until it resolves: copying every page would cost time. @internal */
+  async writeUncopied(block: number, source: Uint8Array, offset: number = 0): Promise<void> {
+    this.#writable();
+    assertInBlock('write', 'source', source, offset);
     assertWholeNumber('write', 'block', block, 1);
-    this.#assertCountable(block);
+    assertCountable(this.name, block);
     if (block > this.#touchedBlocks)
       throw new RangeError(`write: block must be at most ${this.#touchedBlocks}, the next new block, not ${block}`);
-    if (offset < PAGE_HEADER_BYTES && block < this.#blockCount) await this.#assertNoHeader(block);
+    const isHead = offset < PAGE_HEADER_BYTES;
+    if (isHead && block < this.#blockCount) {
+      await this.#assertNoHeader(block);
+      await this.#leaveOut(block);
+    }
     this.#touchedBlocks = Math.max(this.#touchedBlocks, block + 1);
     this.#isUnsynced = true;
-    await this.#file.write(source, fileOffset(block, offset));
+    if (isHead && block >= this.#blockCount) await this.#added.write(block, source, offset);
+    else await this.#file.write(source, fileOffset(block, offset));
     this.#writtenBytes = Math.max(this.#writtenBytes, fileOffset(block, offset + source.length));
   }
 
@@ -170,10 +252,11 @@ export class DiskManager {
   async lengthen(blocks: number): Promise<void> {
     this.#writable();
     assertWholeNumber('lengthen', 'blocks', blocks, 1);
-    this.#assertCountable(this.#blockCount + blocks - 1);
+    assertCountable(this.name, this.#blockCount + blocks - 1);
     await this.#cutUncounted();
     this.#touchedBlocks = this.#blockCount + blocks;
     this.#isUnsynced = true;
+    this.#added.reset(this.#blockCount);
     await this.#file.truncate(fileOffset(this.#touchedBlocks));
     this.#writtenBytes = fileOffset(this.#touchedBlocks);
   }
@@ -196,67 +279,165 @@ export class DiskManager {
     this.#writtenBytes = fileOffset(this.#blockCount);
     await this.#file.truncate(this.#writtenBytes);
     this.#touchedBlocks = this.#blockCount;
+    this.#added.reset(this.#blockCount);
+  }
+
+  /** Keeps a header that is written without a commit out of the digest until the next one: a crash may leave it or not. */
+  async #leaveOut(block: number): Promise<void> {
+    if (!this.#digest.isOfFile) return;
+    const state = await this.#digest.complete(this.#header);
+    const head = await readHead(this.#file, block);
+    await this.#state.run(async () => {
+      await this.#writeStart(await this.#digest.without(state, [{ block, head, oldHead: head }]));
+      await this.#file.sync();
+    });
+  }
+
+  /** Without a sync. */
+  async #writeStart(state: DigestState): Promise<void> {
+    const start = this.#start.slice();
+    writeDigest(state, start);
+    this.#start = start;
+    this.#digest.set(state);
+    await this.#file.write(start, 0);
   }
 
   /**
-   * Makes a batch part of the file, durably, with one sync. After an `IO` error the manager is unusable and the batch is not
+   * Sums up the headers of a file without a digest; does nothing in others, so calls need not wait for it twice.
+   * @internal
+   * @throws {@link PageStoreError} `ENTRY_COUNT` if the file counts more nodes than its pages have; `IO`; the reason of a signal
+   */
+  async takeUpDigest(work: LongWork = {}): Promise<void> {
+    this.#writable();
+    if (this.#digest.current === undefined) await this.#digest.complete(this.#header, work);
+  }
+
+  /** What the header of a page says that the next commit writes to `block`. Needs {@link takeUpDigest}. @internal */
+  stampOf(block: number): PageStamp {
+    const commit = this.#digest.current?.commit;
+    return { home: block, commit: commit === undefined ? 0n : BigInt(commit + 1) };
+  }
+
+  /**
+   * Makes a batch part of the file, durably, with one sync. `commit` is copied before the call returns. After an `IO` error the manager is unusable and the batch is not
    * in the file; only after a power failure it may be, as a whole.
-   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for a commit that would damage the file
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; `FILE_REPLACED` if the name leads to another file by now, then
+   * the batch may be in the old one; RangeError, TypeError for a commit that would damage the file
    */
   async commit(commit: Commit): Promise<void> {
     const log = this.#writable();
-    this.#assertCommit(commit);
-    const change = headerChange(this.#header, this.#headerBytes, commit);
-    await this.#state.run(() => log.record(change));
-    this.#headerBytes = change.fileHeader;
+    assertCommit(commit, this.#forArguments);
+    const added = commit.added && { ...commit.added };
+    const change = headerChange(this.#header, this.#start.subarray(0, FILE_HEADER_BYTES), commit);
+    const changed = commit.changed && { ...commit.changed, head: change.blockHead };
+    const copy: Commit = { ...commit, changed };
+    const replacedCommit = commit.changed === undefined ? 0 : commitOf(commit.changed.oldHead);
+    const difference = new Hash64();
+    if (commit.changed) {
+      subtractHead(difference, change.block, commit.changed.oldHead);
+      addHead(difference, change.block, change.blockHead);
+    }
+    const { sum, commit: number } = this.#digest.current ?? (await this.#digest.complete(this.#header));
+    assertNotNewer(this.#file, change.block, replacedCommit, number);
+    if (added) addHash(difference, await this.#added.sumOf(added.count, this.#touchedBlocks));
+    addHash(difference, sum);
+    const digest = { sum: difference, commit: number + 1, openFrom: 0, openEnd: 0 };
+    change.digest = digest;
+    await this.#state.run(async () => {
+      await log.record(change);
+      await this.#file.assertNamed?.();
+    });
+    const start = pooledBytes(FILE_START_BYTES);
+    start.set(this.#start);
+    start.set(change.fileHeader);
+    writeDigest(digest, start);
+    this.#start = start;
+    this.#digest.set(digest);
     this.#header = FILE_HEADER.read(change.fileHeader);
     this.#blockCount = this.#header.blockCount;
-    this.#free?.follow(commit);
+    this.#added.reset(this.#blockCount, this.#touchedBlocks > this.#blockCount);
+    this.#free?.follow(copy);
     this.#isUnsynced = this.#hasCommitted = true;
     // The batch is durable, so this call must not report later errors.
     await this.#state.runDeferred(async () => {
-      await writeHeaders(this.#file, change);
-      if (commit.added) await writeHeaderCopy(this.#file);
+      await writeHead(this.#file, change, start);
+      if (added) await writeHeaderCopy(this.#file);
     });
   }
 
   /**
-   * Replaces many page headers with two syncs: of what was written before, and of the headers.
+   * Replaces many page headers with two syncs: of what was written before, and of the headers. `heads` is copied before
+   * the call returns.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async commitHeads(heads: readonly ReplacedHead[]): Promise<void> {
     const log = this.#writable();
     if (!Array.isArray(heads)) throw wrongType('commitHeads: heads', 'an array', heads);
-    for (const head of heads) {
-      this.#assertReplacedHead('commitHeads', 'heads', head);
-      assertPageHead('commitHeads: heads', head);
+    const copies: ReplacedHead[] = [];
+    for (const replaced of heads as readonly ReplacedHead[]) {
+      assertReplacedHead('commitHeads', 'heads', replaced, this.#forArguments);
+      assertPageHead('commitHeads: heads', replaced);
+      const { block, head, oldHead } = replaced;
+      copies.push({ block, head: copyOf(head), oldHead: copyOf(oldHead) });
     }
-    await this.#state.run(() => log.replaceHeads(heads));
-    this.#isUnsynced = false;
+    if (copies.length === 0) return this.sync();
+    const state = this.#digest.current ?? (await this.#digest.complete(this.#header));
+    for (const { block, oldHead } of copies) assertNotNewer(this.#file, block, commitOf(oldHead), state.commit);
+    const open = await this.#digest.without(state, copies);
+    const closed = await this.#digest.with(open, copies);
+    await this.#state.run(async () => {
+      await this.#writeStart(open);
+      await log.replaceHeads(copies);
+      await this.#file.assertNamed?.();
+    });
+    this.#isUnsynced = this.#hasCommitted = true;
+    await this.#state.runDeferred(() => this.#writeStart(closed));
   }
 
   /**
-   * Overwrites committed bytes of a page, durably and atomically. If the journal cannot be written, nothing has changed.
+   * Overwrites committed bytes of a page, durably and atomically. `change` is copied before the call returns. If the journal
+   * cannot be written, nothing has changed.
    * After another `IO` error the manager is unusable; the next open completes or undoes the change.
    * @throws {@link PageStoreError} `FILE_READ_ONLY`, `IO`; RangeError, TypeError for invalid arguments
    */
   async overwrite(change: Overwrite): Promise<void> {
     this.#writable();
-    this.#assertOverwrite(change);
-    const { block, image } = change;
-    // The header that was read may be only in the page cache; the journal's image must be of a durable block.
-    await this.#state.run(async () => {
-      await this.#file.write(image.subarray(0, PAGE_HEADER_BYTES), fileOffset(block));
+    assertOverwrite(change, this.#forArguments);
+    // The journal has its own copy of the image.
+    const journal = encodeOverwriteJournal(change);
+    const { block } = change;
+    const head = copyOf(change.image.subarray(0, PAGE_HEADER_BYTES));
+    const copy = { block, bytes: copyOf(change.bytes), changed: { ...change.changed }, head: copyOf(change.head) };
+    const replaced = [{ block, head: copy.head, oldHead: head }];
+    const state = this.#digest.current ?? (await this.#digest.complete(this.#header));
+    assertNotNewer(this.#file, block, commitOf(head), state.commit);
+    const open = await this.#digest.without(state, replaced);
+    const closed = await this.#digest.with(open, replaced);
+    const fileId = await this.#state.run(async () => {
+      await this.#writeStart(open);
+      const record = await ensureFileId(this.#file);
+      // The header that was read may be only in the page cache; the journal's image must be of a durable block.
+      await this.#file.write(head, fileOffset(block));
       await this.#file.sync();
+      // The journal would belong to the file that has the name now.
+      await this.#file.assertNamed?.();
+      return record;
     });
     this.#isUnsynced = false;
-    await this.#file.journal.write(encodeOverwriteJournal(change));
-    await (this.#lastOverwrite = this.#state.run(() => overwrite(this.#file, change)));
+    setJournalFileId(journal, fileId);
+    await this.#file.journal.write(journal);
+    this.#lastOverwrite = this.#state.run(async () => {
+      await overwrite(this.#file, copy);
+      await this.#file.assertNamed?.();
+    });
+    await this.#lastOverwrite;
+    this.#isUnsynced = this.#hasCommitted = true;
+    await this.#state.runDeferred(() => this.#writeStart(closed));
   }
 
   /**
    * Takes blocks durably, as empty pages: from the free list with a commit each, then by growth with one commit.
-   * @returns their ids, in the order in which they were taken
+   * @returns their ids, in the order in which they were taken; fewer if the signal of {@link open} was aborted meanwhile
    * @throws {@link PageStoreError} `FILE_FULL`, `FILE_READ_ONLY`, `IO`, and the codes of a damaged free list
    */
   async allocate(count: number, pageFormat: PageFormat = 'v1'): Promise<number[]> {
@@ -264,37 +445,57 @@ export class DiskManager {
     assertWholeNumber('allocate', 'count', count, 1);
     assertOneOf('allocate', 'pageFormat', pageFormat, Object.keys(PAGE_VERSION));
     const taken: number[] = [];
-    while (taken.length < count) {
-      const block = await this.takeFreeBlock(pageFormat);
-      if (block === undefined) break;
-      taken.push(block);
+    for (let block: number | undefined = 0; taken.length < count && block !== undefined;) {
+      if (this.signal?.aborted === true) return this.#takenUntilNow(taken);
+      block = await this.takeFreeBlock(pageFormat);
+      if (block !== undefined) taken.push(block);
     }
-    const added = count - taken.length;
-    if (added === 0) return taken;
-    const head = encodeEmptyPageHeader(pageFormat);
+    if (taken.length === count) return taken;
+    try {
+      return [...taken, ...(await this.#grow(count - taken.length, pageFormat))];
+    } catch (error) {
+      if (this.signal?.aborted !== true || error !== this.signal.reason) throw error;
+      return this.#takenUntilNow(taken);
+    }
+  }
+
+  /** Without their ids, the caller could never use these blocks. @throws the reason of the signal if there are none */
+  #takenUntilNow(taken: number[]): number[] {
+    if (taken.length === 0) this.signal?.throwIfAborted();
+    return taken;
+  }
+
+  /** Adds empty pages with one commit. @returns their ids */
+  async #grow(added: number, pageFormat: PageFormat): Promise<number[]> {
+    const blocks: number[] = [];
     let headsCrc = 0;
+    await this.takeUpDigest();
     await this.truncateOnFailure(async () => {
       const first = this.#blockCount;
       await this.lengthen(added);
       for (let block = first; block < first + added; block++) {
-        await this.write(block, head);
+        const pause = betweenBlocks(block - first, added, { signal: this.signal });
+        if (pause) await pause;
+        const head = encodeEmptyPageHeader(pageFormat, BLOCK_BYTES, this.stampOf(block));
+        await this.writeUncopied(block, head);
         headsCrc = crc32(head, headsCrc);
-        taken.push(block);
+        blocks.push(block);
       }
     });
     await this.commit({ added: { count: added, headsCrc } });
-    return taken;
+    return blocks;
   }
 
   /** Takes the first free block, as {@link allocate}. @returns its id, undefined if there is none */
   async takeFreeBlock(pageFormat: PageFormat): Promise<number | undefined> {
     this.#writable();
-    assertOneOf('takeFreeBlock', 'pageFormat', pageFormat, Object.keys(PAGE_VERSION));
+    assertOneOf('takeFreeBlock', 'pageFormat', pageFormat ?? 'undefined', Object.keys(PAGE_VERSION));
     const block = decodeFreeLink(this.#header.freeListHead);
     if (block === 0) return undefined;
     const firstFree = await nextFree(this, block);
-    const head = encodeEmptyPageHeader(pageFormat);
-    await this.commit({ changed: { block, head, oldHead: await this.#readHead(block) }, firstFree });
+    await this.takeUpDigest();
+    const head = encodeEmptyPageHeader(pageFormat, BLOCK_BYTES, this.stampOf(block));
+    await this.commit({ changed: { block, head, oldHead: await readHead(this.#file, block) }, firstFree });
     return block;
   }
 
@@ -311,7 +512,7 @@ export class DiskManager {
       throw new PageStoreError('BLOCK_FREE', `block ${block} is already free`, { file: this.name, block });
     }
     const head = freedBlockHead(this.#header.freeListHead);
-    const changed = { block, head, oldHead: await this.#readHead(block), isLink: true };
+    const changed = { block, head, oldHead: await readHead(this.#file, block), isLink: true };
     await this.commit({ changed, firstFree: block, nodes: -nodes });
   }
 
@@ -320,7 +521,7 @@ export class DiskManager {
     this.#state.assertUsable();
     if (this.#free) return this.#free;
     const header = this.#header;
-    const free = await FreeBlocks.read(this);
+    const free = await FreeBlocks.read(this, this.signal);
     // If the list changed meanwhile, the result may be a mixture and is not kept.
     if (header === this.#header) this.#free = free;
     return free;
@@ -362,9 +563,9 @@ export class DiskManager {
 
   /** @throws {@link PageStoreError} `BLOCK_RANGE`, `BLOCK_COUNT_BEYOND_FILE`; RangeError unless it is a whole number */
   assertBlock(block: number): void {
-    if (block >= 1 && block < this.#blockCount && Number.isInteger(block)) return;
-    if (!Number.isSafeInteger(block)) throw new RangeError(`block must be a whole number, not ${String(block)}`);
-    throw this.#noBlockError(block);
+    if (Number.isInteger(block) && block >= 1 && block < this.#blockCount) return;
+    if (!Number.isSafeInteger(block)) throw new RangeError(`block must be a whole number, not ${valueText(block)}`);
+    throw noBlockError(this.name, this.#forArguments, block);
   }
 
   /** @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`, or `IO` after an earlier failure */
@@ -378,96 +579,15 @@ export class DiskManager {
     throw readOnlyError(this);
   }
 
-  #noBlockError(block: number): PageStoreError {
-    const [counted, blocks] = [this.#header.blockCount, this.#blockCount];
-    if (block >= 1 && block < counted) {
-      const message = `block ${block} is missing: the header counts ${counted} blocks, but the file ends before it`;
-      const detail = { file: this.name, block, offset: fileOffset(block) };
-      return new PageStoreError('BLOCK_COUNT_BEYOND_FILE', message, detail);
-    }
-    const range = blocks < 2 ? 'the file has only block 0, the header' : `the pages are in blocks 1 to ${blocks - 1}`;
-    return new PageStoreError('BLOCK_RANGE', `block ${block} does not exist: ${range}`, { file: this.name, block });
-  }
-
-  #assertCountable(block: number): void {
-    if (block < MAX_BLOCKS) return;
-    const message = `the file would have more than ${MAX_BLOCKS} blocks, the limit of the format`;
-    throw new PageStoreError('FILE_FULL', message, { file: this.name });
-  }
-
-  #assertCommit(commit: Commit): void {
-    assertObject('commit: commit', commit);
-    const { changed, added, firstFree, nodes = 0 } = commit;
-    if (changed) this.#assertReplacedHead('commit', 'changed', changed);
-    if (added) {
-      assertWholeNumber('commit', 'added.count', added.count, 1);
-      assertWholeNumber('commit', 'added.headsCrc', added.headsCrc);
-      const complete = Math.floor(this.#writtenBytes / BLOCK_BYTES) - this.#blockCount;
-      if (added.count > complete)
-        throw new RangeError(`commit: added.count is ${added.count}, but only ${complete} new blocks were written`);
-    }
-    if (!Number.isSafeInteger(nodes))
-      throw new RangeError(`commit: nodes must be a whole number, not ${String(nodes)}`);
-    const listHead = decodeFreeLink(this.#header.freeListHead);
-    if (changed?.isLink === true) {
-      if (firstFree !== changed.block)
-        throw new RangeError('commit: firstFree must be changed.block if changed.isLink is true');
-      if (decodeFreeLink(firstU64(changed.head)) !== listHead)
-        throw new RangeError(`commit: changed.head must begin with a link to the first free block, ${listHead}`);
-      return;
-    }
-    if (changed) assertPageHead('commit: changed', changed);
-    if (firstFree === undefined) return;
-    // Other blocks leave the list only at its head, and the old bytes of that block have the link to the next one.
-    if (changed?.block !== listHead || decodeFreeLink(firstU64(changed.oldHead)) !== firstFree)
-      throw new RangeError(
-        `commit: firstFree must be the block after changed.block on the free list, not ${firstFree}`,
-      );
-  }
-
-  #assertReplacedHead(call: string, parameter: string, replaced: ReplacedHead): void {
-    assertObject(`${call}: ${parameter}`, replaced);
-    const { block, head, oldHead } = replaced;
-    this.#assertInFile(call, `${parameter}.block`, block);
-    assertBytes(call, `${parameter}.head`, head, PAGE_HEADER_BYTES);
-    assertBytes(call, `${parameter}.oldHead`, oldHead, PAGE_HEADER_BYTES);
-  }
-
-  #assertOverwrite(change: Overwrite): void {
-    assertObject('overwrite: change', change);
-    assertObject('overwrite: change.changed', change.changed);
-    const {
-      block,
-      image,
-      bytes,
-      changed: { start, end },
-      head,
-    } = change;
-    this.#assertInFile('overwrite', 'block', block);
-    assertBytes('overwrite', 'image', image, BLOCK_BYTES);
-    assertBytes('overwrite', 'head', head, PAGE_HEADER_BYTES);
-    assertWholeNumber('overwrite', 'changed.start', start, PAGE_HEADER_BYTES);
-    assertWholeNumber('overwrite', 'changed.end', end, start);
-    if (end > BLOCK_BYTES) throw new RangeError(`overwrite: changed.end must be at most ${BLOCK_BYTES}, not ${end}`);
-    assertBytes('overwrite', 'bytes', bytes, end - start);
+  get #forArguments(): OpenFile {
+    const newBlocks = Math.floor(this.#writtenBytes / BLOCK_BYTES) - this.#blockCount;
+    return { header: this.#header, blockCount: this.#blockCount, newBlocks };
   }
 
   async #assertNoHeader(block: number): Promise<void> {
-    if (pageFormatOf(await this.#readHead(block)) === undefined && !(await this.freeBlocks()).has(block)) return;
+    if (pageFormatOf(await readHead(this.#file, block)) === undefined && !(await this.freeBlocks()).has(block)) return;
     const least = PAGE_HEADER_BYTES;
     throw new RangeError(`write: offset must be at least ${least}: the header of block ${block} is committed`);
-  }
-
-  #assertInFile(call: string, parameter: string, block: number): void {
-    if (Number.isInteger(block) && block >= 1 && block < this.#blockCount) return;
-    const range = `from 1 to ${this.#blockCount - 1}`;
-    throw new RangeError(`${call}: ${parameter} must be a block of the file, ${range}, not ${String(block)}`);
-  }
-
-  async #readHead(block: number): Promise<Uint8Array> {
-    const head = new Uint8Array(PAGE_HEADER_BYTES);
-    await this.read(block, head);
-    return head;
   }
 
   static {
@@ -476,43 +596,5 @@ export class DiskManager {
       const state = disk.#state.isClosed ? ', closed' : disk.#state.isUnusable ? ', failed' : '';
       return `DiskManager { '${disk.name}', ${access}${state}, ${disk.#blockCount} blocks }`;
     });
-  }
-}
-
-/** @throws TypeError unless `bytes` is a Uint8Array with its memory; RangeError unless it has this length */
-function assertBytes(call: string, parameter: string, bytes: Uint8Array, length: number = bytes.length): void {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError(`${call}: ${parameter} must be a Uint8Array`);
-  if (bytes.length === 0 && isDetached(bytes))
-    throw new TypeError(`${call}: ${parameter} is detached: its buffer was transferred`);
-  if (bytes.length !== length)
-    throw new RangeError(`${call}: ${parameter} must have ${length} bytes, not ${bytes.length}`);
-}
-
-function assertObject(parameter: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw wrongType(parameter, 'an object', value);
-}
-
-function assertFunction(parameter: string, value: unknown): void {
-  if (typeof value !== 'function') throw wrongType(parameter, 'a function', value);
-}
-
-function assertPageHead(parameter: string, { head }: ReplacedHead): void {
-  if (pageFormatOf(head) === undefined) throw new RangeError(`${parameter}.head must be a page header`);
-}
-
-function assertInBlock(call: string, parameter: string, bytes: Uint8Array, offset: number): void {
-  assertBytes(call, parameter, bytes);
-  assertWholeNumber(call, 'offset', offset);
-  if (offset + bytes.length <= BLOCK_BYTES) return;
-  const range = `the ${bytes.length} bytes of ${parameter} at offset ${offset}`;
-  throw new RangeError(`${call}: ${range} go past the end of the block, which has ${BLOCK_BYTES} bytes`);
-}
-
-function isDetached({ buffer }: Uint8Array): boolean {
-  try {
-    buffer.slice(0, 0);
-    return false;
-  } catch {
-    return true;
   }
 }

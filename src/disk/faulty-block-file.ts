@@ -1,4 +1,4 @@
-import { assertWholeNumber, checkOptions, showAs } from '../arguments.ts';
+import { assertBlockFile, assertBytes, assertOneOf, assertWholeNumber, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { SECTOR_BYTES } from '../format/layout.ts';
 import type { BlockFile, Journal } from './block-file.ts';
@@ -32,6 +32,17 @@ export interface Fault extends Partial<Failure> {
   readonly lasts?: boolean;
 }
 
+const KINDS: readonly BlockFileCallKind[] = [
+  'read',
+  'write',
+  'truncate',
+  'size',
+  'sync',
+  'close',
+  'journal read',
+  'journal write',
+  'journal remove',
+];
 const CHANGES: readonly BlockFileCallKind[] = ['write', 'truncate', 'sync', 'journal write', 'journal remove'];
 
 /**
@@ -60,6 +71,7 @@ export class FaultyBlockFile implements BlockFile {
 
   /** @param file - by default an empty file in memory */
   constructor(file: BlockFile = new MemoryBlockFile()) {
+    assertBlockFile('FaultyBlockFile', 'file', file);
     this.file = file;
     this.name = file.name;
     this.journal = {
@@ -89,6 +101,7 @@ export class FaultyBlockFile implements BlockFile {
 
   /** Calls of a kind so far, failed ones included. */
   count(kind: BlockFileCallKind): number {
+    assertOneOf('count', 'kind', kind ?? 'undefined', KINDS);
     return this.#counts.get(kind) ?? 0;
   }
 
@@ -97,10 +110,13 @@ export class FaultyBlockFile implements BlockFile {
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
+    assertBytes('read', 'target', target);
     return this.#pass({ kind: 'read', position, length: target.length }, () => this.file.read(target, position));
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
+    assertBytes('write', 'source', source);
+    assertWholeNumber('write', 'position', position);
     const call: BlockFileCall = { kind: 'write', position, bytes: source };
     const failure = this.#failureOf(call);
     if (failure === undefined) return this.file.write(source, position);
@@ -116,6 +132,11 @@ export class FaultyBlockFile implements BlockFile {
 
   async sync(): Promise<void> {
     return this.#pass({ kind: 'sync' }, () => this.file.sync());
+  }
+
+  /** Not counted: it changes nothing. */
+  async assertNamed(): Promise<void> {
+    await this.file.assertNamed?.();
   }
 
   async close(): Promise<void> {

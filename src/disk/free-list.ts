@@ -6,6 +6,7 @@ import { pageFormatOf } from '../format/page-header.ts';
 import { hex } from '../format/problem.ts';
 import type { BlockFile } from './block-file.ts';
 import type { Commit } from './commit-log.ts';
+import { betweenBlocks } from './long-work.ts';
 import { problemError } from './page-file.ts';
 
 const LINK_BYTES = 8;
@@ -89,7 +90,8 @@ export class FreeListWalk {
   async followIn(file: Pick<BlockFile, 'read'>, signal?: AbortSignal): Promise<void> {
     const bytes = new Uint8Array(LINK_BYTES);
     while (this.block !== 0) {
-      signal?.throwIfAborted();
+      const pause = betweenBlocks(this.blocks.size, this.#blockCount, { signal });
+      if (pause) await pause;
       this.follow(await readFreeLink(file, this.block, bytes));
     }
   }
@@ -149,14 +151,18 @@ export class FreeBlocks {
   }
 
   /** Takes one bit of memory per block. @throws {@link PageStoreError} `IO` */
-  static async read(disk: ListedBlocks): Promise<FreeBlocks> {
+  static async read(disk: ListedBlocks, signal?: AbortSignal): Promise<FreeBlocks> {
     const { header, blockCount } = disk;
     const walk = new FreeListWalk(header.freeListHead, blockCount);
     for (const problem of freeListHeadProblems(header, blockCount)) {
       return new FreeBlocks(walk.blocks, problemError(disk, problem));
     }
     try {
-      while (walk.block !== 0) walk.follow(await nextFree(disk, walk.block));
+      while (walk.block !== 0) {
+        const pause = betweenBlocks(walk.blocks.size, blockCount, { signal });
+        if (pause) await pause;
+        walk.follow(await nextFree(disk, walk.block));
+      }
     } catch (error) {
       if (!(error instanceof PageStoreError) || error.code === 'IO') throw error;
       return new FreeBlocks(walk.blocks, error);

@@ -30,9 +30,9 @@ export class HandleState {
   }
 
   /** Runs writes or syncs. After a failure the content of the file is unknown, so the handle becomes unusable. */
-  async run(step: () => Promise<void>): Promise<void> {
+  async run<T>(step: () => Promise<T>): Promise<T> {
     try {
-      await step();
+      return await step();
     } catch (error) {
       const message = 'an earlier write or sync failed, so this handle cannot be used any more; open the file again';
       this.#error ??= new PageStoreError('IO', message, { file: this.#file }, error);

@@ -1,13 +1,30 @@
-import { constants, fdatasyncSync, readSync, writeSync } from 'node:fs';
+import { constants, fdatasyncSync, fstatSync, readSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, open, realpath, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { assertOneOf, assertPath, checkOptions, showAs } from '../arguments.ts';
 import { PageStoreError } from '../errors.ts';
 import { JOURNAL_BYTES } from '../format/journal.ts';
 import type { Access, BlockFile, Journal } from './block-file.ts';
-import { ioError, isOpenFile, O_NOFOLLOW, O_NONBLOCK, syncDirectory, unlessMissing, withIoError } from './node-fs.ts';
-import { LOCK_OPTION_KINDS, type LockOptions, takeWriterLock, type WriterLock } from './node-lock.ts';
+import {
+  identityOfStats,
+  ioError,
+  isOpenFile,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  syncDirectory,
+  unlessMissing,
+  withIoError,
+} from './node-fs.ts';
+import {
+  loadNativeLocking,
+  LOCK_OPTION_KINDS,
+  type LockOptions,
+  takeWriterLock,
+  type WriterLock,
+} from './node-lock.ts';
+import { pathBeside } from './node-names.ts';
+import { type Ownership, ownershipOfStats, shareAs } from './node-owner.ts';
 import { readFileHead } from './page-file.ts';
 
 /** The part of node:fs' `FileHandle` that a block file needs; declared here so that the public types need no others. */
@@ -80,6 +97,9 @@ export class NodeBlockFile implements BlockFile {
   readonly #shortWrites: CallHistory = { isSlow: false };
   readonly #writes: CallHistory = { isSlow: false };
   readonly #syncs: CallHistory = { isSlow: false };
+  readonly #stats: CallHistory = { isSlow: false };
+  readonly #path: string;
+  #identity: string | undefined;
   #lock: WriterLock | undefined;
   /** Whether the file may contain acknowledged nodes. */
   hasCommits: boolean;
@@ -87,6 +107,7 @@ export class NodeBlockFile implements BlockFile {
   constructor(name: string, handle: Handle, journal: Journal, lock?: WriterLock, hasCommits: boolean = false) {
     this.name = name;
     this.journal = journal;
+    this.#path = resolve(name);
     this.#handle = handle;
     this.#lock = lock;
     this.hasCommits = hasCommits;
@@ -147,6 +168,32 @@ export class NodeBlockFile implements BlockFile {
     );
   }
 
+  async assertNamed(): Promise<void> {
+    const handle = this.#handle;
+    if (handle.fd === undefined) return;
+    this.#identity ??= await this.#io('fstat', this.#ownIdentity(handle));
+    // The second name is of use if the working directory of the process has changed.
+    for (const path of new Set([this.name, this.#path]))
+      if ((await this.#io('stat', this.#identityAt(path))) === this.#identity) return;
+    const message =
+      'the file was replaced, renamed or deleted while it was written to: what was written since the last commit may be in the old file only; do it again';
+    throw new PageStoreError('FILE_REPLACED', message, { file: this.name });
+  }
+
+  async #ownIdentity(handle: Handle): Promise<string> {
+    return identityOfStats(fstatSync(openFd(handle), { bigint: true }));
+  }
+
+  /** Undefined if there is no such file. */
+  async #identityAt(path: string): Promise<string | undefined> {
+    const found = await this.#run(
+      this.#stats,
+      () => statSync(path, { bigint: true, throwIfNoEntry: false }),
+      () => unlessMissing(stat(path, { bigint: true })),
+    );
+    return found && identityOfStats(found);
+  }
+
   async close(): Promise<void> {
     const lock = this.#lock;
     this.#lock = undefined;
@@ -185,15 +232,23 @@ function openFd({ fd = -1 }: Handle): number {
 const NOT_A_JOURNAL =
   'this is not a regular file, but the page file beside it needs the name for its journal; move it away';
 
-/** A {@link Journal} in a file beside the page file. */
+const MOVED_AWAY =
+  'the file was renamed or replaced since it was opened, so its journal would be beside another file; open it again';
+
+/** A {@link Journal} in a file beside the page file. @internal */
 export class NodeJournal implements Journal {
   readonly path: string;
   readonly #pageFile: string;
+  readonly #handle: FileHandle | undefined;
 
-  /** @param pageFile - absolute path, with symbolic links followed */
-  constructor(pageFile: string) {
+  /**
+   * @param pageFile - absolute path, with symbolic links followed
+   * @param handle - the open page file, for a journal that is written to
+   */
+  constructor(pageFile: string, handle?: FileHandle) {
     this.#pageFile = pageFile;
-    this.path = `${pageFile}.journal`;
+    this.#handle = handle;
+    this.path = pathBeside(pageFile, '.journal');
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -219,18 +274,27 @@ export class NodeJournal implements Journal {
 
   async write(bytes: Uint8Array): Promise<void> {
     await this.#io('write', async () => {
-      const { mode } = await stat(this.#pageFile);
+      // Beside another file it would restore nothing, and stop the writers of that file.
+      if (this.#handle && !(await isOpenFile(this.#pageFile, this.#handle)))
+        throw new PageStoreError('FILE_REPLACED', MOVED_AWAY, { file: this.#pageFile });
+      const ownership = ownershipOfStats(await stat(this.#pageFile));
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | O_NOFOLLOW;
-      const handle = await open(this.path, flags, 0o666);
+      const handle = await open(this.path, flags, ownership.mode & 0o666);
       try {
-        // Readers of the page file need to read its journal.
-        await handle.chmod(mode & 0o666);
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
+        try {
+          // All who use the page file need its journal. A hard link could be another user's file.
+          if ((await handle.stat()).nlink === 1) await shareAs(handle, ownership, 'data');
+          await handle.writeFile(bytes);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        await syncDirectory(dirname(this.path));
+      } catch (error) {
+        // As on a full disk. The page file has not changed, so it needs no journal; report the first error.
+        await unlink(this.path).catch(() => undefined);
+        throw error;
       }
-      await syncDirectory(dirname(this.path));
     });
   }
 
@@ -256,11 +320,11 @@ export class NodeJournal implements Journal {
  * @throws {@link PageStoreError} `IO`; `NOT_A_PAGE_FILE` for a directory, device or pipe; `FILE_LOCKED`; the reason of
  * `lockSignal`
  */
-export async function openBlockFile(path: string, access: Access, lock: LockOptions = {}): Promise<BlockFile> {
+export async function openBlockFile(path: string, access: Access, options: LockOptions = {}): Promise<BlockFile> {
   assertPath('openBlockFile', 'path', path);
   assertOneOf('openBlockFile', 'access', access ?? 'undefined', ['read', 'write']);
-  checkOptions('openBlockFile', lock, LOCK_OPTION_KINDS);
-  return openFile(path, access, lock, async () => undefined);
+  checkOptions('openBlockFile', options, LOCK_OPTION_KINDS);
+  return openFile(path, access, options, async () => undefined);
 }
 
 /** As {@link openBlockFile}, but rejects a file that is no page file before a lock file is created beside it. */
@@ -290,38 +354,38 @@ async function openFile(
   options: LockOptions,
   check: (file: BlockFile) => Promise<unknown>,
 ): Promise<BlockFile> {
-  const opened = await openRegular(path, access);
-  const { target } = opened;
-  let { handle } = opened;
-  let lock: WriterLock | undefined;
-  try {
-    const journal = new NodeJournal(target);
-    if (access === 'read') return new NodeBlockFile(path, handle, journal);
-    await check(new NodeBlockFile(path, handle, journal));
-    lock = await takeWriterLock(path, options);
-    if (!(await isOpenFile(path, handle))) {
-      // The file was replaced before the lock was taken; with the lock, it can no longer be.
+  const { lockTimeout = 0 } = options;
+  const deadline = performance.now() + lockTimeout * 1000;
+  for (let remaining = lockTimeout; ; remaining = Math.max(0, (deadline - performance.now()) / 1000)) {
+    const { handle, target, ownership } = await openRegular(path, access);
+    let lock: WriterLock | undefined;
+    try {
+      const journal = new NodeJournal(target, handle);
+      if (access === 'read') return new NodeBlockFile(path, handle, journal);
+      await check(new NodeBlockFile(path, handle, journal));
+      const locked = { target, handles: [handle], ownership };
+      lock = await takeWriterLock(path, { ...options, lockTimeout: remaining }, loadNativeLocking, locked);
+      if (await isOpenFile(path, handle)) return new NodeBlockFile(path, handle, journal, lock, true);
+    } catch (error) {
       await handle.close();
-      const reopened = await openRegular(path, access);
-      handle = reopened.handle;
-      if (reopened.target !== target) {
-        // The path links to another file now, and the lock may be that of the old one.
-        await handle.close();
-        await lock.release();
-        lock = undefined;
-        return await openFile(path, access, options, check);
-      }
+      await lock?.release(true);
+      throw error;
     }
-    return new NodeBlockFile(path, handle, journal, lock, true);
-  } catch (error) {
+    // While it waited for the locks, the path got another file: a lock on this one would protect nothing.
     await handle.close();
-    await lock?.release();
-    throw error;
+    await lock.release(true);
+    options.lockSignal?.throwIfAborted();
   }
 }
 
-/** `target`: the path with symbolic links followed. */
-async function openRegular(path: string, access: Access): Promise<{ handle: FileHandle; target: string }> {
+interface OpenedFile {
+  readonly handle: FileHandle;
+  /** The path with symbolic links followed. */
+  readonly target: string;
+  readonly ownership: Ownership;
+}
+
+async function openRegular(path: string, access: Access): Promise<OpenedFile> {
   return withIoError(path, 'open', async () => {
     // Checked first: opening a pipe would wait for its other end.
     const stats = await stat(path);
@@ -330,6 +394,7 @@ async function openRegular(path: string, access: Access): Promise<{ handle: File
       throw new PageStoreError('NOT_A_PAGE_FILE', `this is ${kind}`, { file: path });
     }
     const target = await realpath(path);
-    return { handle: await open(target, access === 'read' ? constants.O_RDONLY : constants.O_RDWR), target };
+    const handle = await open(target, access === 'read' ? constants.O_RDONLY : constants.O_RDWR);
+    return { handle, target, ownership: ownershipOfStats(stats) };
   });
 }

@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, open, readlink, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises';
+import { constants as osConstants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PageStoreError } from '../errors.ts';
+import { pathBeside } from './node-names.ts';
+import { noteOnce } from './node-notes.ts';
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
@@ -18,7 +20,11 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   EIO: 'the device reports an input/output error',
   EMFILE: 'too many open files',
   ELOOP: 'too many symbolic links in the path',
-  ENAMETOOLONG: 'the name is too long',
+  ENAMETOOLONG: 'the name is too long: most file systems allow 255 bytes for a name, and 4,095 for a path',
+  ENOLCK: 'no locks available',
+  ENOTSUP: 'the file system does not support this',
+  ESTALE: 'the file is not on the file server any more',
+  EREMOTEIO: 'the file server reports an input/output error',
 };
 
 /** For a full disk, if the file may contain acknowledged nodes. */
@@ -34,7 +40,9 @@ export function ioError(
 ): PageStoreError {
   if (cause instanceof PageStoreError) return cause;
   const errno = errnoOf(cause) || 'EIO';
-  const what = EXPLANATIONS[errno] ?? (cause instanceof Error ? cause.message : 'failed');
+  const { message = '' } = (cause ?? {}) as Partial<Error>;
+  const isNamed = message !== '' && !message.startsWith('Unknown system error');
+  const what = EXPLANATIONS[errno] ?? (isNamed ? message : 'failed');
   const kept = hasCommits && (errno === 'ENOSPC' || errno === 'EDQUOT') ? NOTHING_LOST : '';
   const where = offset === undefined ? '' : ` at byte ${offset}`;
   const detail = offset === undefined ? { file: name, errno } : { file: name, errno, offset };
@@ -53,7 +61,20 @@ export async function withIoError<T>(name: string, call: string, work: () => Pro
 
 /** The errno name of a system error, such as `ENOENT`; empty for other errors. */
 export function errnoOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const [, number] = UNKNOWN_ERROR.exec(code) ?? [];
+  return number === undefined ? code : errnoName(Number(number));
+}
+
+/** The code of an error that libuv has no name for, such as ENOLCK and EDQUOT. */
+const UNKNOWN_ERROR = /^Unknown system error -?(\d+)$/;
+
+/** Errors of network file systems on Linux for which Node has no name either. */
+const LINUX_ERRORS: Readonly<Record<number, string>> = { 121: 'EREMOTEIO', 524: 'ENOTSUP' };
+
+function errnoName(number: number): string {
+  const [name] = Object.entries(osConstants.errno).find(([, value]) => value === number) ?? [];
+  return name ?? LINUX_ERRORS[number] ?? `error ${number}`;
 }
 
 /** Windows does not have these flags. */
@@ -71,71 +92,38 @@ export async function unlessMissing<T>(result: Promise<T>): Promise<T | undefine
   });
 }
 
-/** The permissions for a copy of data from `path`: nobody may read it who cannot read `path`, except the owner. */
-export async function permissionsOf(path: string): Promise<number> {
-  const { mode } = await withIoError(path, 'stat', () => stat(path));
-  return (mode & 0o666) | 0o600;
-}
+/** Errors of an fsync of a folder that say that it is not possible there: as on SMB, FUSE and network file systems. */
+const CANNOT_SYNC: readonly string[] = [
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EACCES',
+  'EPERM',
+  'EBADF',
+  'EISDIR',
+  'ENOTTY',
+];
 
-/** Creates a file. @param mode - its permissions regardless of the umask; default: those of any new file @internal */
-export async function openNew(path: string, mode: number | undefined): Promise<FileHandle> {
-  // At no time may it have more permissions than in the end.
-  const handle = await open(path, 'wx+', mode);
-  try {
-    if (mode !== undefined) await handle.chmod(mode);
-    return handle;
-  } catch (error) {
-    await handle.close();
-    await rm(path, { force: true });
-    throw error;
-  }
-}
-
-/** A file with a temporary name until it is complete. Errors are those of node:fs. @internal */
-export class NewFile {
-  /** The caller closes it. */
-  readonly handle: FileHandle;
-  readonly #target: string;
-  readonly #temporary: string;
-
-  private constructor(handle: FileHandle, target: string, temporary: string) {
-    this.handle = handle;
-    this.#target = target;
-    this.#temporary = temporary;
-  }
-
-  /** @param target - final path, not a symbolic link */
-  static async open(target: string, mode?: number): Promise<NewFile> {
-    const temporary = `${target}.${randomUUID()}.new`;
-    return new NewFile(await openNew(temporary, mode), target, temporary);
-  }
-
-  /** Gives the file its name; without `replace`, an existing file is an `EEXIST` error. */
-  async publish(replace: boolean): Promise<void> {
-    if (replace) return rename(this.#temporary, this.#target);
-    try {
-      await link(this.#temporary, this.#target);
-      await unlink(this.#temporary);
-    } catch (error) {
-      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error))) throw error;
-      // A file system without hard links: reserve the name first, then replace the empty file.
-      await (await open(this.#target, 'wx')).close();
-      await rename(this.#temporary, this.#target);
-    }
-  }
-
-  async discard(): Promise<void> {
-    await rm(this.#temporary, { force: true });
-  }
-}
-
-/** Makes a new name durable: on most file systems a sync of the file does not. */
+/**
+ * Makes a new name durable: on most file systems a sync of the file does not. A folder that may not be listed cannot be
+ * opened for that, and some file systems cannot do it. The work goes on then, and that is said once.
+ */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY);
   try {
-    await directory.sync();
-  } finally {
-    await directory.close();
+    const directory = await open(path, constants.O_RDONLY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (!CANNOT_SYNC.includes(errno)) throw error;
+    const why = errno === 'EACCES' || errno === 'EPERM' ? 'it may not be read' : 'its file system does not do it';
+    noteOnce(
+      `the folder ${path} cannot be synced, since ${why} (${errno}): after a power failure, a file that was just created or replaced may be missing there, or be the old one`,
+    );
   }
 }
 
@@ -147,8 +135,20 @@ const MAX_LINKS = 40;
 
 /** Device and inode. @throws {@link PageStoreError} `IO` */
 export async function identityOf(path: string): Promise<string> {
-  const { dev, ino } = await withIoError(path, 'stat', () => stat(path, { bigint: true }));
+  return identityOfStats(await withIoError(path, 'stat', () => stat(path, { bigint: true })));
+}
+
+export function identityOfStats({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
+}
+
+/** The identities of a page file and of its lock and journal, as far as they exist. */
+export async function identitiesOf(pageFile: string): Promise<ReadonlySet<string>> {
+  const target = await resolvedPath(pageFile);
+  const paths = [pageFile, ...SIDECAR_SUFFIXES.map((suffix) => pathBeside(target, suffix))];
+  // One that cannot be found is not there, or opening it reports the error.
+  const found = await Promise.all(paths.map((path) => identityOf(path).catch(() => undefined)));
+  return new Set(found.filter((identity) => identity !== undefined));
 }
 
 /** Whether `path` still leads to the open file. @throws {@link PageStoreError} `IO` */
@@ -174,7 +174,7 @@ export async function assertNoPathConflict(what: string, path: string, pageFiles
     if ((await fileKey(pageFile)) === key)
       throw conflict(`this is the same file as ${pageFile}, and would overwrite it`);
     const target = await resolvedPath(pageFile);
-    const sidecars = await Promise.all(SIDECAR_SUFFIXES.map((suffix) => fileKey(`${target}${suffix}`)));
+    const sidecars = await Promise.all(SIDECAR_SUFFIXES.map((suffix) => fileKey(pathBeside(target, suffix))));
     if (sidecars.includes(key)) throw sidecarOf(pageFile);
   }
   const suffix = SIDECAR_SUFFIXES.find((each) => resolved.endsWith(each));

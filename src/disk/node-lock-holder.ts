@@ -1,10 +1,11 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, readFile, readlink, realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { kill, pid } from 'node:process';
 import { type ErrorDetail, PageStoreError } from '../errors.ts';
 import { errnoOf, O_NONBLOCK, unlessMissing, withIoError } from './node-fs.ts';
+import { pathBeside } from './node-names.ts';
 
 // The only file below cli/ that uses node:process.
 
@@ -126,13 +127,26 @@ export interface LockPaths {
   readonly pidFile: string;
 }
 
-/** The same paths for all names of a file. It need not exist, its directory must. @throws {@link PageStoreError} `IO` */
-export async function lockPaths(file: string): Promise<LockPaths> {
-  const target = await withIoError(file, 'open', async () => {
+/**
+ * The same paths for all symbolic links to a file. It need not exist, its directory must.
+ * @param knownTarget - where `file` leads, if it has been opened @throws {@link PageStoreError} `IO`
+ */
+export async function lockPaths(file: string, knownTarget?: string): Promise<LockPaths> {
+  const target = knownTarget ?? (await lockTarget(file));
+  return { file, target, lockFile: pathBeside(target, '.lock'), pidFile: pathBeside(target, '.lock.pid') };
+}
+
+async function lockTarget(file: string): Promise<string> {
+  return withIoError(file, 'open', async () => {
     const existing = await unlessMissing(realpath(file));
     return existing ?? join(await realpath(dirname(file)), basename(file));
   });
-  return { file, target, lockFile: `${target}.lock`, pidFile: `${target}.lock.pid` };
+}
+
+/** For a file whose own lock is held, while that of its name is free. */
+export function otherNameError({ file, lockFile }: LockPaths): PageStoreError {
+  const message = `the file is open for writing under another name (or ${lockFile} was deleted, or another program has locked the file)`;
+  return new PageStoreError('FILE_LOCKED', message, { file, holder: 'running' });
 }
 
 /** @param path - the file to delete if it is unknown whether the holder is running */
@@ -172,9 +186,9 @@ export async function readHolderFrom(handle: FileHandle): Promise<string> {
 }
 
 /** @throws {@link PageStoreError} `IO` unless this is a lock file: writing would destroy it @internal */
-export async function assertHolderFile(path: string, handle: FileHandle): Promise<void> {
+export async function assertHolderFile(path: string, handle: FileHandle): Promise<Stats> {
   const stats = await handle.stat();
-  if (stats.isFile() && stats.size <= MAX_HOLDER_BYTES) return;
+  if (stats.isFile() && stats.size <= MAX_HOLDER_BYTES) return stats;
   const message = 'this is not a lock file, but writers of the page file beside it need this name; move it away';
   throw new PageStoreError('IO', message, { file: path });
 }

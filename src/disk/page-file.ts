@@ -1,3 +1,4 @@
+import { crc32, Hash64 } from '../bytes/checksum.ts';
 import { counted } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 import {
@@ -12,18 +13,25 @@ import {
 } from '../format/file-header.ts';
 import {
   BLOCK_BYTES,
+  COMMIT_RECORD_OFFSETS,
   FILE_HEAD_BYTES,
   FILE_HEADER_BYTES,
+  FILE_ID_OFFSET,
   fileOffset,
   HEADER_COPY_OFFSET,
   PAGE_HEADER_BYTES,
-  ROOT_DESCRIPTOR_BYTES,
-  ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
+import { addHead, digestIn, equalHash, FILE_START_BYTES, newDigest, writeDigest } from '../format/digest.ts';
+import { encodeFileId, fileIdState } from '../format/file-id.ts';
+import { COMMIT_KIND, type CommitRecord } from '../format/commit-record.ts';
+import { commitRecordProblems, decodeRecordInSlot } from '../format/commit-record-checks.ts';
+import { digestProblems, lostWriteProblem, oldHeaderProblem } from '../format/digest-checks.ts';
 import { fileHeaderProblems, fileSizeProblems, freeListHeadProblems } from '../format/header-checks.ts';
-import { PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
+import { commitOf, PAGE_FLAG, PAGE_HEADER, pageFormatOf } from '../format/page-header.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import type { Access, BlockFile } from './block-file.ts';
+import { assertKnownJournal, isCompleteJournal, readFileId } from './journal.ts';
+import { betweenBlocks, type LongWork } from './long-work.ts';
 
 const MAX_READS = 20;
 
@@ -98,29 +106,105 @@ export function assertUsableHeader(file: BlockFile, header: FileHeader, access: 
   }
 }
 
+/** Refuses records that no writer can have written. @param head - as the records were read @throws `COMMIT_RECORD` */
+export function assertUsableRecords(file: BlockFile, head: Uint8Array): void {
+  for (const problem of commitRecordProblems(head)) if (problem.severity === 'error') throw problemError(file, problem);
+}
+
+/**
+ * Refuses a damaged digest, and a header or a page that block 0 proves to be out of date: writing would cut off what newer
+ * headers count, or cover it.
+ * @param head - the first 12,800 bytes of block 0, with the commit records applied
+ * @throws `PAGES_DIGEST`, `FILE_HEADER_OLD`
+ */
+async function assertNewestHeader(file: BlockFile, head: Uint8Array): Promise<void> {
+  for (const problem of digestProblems(head)) if (problem.severity === 'error') throw problemError(file, problem);
+  for (const problem of await lostWrites(file, head)) throw problemError(file, problem);
+}
+
+/** A page that is newer than the header shows that the header is old; its number must not be covered. @throws `FILE_HEADER_OLD` */
+export function assertNotNewer(file: BlockFile, block: number, commit: number, lastCommit: number): void {
+  if (commit > lastCommit) throw problemError(file, oldHeaderProblem(`block ${block}`, commit, lastCommit));
+}
+
+/**
+ * Pages that are older than the last commit record of their block, although the file header has that commit.
+ * @param head - the first 12,800 bytes of block 0, with the commit records applied
+ */
+export async function lostWrites(file: Pick<BlockFile, 'read'>, head: Uint8Array): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const found = new Uint8Array(PAGE_HEADER_BYTES);
+  const [last, before] = committedRecords(head);
+  for (const record of [last, before?.block === last?.block ? undefined : before]) {
+    if (record === undefined || record.block === 0 || record.kind !== COMMIT_KIND.pageHeader) continue;
+    await file.read(found, fileOffset(record.block));
+    const [commit, recorded] = [commitOf(found), commitOf(record.blockHead)];
+    // Without a number, another program has written the page; free blocks and damage have findings of their own.
+    if (commit > 0 && commit < recorded) problems.push(lostWriteProblem(record.block, commit, recorded));
+  }
+  return problems;
+}
+
+/**
+ * The record of the last commit and the one before it, as far as the file header has them. After a failed sync a record may
+ * be on the disk whose commit was never acknowledged, and another commit has its number.
+ */
+function committedRecords(head: Uint8Array): CommitRecord[] {
+  const { state } = digestIn(head);
+  const records = COMMIT_RECORD_OFFSETS.map((_, index) => decodeRecordInSlot(head, index));
+  const find = (commit: number, isWanted: (record: CommitRecord) => boolean): CommitRecord | undefined =>
+    records.find((record) => record?.digest?.commit === commit && isWanted(record));
+  const last = state && find(state.commit, ({ digest }) => digest !== undefined && equalHash(digest.sum, state.sum));
+  if (state === undefined || last === undefined) return [];
+  const before = find(state.commit - 1, ({ fileHeader }) => crc32(fileHeader) === last.oldFileHeaderCrc);
+  return before ? [last, before] : [last];
+}
+
 /** @throws {@link PageStoreError} for a wrong size, a damaged free-list head, or pages that the header does not count */
-export async function assertWritableFile(file: BlockFile, header: FileHeader, fileBytes: number): Promise<void> {
+export async function assertWritableFile(
+  file: BlockFile,
+  header: FileHeader,
+  fileBytes: number,
+  work: LongWork = {},
+): Promise<void> {
+  const head = new Uint8Array(FILE_HEAD_BYTES);
+  await file.read(head, 0);
   for (const problem of fileSizeProblems(header, fileBytes)) {
     if (problem.severity === 'error') throw problemError(file, problem);
   }
   for (const problem of freeListHeadProblems(header, header.blockCount)) throw problemError(file, problem);
-  const foreign = await foreignBlockAfter(file, header.blockCount, fileBytes);
-  if (foreign) throw problemError(file, foreign);
+  const lastCommit = digestIn(head).state?.commit ?? 0;
+  const uncounted = await uncountedPage(file, header.blockCount, fileBytes, lastCommit, work);
+  if (uncounted) throw problemError(file, uncounted);
+  await assertNewestHeader(file, head);
 }
 
-/** The first page of another program after the last counted block: it may count pages by the file size. */
-export async function foreignBlockAfter(
+/**
+ * The first page after the last counted block that no interrupted batch of this program leaves: one of another program,
+ * which may count pages by the file size, or one of a commit after the next one, which shows that the header is old.
+ * @param lastCommit - number of the last commit by the digest; 0 without one
+ */
+export async function uncountedPage(
   file: BlockFile,
   blockCount: number,
   fileBytes: number,
-  signal?: AbortSignal,
+  lastCommit: number,
+  work: LongWork = {},
 ): Promise<Problem | undefined> {
   const head = new Uint8Array(PAGE_HEADER_BYTES);
-  for (let block = blockCount; fileOffset(block + 1) <= fileBytes; block++) {
-    signal?.throwIfAborted();
+  const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
+  for (let block = blockCount; block < wholeBlocks; block++) {
+    work.signal?.throwIfAborted();
+    const pause = betweenBlocks(block, wholeBlocks, work);
+    if (pause) await pause;
     await file.read(head, fileOffset(block));
-    // A page that an interrupted batch of this program left has a checksum.
-    if (pageFormatOf(head) === undefined || (PAGE_HEADER.read(head).flags & PAGE_FLAG.hasChecksum) !== 0) continue;
+    if (pageFormatOf(head) === undefined) continue;
+    const { flags, home } = PAGE_HEADER.read(head);
+    if ((flags & PAGE_FLAG.hasChecksum) !== 0) {
+      // An interrupted batch leaves pages of the next commit.
+      if (home !== block || commitOf(head) <= lastCommit + 1) continue;
+      return oldHeaderProblem(`block ${block}, which it does not count,`, commitOf(head), lastCommit);
+    }
     const message = `block ${block} is a page of another program, after the ${counted(blockCount, 'block')} that the header counts; let that program sync the file first`;
     const offset = fileOffset(block);
     return { code: 'BLOCKS_UNCOUNTED', severity: 'error', block, offset, bytes: PAGE_HEADER_BYTES, message };
@@ -128,11 +212,35 @@ export async function foreignBlockAfter(
   return undefined;
 }
 
-/** Empties the file. @throws {@link PageStoreError} `FILE_EXISTS` if it has content and `replace` is false */
-export async function assertEmpty(file: BlockFile, replace: boolean): Promise<void> {
-  if ((await file.size()) === 0) return;
-  if (!replace) throw new PageStoreError('FILE_EXISTS', 'the file is not empty', { file: file.name });
-  await file.truncate(0);
+/**
+ * Empties the file, and fills it. If that fails, it is empty again.
+ * @throws {@link PageStoreError} `FILE_EXISTS` if it has content, or a journal that is whole, and `replace` is false
+ */
+export async function fillEmptied<T>(file: BlockFile, replace: boolean, fill: () => Promise<T>): Promise<T> {
+  await emptyFile(file, replace);
+  try {
+    return await fill();
+  } catch (error) {
+    await file.truncate(0).catch(() => undefined); // report the first error
+    throw error;
+  }
+}
+
+async function emptyFile(file: BlockFile, replace: boolean): Promise<void> {
+  const isEmpty = (await file.size()) === 0;
+  if (!isEmpty && !replace) throw new PageStoreError('FILE_EXISTS', 'the file is not empty', { file: file.name });
+  const journal = await file.journal.read();
+  if (journal !== undefined) {
+    assertKnownJournal(file, journal);
+    if (!replace && isCompleteJournal(journal)) {
+      const message = 'the file is empty, but has a journal: it may belong to another file';
+      throw new PageStoreError('FILE_EXISTS', message, { file: file.name });
+    }
+  }
+  if (!isEmpty) await file.truncate(0);
+  if (journal === undefined) return;
+  // The old file needs its journal as long as a crash can bring the file back.
+  await file.sync();
   await file.journal.remove();
 }
 
@@ -141,19 +249,50 @@ export async function assertEmpty(file: BlockFile, replace: boolean): Promise<vo
  * the rest, so an interrupted file is not a page file.
  */
 export async function writeNewFile(file: BlockFile, heads: readonly Uint8Array[]): Promise<void> {
+  const sum = new Hash64();
   await file.truncate(fileOffset(1 + heads.length));
-  for (const [index, head] of heads.entries()) await file.write(head, fileOffset(1 + index));
-  // Written, not left as a hole: a commit on a full disk must have space for its record.
-  await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
+  for (const [index, head] of heads.entries()) {
+    addHead(sum, 1 + index, head);
+    await file.write(head, fileOffset(1 + index));
+  }
+  await file.write(newFileHead(), 0);
   await file.sync();
-  await file.write(encodeFileHeader(newFileHeader(1 + heads.length)), 0);
+  const start = new Uint8Array(FILE_START_BYTES);
+  start.set(encodeFileHeader(newFileHeader(1 + heads.length)));
+  writeDigest(newDigest(sum), start);
+  await file.write(start, 0);
   await writeHeaderCopy(file);
   await file.sync();
 }
 
-/** Writes the copy of the file header and root descriptor in block 0, without a sync. */
+/**
+ * The first 12,800 bytes of a new file: its id, and no header yet. To be written, not left as a hole: a commit on a full
+ * disk must have space for its record.
+ */
+export function newFileHead(): Uint8Array {
+  const head = new Uint8Array(FILE_HEAD_BYTES);
+  head.set(newFileId(), FILE_ID_OFFSET);
+  return head;
+}
+
+/** A record with a random id. */
+function newFileId(): Uint8Array {
+  const [id = 1n] = crypto.getRandomValues(new BigUint64Array(1));
+  return encodeFileId(id === 0n ? 1n : id);
+}
+
+/** Gives a file without an id one, without a sync. @returns the record of its id */
+export async function ensureFileId(file: BlockFile): Promise<Uint8Array> {
+  const record = await readFileId(file);
+  if (fileIdState(record) === 'valid') return record;
+  const newRecord = newFileId();
+  await file.write(newRecord, FILE_ID_OFFSET);
+  return newRecord;
+}
+
+/** Writes the copy of file header, root descriptor and digest in block 0, without a sync. */
 export async function writeHeaderCopy(file: BlockFile): Promise<void> {
-  const start = new Uint8Array(ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
+  const start = new Uint8Array(FILE_START_BYTES);
   await file.read(start, 0);
   await file.write(encodeHeaderCopy(start), HEADER_COPY_OFFSET);
 }

@@ -1,6 +1,7 @@
 import { crc32, fnv1a64Into, Hash64, updateFnv1a64 } from '../bytes/checksum.ts';
 import { isZero, pooledBytes } from '../bytes/buffer.ts';
 import { bytesOf, defineRecord, type RecordLayout, u32, u64, u8 } from '../bytes/record.ts';
+import { DIGEST, DIGEST_OFFSET, FILE_START_BYTES } from './digest.ts';
 import { FILE_HEADER_BYTES, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
 
 /** `00 00 01 00 54 52 41 50` in the file. */
@@ -65,7 +66,13 @@ export const HEADER_COPY: RecordLayout<HeaderCopy> = defineRecord<HeaderCopy>({
   checksum: u32('CRC-32 of those bytes'),
 });
 
+export function assertFileHeader(call: string, header: Pick<FileHeader, 'blockCount'>): void {
+  if (typeof (header as FileHeader | null | undefined)?.blockCount !== 'number')
+    throw new TypeError(`${call}: header must be a file header`);
+}
+
 export function fileHeaderChecksum(header: FileHeader): bigint {
+  assertFileHeader('fileHeaderChecksum', header);
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   FILE_HEADER.write(header, bytes);
   return checksumOf(bytes, header.version);
@@ -126,11 +133,15 @@ export function newFileHeader(blockCount: number): FileHeader {
   return header;
 }
 
-/** @param source - the first 82 bytes of block 0 */
+/**
+ * With a copy of the digest behind it, at the same distance as the digest from the header.
+ * @param source - the first 128 bytes of block 0, or 82: then there is no digest
+ */
 export function encodeHeaderCopy(source: Uint8Array): Uint8Array {
   const bytes = source.subarray(0, ROOT_DESCRIPTOR_OFFSET + ROOT_DESCRIPTOR_BYTES);
-  const copy = new Uint8Array(HEADER_COPY.bytes);
+  const copy = new Uint8Array(FILE_START_BYTES);
   HEADER_COPY.write({ bytes, checksum: crc32(bytes) }, copy);
+  copy.set(source.subarray(DIGEST_OFFSET, DIGEST_OFFSET + DIGEST.bytes), DIGEST_OFFSET);
   return copy;
 }
 

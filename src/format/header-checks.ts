@@ -1,9 +1,11 @@
-import { equalRange, isZero } from '../bytes/buffer.ts';
+import { assertWholeNumber } from '../arguments.ts';
+import { equalRange } from '../bytes/buffer.ts';
 import { crc32, onlyDifferingBit } from '../bytes/checksum.ts';
 import { counted } from '../bytes/encodings.ts';
 import type { ProblemCode } from '../errors.ts';
-import { COMMIT_RECORD, COMMIT_RECORD_MAGIC, COMMIT_RECORD_VERSION, decodeCommitRecord } from './commit-record.ts';
+import { DIGEST, DIGEST_OFFSET, digestIn } from './digest.ts';
 import {
+  assertFileHeader,
   FILE_HEADER,
   FILE_MAGIC,
   FILE_VERSION,
@@ -16,7 +18,6 @@ import {
 } from './file-header.ts';
 import {
   BLOCK_BYTES,
-  COMMIT_RECORD_OFFSETS,
   decodeFreeLink,
   decodePointer,
   FILE_HEADER_BYTES,
@@ -44,6 +45,7 @@ function headerProblem(
 
 /** A writer refuses a file with any of these; a reader only for magic or version. */
 export function* fileHeaderProblems(header: FileHeader): Generator<Problem> {
+  assertFileHeader('fileHeaderProblems', header);
   const { magic, version, checksum, padding, imageCheckpointLsn } = header;
   if (magic !== FILE_MAGIC) {
     const [found, expected] = [hex(magic, 16), hex(FILE_MAGIC, 16)];
@@ -81,7 +83,10 @@ export function* fileHeaderFlagProblems(header: FileHeader): Generator<Problem> 
   yield headerProblem('FILE_HEADER_RESERVED', 'flags', found, '0', message, 'warning');
 }
 
-export function* fileSizeProblems({ blockCount }: FileHeader, fileBytes: number): Generator<Problem> {
+export function* fileSizeProblems(header: FileHeader, fileBytes: number): Generator<Problem> {
+  assertFileHeader('fileSizeProblems', header);
+  assertWholeNumber('fileSizeProblems', 'fileBytes', fileBytes);
+  const { blockCount } = header;
   const wholeBlocks = Math.floor(fileBytes / BLOCK_BYTES);
   const rest = fileBytes % BLOCK_BYTES;
   if (rest > 0) {
@@ -114,9 +119,12 @@ export function* freeListHeadProblems(header: FileHeader, blocks: number): Gener
   yield headerProblem('FREE_LIST_LINK', 'freeListHead', found, expected, message);
 }
 
-/** @param block0 - at least its first 12,374 bytes */
+/** Of the copy, or of the digest behind it. @param block0 - at least its first 12,416 bytes */
 export function* headerCopyProblems(block0: Uint8Array): Generator<Problem> {
-  if (headerCopyState(block0) !== 'damaged') return;
+  if (headerCopyState(block0) !== 'damaged') {
+    if (digestIn(block0, HEADER_COPY_OFFSET).kind === 'damaged') yield copiedDigestProblem(block0);
+    return;
+  }
   const { bytes, checksum } = HEADER_COPY.read(block0, HEADER_COPY_OFFSET);
   const [found, expected] = [hex(checksum, 8), hex(crc32(bytes), 8)];
   const message = `header copy: stored checksum ${found}, computed ${expected}`;
@@ -124,28 +132,23 @@ export function* headerCopyProblems(block0: Uint8Array): Generator<Problem> {
   yield { code: 'FILE_HEADER_COPY', severity: 'error', ...range, found, expected, message };
 }
 
-/** @param block0 - at least its first 12,800 bytes */
-export function* commitRecordProblems(block0: Uint8Array): Generator<Problem> {
-  for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
-    const stored = block0.subarray(offset, offset + COMMIT_RECORD.bytes);
-    if (isZero(stored) || decodeCommitRecord(block0, offset) !== undefined) continue;
-    const computed = crc32(stored.subarray(0, COMMIT_RECORD.offsets.checksum));
-    const { checksum, magic, version } = COMMIT_RECORD.read(stored);
-    const [found, expected, message] =
-      checksum === computed
-        ? [
-            `magic ${hex(magic, 8)}, version ${version}`,
-            `magic ${hex(COMMIT_RECORD_MAGIC, 8)}, version ${COMMIT_RECORD_VERSION}`,
-            `commit record ${index} has an unknown magic or version and is ignored`,
-          ]
-        : [
-            hex(checksum, 8),
-            hex(computed, 8),
-            `commit record ${index} is invalid: a crash cut off its write, or its bytes are damaged; if they are, an acknowledged commit may be lost`,
-          ];
-    const range = { block: 0, offset, bytes: COMMIT_RECORD.bytes };
-    yield { code: 'COMMIT_RECORD', severity: 'info', ...range, found, expected, message };
-  }
+function copiedDigestProblem(block0: Uint8Array): Problem {
+  const offset = HEADER_COPY_OFFSET + DIGEST_OFFSET;
+  const stored = block0.subarray(offset, offset + DIGEST.bytes);
+  const [found, computed] = [DIGEST.read(stored).checksum, crc32(stored.subarray(0, DIGEST.offsets.checksum))];
+  const isSealed = found === computed;
+  return {
+    code: 'FILE_HEADER_COPY',
+    severity: 'error',
+    block: 0,
+    offset,
+    bytes: DIGEST.bytes,
+    found: isSealed ? 'a digest that no writer makes' : hex(found, 8),
+    expected: isSealed ? 'a digest, or zeros' : hex(computed, 8),
+    message: isSealed
+      ? 'header copy: its digest of the page headers has impossible fields'
+      : `header copy: its digest of the page headers has the checksum ${hex(found, 8)}, computed ${hex(computed, 8)}`,
+  };
 }
 
 /**
@@ -226,4 +229,17 @@ export function rootDescriptorFieldRange(field: keyof RootDescriptor): FileRange
 function descriptorProblem(field: keyof RootDescriptor, found: string, expected: string): Problem {
   const message = `root descriptor: ${field} is ${found}, expected ${expected}`;
   return { code: 'ROOT_DESCRIPTOR', severity: 'error', ...rootDescriptorFieldRange(field), found, expected, message };
+}
+
+/**
+ * A header count that differs from the nodes in the pages: one above them says that pages are lost. With a root pointer the
+ * field counts terms, not nodes.
+ */
+export function* entryCountProblems(header: FileHeader, nodes: number): Generator<Problem> {
+  const { rootPointer, entryCount } = header;
+  if (rootPointer !== 0n || entryCount === 0n || entryCount === BigInt(nodes)) return;
+  const [found, expected] = [String(entryCount), String(nodes)];
+  const severity = entryCount > BigInt(nodes) ? 'error' : 'warning';
+  const message = `entryCount: the header says ${entryCount === 1n ? '1 node' : `${found} nodes`}, the pages contain ${expected}`;
+  yield headerProblem('ENTRY_COUNT', 'entryCount', found, expected, message, severity);
 }

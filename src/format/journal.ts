@@ -9,7 +9,8 @@ import {
   u32,
   u64,
 } from '../bytes/record.ts';
-import { BLOCK_BYTES, PAGE_HEADER_BYTES, SECTOR_BYTES } from './layout.ts';
+import { FILE_ID, fileIdState } from './file-id.ts';
+import { BLOCK_BYTES, FILE_ID_OFFSET, MAX_BLOCKS, PAGE_HEADER_BYTES, SECTOR_BYTES } from './layout.ts';
 import { validPage } from './page-checks.ts';
 import { decodePage, type Page } from './page.ts';
 import type { ByteRange } from './slots.ts';
@@ -44,6 +45,9 @@ export const JOURNAL_HEADER: SealedRecordLayout<JournalHeader> = defineSealedRec
   checksum: u32('CRC-32 of the bytes above'),
 });
 
+/** Of the journal of an update; in one from an older version there are zeros. */
+const JOURNAL_FILE_ID_OFFSET: number = JOURNAL_HEADER.bytes;
+
 export interface BeforeImage {
   readonly block: number;
   /** The 262,144 bytes before the update. */
@@ -54,12 +58,23 @@ export interface BeforeImage {
   readonly newPageHeaderCrc: number;
 }
 
-export function encodeJournal({ block, image, changed, newPageHeaderCrc }: BeforeImage): Uint8Array {
+/** @param fileId - the record of the file's id, 24 bytes */
+export function encodeJournal(
+  { block, image, changed, newPageHeaderCrc }: BeforeImage,
+  fileId?: Uint8Array,
+): Uint8Array {
   const bytes = new Uint8Array(JOURNAL_BYTES);
+  if (fileId) setJournalFileId(bytes, fileId);
   const [changedStart, changedEnd] = [changed.start, changed.end];
-  JOURNAL_HEADER.encode({ block, changedStart, changedEnd, newPageHeaderCrc, imageCrc: crc32(image) }, bytes);
   bytes.set(image, JOURNAL_IMAGE_OFFSET);
-  return bytes;
+  // Of the copy: another thread may change shared memory meanwhile.
+  const imageCrc = crc32(bytes.subarray(JOURNAL_IMAGE_OFFSET));
+  return JOURNAL_HEADER.encode({ block, changedStart, changedEnd, newPageHeaderCrc, imageCrc }, bytes);
+}
+
+/** For the journal of an update: no checksum of the journal covers the record, which has its own. */
+export function setJournalFileId(bytes: Uint8Array, fileId: Uint8Array): void {
+  bytes.set(fileId, JOURNAL_FILE_ID_OFFSET);
 }
 
 /** The image is a view of `bytes`. Undefined if the journal was not written completely. */
@@ -72,10 +87,59 @@ export function decodeJournal(bytes: Uint8Array): BeforeImage | undefined {
   return { block, image, changed: { start: changedStart, end: changedEnd }, newPageHeaderCrc };
 }
 
+/**
+ * The record of the id of the file that a whole journal belongs to: a view. Undefined if the journal does not say, as one
+ * of an older version. It may be all zero for a repair of a file without an id.
+ */
+export function journalFileId(bytes: Uint8Array): Uint8Array | undefined {
+  const first = decodePatchJournal(bytes)?.[0];
+  if (first) return isFileIdPatch(first) ? first.before : undefined;
+  const record = updateFileId(bytes);
+  return fileIdState(record) === 'valid' ? record : undefined;
+}
+
+function updateFileId(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(JOURNAL_FILE_ID_OFFSET, JOURNAL_FILE_ID_OFFSET + FILE_ID.bytes);
+}
+
+/** Why no writer can have made a complete journal with this file id; undefined if one can. */
+export function fileIdFault(bytes: Uint8Array, patches: readonly Patch[] | undefined): string | undefined {
+  if (patches === undefined)
+    return fileIdState(updateFileId(bytes)) === 'damaged' ? 'the file id in it is damaged' : undefined;
+  const isWrong = (patch: Patch, index: number): boolean =>
+    patch.kind === FILE_ID_PATCH_KIND && (index > 0 || !isFileIdPatch(patch));
+  return patches.some(isWrong) ? 'it has a file id in the wrong place' : undefined;
+}
+
+/** Why a complete journal cannot be one of this file; undefined if it can. @param fileBytes - size of the page file */
+export function imageFault({ block, changed }: BeforeImage, fileBytes: number): string | undefined {
+  if (block < 1 || block >= MAX_BLOCKS || (block + 1) * BLOCK_BYTES > fileBytes)
+    return `it is of block ${block}, and the file has ${Math.floor(fileBytes / BLOCK_BYTES)} blocks`;
+  if (changed.start >= PAGE_HEADER_BYTES && changed.start <= changed.end && changed.end <= BLOCK_BYTES)
+    return undefined;
+  return `it says that bytes ${changed.start} to ${changed.end} of a block change, which are not in a node area`;
+}
+
+/** As {@link imageFault}, for the journal of a repair. */
+export function patchFault(patches: readonly Patch[], fileBytes: number): string | undefined {
+  for (const { position, before } of patches) {
+    const end = position + before.length;
+    if (end > fileBytes) return `it changes bytes ${position} to ${end}, and the file has ${fileBytes} bytes`;
+    if (Math.floor(position / BLOCK_BYTES) !== Math.floor((end - 1) / BLOCK_BYTES))
+      return `it changes bytes ${position} to ${end}, which are in two blocks`;
+  }
+  return undefined;
+}
+
 /** `newer`: a journal of an unsupported version. `none`: something else. */
 export type JournalKind = 'known' | 'newer' | 'none';
 
 const KNOWN_STARTS = ['APJL\x01\0\0\0', 'APJP\x01\0\0\0'];
+
+/** Whether magic and version are those of a journal of this version. */
+export function isKnownStart(bytes: Uint8Array): boolean {
+  return KNOWN_STARTS.includes(Buffer.from(bytes.subarray(0, 8)).toString('latin1'));
+}
 
 /** An interrupted write leaves nothing, zeros, or the start of a journal: each is `known`. */
 export function journalKind(bytes: Uint8Array): JournalKind {
@@ -162,6 +226,21 @@ export function readPatch(bytes: Uint8Array, offset: number): Patch | undefined 
   return { position: Number(position), kind, before, after };
 }
 
+/** Of the patch that changes nothing, but says which file a journal belongs to. */
+const FILE_ID_PATCH_KIND = 0xffff;
+
+/** The first patch of a journal. @param record - that of the file's id, or zeros */
+export function fileIdPatch(record: Uint8Array): Patch {
+  return { position: FILE_ID_OFFSET, kind: FILE_ID_PATCH_KIND, before: record, after: record };
+}
+
+export const FILE_ID_PATCH_BYTES: number = PATCH_HEADER.bytes + 2 * FILE_ID.bytes;
+
+export function isFileIdPatch({ position, kind, before, after }: Patch): boolean {
+  const isAlike = before.length === FILE_ID.bytes && Buffer.compare(before, after) === 0;
+  return isAlike && kind === FILE_ID_PATCH_KIND && position === FILE_ID_OFFSET;
+}
+
 /** Whether each byte is the old or the new one: the patch was not begun, interrupted or completed. */
 export function isBeforeOrAfter({ before, after }: Pick<Patch, 'before' | 'after'>, now: Uint8Array): boolean {
   return now.length === before.length && now.every((byte, at) => byte === before[at] || byte === after[at]);
@@ -188,9 +267,10 @@ export const PATCH_JOURNAL_HEADER: SealedRecordLayout<PatchJournalHeader> = defi
   },
 );
 
-export const MAX_JOURNAL_PATCH_BYTES: number = JOURNAL_BYTES - PATCH_JOURNAL_HEADER.bytes;
+/** For patches besides that of the file's id. */
+export const MAX_JOURNAL_PATCH_BYTES: number = JOURNAL_BYTES - PATCH_JOURNAL_HEADER.bytes - FILE_ID_PATCH_BYTES;
 
-/** @param patches - at least one, of at most MAX_JOURNAL_PATCH_BYTES in total */
+/** @param patches - at least one, first that of the file's id, and then MAX_JOURNAL_PATCH_BYTES at most */
 export function encodePatchJournal(patches: readonly Patch[]): Uint8Array {
   const bytes = new Uint8Array(patches.reduce((sum, patch) => sum + patchBytes(patch), PATCH_JOURNAL_HEADER.bytes));
   if (bytes.length > JOURNAL_BYTES)
@@ -214,6 +294,12 @@ export function decodePatchJournal(bytes: Uint8Array): readonly Patch[] | undefi
     offset += patchBytes(patch);
   }
   return patches.length === header.patchCount ? patches : undefined;
+}
+
+/** Whether both checksums match although the journal was not decoded: no interrupted write leaves this. */
+export function isSealedPatchJournal(bytes: Uint8Array): boolean {
+  const header = PATCH_JOURNAL_HEADER.decode(bytes);
+  return header !== undefined && crc32(bytes.subarray(PATCH_JOURNAL_HEADER.bytes)) === header.bytesCrc;
 }
 
 /** The patches follow in the order in which they are applied. */

@@ -1,14 +1,7 @@
+import { assertWholeNumber } from '../arguments.ts';
 import { counted } from '../bytes/encodings.ts';
 import type { ProblemCode } from '../errors.ts';
-import {
-  BLOCK_BYTES,
-  fileOffset,
-  NODE_AREA_OFFSET,
-  PAGE_HEADER_BYTES,
-  V1_MAX_SLOTS,
-  V1_SLOT_BYTES,
-  V2_MAX_SLOTS,
-} from './layout.ts';
+import { fileOffset, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES, v1MaxSlots, v2MaxSlots } from './layout.ts';
 import {
   checksummedDirectory,
   type ChecksumState,
@@ -22,9 +15,9 @@ import {
   type PageFormat,
   type PageHeader,
 } from './page-header.ts';
-import { decodePage, orphanedBytes, type Page, slotEntry } from './page.ts';
+import { assertPage, decodePage, orphanedBytes, type Page, slotEntry } from './page.ts';
 import { type FileRange, hex, NO_PROBLEMS, type Problem } from './problem.ts';
-import { type SlotScan, slotsByOffset } from './slots.ts';
+import { isLostEntry, type SlotScan, slotsByOffset } from './slots.ts';
 import type { DirectoryScratch } from './v2-directory.ts';
 
 interface BoundsFault {
@@ -68,7 +61,30 @@ export class PageFacts {
 
   /** The header must be within bounds. */
   get slots(): SlotScan {
-    return (this.#slots ??= this.page.directory.scan(this.page.header.freeOffset));
+    return (this.#slots ??= this.#scanSlots());
+  }
+
+  #scanSlots(): SlotScan {
+    const { directory, header } = this.page;
+    const scan = directory.scan(header.freeOffset);
+    // Most pages have no lost slot, and need no look at the checksum.
+    return scan.firstOutside < 0 ? scan : directory.scan(header.freeOffset, this.#sealedSlots);
+  }
+
+  /** Slots that a checksum proves. In others, zeros are damage: a lost sector, not a mark. */
+  get #sealedSlots(): number {
+    return this.hasChecksum && this.checksumState !== 'mismatch' ? this.page.header.checksumNodeCount : 0;
+  }
+
+  /** Slots without a node, in a page without errors. */
+  get lostSlots(): number {
+    return this.isBounded ? this.slots.lostSlots : 0;
+  }
+
+  /** Whether a slot is kept for its number alone. */
+  isLost(slot: number): boolean {
+    const { directory } = this.page;
+    return slot < this.#sealedSlots && isLostEntry(directory, slot) && directory.nodeBytes(slot) === 0;
   }
 
   get checksumState(): ChecksumState {
@@ -78,13 +94,13 @@ export class PageFacts {
   }
 }
 
-/** `block` has 262,144 bytes; undefined if it does not begin with a page magic. */
+/** Undefined if `block`, the bytes of one page, does not begin with a page magic. */
 export function examinePage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): PageFacts | undefined {
   const page = decodePage(block, scratch);
   return page && new PageFacts(page, blockId);
 }
 
-/** `block` has 262,144 bytes; undefined if it is not a page or has an error. */
+/** Undefined if `block` is not a page or has an error. */
 export function validPage(block: Uint8Array, blockId: number, scratch?: DirectoryScratch): Page | undefined {
   const facts = examinePage(block, blockId, scratch);
   return facts && facts.error === undefined ? facts.page : undefined;
@@ -169,7 +185,7 @@ export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
     if (!isBounded || count >= nodeCount) return NO_PROBLEMS;
     const [found, expected] = [counted(count, 'slot'), counted(nodeCount, 'slot')];
     const message = `page ${blockId}: the directory runs past the end of the block after ${count} of ${expected}`;
-    const range = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: BLOCK_BYTES - end };
+    const range = { block: blockId, slot: count, offset: fileOffset(blockId, end), bytes: page.block.length - end };
     return [{ code: 'DIRECTORY_TRUNCATED', severity: 'error', ...range, found, expected, message }];
   },
   DIRECTORY_LENGTH({ isBounded, hasChecksum, page, blockId }) {
@@ -186,13 +202,17 @@ export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
     // Writers place nodes in slot order, so sorting is rarely needed.
     return !facts.isBounded || facts.slots.isAscending ? NO_PROBLEMS : overlapProblems(facts);
   },
+  // The file is as it was meant to be, and a node is not in it.
+  SLOT_LOST(facts) {
+    return facts.lostSlots === 0 ? NO_PROBLEMS : lostSlotProblems(facts);
+  },
   PAGE_CHECKSUM(facts) {
     if (facts.checksumState !== 'mismatch') return NO_PROBLEMS;
     const { isBounded, blockId } = facts;
     const { format, block, header } = facts.page;
     const found = hex(header.checksum, 8);
-    const directory = checksummedDirectory(format, header);
-    if (!isBounded || directory.end > BLOCK_BYTES) {
+    const directory = checksummedDirectory(format, header, block.length);
+    if (!isBounded || directory.end > block.length) {
       const text = 'the checksum cannot be computed because the bounds in the header are invalid';
       return [pageFieldProblem(blockId, 'PAGE_CHECKSUM', 'checksum', found, 'the CRC-32 of the page', text)];
     }
@@ -215,6 +235,15 @@ export const PAGE_CHECKS: Readonly<Record<PageProblemCode, PageCheck>> = {
       .filter((field) => header[field] !== 0)
       .map((field) => pageFieldProblem(blockId, 'PAGE_CHECKSUM_FIELDS', field, header[field], expected));
   },
+  // Without a match, the field is damaged as likely as the page is misplaced. A page that is in no file has no block id.
+  PAGE_MISPLACED(facts) {
+    const { blockId, page } = facts;
+    const { home } = page.header;
+    if (home === blockId || home === 0 || blockId === 0) return NO_PROBLEMS;
+    if (!facts.hasChecksum || facts.checksumState === 'mismatch') return NO_PROBLEMS;
+    const text = `this is the page of block ${home}; that of this block is lost, or in another place`;
+    return [{ ...pageFieldProblem(blockId, 'PAGE_MISPLACED', 'home', home, blockId, text), isBeyondRepair: true }];
+  },
   // Such a page is unverified, not damaged.
   PAGE_CHECKSUM_ABSENT({ hasChecksum, blockId, page }) {
     if (hasChecksum) return NO_PROBLEMS;
@@ -229,6 +258,8 @@ const CHECKS = Object.values(PAGE_CHECKS);
 
 /** @param blockId - for offsets and messages */
 export function* pageProblems(page: Page, blockId: number): Generator<Problem> {
+  assertPage('pageProblems', page);
+  assertWholeNumber('pageProblems', 'blockId', blockId);
   const facts = new PageFacts(page, blockId);
   for (const check of CHECKS) yield* check(facts);
 }
@@ -259,19 +290,20 @@ export function pageFieldProblem(
   return { code, severity: 'error', ...range, found: String(found), expected: String(expected), message };
 }
 
-function boundsFaults({ format, header }: Page): readonly BoundsFault[] {
+function boundsFaults({ format, header, block }: Page): readonly BoundsFault[] {
+  const pageBytes = block.length;
   const { nodeCount, freeOffset, directoryStart } = header;
   const faults: BoundsFault[] = [];
-  const maxSlots = format === 'v1' ? V1_MAX_SLOTS : V2_MAX_SLOTS;
+  const maxSlots = format === 'v1' ? v1MaxSlots(pageBytes) : v2MaxSlots(pageBytes);
   if (nodeCount > maxSlots) {
     faults.push({ field: 'nodeCount', expected: `at most ${maxSlots}` });
   } else if (format === 'v1') {
-    const start = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
+    const start = pageBytes - V1_SLOT_BYTES * nodeCount;
     if (directoryStart !== start)
       faults.push({ field: 'directoryStart', expected: `${start}, for ${counted(nodeCount, 'slot')}` });
   }
-  if (directoryStart < NODE_AREA_OFFSET || directoryStart > BLOCK_BYTES) {
-    faults.push({ field: 'directoryStart', expected: `${NODE_AREA_OFFSET} to ${BLOCK_BYTES}` });
+  if (directoryStart < NODE_AREA_OFFSET || directoryStart > pageBytes) {
+    faults.push({ field: 'directoryStart', expected: `${NODE_AREA_OFFSET} to ${pageBytes}` });
   } else if (freeOffset < NODE_AREA_OFFSET || freeOffset > directoryStart) {
     const expected = `${NODE_AREA_OFFSET} to ${directoryStart}, where the directory begins`;
     faults.push({ field: 'freeOffset', expected });
@@ -286,7 +318,7 @@ function* outsideProblems(facts: PageFacts): Generator<Problem> {
   for (let slot = facts.slots.firstOutside; slot < directory.count; slot++) {
     const offset = directory.nodeOffset(slot);
     const bytes = directory.nodeBytes(slot);
-    if (offset >= NODE_AREA_OFFSET && offset + bytes <= header.freeOffset) continue;
+    if ((offset >= NODE_AREA_OFFSET && offset + bytes <= header.freeOffset) || facts.isLost(slot)) continue;
     const message = `page ${blockId}, slot ${slot}: the node at ${offset} with ${counted(bytes, 'byte')} is outside the node area, ${NODE_AREA_OFFSET} to ${header.freeOffset}`;
     yield { code: 'SLOT_BOUNDS', ...slotRange(facts, slot), found: `${offset}+${bytes}`, expected, message };
   }
@@ -310,6 +342,24 @@ function* overlapProblems(facts: PageFacts): Generator<Problem> {
       end = offset + bytes;
       endSlot = slot;
     }
+  }
+}
+
+/** One problem for each run of lost slots. */
+function* lostSlotProblems(facts: PageFacts): Generator<Problem> {
+  const { blockId, page } = facts;
+  const { count } = page.directory;
+  for (let from = 0; from < count; from++) {
+    if (!facts.isLost(from)) continue;
+    let to = from;
+    while (to + 1 < count && facts.isLost(to + 1)) to++;
+    const slots = from === to ? `slot ${from}` : `slots ${from} to ${to}`;
+    const message = `page ${blockId}, ${slots}: no node: it was lost before the file was made, and its number is kept`;
+    const [first, last] = [slotEntry(page, from), slotEntry(page, to)];
+    const [start, end] = [Math.min(first.start, last.start), Math.max(first.end, last.end)];
+    const range = { block: blockId, slot: from, offset: fileOffset(blockId, start), bytes: end - start };
+    yield { code: 'SLOT_LOST', severity: 'info', ...range, found: 'offset 0, length 0', expected: 'a node', message };
+    from = to;
   }
 }
 

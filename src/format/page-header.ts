@@ -1,6 +1,15 @@
+import { assertBytes } from '../arguments.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { bytesOf, defineRecord, type RecordLayout, u16, u32, u64 } from '../bytes/record.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, PAGE_HEADER_BYTES, V1_SLOT_BYTES, firstU64 } from './layout.ts';
+import {
+  BLOCK_BYTES,
+  decodeFreeLink,
+  firstU64,
+  NODE_AREA_OFFSET,
+  PAGE_HEADER_BYTES,
+  V1_SLOT_BYTES,
+  V2_MAX_SLOTS,
+} from './layout.ts';
 import type { ByteRange, SlotDirectory } from './slots.ts';
 
 /** `v1`: fixed-size slots that grow down from the end of the block. `v2`: a directory of varints. */
@@ -29,6 +38,8 @@ export interface PageHeader {
   checksum: number;
   directoryLength: number;
   checksumNodeCount: number;
+  home: number;
+  commit: bigint;
   reserved: Uint8Array;
   unused: bigint;
 }
@@ -43,30 +54,40 @@ export const PAGE_HEADER: RecordLayout<PageHeader> = defineRecord<PageHeader>({
   checksum: u32('CRC-32 of the page if HAS_CHECKSUM is set'),
   directoryLength: u32('V2: bytes of the directory if HAS_CHECKSUM is set; 0 in V1'),
   checksumNodeCount: u32('nodeCount when the checksum was computed'),
-  reserved: bytesOf(20, '0; preserved by writers'),
+  home: u32('the block that the page was written to, or 0'),
+  commit: u64('number of the commit that wrote this header, or 0'),
+  reserved: bytesOf(8, '0; preserved by writers'),
   unused: u64('0; preserved by writers'),
 });
 
+/** Where a page belongs, and when its header was written; zeros for a page that is in no file. */
+export type PageStamp = Pick<PageHeader, 'home' | 'commit'>;
+
+export const NO_STAMP: PageStamp = { home: 0, commit: 0n };
+
 /** Undefined if `bytes` do not begin with a page magic. */
-export function pageFormatOf(bytes: Uint8Array): PageFormat | undefined {
-  if (bytes.length < 8) return undefined;
-  const magic = firstU64(bytes);
+export function pageFormatOf(block: Uint8Array): PageFormat | undefined {
+  assertBytes('pageFormatOf', 'block', block);
+  if (block.length < 8) return undefined;
+  const magic = firstU64(block);
   if (magic === PAGE_MAGIC.v1) return 'v1';
   return magic === PAGE_MAGIC.v2 ? 'v2' : undefined;
 }
 
-export function newPageHeader(format: PageFormat): PageHeader {
+export function newPageHeader(format: PageFormat, pageBytes: number = BLOCK_BYTES): PageHeader {
   return {
     magic: PAGE_MAGIC[format],
     version: PAGE_VERSION[format],
     flags: PAGE_FORMAT_FLAGS[format],
     nodeCount: 0,
     freeOffset: NODE_AREA_OFFSET,
-    directoryStart: BLOCK_BYTES,
+    directoryStart: pageBytes,
     checksum: 0,
     directoryLength: 0,
     checksumNodeCount: 0,
-    reserved: new Uint8Array(20),
+    home: 0,
+    commit: 0n,
+    reserved: new Uint8Array(8),
     unused: 0n,
   };
 }
@@ -77,23 +98,52 @@ export function encodePageHeader(header: PageHeader): Uint8Array {
   return bytes;
 }
 
+/**
+ * The nodes of a page that another program has freed: it overwrites the magic with a link, and leaves the rest. 0 for any
+ * other block. @param head - the first 64 bytes of a block, or more
+ */
+export function freedNodes(head: Uint8Array): number {
+  if (pageFormatOf(head) !== undefined || decodeFreeLink(firstU64(head)) < 0) return 0;
+  const { version, flags, nodeCount, freeOffset } = PAGE_HEADER.read(head);
+  const isHeader = (version === 1 || version === 2) && (flags & ~KNOWN_FLAGS) === 0;
+  const isBounded = nodeCount <= V2_MAX_SLOTS && freeOffset >= NODE_AREA_OFFSET && freeOffset <= BLOCK_BYTES;
+  return isHeader && isBounded ? nodeCount : 0;
+}
+
+const KNOWN_FLAGS = PAGE_FLAG.varintDirectory | PAGE_FLAG.hasChecksum | PAGE_FLAG.finalized;
+
+/** The commit number in the header of a page; 0 if there is none, and for one that no writer makes. */
+export function commitOf(block: Uint8Array): number {
+  if (pageFormatOf(block) === undefined) return 0;
+  const view = new DataView(block.buffer, block.byteOffset, PAGE_HEADER_BYTES);
+  const commit = view.getBigUint64(PAGE_HEADER.offsets.commit, true);
+  return commit < MAX_COMMIT ? Number(commit) : 0;
+}
+
 export const isFinalized = ({ flags }: Pick<PageHeader, 'flags'>): boolean => (flags & PAGE_FLAG.finalized) !== 0;
 
 /** Sets HAS_CHECKSUM and computes the checksum from `block`. */
 export function encodeCheckedPageHeader(format: PageFormat, block: Uint8Array, header: PageHeader): Uint8Array {
   const flags = header.flags | PAGE_FLAG.hasChecksum;
   const checked = { ...header, flags, checksumNodeCount: header.nodeCount };
-  const checksum = pageChecksum(block, checked, checksummedDirectory(format, checked));
+  const checksum = pageChecksum(block, checked, checksummedDirectory(format, checked, block.length));
   return encodePageHeader({ ...checked, checksum });
 }
 
 /** The rest of the block may have any content. */
-export function encodeEmptyPageHeader(format: PageFormat): Uint8Array {
-  return encodeCheckedPageHeader(format, new Uint8Array(0), newPageHeader(format));
+export function encodeEmptyPageHeader(
+  format: PageFormat,
+  pageBytes: number = BLOCK_BYTES,
+  stamp: PageStamp = NO_STAMP,
+): Uint8Array {
+  return encodeCheckedPageHeader(format, new Uint8Array(0), { ...newPageHeader(format, pageBytes), ...stamp });
 }
 
 /** `stale`: it matches the first nodes of a V1 page; a program that does not know the checksum has appended since. */
 export type ChecksumState = 'absent' | 'match' | 'stale' | 'mismatch';
+
+/** Higher numbers would not be exact, and no file lives that long. */
+export const MAX_COMMIT: bigint = 2n ** 53n;
 
 const scratch = new Uint8Array(PAGE_HEADER_BYTES);
 
@@ -107,8 +157,12 @@ export function pageChecksum(block: Uint8Array, header: PageHeader, directory: B
 }
 
 /** The directory bytes that the checksum covers according to the header. */
-export function checksummedDirectory(format: PageFormat, header: PageHeader): ByteRange {
-  const end = format === 'v1' ? BLOCK_BYTES : header.directoryStart + header.directoryLength;
+export function checksummedDirectory(
+  format: PageFormat,
+  header: PageHeader,
+  pageBytes: number = BLOCK_BYTES,
+): ByteRange {
+  const end = format === 'v1' ? pageBytes : header.directoryStart + header.directoryLength;
   return { start: header.directoryStart, end };
 }
 
@@ -126,8 +180,9 @@ export function checksumState(
 }
 
 function matches(format: PageFormat, block: Uint8Array, header: PageHeader): boolean {
-  const directory = checksummedDirectory(format, header);
-  const bounded = header.freeOffset <= BLOCK_BYTES && directory.start <= directory.end && directory.end <= BLOCK_BYTES;
+  const pageBytes = block.length;
+  const directory = checksummedDirectory(format, header, pageBytes);
+  const bounded = header.freeOffset <= pageBytes && directory.start <= directory.end && directory.end <= pageBytes;
   return bounded && pageChecksum(block, header, directory) === header.checksum;
 }
 
@@ -137,6 +192,6 @@ export function headerAtChecksum(header: PageHeader, directory: SlotDirectory): 
   if (nodeCount >= header.nodeCount || nodeCount > directory.count) return undefined;
   const last = nodeCount - 1;
   const freeOffset = last < 0 ? NODE_AREA_OFFSET : directory.nodeOffset(last) + directory.nodeBytes(last);
-  const directoryStart = BLOCK_BYTES - V1_SLOT_BYTES * nodeCount;
+  const directoryStart = directory.end - V1_SLOT_BYTES * nodeCount;
   return { ...header, nodeCount, freeOffset, directoryStart };
 }

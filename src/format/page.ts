@@ -1,6 +1,14 @@
+import { isBytes, valueText } from '../arguments.ts';
 import { isZero } from '../bytes/buffer.ts';
 import { varintBytes } from '../bytes/encodings.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_NODE_BYTES, V1_SLOT_BYTES } from './layout.ts';
+import {
+  BLOCK_BYTES,
+  isPageSize,
+  MIN_PAGE_BYTES,
+  NODE_AREA_OFFSET,
+  V1_RESERVE_BYTES,
+  V1_SLOT_BYTES,
+} from './layout.ts';
 import {
   encodeCheckedPageHeader,
   encodeEmptyPageHeader,
@@ -11,9 +19,10 @@ import {
   type PageFormat,
   pageFormatOf,
   type PageHeader,
+  type PageStamp,
 } from './page-header.ts';
 import type { PageWriter } from './page-writer.ts';
-import type { ByteRange, SlotDirectory } from './slots.ts';
+import { type ByteRange, isLostEntry, type SlotDirectory } from './slots.ts';
 import { V1Directory, V1PageWriter } from './v1-page.ts';
 import { DirectoryScratch, V2Directory } from './v2-directory.ts';
 import { V2PageWriter } from './v2-writer.ts';
@@ -27,40 +36,73 @@ export interface Page {
 }
 
 /**
- * Decodes a page without validating it. It is valid until `block`, 262,144 bytes, changes.
+ * Decodes a page without validating it. It is valid until `block` changes.
+ * @param block - a page of a file, 262,144 bytes, or one in memory: a power of two from 4,096
  * @param scratch - memory for the directory, to decode one page after the other; default: new memory
  * @returns undefined if the block does not begin with a page magic
  * @throws RangeError if `block` has another size
  */
 export function decodePage(block: Uint8Array, scratch: DirectoryScratch = new DirectoryScratch()): Page | undefined {
-  if (!(block instanceof Uint8Array)) throw new TypeError('decodePage: block must be a Uint8Array');
-  if (block.length !== BLOCK_BYTES)
-    throw new RangeError(`decodePage: block must have ${BLOCK_BYTES} bytes, it has ${block.length}`);
+  if (!isBytes(block)) throw new TypeError('decodePage: block must be a Uint8Array');
+  if (!(scratch instanceof DirectoryScratch)) throw new TypeError('decodePage: scratch must be a DirectoryScratch');
+  assertPageSize('decodePage: block.length', block.length);
   const format = pageFormatOf(block);
-  if (format === undefined) return undefined;
+  return format && decodePageAs(format, block, scratch);
+}
+
+/** As {@link decodePage}, whatever the magic is. */
+export function decodePageAs(
+  format: PageFormat,
+  block: Uint8Array,
+  scratch: DirectoryScratch = new DirectoryScratch(),
+): Page {
   const header = PAGE_HEADER.read(block);
   const directory = format === 'v1' ? new V1Directory(block, header) : new V2Directory(block, header, scratch);
   return { format, block, header, directory };
 }
 
 /**
- * One node of a page without errors: a view, valid until the block changes.
+ * One node of a page without errors: a view, valid until the block changes; empty for a lost slot, as {@link isLostEntry}
+ * tells.
  * @throws RangeError if `slot` is not an integer of 0 to `page.directory.count - 1`
  */
-export function nodeOf({ block, directory }: Page, slot: number): Uint8Array {
+export function nodeOf(page: Page, slot: number): Uint8Array {
+  assertPage('nodeOf', page);
+  const { block, directory } = page;
   if (!(Number.isInteger(slot) && slot >= 0 && slot < directory.count))
-    throw new RangeError(`nodeOf: slot ${String(slot)} is not in a page of ${directory.count} slots`);
+    throw new RangeError(`nodeOf: slot ${valueText(slot)} is not in a page of ${directory.count} slots`);
   const offset = directory.nodeOffset(slot);
   return block.subarray(offset, offset + directory.nodeBytes(slot));
 }
 
-/** The nodes of a page without errors, in slot order, as {@link nodeOf} returns them. */
-export function* nodesOf({ block, directory }: Page): Generator<Uint8Array, void> {
+/** The nodes of a page without errors, in slot order, as {@link nodeOf} returns them, without lost slots. */
+export function* nodesOf(page: Page): Generator<Uint8Array, void> {
+  assertPage('nodesOf', page);
+  const { block, directory } = page;
   const { buffer, byteOffset } = block;
   for (let slot = 0; slot < directory.count; slot++) {
+    if (isLostEntry(directory, slot)) continue;
     // Faster than `subarray`.
     yield new Uint8Array(buffer, byteOffset + directory.nodeOffset(slot), directory.nodeBytes(slot));
   }
+}
+
+/**
+ * Whether a slot of a page without errors is kept for its number alone, as its node was lost: offset and length are 0.
+ * @throws RangeError if `slot` is not an integer of 0 to `page.directory.count - 1`
+ * @see docs/format.md#lost-slots
+ */
+export function isLostSlot(page: Page, slot: number): boolean {
+  assertPage('isLostSlot', page);
+  const { directory } = page;
+  if (!(Number.isInteger(slot) && slot >= 0 && slot < directory.count))
+    throw new RangeError(`isLostSlot: slot ${valueText(slot)} is not in a page of ${directory.count} slots`);
+  return isLostEntry(directory, slot);
+}
+
+export function assertPage(call: string, page: Partial<Page> | null | undefined): void {
+  if (typeof page?.directory?.nodeOffset !== 'function')
+    throw new TypeError(`${call}: page must be a page, as of decodePage`);
 }
 
 /** The range of a slot's entry in the directory. */
@@ -70,11 +112,23 @@ export function slotEntry({ format, directory }: Page, slot: number): ByteRange 
   return { start, end: slot + 1 < directory.count ? directory.entryOffset(slot + 1) : directory.end };
 }
 
-/** Longest node that fits into an empty page. @throws TypeError if `format` is neither 'v1' nor 'v2' */
-export function maxNodeBytes(format: PageFormat): number {
-  if (format === 'v1') return V1_MAX_NODE_BYTES;
-  if (format !== 'v2') throw new TypeError(`maxNodeBytes: format must be 'v1' or 'v2', it is ${String(format)}`);
-  const room = BLOCK_BYTES - NODE_AREA_OFFSET - varintBytes(NODE_AREA_OFFSET);
+/** @throws RangeError unless `bytes` is the size of a page @param parameter - of a function, for the message */
+export function assertPageSize(parameter: string, bytes: number): void {
+  if (isPageSize(bytes)) return;
+  const range = `from ${MIN_PAGE_BYTES} to ${BLOCK_BYTES}`;
+  throw new RangeError(`${parameter} must be a power of two ${range}, not ${valueText(bytes)}`);
+}
+
+/**
+ * Longest node that fits into an empty page.
+ * @param pageBytes - size of the page; default: 262,144, that of each page of a file
+ * @throws TypeError if `format` is neither 'v1' nor 'v2'; RangeError unless `pageBytes` is a power of two from 4,096 to 262,144
+ */
+export function maxNodeBytes(format: PageFormat, pageBytes: number = BLOCK_BYTES): number {
+  assertPageSize('maxNodeBytes: pageBytes', pageBytes);
+  if (format === 'v1') return pageBytes - NODE_AREA_OFFSET - V1_SLOT_BYTES - V1_RESERVE_BYTES;
+  if (format !== 'v2') throw new TypeError(`maxNodeBytes: format must be 'v1' or 'v2', it is ${valueText(format)}`);
+  const room = pageBytes - NODE_AREA_OFFSET - varintBytes(NODE_AREA_OFFSET);
   return room - varintBytes(room);
 }
 
@@ -90,11 +144,11 @@ export function openPageWriter(page: Page): PageWriter {
  * @param v1ReserveBytes - bytes to keep free in a V1 page; default: as the format requires
  */
 export function newPageWriter(format: PageFormat, spare?: PageWriter, v1ReserveBytes?: number): PageWriter {
-  const header = newPageHeader(format);
   const block = spare?.block ?? new Uint8Array(BLOCK_BYTES);
-  block.set(encodeEmptyPageHeader(format));
+  const header = newPageHeader(format, block.length);
+  block.set(encodeEmptyPageHeader(format, block.length));
   if (format === 'v1') return new V1PageWriter(block, header, v1ReserveBytes);
-  return new V2PageWriter(block, header, BLOCK_BYTES, spare instanceof V2PageWriter ? spare : undefined);
+  return new V2PageWriter(block, header, block.length, spare instanceof V2PageWriter ? spare : undefined);
 }
 
 /** Whether the page is not finalized and has no node bytes without slots. */
@@ -122,14 +176,21 @@ export function mayHaveUncountedNodes({ format, block, header }: Page): boolean 
   const { directoryStart, freeOffset } = header;
   const entry = directoryStart - V1_SLOT_BYTES;
   if (format !== 'v1' || entry < freeOffset) return false;
-  const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+  const view = new DataView(block.buffer, block.byteOffset, block.length);
   const end = freeOffset + view.getUint32(entry + 4, true);
   return view.getUint32(entry, true) === freeOffset && end <= entry;
 }
 
-export function recomputePageHeader({ format, block, header, directory }: Page, flags = 0): Uint8Array {
+/** @param stamp - by default that of the page */
+export function recomputePageHeader(
+  { format, block, header, directory }: Page,
+  flags = 0,
+  stamp: PageStamp = header,
+): Uint8Array {
+  const { home, commit } = stamp;
   const directoryLength = format === 'v2' ? directory.end - directory.start : 0;
-  return encodeCheckedPageHeader(format, block, { ...header, flags: header.flags | flags, directoryLength });
+  const changes = { flags: header.flags | flags, directoryLength, home, commit };
+  return encodeCheckedPageHeader(format, block, { ...header, ...changes });
 }
 
 /** The new header, and the range of the block to write before it. */
@@ -139,12 +200,13 @@ export interface FinalizePlan {
 }
 
 /** Finalizes a valid page in memory: a V2 directory moves to the end of the nodes unless it would overlap the old one. */
-export function finalizePage(page: Page): FinalizePlan {
+export function finalizePage(page: Page, stamp: PageStamp = page.header): FinalizePlan {
   const { format, block, header, directory } = page;
   const start = header.freeOffset;
   const end = start + directory.end - directory.start;
-  if (format === 'v1' || end > directory.start) return { header: recomputePageHeader(page, PAGE_FLAG.finalized) };
+  if (format === 'v1' || end > directory.start)
+    return { header: recomputePageHeader(page, PAGE_FLAG.finalized, stamp) };
   block.copyWithin(start, directory.start, directory.end);
   const moved = { ...page, header: { ...header, directoryStart: start } };
-  return { header: recomputePageHeader(moved, PAGE_FLAG.finalized), written: { start, end } };
+  return { header: recomputePageHeader(moved, PAGE_FLAG.finalized, stamp), written: { start, end } };
 }

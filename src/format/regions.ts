@@ -1,8 +1,17 @@
-import { decodeCommitRecord, COMMIT_RECORD } from './commit-record.ts';
+import { assertBytes, assertWholeNumber, isBytes } from '../arguments.ts';
+import { decodeCommitRecord, COMMIT_RECORD, RECORD_DIGEST } from './commit-record.ts';
+import { DIGEST, DIGEST_OFFSET, digestIn } from './digest.ts';
+import { FILE_ID, fileIdIn, fileIdState } from './file-id.ts';
 import { FILE_HEADER, HEADER_COPY, headerCopyState, ROOT_DESCRIPTOR } from './file-header.ts';
 import { hex } from './problem.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET, ROOT_DESCRIPTOR_OFFSET } from './layout.ts';
-import { type Page, slotEntry } from './page.ts';
+import {
+  BLOCK_BYTES,
+  COMMIT_RECORD_OFFSETS,
+  FILE_ID_OFFSET,
+  HEADER_COPY_OFFSET,
+  ROOT_DESCRIPTOR_OFFSET,
+} from './layout.ts';
+import { assertPage, type Page, slotEntry } from './page.ts';
 import { PAGE_HEADER } from './page-header.ts';
 import { readField, type RecordLayout } from '../bytes/record.ts';
 import { counted } from '../bytes/encodings.ts';
@@ -24,25 +33,37 @@ export interface Region {
 
 /** By ascending start, with gaps between. In a damaged page, nodes may overlap. */
 export function* pageRegions(page: Page, blockId: number): Generator<Region> {
+  assertPage('pageRegions', page);
+  assertWholeNumber('pageRegions', 'blockId', blockId);
   const content = merge(nodeRegions(page, blockId), directoryRegions(page, blockId));
-  yield* withGaps([recordRegions(PAGE_HEADER, page.block, 0, 'header', ''), content]);
+  yield* withGaps([recordRegions(PAGE_HEADER, page.block, 0, 'header', ''), content], page.block.length);
 }
 
 /** As {@link pageRegions}, for block 0. @throws RangeError if `block0` does not have 262,144 bytes */
 export function* fileHeaderRegions(block0: Uint8Array): Generator<Region> {
+  assertBytes('fileHeaderRegions', 'block0', block0);
   if (block0.length !== BLOCK_BYTES)
     throw new RangeError(`fileHeaderRegions: block0 must have ${BLOCK_BYTES} bytes, it has ${block0.length}`);
   const parts = [
     recordRegions(FILE_HEADER, block0, 0, 'header', ''),
     recordRegions(ROOT_DESCRIPTOR, block0, ROOT_DESCRIPTOR_OFFSET, 'record', 'root descriptor: '),
   ];
+  if (digestIn(block0).kind !== 'absent')
+    parts.push(recordRegions(DIGEST, block0, DIGEST_OFFSET, 'record', 'digest: '));
   for (const [index, offset] of COMMIT_RECORD_OFFSETS.entries()) {
-    if (decodeCommitRecord(block0, offset))
-      parts.push(recordRegions(COMMIT_RECORD, block0, offset, 'record', `commit record ${index}: `));
+    const record = decodeCommitRecord(block0, offset);
+    const prefix = `commit record ${index}: `;
+    if (record) parts.push(recordRegions(COMMIT_RECORD, block0, offset, 'record', prefix));
+    if (record?.digest)
+      parts.push(recordRegions(RECORD_DIGEST, block0, offset + COMMIT_RECORD.bytes, 'record', `${prefix}digest: `));
   }
+  if (fileIdState(fileIdIn(block0)) === 'valid')
+    parts.push(recordRegions(FILE_ID, block0, FILE_ID_OFFSET, 'record', 'file id: '));
   if (headerCopyState(block0) !== 'absent')
     parts.push(recordRegions(HEADER_COPY, block0, HEADER_COPY_OFFSET, 'record', 'header copy: '));
-  yield* withGaps(parts);
+  if (digestIn(block0, HEADER_COPY_OFFSET).kind !== 'absent')
+    parts.push(recordRegions(DIGEST, block0, HEADER_COPY_OFFSET + DIGEST_OFFSET, 'record', 'header copy: digest: '));
+  yield* withGaps(parts, BLOCK_BYTES);
 }
 
 export function* recordRegions<T>(
@@ -57,20 +78,20 @@ export function* recordRegions<T>(
     const value = readField(view, field);
     const start = offset + field.offset;
     const region = { kind, start, end: start + field.bytes, name: prefix + field.name, meaning: field.doc };
-    yield value instanceof Uint8Array ? region : { ...region, value: fieldText(field.name, value) };
+    yield isBytes(value) ? region : { ...region, value: fieldText(field.name, value) };
   }
 }
 
-const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record)$/i;
+const IN_HEX = /(?:magic|flags|checksum|crc|pointer|head|record|sum)$/i;
 
 function fieldText(name: string, value: number | bigint): string {
   return IN_HEX.test(name) ? hex(value) : String(value);
 }
 
-function* nodeRegions({ directory }: Page, blockId: number): Generator<Region> {
+function* nodeRegions({ block, directory }: Page, blockId: number): Generator<Region> {
   for (const slot of slotsByOffset(directory)) {
-    const start = Math.min(directory.nodeOffset(slot), BLOCK_BYTES);
-    const end = Math.min(start + directory.nodeBytes(slot), BLOCK_BYTES);
+    const start = Math.min(directory.nodeOffset(slot), block.length);
+    const end = Math.min(start + directory.nodeBytes(slot), block.length);
     const value = counted(directory.nodeBytes(slot), 'byte');
     yield { kind: 'node', start, end, name: `node ${blockId}:${slot}`, value };
   }
@@ -101,7 +122,7 @@ function* merge(a: Iterator<Region>, b: Iterator<Region>): Generator<Region> {
   }
 }
 
-function* withGaps(parts: Iterable<Iterable<Region>>): Generator<Region> {
+function* withGaps(parts: Iterable<Iterable<Region>>, bytes: number): Generator<Region> {
   let end = 0;
   for (const part of parts) {
     for (const region of part) {
@@ -110,5 +131,5 @@ function* withGaps(parts: Iterable<Iterable<Region>>): Generator<Region> {
       end = Math.max(end, region.end);
     }
   }
-  if (end < BLOCK_BYTES) yield { kind: 'gap', start: end, end: BLOCK_BYTES, name: 'free space' };
+  if (end < bytes) yield { kind: 'gap', start: end, end: bytes, name: 'free space' };
 }

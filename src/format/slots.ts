@@ -13,8 +13,12 @@ export interface SlotDirectory {
   nodeBytes(slot: number): number;
   /** Offset in the block of the slot's entry in the directory. */
   entryOffset(slot: number): number;
-  /** Checks all slots in one pass. @param freeOffset - end of the node area */
-  scan(freeOffset: number): SlotScan;
+  /**
+   * Checks all slots in one pass.
+   * @param freeOffset - end of the node area
+   * @param sealedSlots - slots that a checksum covers: below it, a slot of zeros is a lost slot. Default: 0
+   */
+  scan(freeOffset: number, sealedSlots?: number): SlotScan;
 }
 
 export interface SlotScan {
@@ -22,6 +26,17 @@ export interface SlotScan {
   readonly firstOutside: number;
   /** Whether the nodes are in slot order, so that none can overlap. */
   readonly isAscending: boolean;
+  /** Slots whose nodes are lost: see {@link isLostEntry}. */
+  readonly lostSlots: number;
+}
+
+/**
+ * Whether a slot of a page without errors is kept for its number alone, as its node was lost: offset and length are 0.
+ * @see docs/format.md#lost-slots
+ */
+export function isLostEntry(directory: Pick<SlotDirectory, 'nodeOffset'>, slot: number): boolean {
+  // No node has this offset in a page without errors.
+  return directory.nodeOffset(slot) === 0;
 }
 
 /** In a block; `end` is exclusive. */
@@ -39,10 +54,10 @@ interface SlotWords {
   readonly count: number;
 }
 
-export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true };
+export const IN_ORDER: SlotScan = { firstOutside: -1, isAscending: true, lostSlots: 0 };
 
-export function scanSlots(slots: SlotWords, freeOffset: number): SlotScan {
-  return isInOrder(slots, freeOffset) ? IN_ORDER : scanAnySlots(slots, freeOffset);
+export function scanSlots(slots: SlotWords, freeOffset: number, sealedSlots: number = 0): SlotScan {
+  return isInOrder(slots, freeOffset) ? IN_ORDER : scanAnySlots(slots, freeOffset, sealedSlots);
 }
 
 /** Whether all nodes are in slot order within the node area, as writers place them. */
@@ -58,20 +73,25 @@ function isInOrder({ view, first, step, count }: SlotWords, freeOffset: number):
   return end <= freeOffset;
 }
 
-function scanAnySlots({ view, first, step, count }: SlotWords, freeOffset: number): SlotScan {
+function scanAnySlots({ view, first, step, count }: SlotWords, freeOffset: number, sealedSlots: number): SlotScan {
   let firstOutside = -1;
+  let lostSlots = 0;
   let highest = NODE_AREA_OFFSET;
   let isAscending = true;
   for (let slot = 0, at = first; slot < count; slot++, at += step) {
     const offset = view.getUint32(at, true);
     const bytes = view.getUint32(at + 4, true);
+    if (offset === 0 && bytes === 0 && slot < sealedSlots) {
+      lostSlots++;
+      continue;
+    }
     if (firstOutside < 0 && (offset < NODE_AREA_OFFSET || offset + bytes > freeOffset)) firstOutside = slot;
     if (bytes > 0) {
       isAscending &&= offset >= highest;
       highest = offset + bytes;
     }
   }
-  return { firstOutside, isAscending };
+  return { firstOutside, isAscending, lostSlots };
 }
 
 /** Above any slot, so that offset and slot make one number that sorts by offset. */
@@ -82,4 +102,36 @@ export function slotsByOffset(directory: SlotDirectory): Uint32Array {
   for (let slot = 0; slot < directory.count; slot++) keys[slot] = directory.nodeOffset(slot) * SLOT_RADIX + slot;
   keys.sort();
   return Uint32Array.from(keys, (key) => key % SLOT_RADIX);
+}
+
+/** The slots of a directory whose nodes are not lost, numbered from 0. Valid as long as the directory is. */
+export class PresentSlots implements Pick<SlotDirectory, 'count' | 'nodeOffset' | 'nodeBytes'> {
+  readonly count: number;
+  readonly #directory: SlotDirectory;
+  /** Undefined if no slot is lost. */
+  readonly #slots: Uint32Array | undefined;
+
+  constructor(directory: SlotDirectory) {
+    this.#directory = directory;
+    let lost = 0;
+    for (let slot = 0; slot < directory.count; slot++) if (isLostEntry(directory, slot)) lost++;
+    this.count = directory.count - lost;
+    if (lost === 0) return;
+    this.#slots = new Uint32Array(this.count);
+    for (let slot = 0, index = 0; slot < directory.count; slot++) {
+      if (!isLostEntry(directory, slot)) this.#slots[index++] = slot;
+    }
+  }
+
+  slotAt(index: number): number {
+    return this.#slots === undefined ? index : (this.#slots[index] as number); // 0 <= index < count, by contract
+  }
+
+  nodeOffset(index: number): number {
+    return this.#directory.nodeOffset(this.slotAt(index));
+  }
+
+  nodeBytes(index: number): number {
+    return this.#directory.nodeBytes(this.slotAt(index));
+  }
 }

@@ -1,5 +1,6 @@
-import { LARGEST_ONE_BYTE, readVarint, varintBytesFrom } from '../bytes/encodings.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET, V2_MAX_SLOTS } from './layout.ts';
+import { assertBytes, assertInteger, wrongType } from '../arguments.ts';
+import { LARGEST_ONE_BYTE, readVarint, varintBytes, varintBytesFrom, writeVarint } from '../bytes/encodings.ts';
+import { NODE_AREA_OFFSET, V2_MAX_SLOTS, v2MaxSlots } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import { IN_ORDER, scanSlots, type SlotDirectory, type SlotScan } from './slots.ts';
 
@@ -12,8 +13,60 @@ const DECODED_BYTES = 8;
 const TWO_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 2;
 const THREE_BYTES_FOLLOW: number = LARGEST_ONE_BYTE + 3;
 
-/** The last offset from which two words can be read. */
-const LAST_TWO_WORDS: number = BLOCK_BYTES - 8;
+/** A slot of a V2 page, as it was read. */
+export interface V2Slot {
+  /** Start of the node, from the start of the page. */
+  readonly offset: number;
+  /** Bytes of the node; may be 0. */
+  readonly length: number;
+  /** Offset after the two varints. */
+  readonly end: number;
+}
+
+/**
+ * One slot in the directory of a V2 page: the varints of offset and length, each a number of 0 to 2^53 - 1. Loops over
+ * all slots use {@link V2Directory}, which makes no object for each. @see docs/format.md#v2-directory
+ */
+export const V2_SLOT = {
+  /** Encoded size, 2 to 16 bytes. @throws RangeError for a number that cannot be encoded */
+  bytesOf(offset: number, length: number): number {
+    assertInteger('V2_SLOT.bytesOf: offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    assertInteger('V2_SLOT.bytesOf: length', length, 0, Number.MAX_SAFE_INTEGER);
+    return varintBytes(offset) + varintBytes(length);
+  },
+
+  /**
+   * Reads the slot at `bytes[at]`.
+   * @returns undefined if it runs past the end of `bytes`
+   * @throws RangeError if a number is 2^53 or more: such a slot is damaged, or no slot
+   */
+  read(bytes: Uint8Array, at: number): V2Slot | undefined {
+    assertBytes('V2_SLOT.read', 'bytes', bytes);
+    assertInteger('V2_SLOT.read: at', at, 0, Number.MAX_SAFE_INTEGER);
+    const offset = readVarint(bytes, at);
+    if (offset < 0) return undefined;
+    const lengthAt = at + varintBytesFrom(bytes[at] as number); // readVarint found the byte
+    const length = readVarint(bytes, lengthAt);
+    if (length < 0) return undefined;
+    if (offset > Number.MAX_SAFE_INTEGER || length > Number.MAX_SAFE_INTEGER)
+      throw new RangeError(`V2_SLOT.read: the slot at ${at} has a number of 2^53 or more`);
+    return { offset, length, end: lengthAt + varintBytesFrom(bytes[lengthAt] as number) }; // found as well
+  },
+
+  /**
+   * Writes a slot to `target` at `at`. @returns the offset after it
+   * @throws RangeError, with nothing written, if there is no room, or for a number that cannot be encoded
+   */
+  write(slot: Pick<V2Slot, 'offset' | 'length'>, target: Uint8Array, at: number): number {
+    if (typeof slot !== 'object' || slot === null) throw wrongType('V2_SLOT.write: slot', 'an object', slot);
+    const { offset, length } = slot;
+    assertInteger('V2_SLOT.write: slot.offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    assertInteger('V2_SLOT.write: slot.length', length, 0, Number.MAX_SAFE_INTEGER);
+    assertBytes('V2_SLOT.write', 'target', target);
+    assertInteger('V2_SLOT.write: at', at, 0, target.length - V2_SLOT.bytesOf(offset, length));
+    return writeVarint(length, target, writeVarint(offset, target, at));
+  },
+} as const;
 
 /** Memory for decoded directories, reused for one page after the other. */
 export class DirectoryScratch {
@@ -22,6 +75,7 @@ export class DirectoryScratch {
 
   /** Discards the content. */
   reserve(slots: number): void {
+    assertInteger('reserve: slots', slots, 0, V2_MAX_SLOTS);
     if (slots <= this.entryOffsets.length) return;
     const room = Math.max(slots, 2 * this.entryOffsets.length);
     this.entryOffsets = new Uint32Array(room);
@@ -42,14 +96,14 @@ export class V2Directory implements SlotDirectory {
 
   /** @param scratch - the directory is valid until it is used for another page */
   constructor(block: Uint8Array, header: PageHeader, scratch: DirectoryScratch) {
-    this.start = this.end = Math.min(header.directoryStart, BLOCK_BYTES);
+    this.start = this.end = Math.min(header.directoryStart, block.length);
     // A pair has at least two bytes, which limits the memory that a damaged node count can demand.
-    const capacity = Math.min(header.nodeCount, V2_MAX_SLOTS, (BLOCK_BYTES - this.start) >> 1);
+    const capacity = Math.min(header.nodeCount, v2MaxSlots(block.length), (block.length - this.start) >> 1);
     scratch.reserve(capacity);
     this.#block = block;
     this.#entryOffsets = scratch.entryOffsets;
     this.#slots = scratch.slots;
-    const view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    const view = new DataView(block.buffer, block.byteOffset, block.length);
     do this.#decodeCommon(view, capacity);
     while (this.count < capacity && this.#decodeAny());
   }
@@ -66,9 +120,10 @@ export class V2Directory implements SlotDirectory {
     return this.#entryOffsets[slot] as number; // 0 <= slot < count, by contract
   }
 
-  scan(freeOffset: number): SlotScan {
+  scan(freeOffset: number, sealedSlots?: number): SlotScan {
     if (this.#isInOrder && this.#nodesEnd <= freeOffset) return IN_ORDER;
-    return scanSlots({ view: this.#slots, first: 0, step: DECODED_BYTES, count: this.count }, freeOffset);
+    const slots = { view: this.#slots, first: 0, step: DECODED_BYTES, count: this.count };
+    return scanSlots(slots, freeOffset, sealedSlots);
   }
 
   /**
@@ -78,10 +133,11 @@ export class V2Directory implements SlotDirectory {
   #decodeCommon(view: DataView, capacity: number): void {
     const entryOffsets = this.#entryOffsets;
     const slots = this.#slots;
+    const lastTwoWords = view.byteLength - 8;
     let count = this.count;
     let at = this.end;
     let nodesEnd = this.#nodesEnd;
-    while (count < capacity && at <= LAST_TWO_WORDS) {
+    while (count < capacity && at <= lastTwoWords) {
       const word = view.getUint32(at, true);
       let nodeOffset: number;
       let next: number;
@@ -120,10 +176,10 @@ export class V2Directory implements SlotDirectory {
   /** @returns false if the pair runs past the block */
   #decodeAny(): boolean {
     const at = this.end;
-    const nodeOffset = readVarint(this.#block, at, BLOCK_BYTES);
+    const nodeOffset = readVarint(this.#block, at);
     if (nodeOffset < 0) return false;
     const lengthAt = at + varintBytesFrom(this.#block[at] as number); // readVarint found the byte
-    const nodeBytes = readVarint(this.#block, lengthAt, BLOCK_BYTES);
+    const nodeBytes = readVarint(this.#block, lengthAt);
     if (nodeBytes < 0) return false;
     this.#isInOrder &&= nodeOffset >= this.#nodesEnd;
     this.#nodesEnd = nodeOffset + nodeBytes;

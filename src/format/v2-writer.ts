@@ -1,7 +1,7 @@
-import { Copier } from '../bytes/buffer.ts';
+import { Copier, copyViewed } from '../bytes/buffer.ts';
 import { crc32 } from '../bytes/checksum.ts';
 import { varintBytes, writeVarint } from '../bytes/encodings.ts';
-import { BLOCK_BYTES, NODE_AREA_OFFSET } from './layout.ts';
+import { NODE_AREA_OFFSET } from './layout.ts';
 import type { PageHeader } from './page-header.ts';
 import type { PageOutlook, PagePlan, PageWriter } from './page-writer.ts';
 import type { ByteRange } from './slots.ts';
@@ -16,19 +16,22 @@ const PRIOR = { nodes: 4, nodeBytes: 4 * 43, entryBytes: 4 * 5 } as const;
  * Predicts the directory start at which nodes and directory run out of space at about the same time. At least
  * `freeOffset`, with room for the present directory.
  */
-function idealDirectoryStart(freeOffset: number, nodeCount: number, directoryBytes: number): number {
+function idealDirectoryStart(pageBytes: number, freeOffset: number, nodeCount: number, directoryBytes: number): number {
   const nodes = nodeCount + PRIOR.nodes;
   const nodeBytes = (freeOffset - NODE_AREA_OFFSET + PRIOR.nodeBytes) / nodes;
   // Later pairs have longer offsets than those in the first quarter of the block.
   const shortShare = Math.min(1, LONG_OFFSET / freeOffset);
   const laterEntryBytes = (directoryBytes + PRIOR.entryBytes) / nodes + shortShare;
-  const room = BLOCK_BYTES - freeOffset - directoryBytes;
+  const room = pageBytes - freeOffset - directoryBytes;
   const stillShort = Math.max(0, LONG_OFFSET - freeOffset) / Math.max(room, 1);
   const entryBytes = laterEntryBytes - Math.min(1, stillShort);
   return freeOffset + Math.floor((room * nodeBytes) / (nodeBytes + entryBytes));
 }
 
 const FIRST_DIRECTORY_BYTES = 8192;
+
+/** Two varints of 0. */
+const LOST_PAIR_BYTES = 2;
 
 const NO_RANGE: ByteRange = { start: 0, end: 0 };
 
@@ -43,6 +46,7 @@ export class V2PageWriter implements PageWriter {
   readonly format = 'v2';
   readonly block: Uint8Array;
   readonly #view: DataView;
+  readonly #pageBytes: number;
   readonly #copier = new Copier();
   /** With pairs that are not in the block yet. */
   #directory: Uint8Array;
@@ -65,7 +69,8 @@ export class V2PageWriter implements PageWriter {
   /** @param spare - for an empty page: an unused writer, whose memory is reused @param header - valid, of `block` */
   constructor(block: Uint8Array, header: PageHeader, directoryEnd: number, spare?: V2PageWriter) {
     this.block = block;
-    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
+    this.#view = new DataView(block.buffer, block.byteOffset, block.length);
+    this.#pageBytes = block.length;
     this.#nodeCount = header.nodeCount;
     this.#freeOffset = this.#committedFree = header.freeOffset;
     this.#current = header.nodeCount === 0 ? NO_RANGE : { start: header.directoryStart, end: directoryEnd };
@@ -78,6 +83,14 @@ export class V2PageWriter implements PageWriter {
 
   get nodeCount(): number {
     return this.#nodeCount;
+  }
+
+  get freeOffset(): number {
+    return this.#freeOffset;
+  }
+
+  get directoryBytes(): number {
+    return this.#directoryBytes;
   }
 
   get #usedBytes(): number {
@@ -94,6 +107,16 @@ export class V2PageWriter implements PageWriter {
     const offset = this.#addPair(end - start);
     if (offset < 0) return false;
     this.#copier.copy(source, start, end, this.block, this.#view, offset);
+    return true;
+  }
+
+  addLost(): boolean {
+    const directoryBytes = this.#directoryBytes + LOST_PAIR_BYTES;
+    if (!this.#hasRoom(this.#freeOffset, directoryBytes)) return false;
+    if (directoryBytes > this.#directory.length) this.#growDirectory();
+    this.#directory.fill(0, this.#directoryBytes, directoryBytes);
+    this.#directoryBytes = directoryBytes;
+    this.#nodeCount++;
     return true;
   }
 
@@ -114,6 +137,30 @@ export class V2PageWriter implements PageWriter {
     }
     this.#copier.copy(source, runSource, runSource + runEnd - runStart, this.block, this.#view, runStart);
     return index - from;
+  }
+
+  addRanges(source: Uint8Array, base: number, words: Int32Array, from: number, to: number): number {
+    const { block } = this;
+    const view = this.#view;
+    const sourceView = new DataView(source.buffer, source.byteOffset, source.length);
+    // The nodes that are not copied yet lie end to end, in the source and in the page.
+    let [runStart, runEnd, runOffset, runOffsetEnd] = [0, 0, 0, 0];
+    let at = from;
+    for (; at < to; at += 2) {
+      const start = (words[at] as number) - base; // from <= at < to <= words.length
+      const nodeBytes = words[at + 1] as number;
+      const offset = this.#addPair(nodeBytes);
+      if (offset < 0) break;
+      if (start !== runEnd || offset !== runOffsetEnd) {
+        copyViewed(source, sourceView, runStart, runEnd, block, view, runOffset);
+        runStart = start;
+        runOffset = offset;
+      }
+      runEnd = start + nodeBytes;
+      runOffsetEnd = offset + nodeBytes;
+    }
+    copyViewed(source, sourceView, runStart, runEnd, block, view, runOffset);
+    return at;
   }
 
   /** @returns the offset of the node; -1, with nothing changed, if there is no room */
@@ -161,6 +208,10 @@ export class V2PageWriter implements PageWriter {
     this.#committedFree = this.#freeOffset;
   }
 
+  releaseDirectory(): void {
+    this.#current = this.#previous = this.#planned = NO_RANGE;
+  }
+
   /** After the last node, and past a committed directory in between. */
   #nextNodeOffset(nodeBytes: number): number {
     let offset = this.#freeOffset;
@@ -173,7 +224,7 @@ export class V2PageWriter implements PageWriter {
   }
 
   #hasRoom(nodesEnd: number, directoryBytes: number): boolean {
-    if (nodesEnd + directoryBytes > BLOCK_BYTES) return false;
+    if (nodesEnd + directoryBytes > this.#pageBytes) return false;
     if (this.#current === NO_RANGE) return true;
     return this.#canStay(nodesEnd, directoryBytes) || this.#largestGap(nodesEnd, directoryBytes) !== undefined;
   }
@@ -181,7 +232,7 @@ export class V2PageWriter implements PageWriter {
   #canStay(nodesEnd: number, directoryBytes: number): boolean {
     const { start, end } = this.#current;
     const grown = { start: end, end: start + directoryBytes };
-    if (end <= start || nodesEnd > start || grown.end > BLOCK_BYTES) return false;
+    if (end <= start || nodesEnd > start || grown.end > this.#pageBytes) return false;
     return this.#previous.start === start || !overlap(grown, this.#previous);
   }
 
@@ -191,7 +242,7 @@ export class V2PageWriter implements PageWriter {
     let start = nodesEnd;
     const obstacles = [this.#current, this.#previous].filter((range) => range.end > start);
     obstacles.sort((a, b) => a.start - b.start);
-    for (const range of [...obstacles, { start: BLOCK_BYTES, end: BLOCK_BYTES }]) {
+    for (const range of [...obstacles, { start: this.#pageBytes, end: this.#pageBytes }]) {
       if (range.start - start > largest.end - largest.start) largest = { start, end: range.start };
       start = Math.max(start, range.end);
     }
@@ -201,7 +252,7 @@ export class V2PageWriter implements PageWriter {
   #placeDirectory(outlook: PageOutlook): number {
     const nodesEnd = this.#freeOffset;
     const bytes = this.#directoryBytes;
-    const ideal = idealDirectoryStart(nodesEnd, this.#nodeCount, bytes);
+    const ideal = idealDirectoryStart(this.#pageBytes, nodesEnd, this.#nodeCount, bytes);
     if (this.#canStay(nodesEnd, bytes)) {
       const { start } = this.#current;
       if (outlook === 'full' || !this.#isWorthMoving(ideal)) return start;
@@ -217,7 +268,7 @@ export class V2PageWriter implements PageWriter {
     const error = Math.abs(ideal - start);
     if (error < 512) return false;
     const nodeRoom = start - this.#freeOffset;
-    const directoryRoom = BLOCK_BYTES - start - this.#directoryBytes;
+    const directoryRoom = this.#pageBytes - start - this.#directoryBytes;
     return this.#usedBytes >= 2 * this.#usedBytesAtMove || Math.min(nodeRoom, 8 * directoryRoom) < 2 * error;
   }
 
@@ -230,13 +281,13 @@ export class V2PageWriter implements PageWriter {
     near.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
     return near.find((candidate) => {
       const range = { start: candidate, end: candidate + bytes };
-      const inside = candidate >= nodesEnd && range.end <= BLOCK_BYTES;
+      const inside = candidate >= nodesEnd && range.end <= this.#pageBytes;
       return inside && !overlap(range, this.#current) && !overlap(range, this.#previous);
     });
   }
 
   #growDirectory(): void {
-    const grown = new Uint8Array(Math.min(2 * this.#directory.length, BLOCK_BYTES - NODE_AREA_OFFSET));
+    const grown = new Uint8Array(Math.min(2 * this.#directory.length, this.#pageBytes - NODE_AREA_OFFSET));
     grown.set(this.#directory.subarray(0, this.#directoryBytes));
     this.#directory = grown;
   }

@@ -1,12 +1,20 @@
 import { isZero } from '../bytes/buffer.ts';
 import { counted } from '../bytes/encodings.ts';
 import { COMMIT_KIND, type CommitRecord } from '../format/commit-record.ts';
+import { lostWriteProblem } from '../format/digest-checks.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
-import { BLOCK_BYTES, fileOffset, NODE_AREA_OFFSET, firstU64 } from '../format/layout.ts';
+import { BLOCK_BYTES, fileOffset, firstU64, NODE_AREA_OFFSET, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { PageFacts, pageProblems, validPageWithHeader } from '../format/page-checks.ts';
-import { checksumState, PAGE_HEADER, PAGE_VERSION, type PageFormat, pageFormatOf } from '../format/page-header.ts';
+import {
+  checksumState,
+  commitOf,
+  PAGE_HEADER,
+  PAGE_VERSION,
+  type PageFormat,
+  pageFormatOf,
+} from '../format/page-header.ts';
 import { decodePage, mayHaveUncountedNodes, orphanedBytes, type Page } from '../format/page.ts';
-import { type FlippedBit, hex } from '../format/problem.ts';
+import { type FlippedBit, hex, type Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { repairPageBit } from '../salvage/flipped-bit.ts';
@@ -41,11 +49,15 @@ export interface PageFound extends RecoveredPage {
 export type BlockFound =
   | PageFound
   | { readonly kind: 'unwritten' }
+  /** The block has the valid page of another one, `home`. */
+  | { readonly kind: 'misplaced'; readonly home: number; readonly problems: readonly BlockProblem[] }
   | { readonly kind: 'unknown'; readonly lostBytes: number; readonly problems: readonly BlockProblem[] };
 
 /** Reads blocks of the damaged file into memory of its own, one at a time, and recovers their content. */
 export class BlockRecovery {
   readonly slots: SlotTable = new SlotTable();
+  /** The first 64 bytes of the last block, as they were found. */
+  readonly foundHead: Uint8Array = new Uint8Array(PAGE_HEADER_BYTES);
   readonly #found: FoundHeader;
   readonly #reader = new BlockReader();
   readonly #isLastCommitted: boolean;
@@ -67,15 +79,21 @@ export class BlockRecovery {
     const { bytes, slots } = this;
     const { view, recordedPages } = this.#found;
     const presentBytes = await this.#reader.read(view, block, (link) => link === 0);
+    this.foundHead.set(bytes.subarray(0, PAGE_HEADER_BYTES));
     if (isZero(bytes)) {
       if (presentBytes === BLOCK_BYTES) return { kind: 'unwritten' };
       return { kind: 'unknown', lostBytes: 0, problems: [cutProblem(block, presentBytes)] };
     }
     const { page, scratch } = this.#reader;
+    const home = page && homeOfMisplaced(page);
+    // Its nodes must not get the refs of this block.
+    if (home !== undefined) return { kind: 'misplaced', home, problems: problemsOf(block, bytes, presentBytes) };
     const validPage = page && page.error === undefined ? page.page : undefined;
-    const problems = validPage && presentBytes === BLOCK_BYTES ? [] : problemsOf(block, bytes, presentBytes);
+    const isWhole = validPage !== undefined && presentBytes === BLOCK_BYTES;
     const { records } = view.recovery;
     const isRecorded = recordedPages.includes(block);
+    const older = isRecorded && isWhole ? tallyProblems(lostWriteOf(block, bytes, records)) : [];
+    const problems = isWhole ? older : problemsOf(block, bytes, presentBytes);
     const facts = { block, presentBytes, records, isLastCommitted: this.#isLastCommitted, isRecorded };
     const recovered = recoverPage({ bytes, slots, scratch, ...facts }, validPage);
     if (recovered === undefined) return { kind: 'unknown', lostBytes: usedBytes(bytes), problems };
@@ -88,6 +106,21 @@ export class BlockRecovery {
       problems: isUnexplained ? problemsOf(block, bytes, presentBytes) : problems,
     };
   }
+
+  /** The page of block `home` that is in the place of another one; undefined if it is not there. */
+  async recoverFrom(place: number, home: number): Promise<PageFound | undefined> {
+    const found = await this.recover(place, false);
+    const { page } = this.#reader;
+    if (found.kind !== 'misplaced' || found.home !== home || page === undefined) return undefined;
+    this.slots.clear();
+    const { lostBytes, ...taken } = takeValid(page.page, this.slots);
+    return { kind: 'page', ...taken, lostBytes, problems: [] };
+  }
+}
+
+/** The block that a page belongs to, proved by its checksum, if that is another one and the page is else valid. */
+function homeOfMisplaced({ error, page }: PageFacts): number | undefined {
+  return error?.code === 'PAGE_MISPLACED' ? page.header.home : undefined;
 }
 
 interface DamagedBlock {
@@ -108,8 +141,11 @@ interface DamagedBlock {
 
 /** Finds the nodes of a page, whatever the damage. @returns undefined if it is not a page, or nothing is left of it */
 export function recoverPage(damaged: DamagedBlock, validPage?: Page): RecoveredPage | undefined {
-  const { bytes, presentBytes, slots, scratch } = damaged;
+  const { bytes, presentBytes, slots, scratch, isRecorded } = damaged;
   slots.clear();
+  // A valid page with a header in a record that is proved to be its last one is an older state of itself.
+  const newest = validPage && isRecorded ? takeRecorded(damaged) : undefined;
+  if (newest) return newest;
   const valid = validPage && takeValid(validPage, slots);
   if (valid?.lostBytes === 0) return valid;
   const page = validPage ?? decodePage(bytes, scratch);
@@ -222,6 +258,11 @@ function takeDirectory(
 /** The bytes up to the last that is not zero: nodes had at most as many. */
 function usedBytes(bytes: Uint8Array): number {
   return Math.max(0, bytes.findLastIndex((byte) => byte !== 0) + 1 - NODE_AREA_OFFSET);
+}
+
+function lostWriteOf(block: number, bytes: Uint8Array, records: readonly CommitRecord[]): Problem[] {
+  const recorded = records.findLast((record) => record.block === block)?.digest?.commit;
+  return recorded === undefined ? [] : [lostWriteProblem(block, commitOf(bytes), recorded)];
 }
 
 function problemsOf(block: number, bytes: Uint8Array, presentBytes: number): BlockProblem[] {

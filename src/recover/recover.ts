@@ -1,8 +1,9 @@
 import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
+import { betweenBlocks, type LongWork } from '../disk/long-work.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
 import { fillNewFile } from '../disk/node-create.ts';
-import { assertNoPathConflict, permissionsOf } from '../disk/node-fs.ts';
+import { assertNoPathConflict } from '../disk/node-fs.ts';
 import { LOCK_OPTION_KINDS } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER, FILE_MAGIC } from '../format/file-header.ts';
@@ -19,8 +20,8 @@ import type { RecoverOptions, RecoverReport } from './report.ts';
  * Writes every node of a damaged page file that can still be read into a new file, at its ref if possible. The source
  * is only read, one block at a time, without a lock. Verify finds no error in the new file.
  *
- * Valid pages are copied. Damaged pages become new finalized ones with an empty node for each lost one, so that no
- * later node gets the ref of a lost one. Nodes that do not fit at their refs follow after the last block.
+ * Valid pages are copied. Damaged pages become new finalized ones with a lost slot for each lost node, so that no
+ * later node gets its ref; reading one is the error `SLOT_LOST`. Nodes that do not fit at their refs follow after the last block.
  * @param source - a path, or a BlockFile, which stays open; read as of its last commit
  * @param target - a path, where the file appears complete or not at all; or an empty BlockFile, which stays open and is
  * not a page file if this throws
@@ -42,6 +43,7 @@ export async function recover(
     onBlock: 'function',
     onMoved: 'function',
     onDurable: 'function',
+    onPublished: 'function',
     onProgress: 'function',
     signal: 'signal',
   });
@@ -50,17 +52,16 @@ export async function recover(
   const paths = typeof source === 'string' && typeof target === 'string' ? { source, target } : undefined;
   if (paths) await assertNoPathConflict('the new file', paths.target, [paths.source]);
   return withPageFile(source, 'read', async (file) => {
-    const found = await findRecoverable(file, options.signal);
-    const mode = paths && (await permissionsOf(paths.source));
+    const found = await findRecoverable(file, options);
     const write = (into: BlockFile): Promise<RecoverReport> => FileRecovery.run(found, into, options);
-    return fillNewFile(target, options.replace ?? false, write, { ...options, mode });
+    return fillNewFile(target, options.replace ?? false, write, { ...options, copyOf: paths?.source });
   });
 }
 
 /** @throws {@link PageStoreError} `NOT_A_PAGE_FILE`, `IO`; the reason of the signal */
-export async function findRecoverable(source: BlockFile, signal: AbortSignal | undefined): Promise<FoundHeader> {
+export async function findRecoverable(source: BlockFile, { signal, onProgress }: LongWork): Promise<FoundHeader> {
   const found = await findHeader(source, signal);
-  if (found.source === 'lost' && !(await isPageFile(found, signal))) {
+  if (found.source === 'lost' && !(await isPageFile(found, { signal, onProgress }))) {
     const rest = 'no commit record, no header copy, and no page';
     const hasMagic = FILE_HEADER.read(found.head).magic === FILE_MAGIC;
     const message = hasMagic
@@ -75,18 +76,19 @@ export async function findRecoverable(source: BlockFile, signal: AbortSignal | u
 const BLOCKS_TO_SEARCH = 64;
 
 /** Whether a file without a header contains pages. */
-async function isPageFile(found: FoundHeader, signal: AbortSignal | undefined): Promise<boolean> {
+async function isPageFile(found: FoundHeader, work: LongWork): Promise<boolean> {
   const { view, startedBlocks: blocks } = found;
   const head = new Uint8Array(PAGE_HEADER_BYTES);
   for (let block = 1; block < blocks; block++) {
-    if ((block & 0xff) === 0) signal?.throwIfAborted();
+    const pause = betweenBlocks(block, blocks, work);
+    if (pause) await pause;
     head.fill(0, await view.read(head, fileOffset(block)));
     if (pageFormatOf(head) !== undefined) return true;
   }
   const memory = { bytes: new Uint8Array(BLOCK_BYTES), slots: new SlotTable(), scratch: new DirectoryScratch() };
   const { bytes, slots } = memory;
   for (let block = 1; block < Math.min(blocks, BLOCKS_TO_SEARCH); block++) {
-    signal?.throwIfAborted();
+    work.signal?.throwIfAborted();
     const presentBytes = await view.read(bytes, fileOffset(block));
     bytes.fill(0, presentBytes);
     const noRecords = { records: [], isLastCommitted: false, isRecorded: false };

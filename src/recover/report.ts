@@ -3,13 +3,15 @@ import type { ProblemCode } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import type { FlippedBit, Problem } from '../format/problem.ts';
 import type { HeaderSource } from '../salvage/header-candidates.ts';
+import type { DigestResult } from '../verify/digest-rules.ts';
 import { noSlots, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
 
 /**
  * `unwritten`: allocated, and all zeros. `uncounted`: after the block count, and not part of the file. `missing`:
  * counted, but after the end of the file. `unknown`: neither a page nor free, or a page of which nothing is left.
+ * `misplaced`: it has the page of another block, and its own page was not found.
  */
-export type BlockKind = 'header' | 'page' | 'free' | 'unwritten' | 'uncounted' | 'missing' | 'unknown';
+export type BlockKind = 'header' | 'page' | 'free' | 'unwritten' | 'uncounted' | 'missing' | 'unknown' | 'misplaced';
 
 /**
  * `block 0`: valid there. `derived`: one field or bit of block 0 was wrong, which the checksum proves. `lost`: nowhere;
@@ -77,6 +79,8 @@ export interface RecoverOptions extends LockOptions {
   readonly onMoved?: (run: MovedRun) => void | Promise<void>;
   /** Called when the target is durable, before it appears at its path. An error that it throws discards the target. */
   readonly onDurable?: () => void | Promise<void>;
+  /** Called when the target has its name. An error that it throws undoes that, and a replaced file is back. */
+  readonly onPublished?: () => void | Promise<void>;
   /** Called after each block. */
   readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
   /** Stops between two blocks; the signal's reason is thrown. */
@@ -97,7 +101,7 @@ export interface RecoverReport {
   readonly intactPages: number;
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
-  /** Missing and unknown blocks: nothing was recovered, and something may be lost. */
+  /** Missing, unknown and misplaced blocks: nothing was recovered, and something may be lost. */
   readonly lostBlocks: number;
   /** Missing blocks without an empty page in the new file. */
   readonly unreservedBlocks: number;
@@ -110,7 +114,13 @@ export interface RecoverReport {
   /** Why the root pointer was dropped, or why that would be safer. */
   readonly rootReason?: string;
   readonly rootPointer: bigint;
-  /** Whether every node was recovered, is at its ref, and none is doubtful. */
+  /** Pages that were found in the place of another one, and put in their own. */
+  readonly restoredPages: number;
+  /** Whether the pages of the new file are those of the last commit, as far as the digest of their headers tells. */
+  readonly digest: DigestResult;
+  /** In one sentence, why nodes may be lost of which no block has a trace; absent if nothing says so. */
+  readonly missing?: string;
+  /** Whether every node was recovered, is at its ref, and none is doubtful; and nothing says that others are missing. */
   readonly isWhole: boolean;
 }
 

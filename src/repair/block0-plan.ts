@@ -1,14 +1,16 @@
+import { isBytes } from '../arguments.ts';
 import { onlyDifferingBit } from '../bytes/checksum.ts';
 import { isZero } from '../bytes/buffer.ts';
 import { readHead } from '../disk/committed-view.ts';
 import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
-import { COMMIT_RECORD, decodeCommitRecord } from '../format/commit-record.ts';
+import { readFileHead } from '../disk/page-file.ts';
+import { COMMIT_SLOT_BYTES, decodeCommitRecord } from '../format/commit-record.ts';
+import { DIGEST, DIGEST_OFFSET, digestIn, FILE_START_BYTES } from '../format/digest.ts';
 import {
   encodeFileHeader,
   encodeHeaderCopy,
   FILE_HEADER,
   type FileHeader,
-  HEADER_COPY,
   headerCopyState,
   ROOT_DESCRIPTOR,
 } from '../format/file-header.ts';
@@ -25,9 +27,11 @@ import {
 import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
 import { repairedCopy } from '../salvage/header-candidates.ts';
+import { copiedStart } from '../salvage/proven-commit.ts';
 import { copiedRootDescriptor, descriptorProblems, rootDescriptorOf } from '../salvage/evidence.ts';
+import type { DigestPlan } from './digest-plan.ts';
 import type { FileState } from './header-repair.ts';
-import type { PlanOutput, RepairId } from './repairs.ts';
+import { type PlanOutput, patchesOf, type RepairId } from './repairs.ts';
 
 /**
  * Plans block 0, and the page headers and links in pending commit records. One journal contains all of it, since a
@@ -35,15 +39,19 @@ import type { PlanOutput, RepairId } from './repairs.ts';
  */
 export class Block0Plan {
   readonly #state: FileState;
+  readonly #digest: DigestPlan;
   readonly #output: PlanOutput;
   readonly #mayCheckpoint: boolean;
   readonly #fields: Partial<FileHeader> = {};
   readonly #repairs = new Map<string, RepairId>();
   /** New block heads, so far only in commit records. */
   readonly #blockHeads = new Map<number, Uint8Array>();
+  /** Whether a header copy was mended that is newer than the file header. */
+  hasMendedCopy = false;
 
-  constructor(state: FileState, output: PlanOutput, mayCheckpoint: boolean) {
+  constructor(state: FileState, digest: DigestPlan, output: PlanOutput, mayCheckpoint: boolean) {
     this.#state = state;
+    this.#digest = digest;
     this.#output = output;
     this.#mayCheckpoint = mayCheckpoint;
     for (const { block, blockHead } of state.pendingRecords) {
@@ -56,56 +64,127 @@ export class Block0Plan {
     this.#repairs.set('entryCount', 'entry-count');
   }
 
-  async setLink({ block, next }: LinkChange): Promise<void> {
+  /** @returns false if the link does not fit in the journal any more, and has to wait for another repair */
+  async setLink({ block, next }: LinkChange): Promise<boolean> {
     const link = encodeFreeLink(next);
     if (block === 0) {
       this.#fields.freeListHead = link;
       this.#repairs.set('freeListHead', 'free-list');
-      return;
+      return true;
     }
-    const after = new Uint8Array(8);
-    new DataView(after.buffer).setBigUint64(0, link, true);
+    const { before, after } = await this.#relinked(block, next);
     const pending = this.#blockHeads.get(block);
-    // A link in a commit record changes together with the header.
-    if (pending) return pending.set(after);
-    const before = (await this.#readHead(block)).subarray(0, 8);
-    await this.#output.change('free-list', fileOffset(block), before, after);
+    if (pending) {
+      // A link in a commit record changes together with the header.
+      pending.set(after);
+    } else {
+      const patches = patchesOf('free-list', fileOffset(block), before.subarray(0, 8), after.subarray(0, 8));
+      if (!this.#digest.isBinding) await this.#output.changeNow(patches);
+      else if (!this.#output.keep(patches)) return false;
+    }
+    this.#digest.sums.change('linked', block, before, after);
+    return true;
   }
 
-  /** Whether the header that the commit records were checked against changes, so they are checkpointed. */
+  /** Whether the page headers add up to the digest with these links, or without. */
+  async isProvenWith(changes: Iterable<LinkChange>): Promise<boolean> {
+    for (const change of changes) await this.#tryLink(change);
+    const isProven = !this.#digest.isContradicted;
+    this.#digest.sums.reset('linked');
+    return isProven;
+  }
+
+  /**
+   * Finds where a lost link led: only with the right one do the page headers add up to the digest.
+   * @param changes - all changes of links; `lost` is one of them
+   */
+  async findTarget(
+    changes: readonly LinkChange[],
+    lost: LinkChange,
+    targets: Iterable<number>,
+  ): Promise<LinkChange | undefined> {
+    const { sums } = this.#digest;
+    for (const change of changes) if (change !== lost) await this.#tryLink(change);
+    const { before } = await this.#relinked(lost.block, 0);
+    let found: LinkChange | undefined;
+    for (const next of targets) {
+      const after = withLink(before, next);
+      sums.change('linked', lost.block, before, after);
+      if (!this.#digest.isContradicted) found = { block: lost.block, next };
+      sums.change('linked', lost.block, after, before);
+      if (found) break;
+    }
+    sums.reset('linked');
+    return found;
+  }
+
+  async #tryLink({ block, next }: LinkChange): Promise<void> {
+    if (block === 0) return;
+    const { before, after } = await this.#relinked(block, next);
+    this.#digest.sums.change('linked', block, before, after);
+  }
+
+  async #relinked(block: number, next: number): Promise<{ readonly before: Uint8Array; readonly after: Uint8Array }> {
+    const before = this.#blockHeads.get(block)?.slice() ?? (await this.#readHead(block));
+    return { before, after: withLink(before, next) };
+  }
+
+  /** Whether the commit records are checkpointed: the header changes that they were checked against, or the digest. */
   get checkpointsRecords(): boolean {
-    return this.#mayCheckpoint && (this.#repairs.size > 0 || this.#state.repairedHeader?.checkpointsRecords === true);
+    if (!this.#mayCheckpoint) return false;
+    const { repairedHeader, pendingRecords } = this.#state;
+    const isDigestRecorded = this.#digest.changesSum && pendingRecords.length > 0;
+    return this.#repairs.size > 0 || repairedHeader?.checkpointsRecords === true || isDigestRecorded;
   }
 
-  async emit(blocks: number): Promise<void> {
+  /**
+   * @param hasStamps - whether a page has the number of a commit
+   * @returns the first 12,800 bytes of block 0 after the repair, with the commit records applied
+   */
+  async emit(blocks: number, hasStamps: boolean): Promise<Uint8Array> {
     const { head, header, repairedHeader, repairedRecords } = this.#state;
+    const image = await readFileHead(this.#state.view);
     const before = head.subarray(0, FILE_HEADER_BYTES);
     const after = this.checkpointsRecords
       ? encodeFileHeader({ ...header, ...this.#fields })
       : (repairedHeader?.bytes ?? before);
     await this.#output.changeFields((field) => this.#repairOf(field), FILE_HEADER, 0, before, after);
-    await this.#emitCopy(before, after, await this.#emitDescriptor(before, after, blocks));
+    const descriptor = await this.#emitDescriptor(before, after, blocks);
+    const start = await this.#emitDigest(before, after, hasStamps);
+    const copy = await this.#emitCopy(start, descriptor);
+    if (copy) image.set(copy, HEADER_COPY_OFFSET);
+    // Else the header and the digest in the record count.
+    if (!this.#keepsPending || this.#digest.isBitRepaired) image.set(start.subarray(DIGEST_OFFSET), DIGEST_OFFSET);
     if (!this.checkpointsRecords) {
       for (const { position, bytes } of repairedRecords) {
         const at = bytes.findIndex((byte, index) => byte !== head[position + index]);
         const damaged = head.subarray(position + at, position + at + 1);
         await this.#output.change('record-bit', position + at, damaged, bytes.subarray(at, at + 1));
       }
-      return;
+      return image;
     }
+    image.set(after);
     for (const offset of COMMIT_RECORD_OFFSETS) {
-      const record = head.subarray(offset, offset + COMMIT_RECORD.bytes);
+      const record = head.subarray(offset, offset + COMMIT_SLOT_BYTES);
       // A record that cannot become valid is kept: it may be the only trace of a lost commit.
       const isIntact = decodeCommitRecord(record) || repairedRecords.some(({ position }) => position === offset);
-      if (isIntact) await this.#output.change('commit-record', offset, record, new Uint8Array(COMMIT_RECORD.bytes));
+      if (!isIntact) continue;
+      await this.#output.change('commit-record', offset, record, new Uint8Array(COMMIT_SLOT_BYTES));
+      image.fill(0, offset, offset + COMMIT_SLOT_BYTES);
     }
     for (const [block, blockHead] of this.#blockHeads) {
       await this.#output.change('commit-record', fileOffset(block), await this.#readHead(block), blockHead);
     }
+    return image;
+  }
+
+  /** Whether block 0 stays as the last records found it. */
+  get #keepsPending(): boolean {
+    return !this.checkpointsRecords && this.#state.pendingRecords.length > 0;
   }
 
   #repairOf(field: string): RepairId {
-    const others = field === 'checksum' ? [...this.#repairs.values()] : [];
+    const others = field === 'checksum' || field === 'digest' ? [...this.#repairs.values()] : [];
     return this.#repairs.get(field) ?? this.#state.repairedHeader?.repair ?? others.at(-1) ?? 'commit-record';
   }
 
@@ -113,7 +192,7 @@ export class Block0Plan {
     const { head, repairedHeader } = this.#state;
     const planned =
       repairedHeader?.rootDescriptor ?? planRootDescriptor(head, after, repairedHeader?.bytes ?? before, blocks);
-    if (!(planned instanceof Uint8Array)) {
+    if (!isBytes(planned)) {
       for (const problem of planned) await this.#output.left(problem);
       return undefined;
     }
@@ -122,22 +201,58 @@ export class Block0Plan {
     return planned;
   }
 
-  /** Renews a damaged copy, or any copy if the header changes. A file without a copy gets none. */
-  async #emitCopy(before: Uint8Array, after: Uint8Array, descriptor: Uint8Array | undefined): Promise<void> {
+  /** @returns the first 128 bytes of the file after the repair, with the old root descriptor */
+  async #emitDigest(before: Uint8Array, after: Uint8Array, hasStamps: boolean): Promise<Uint8Array> {
+    const digest = this.#digest;
+    const start = digest.startWith(after, hasStamps);
+    const stored = this.#state.head.subarray(DIGEST_OFFSET, FILE_START_BYTES);
+    if (this.#keepsPending && !digest.isBitRepaired) start.set(stored, DIGEST_OFFSET);
+    const isOfHeader = !isEqual(before, after) || this.checkpointsRecords;
+    const repair = digest.isBitRepaired
+      ? 'digest-bit'
+      : isOfHeader && !digest.isRepaired
+        ? this.#repairOf('digest')
+        : 'digest';
+    await this.#output.change(repair, DIGEST_OFFSET, stored, start.subarray(DIGEST_OFFSET));
+    return start;
+  }
+
+  /**
+   * Renews a damaged copy, or any copy if the header or its digest changes. A file without a copy gets none.
+   * @returns its new bytes; undefined if it stays
+   */
+  async #emitCopy(start: Uint8Array, descriptor: Uint8Array | undefined): Promise<Uint8Array | undefined> {
     const { head } = this.#state;
-    const state = headerCopyState(head);
-    const isChanged = !isEqual(before, after) || !isEqual(descriptor, rootDescriptorOf(head));
-    if (state === 'absent' || (state === 'valid' && !isChanged)) return;
-    if (descriptor === undefined) {
-      for (const problem of headerCopyProblems(head)) await this.#output.left(problem);
-      return;
+    const stored = head.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + FILE_START_BYTES);
+    const isWhole = headerCopyProblems(head).next().done === true;
+    const isAbsent = headerCopyState(head) === 'absent';
+    const isChanged =
+      !isEqual(start.subarray(0, FILE_HEADER_BYTES), head.subarray(0, FILE_HEADER_BYTES)) ||
+      !isEqual(start.subarray(DIGEST_OFFSET), head.subarray(DIGEST_OFFSET, FILE_START_BYTES)) ||
+      !isEqual(descriptor, rootDescriptorOf(head));
+    if (isWhole && (isAbsent || !isChanged)) return undefined;
+    const newer = newerCopy(head, start);
+    if (newer) {
+      this.hasMendedCopy = !isEqual(newer, stored);
+      await this.#output.change('copy', HEADER_COPY_OFFSET, stored, newer);
+      return newer;
     }
-    const stored = head.subarray(HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + HEADER_COPY.bytes);
     const repaired = repairedCopy(head);
-    // A flipped bit where another program keeps zeros is no copy.
-    const isNone = repaired !== undefined && isZero(repaired);
-    const copy = isNone ? repaired : encodeHeaderCopy(Buffer.concat([after, descriptor]));
+    let copy: Uint8Array;
+    if (repaired !== undefined && isZero(repaired)) {
+      // A flipped bit where another program keeps zeros is no copy.
+      copy = new Uint8Array(FILE_START_BYTES);
+    } else if (descriptor === undefined) {
+      for (const problem of headerCopyProblems(head)) await this.#output.left(problem);
+      return undefined;
+    } else {
+      const source = start.slice();
+      source.set(descriptor, ROOT_DESCRIPTOR_OFFSET);
+      if (digestIn(source).kind === 'damaged') source.set(digestOf(stored), DIGEST_OFFSET);
+      copy = encodeHeaderCopy(source);
+    }
     await this.#output.change('copy', HEADER_COPY_OFFSET, stored, copy);
+    return copy;
   }
 
   async #readHead(block: number): Promise<Uint8Array> {
@@ -170,6 +285,26 @@ function planRootDescriptor(
   const problem = rootDescriptorDifference(stored, copied);
   const why = '; more than one bit differs, so another program may have changed it';
   return [{ ...problem, message: problem.message + why }];
+}
+
+/** The header copy with a flipped bit mended, if it is of a later commit than the header that would replace it. */
+function newerCopy(head: Uint8Array, start: Uint8Array): Uint8Array | undefined {
+  const copy = copiedStart(head);
+  const copied = copy && digestIn(copy);
+  const isNewer = copied?.kind === 'valid' && (copied.state?.commit ?? 0) > (digestIn(start).state?.commit ?? 0);
+  return isNewer ? copy : undefined;
+}
+
+function withLink(head: Uint8Array, next: number): Uint8Array {
+  const changed = head.slice();
+  new DataView(changed.buffer, changed.byteOffset).setBigUint64(0, encodeFreeLink(next), true);
+  return changed;
+}
+
+/** Zeros if the digest in a header copy is damaged. */
+function digestOf(copy: Uint8Array): Uint8Array {
+  const isDamaged = digestIn(copy).kind === 'damaged';
+  return isDamaged ? new Uint8Array(DIGEST.bytes) : copy.subarray(DIGEST_OFFSET, FILE_START_BYTES);
 }
 
 function isEqual(a: Uint8Array | undefined, b: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { type BlockFile, OverlaidFile, type Overlay } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { foreignBlockAfter, problemError, readFileHead, readStableFileHead } from '../disk/page-file.ts';
+import { problemError, readFileHead, readStableFileHead, uncountedPage } from '../disk/page-file.ts';
 import type { CommitRecord } from '../format/commit-record.ts';
 import {
   encodeFileHeader,
@@ -19,10 +19,13 @@ import {
   lostRecordedPages,
   type RecordedPage,
   repairedRecords,
+  restoredHead,
   tookEffect,
 } from '../salvage/evidence.ts';
 import { type HeaderCandidate, HeaderEvidence, isValidHeader, resolveHeader } from '../salvage/header-candidates.ts';
 import { findRootDescriptor, type Unproven } from '../salvage/evidence.ts';
+import { commitOfHeader, provenCommit } from '../salvage/proven-commit.ts';
+import { findNewerHeader, type ProvenHeader, provesOlder } from '../salvage/newer-header.ts';
 import { isProven, repairBlock } from './page-repair.ts';
 import type { RepairId } from './repairs.ts';
 
@@ -31,6 +34,8 @@ export interface RepairedHeader {
   readonly bytes: Uint8Array;
   /** Whether it differs from the header that the commit records were checked against, so they are checkpointed. */
   readonly checkpointsRecords: boolean;
+  /** Number of its commit; undefined if no digest belongs to it, or if it is not from a record or the copy. */
+  readonly commit?: number | undefined;
   readonly rootDescriptor?: Uint8Array | undefined;
 }
 
@@ -52,6 +57,8 @@ export interface FileState {
   readonly restoredPages: readonly RecordedPage[];
   /** Damaged blocks whose page header is in a commit record. */
   readonly lostPages: readonly number[];
+  /** Whether block 0 contains a trace of a newer file header that nothing proves. */
+  readonly isOld: boolean;
 }
 
 /**
@@ -73,35 +80,52 @@ export async function repairFileState(file: BlockFile, signal: AbortSignal | und
   const lost = await lostRecordedPages(withRecords, await readFileHead(withRecords));
   let restorable: RecordedPage[] = [];
   for (const page of lost) {
-    // A page that proves its own header is newer than any record: it may have been finalized since.
-    if (page.isWhole && !page.mayBeFreed && !(await isRepairable(withRecords, page))) restorable.push(page);
+    // A damaged page that proves its own header is newer than any record: it may have been finalized since.
+    const isOwn = !page.isOlder && (await isRepairable(withRecords, page));
+    if (page.isWhole && !page.mayBeFreed && !isOwn) restorable.push(page);
   }
   for (;;) {
-    const heads = restorable.map(({ record }) => ({ position: fileOffset(record.block), bytes: record.blockHead }));
-    const withPages = new OverlaidFile(withRecords, heads);
+    const withPages = new OverlaidFile(withRecords, restorable.map(restoredHead));
     const lostPage = lost.find((page) => !restorable.includes(page))?.record.block;
     const repaired = isValidHeader(head) ? undefined : await repairHeader(withPages, fileBytes, lostPage, signal);
     const repairedHeader = repaired && 'bytes' in repaired ? repaired : undefined;
     const whyLost = repaired && 'why' in repaired ? repaired.why : undefined;
     const headers = repairedHeader ? [{ position: 0, bytes: repairedHeader.bytes }] : [];
-    const view = await CommittedView.open(new OverlaidFile(withPages, headers));
+    const found = await CommittedView.open(new OverlaidFile(withPages, headers), signal);
+    const isTaken = repairedHeader?.checkpointsRecords === true;
+    const mayBeOld = whyLost === undefined && !isTaken;
+    const newer = mayBeOld ? await findNewerHeader(withPages, await readFileHead(found), signal) : undefined;
+    const isOld = newer === 'unproven';
+    const { view, newest } =
+      typeof newer === 'object'
+        ? { view: newer.view, newest: asRepaired(newer) }
+        : { view: found, newest: repairedHeader };
+    const isProven = whyLost === undefined && (await provesOlder(restorable, view, signal));
     const [restoredPages, lostPages]: [RecordedPage[], number[]] = [[], []];
     for (const page of lost) {
       const { record, mayBeFreed } = page;
-      if (mayBeFreed || (whyLost === undefined && (await isOnFreeList(view, record.block)))) continue;
-      if (restorable.includes(page) && whyLost === undefined && tookEffect(view, record)) restoredPages.push(page);
+      if (mayBeFreed || (whyLost === undefined && (await isOnFreeList(view, record.block, signal)))) continue;
+      const isRestored = restorable.includes(page) && tookEffect(view, record) && (isProven || !page.isOlder);
+      if (isRestored && whyLost === undefined) restoredPages.push(page);
       else lostPages.push(record.block);
     }
     if (restoredPages.length === restorable.length) {
       const header = await view.readFileHeader();
       const { pendingRecords } = view.recovery;
-      const block0 = { head, fileBytes, repairedHeader, repairedRecords: records, whyLost };
+      const block0 = { head, fileBytes, repairedHeader: newest, repairedRecords: records, whyLost, isOld };
       return { file, view, header, pendingRecords, ...block0, restoredPages, lostPages };
     }
     // Free pages, and those whose record may not have taken effect, stay as they are.
     restorable = restoredPages;
   }
 }
+
+const asRepaired = ({ bytes, rootDescriptor }: ProvenHeader): RepairedHeader => ({
+  repair: 'header-newer',
+  bytes,
+  checkpointsRecords: false,
+  rootDescriptor,
+});
 
 async function isRepairable(file: BlockFile, { record: { block } }: RecordedPage): Promise<boolean> {
   const bytes = new Uint8Array(BLOCK_BYTES);
@@ -128,7 +152,7 @@ async function repairHeader(
       const isRecord = source === 'commit record';
       const result =
         lostPage === undefined
-          ? await (isRecord ? fromRecord(file, evidence, candidate, signal) : fromCopy(file, evidence, bytes))
+          ? await (isRecord ? fromRecord(file, evidence, candidate, signal) : fromCopy(file, evidence, bytes, signal))
           : { why: `block ${lostPage} is damaged, and the commit record that contains its page header would be lost` };
       if (result === undefined || 'bytes' in result) return result;
       if (isRecord) whyNoRecord = result.why;
@@ -164,19 +188,24 @@ async function fromRecord(
 ): Promise<RepairedHeader | Unproven | undefined> {
   const { records, wholeBlocks, isRecordLost } = evidence;
   if (record === undefined || record !== records.at(-1)) return undefined;
-  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
+  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]), signal);
   const isValid = view.recovery.validRecords.at(-1)?.sequence === record.sequence;
   // An invalid record still proves which header it was to replace, if its block is unchanged.
   if (!isValid && (isReplaced !== true || !(await hasOldHeader(file, record)))) return undefined;
+  const commit = commitOfHeader(evidence.head, bytes);
+  const proven = provenCommit(evidence.head);
+  if (commit !== undefined && commit < proven)
+    return { why: `the last that fits is of commit ${commit}, and there was a commit ${proven}` };
   const { blockCount } = await view.readFileHeader();
   if (blockCount > wholeBlocks) return { why: `the last counts ${blockCount} blocks, the file has ${wholeBlocks}` };
   // The lost record may have been the newest, and have added the blocks after the count.
   if (isRecordLost && blockCount !== wholeBlocks) {
     return { why: 'one is damaged, and may have added the blocks after those that the other one counts' };
   }
-  const foreign = await foreignBlockAfter(view, blockCount, fileOffset(wholeBlocks), signal);
-  if (foreign) return { why: `the last does not count block ${foreign.block ?? 0}, a page of another program` };
-  return withRoot('header-record', bytes, evidence, view);
+  // A page of the next commit may have been acknowledged as well, with the header that was lost.
+  const foreign = await uncountedPage(view, blockCount, fileOffset(wholeBlocks), (commit ?? Infinity) - 1, { signal });
+  if (foreign) return { why: `the last does not count all pages: ${foreign.message}` };
+  return withRoot('header-record', bytes, commit, evidence, view, signal);
 }
 
 /**
@@ -187,6 +216,7 @@ async function fromCopy(
   file: BlockFile,
   evidence: HeaderEvidence,
   copy: Uint8Array,
+  signal: AbortSignal | undefined,
 ): Promise<RepairedHeader | Unproven> {
   const { wholeBlocks, records } = evidence;
   const header = FILE_HEADER.read(copy);
@@ -198,16 +228,18 @@ async function fromCopy(
     if (await hasOldHeader(file, record)) return { why };
   }
   const bytes = encodeFileHeader({ ...header, blockCount: wholeBlocks });
-  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]));
-  return withRoot('header-copy', bytes, evidence, view);
+  const view = await CommittedView.open(new OverlaidFile(file, [{ position: 0, bytes }]), signal);
+  return withRoot('header-copy', bytes, commitOfHeader(evidence.head, copy), evidence, view, signal);
 }
 
 async function withRoot(
   repair: RepairId,
   bytes: Uint8Array,
+  commit: number | undefined,
   { head }: HeaderEvidence,
   view: CommittedView,
+  signal: AbortSignal | undefined,
 ): Promise<RepairedHeader | Unproven> {
-  const root = await findRootDescriptor(head, view);
-  return 'why' in root ? root : { repair, bytes, checkpointsRecords: true, ...root };
+  const root = await findRootDescriptor(head, view, signal);
+  return 'why' in root ? root : { repair, bytes, checkpointsRecords: true, commit, ...root };
 }

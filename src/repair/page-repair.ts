@@ -1,7 +1,7 @@
 import { flipBit } from '../bytes/checksum.ts';
 import { PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { examinePage } from '../format/page-checks.ts';
-import { decodePage, type Page, recomputePageHeader } from '../format/page.ts';
+import { decodePage, type Page } from '../format/page.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { nonPageIn } from '../salvage/block-kind.ts';
 import { repairPageBit } from '../salvage/flipped-bit.ts';
@@ -37,7 +37,7 @@ export function repairBlock(block: Uint8Array, blockId: number, scratch: Directo
   const before = block.slice(0, PAGE_HEADER_BYTES);
   const other = underOtherMagic(damaged, scratch);
   if (other) return { repair: 'page-field', start: 0, before, page: other.page, chance: 1 / CHECKSUMS };
-  for (const head of oneFieldHeaders(block, scratch)) {
+  for (const head of oneFieldHeaders(block, blockId, scratch)) {
     block.set(head);
     const facts = examinePage(block, blockId, scratch);
     // A stale checksum proves nothing about fields that changed since.
@@ -76,10 +76,4 @@ export function restoreMagic(block: Uint8Array, magic: Uint8Array, scratch: Dire
   block.set(magic);
   const page = decodePage(block, scratch);
   return page && { repair: 'page-field', start: 0, before, page, chance: 1 / CHECKSUMS };
-}
-
-export function renewChecksum(page: Page): PageRepair {
-  const before = page.block.slice(0, PAGE_HEADER_BYTES);
-  page.block.set(recomputePageHeader(page));
-  return { repair: 'page-checksum', start: 0, before, page, chance: 0 };
 }

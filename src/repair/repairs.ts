@@ -1,8 +1,9 @@
 import type { PlacedField } from '../bytes/record.ts';
-import { PageStoreError } from '../errors.ts';
-import { COMMIT_RECORD } from '../format/commit-record.ts';
-import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../format/file-header.ts';
-import type { Patch } from '../format/journal.ts';
+import { PageStoreError, type ProblemCode } from '../errors.ts';
+import { COMMIT_SLOT_BYTES } from '../format/commit-record.ts';
+import { DIGEST, DIGEST_OFFSET, FILE_START_BYTES } from '../format/digest.ts';
+import { FILE_HEADER, ROOT_DESCRIPTOR } from '../format/file-header.ts';
+import { MAX_JOURNAL_PATCH_BYTES, type Patch, patchBytes } from '../format/journal.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
@@ -29,7 +30,10 @@ export type RepairId =
   | 'free-list'
   | 'entry-count'
   | 'copy'
-  | 'page-record';
+  | 'page-record'
+  | 'digest-bit'
+  | 'digest'
+  | 'header-newer';
 
 /** Undo files contain the index in this table, so new kinds go last. */
 const SUMMARIES: Readonly<Record<RepairId, string>> = {
@@ -49,6 +53,9 @@ const SUMMARIES: Readonly<Record<RepairId, string>> = {
   'entry-count': 'entryCount is set to the nodes in the pages',
   copy: 'the copy of the file header is written again',
   'page-record': 'the header of a page is taken from its last commit record: then its checksum matches',
+  'digest-bit': 'a bit of the digest of the page headers is flipped back: then its checksum matches',
+  digest: 'the digest of the page headers fits the repaired headers, or is taken from where they add up to it',
+  'header-newer': 'an old file header is replaced by a newer one, to whose digest the page headers add up',
 };
 
 export interface Repair {
@@ -109,7 +116,7 @@ export interface RepairReport {
   readonly warnings: number;
   /** Pages with a stale checksum, which `staleChecksums` renews. */
   readonly stalePages: number;
-  /** Whether another run may repair more: a commit record has to be checked after this one. */
+  /** Whether another run may repair more: with these changes it can prove more, or the rest did not fit in one journal. */
   readonly again: boolean;
   /** Whether a writer was active, so repairs that need all blocks at one moment were skipped. */
   readonly changed: boolean;
@@ -128,8 +135,9 @@ export function changeOf({ position, kind, before, after }: Patch): Change {
 const BLOCK_0_FIELDS: readonly Pick<PlacedField, 'name' | 'offset' | 'bytes'>[] = [
   ...FILE_HEADER.fields,
   ...ROOT_DESCRIPTOR.fields.map((field) => ({ ...field, offset: ROOT_DESCRIPTOR_OFFSET + field.offset })),
-  { name: 'header copy', offset: HEADER_COPY_OFFSET, bytes: HEADER_COPY.bytes },
-  ...COMMIT_RECORD_OFFSETS.map((offset) => ({ name: 'commit record', offset, bytes: COMMIT_RECORD.bytes })),
+  { name: 'digest', offset: DIGEST_OFFSET, bytes: DIGEST.bytes },
+  { name: 'header copy', offset: HEADER_COPY_OFFSET, bytes: FILE_START_BYTES },
+  ...COMMIT_RECORD_OFFSETS.map((offset) => ({ name: 'commit record', offset, bytes: COMMIT_SLOT_BYTES })),
 ];
 
 function fieldAt(repair: RepairId, block: number, at: number, length: number): string | undefined {
@@ -139,13 +147,23 @@ function fieldAt(repair: RepairId, block: number, at: number, length: number): s
   return fields.find(({ offset, bytes }) => at >= offset && at < offset + bytes)?.name;
 }
 
+/** Leaves enough of a journal for all changes in block 0, and of two page headers. */
+const MAX_LATER_BYTES = MAX_JOURNAL_PATCH_BYTES - 4096;
+
+/** Errors that a lost page causes, or an old header: they do not explain that the headers add up to another digest. */
+const ABOUT_LOST_PAGES: ReadonlySet<ProblemCode> = new Set(['PAGE_MISPLACED', 'FILE_HEADER_OLD', 'ENTRY_COUNT']);
+
 /** Counts changes and problems, and passes them on. */
 export class PlanOutput {
   changes = 0;
   errors = 0;
   warnings = 0;
+  /** Errors besides those about lost pages. */
+  otherErrors = 0;
   readonly #onPatch: (patch: Patch) => Promise<void>;
   readonly #onLeft: (problem: LeftProblem) => Promise<void>;
+  readonly #later: Patch[] = [];
+  #laterBytes = 0;
 
   /** @param onPatch - may keep the patch */
   constructor(onPatch: (patch: Patch) => Promise<void>, onLeft: (problem: LeftProblem) => Promise<void>) {
@@ -154,25 +172,44 @@ export class PlanOutput {
   }
 
   async change(repair: RepairId, position: number, before: Uint8Array, after: Uint8Array): Promise<void> {
-    if (Buffer.compare(before, after) === 0) return;
-    this.changes++;
-    const kind = REPAIRS.findIndex(({ id }) => id === repair);
-    await this.#onPatch({ position, kind, before: before.slice(), after: after.slice() });
+    for (const patch of patchesOf(repair, position, before, after)) await this.#add(patch);
   }
 
   /** Changes each field that differs. @param position - of the record in the file */
   async changeFields(
     repair: RepairId | ((field: string) => RepairId),
-    { fields }: { readonly fields: readonly PlacedField[] },
+    layout: FieldTable,
     position: number,
     before: Uint8Array,
     after: Uint8Array,
   ): Promise<void> {
-    for (const { name, offset, bytes } of fields) {
-      const id = typeof repair === 'string' ? repair : repair(name);
-      const end = offset + bytes;
-      await this.change(id, position + offset, before.subarray(offset, end), after.subarray(offset, end));
-    }
+    for (const patch of fieldPatches(repair, layout, position, before, after)) await this.#add(patch);
+  }
+
+  /**
+   * Keeps changes of one block until {@link changeLater}: the digest in block 0 has to change in the same journal.
+   * @returns false if there is no room for them in it
+   */
+  keep(patches: readonly Patch[]): boolean {
+    const bytes = patches.reduce((sum, patch) => sum + patchBytes(patch), this.#laterBytes);
+    if (bytes > MAX_LATER_BYTES) return false;
+    this.#later.push(...patches);
+    this.#laterBytes = bytes;
+    return true;
+  }
+
+  /** After the changes in block 0. */
+  async changeLater(): Promise<void> {
+    for (const patch of this.#later.splice(0)) await this.#add(patch);
+  }
+
+  async changeNow(patches: readonly Patch[]): Promise<void> {
+    for (const patch of patches) await this.#add(patch);
+  }
+
+  async #add(patch: Patch): Promise<void> {
+    this.changes++;
+    await this.#onPatch(patch);
   }
 
   /** Reports a problem that is not repaired; an `info` needs no repair. */
@@ -180,6 +217,33 @@ export class PlanOutput {
     if (problem.severity === 'info') return;
     if (problem.severity === 'error') this.errors++;
     else this.warnings++;
+    if (problem.severity === 'error' && !ABOUT_LOST_PAGES.has(problem.code)) this.otherErrors++;
     await this.#onLeft(problem);
   }
+}
+
+interface FieldTable {
+  readonly fields: readonly PlacedField[];
+}
+
+/** None if nothing changes. */
+export function patchesOf(repair: RepairId, position: number, before: Uint8Array, after: Uint8Array): Patch[] {
+  if (Buffer.compare(before, after) === 0) return [];
+  const kind = REPAIRS.findIndex(({ id }) => id === repair);
+  return [{ position, kind, before: before.slice(), after: after.slice() }];
+}
+
+/** One for each field that differs. @param position - of the record in the file */
+export function fieldPatches(
+  repair: RepairId | ((field: string) => RepairId),
+  { fields }: FieldTable,
+  position: number,
+  before: Uint8Array,
+  after: Uint8Array,
+): Patch[] {
+  return fields.flatMap(({ name, offset, bytes }) => {
+    const id = typeof repair === 'string' ? repair : repair(name);
+    const end = offset + bytes;
+    return patchesOf(id, position + offset, before.subarray(offset, end), after.subarray(offset, end));
+  });
 }

@@ -5,6 +5,7 @@ import {
   MAX_JOURNAL_PATCH_BYTES,
   type Patch,
   patchBytes,
+  patchFault,
   readPatch,
   UNDO_HEADER,
   type UndoHeader,
@@ -143,7 +144,7 @@ async function* patchesIn(undo: BlockFile, header: UndoHeader, message: string):
     let offset = 0;
     for (;;) {
       const patch = readPatch(bytes, offset);
-      if (patch === undefined || patch.position + patch.after.length > header.fileBytes) break;
+      if (patch === undefined || patchFault([patch], Number(header.fileBytes)) !== undefined) break;
       yield patch;
       offset += patchBytes(patch);
       count++;

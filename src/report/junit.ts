@@ -12,15 +12,16 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 
 const reference = (character: string): string => ENTITIES[character] ?? `&#${character.charCodeAt(0)};`;
 
-/** A parser would replace a raw carriage return. */
-function xmlText(text: string, special: RegExp = /[&<>\r]/g): string {
+/** A parser would replace a raw carriage return; a terminal would obey the other control characters. */
+function xmlText(text: string, special: RegExp = /[&<>\r\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu): string {
   return text.replace(FORBIDDEN, escaped).replace(special, reference);
 }
 
 /** In attribute values, a parser would also replace raw line feeds and tabs. */
 function xmlAttributes(values: Readonly<Record<string, string | number>>): string {
   const attributes = Object.entries(values).map(
-    ([name, value]) => ` ${name}="${xmlText(String(value), /[&<>"\t\n\r]/g)}"`,
+    ([name, value]) =>
+      ` ${name}="${xmlText(String(value), /[&<>"\t\n\r\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu)}"`,
   );
   return attributes.join('');
 }
@@ -41,6 +42,9 @@ const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
   'FREE_LIST_CYCLE',
   'BLOCK_UNKNOWN',
   'BLOCK_UNWRITTEN',
+  'FILE_HEADER_OLD',
+  'PAGES_DIGEST',
+  'DIGEST_FOREIGN',
   'ENTRY_COUNT',
 ]);
 

@@ -1,4 +1,5 @@
 import { grouped } from '../bytes/encodings.ts';
+import { oneLine } from '../bytes/text.ts';
 import { hex } from '../format/problem.ts';
 import type { BlockReport, MovedRun, RecoverReport } from '../recover/report.ts';
 import { SLOT_STATES, type SlotCounts, type SlotRun } from '../salvage/page-slots.ts';
@@ -45,16 +46,17 @@ export class RecoverText {
 
   *#lines(report: BlockReport): Generator<string> {
     const { block, kind, problems, note, runs } = report;
-    yield `${this.#style.heading(`block ${block}`)}: ${this.#headline(report)}${note === undefined ? '' : `; ${note}`}\n`;
+    yield `${this.#style.heading(`block ${block}`)}: ${this.#headline(report)}${note === undefined ? '' : `; ${oneLine(note)}`}\n`;
     for (const { code, message, count } of problems) {
-      yield `  ${code}${count > 1 ? ` (${grouped(count)} times)` : ''}: ${message}\n`;
+      yield `  ${code}${count > 1 ? ` (${grouped(count)} times)` : ''}: ${oneLine(message)}\n`;
     }
     if (kind === 'page') yield* this.#slots(runs());
   }
 
   #headline(report: BlockReport): string {
-    const { kind, format, slots, lostBytes, movedNodes, source } = report;
-    if (kind === 'header') return `file header${source === 'block 0' ? '' : `, ${HEADER_TEXT[source ?? 'lost']}`}`;
+    const { kind, format, slots, lostBytes, movedNodes } = report;
+    if (kind === 'header') return `file header${headerText(report)}`;
+    if (kind === 'misplaced') return this.#style.error('has the page of another block; its own is lost');
     if (kind === 'unknown') return this.#style.error(`neither a page nor free; ${plural(lostBytes, 'byte')} lost`);
     const parts = [`${format === 'v2' ? 'V2' : 'V1'} page, ${basisText(report)}`, countsText(slots)];
     if (movedNodes > 0) parts.push(`${plural(movedNodes, 'node')} moved`);
@@ -76,12 +78,18 @@ export class RecoverText {
 }
 
 const HEADER_TEXT = {
-  'block 0': '',
   derived: 'repaired with the help of its checksum',
-  'commit record': 'lost; taken from the last commit record',
-  'header copy': 'lost; taken from its copy',
-  lost: 'lost; the number of blocks is taken from the file size',
+  'commit record': 'taken from the last commit record',
+  'header copy': 'taken from its copy',
+  lost: 'the number of blocks is taken from the file size',
 } as const;
+
+function headerText({ source = 'lost', problems }: BlockReport): string {
+  const isOld = problems.some(({ code }) => code === 'FILE_HEADER_OLD');
+  const state = isOld ? ', out of date' : source === 'block 0' || source === 'derived' ? '' : ', lost';
+  if (source === 'block 0') return state;
+  return source === 'derived' ? `, ${HEADER_TEXT.derived}` : `${state}; ${HEADER_TEXT[source]}`;
+}
 
 function isIntact({ kind, basis, problems, source, lostBytes, note }: BlockReport): boolean {
   if (kind === 'free' || kind === 'unwritten') return true;
@@ -122,20 +130,21 @@ export function* recoverSummaryText(summary: RecoverReport, style: Style): Gener
     ...(unwrittenBlocks > 0 ? [`${plural(unwrittenBlocks, 'block')} never written`] : []),
     ...(lostBlocks > 0 ? [style.error(`${plural(lostBlocks, 'block')} lost`)] : []),
   ];
-  yield `${file}: ${blocks.join(', ')}\n`;
+  yield `${oneLine(file)}: ${blocks.join(', ')}\n`;
   if (unreservedBlocks > 0) {
     const lost = plural(unreservedBlocks, 'lost block');
     yield style.warning(`${lost} at the end not replaced by empty pages: new nodes can get their refs`) + '\n';
   }
+  if (summary.missing !== undefined) yield style.error(summary.missing) + '\n';
   if (summary.rootReason !== undefined) yield style.warning(rootText(summary, summary.rootReason)) + '\n';
   const states = nodes > 0 ? ` (${countsText({ ...slots, lost: 0 })})` : '';
   const parts = [
     `${plural(nodes, 'node')} recovered${states}`,
-    ...(slots.lost > 0 ? [style.error(`${plural(slots.lost, 'node')} lost`)] : []),
+    ...(slots.lost > 0 ? [style.error(`${plural(slots.lost, 'node')} lost, their slots marked`)] : []),
     ...(lostBytes > 0 ? [style.error(`${plural(lostBytes, 'byte')} without a slot lost`)] : []),
     ...(movedNodes > 0 ? [`${plural(movedNodes, 'node')} moved`] : []),
   ];
-  yield `${target}: ${parts.join('; ')}\n`;
+  yield `${oneLine(target)}: ${parts.join('; ')}\n`;
 }
 
 function rootText({ root, rootPointer }: RecoverReport, reason: string): string {

@@ -17,7 +17,7 @@ export function leftText(problem: LeftProblem, file: string, style: Style): stri
   const { severity, code, block = 0, offset, message } = problem;
   const left = severity === 'error' ? style.error('not repaired') : style.warning('not changed');
   const next = style.faint(`  next: ${oneLine(nextAfterRepair(problem, file))}`);
-  return `${left} ${code} at block ${block}, byte ${offset}: ${message}\n${next}`;
+  return `${left} ${code} at block ${block}, byte ${offset}: ${oneLine(message)}\n${next}`;
 }
 
 export function leftJson(problem: LeftProblem, file: string): object {
@@ -48,7 +48,7 @@ export function repairSummaryText(
   const made = `${plural(changes, 'change')} ${dryRun ? 'to make' : 'made'}`;
   const errors = left > 0 ? `, ${plural(left, 'error')} not repaired` : '';
   const doubts = warnings > 0 ? `, ${plural(warnings, 'warning')} not changed` : '';
-  return `${file}: ${verdict}; ${plural(blocks, 'block')}, ${made}${errors}${doubts}\n`;
+  return `${oneLine(file)}: ${verdict}; ${plural(blocks, 'block')}, ${made}${errors}${doubts}\n`;
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { oneLine } from '../bytes/text.ts';
+import { oneLine, printableJson } from '../bytes/text.ts';
 import type { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import type { Finding, VerifyReport } from '../verify/verify.ts';
@@ -97,7 +97,7 @@ export const SCHEMA_VERSION = 1;
 
 /** A bigint becomes a string, since it may exceed 2^53. */
 export function jsonLine(type: string, fields: object): string {
-  return `${JSON.stringify({ type, ...fields }, bigintAsString)}\n`;
+  return `${printableJson(JSON.stringify({ type, ...fields }, bigintAsString))}\n`;
 }
 
 const bigintAsString = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);

@@ -1,4 +1,5 @@
 import { grouped } from '../bytes/encodings.ts';
+import { oneLine } from '../bytes/text.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import type { CompactReport, FileCounts } from '../transfer/compact.ts';
 import type { Difference } from '../transfer/difference.ts';
@@ -26,7 +27,7 @@ export function differenceText(
     }
     case 'damaged':
     default:
-      return `${style.error('damaged')} ${names[difference.file]}  ${difference.message}`;
+      return `${style.error('damaged')} ${names[difference.file]}  ${oneLine(difference.message)}`;
   }
 }
 
@@ -55,10 +56,11 @@ function fillOf({ usedBytes, pages }: FileCounts): number {
   return pageBytes === 0 ? 0 : usedBytes / pageBytes;
 }
 
-export function* compactText({ before, after, duplicateNodes }: CompactReport): Generator<string> {
+export function* compactText({ before, after, duplicateNodes, lostSlots }: CompactReport): Generator<string> {
   yield row('', 'before', 'after');
   for (const [name, textOf] of ROWS) yield row(name, textOf(before), textOf(after));
   if (duplicateNodes > 0) yield `${plural(duplicateNodes, 'duplicate node')} left out\n`;
+  if (lostSlots > 0) yield `${plural(lostSlots, 'lost slot')} left out\n`;
 }
 
 function row(name: string, before: string, after: string): string {

@@ -1,5 +1,5 @@
 import { fnv1a64 } from '../bytes/checksum.ts';
-import { oneLine } from '../bytes/text.ts';
+import { oneLine, printableJson } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { RULES } from '../verify/rules.ts';
 import type { Finding } from '../verify/verify.ts';
@@ -50,7 +50,9 @@ export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOpti
       await output.write(`${head},"runs":[{"tool":${JSON.stringify({ driver: driver(tool) })},"results":[`);
     },
     async finding(finding) {
-      await output.write(`${separator}\n${JSON.stringify(result(finding, fileUri(finding.file, windows)))}`);
+      await output.write(
+        `${separator}\n${printableJson(JSON.stringify(result(finding, fileUri(finding.file, windows))))}`,
+      );
       separator = ',';
     },
     async file({ file, bytes, interrupted }) {
@@ -65,7 +67,8 @@ export function sarifReporter(output: ReportOutput, { tool, windows }: SarifOpti
       // A run that finds damage is successful; one that could not check a file is not.
       const executionSuccessful = notifications.length === 0;
       const invocation = { executionSuccessful, exitCode: exit, toolExecutionNotifications: notifications };
-      const tail = JSON.stringify({ artifacts, invocations: [invocation], columnKind: 'utf16CodeUnits' }).slice(1);
+      const end = JSON.stringify({ artifacts, invocations: [invocation], columnKind: 'utf16CodeUnits' });
+      const tail = printableJson(end).slice(1);
       await output.write(`\n],${tail}]}\n`);
     },
   };

@@ -42,7 +42,7 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
 }
 
 function summaryLine(report: VerifyReport, style: Style): string {
-  const { file, findings, pages, nodes, blocks, freeBlocks, unwrittenBlocks, changed, interrupted } = report;
+  const { file, findings, pages, nodes, lostSlots, blocks, freeBlocks, unwrittenBlocks, changed, interrupted } = report;
   const counts = [plural(findings.error, 'error'), plural(findings.warning, 'warning'), `${findings.info} info`];
   const verdict =
     findings.error > 0
@@ -56,6 +56,7 @@ function summaryLine(report: VerifyReport, style: Style): string {
     plural(blocks, 'block'),
     plural(pages, 'page'),
     plural(nodes, 'node'),
+    ...(lostSlots > 0 ? [style.warning(`${plural(lostSlots, 'node')} lost`)] : []),
     ...(freeBlocks > 0 ? [plural(freeBlocks, 'free block')] : []),
     ...(unwrittenBlocks > 0 ? [plural(unwrittenBlocks, 'block') + ' never written'] : []),
   ];

@@ -240,9 +240,9 @@ export class RawBlocks {
   }
 
   /** As far as the free list can be followed. */
-  async freeBlocks(): Promise<BlockSet> {
+  async freeBlocks(signal?: AbortSignal): Promise<BlockSet> {
     const walk = new FreeListWalk(this.header.freeListHead, this.wholeBlocks);
-    await walk.followIn(this.file);
+    await walk.followIn(this.file, signal);
     return walk.blocks;
   }
 }

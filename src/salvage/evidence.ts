@@ -4,6 +4,7 @@ import { counted } from '../bytes/encodings.ts';
 import type { BlockFile, Overlay } from '../disk/block-file.ts';
 import { type CommittedView, decodeCommitRecords, hasLostRecord, isOldOrNew } from '../disk/committed-view.ts';
 import { BlockSet, FreeListWalk } from '../disk/free-list.ts';
+import { betweenBlocks } from '../disk/long-work.ts';
 import { COMMIT_KIND, COMMIT_RECORD, type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
 import { type FileHeader, ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { rootProblems } from '../format/header-checks.ts';
@@ -20,7 +21,7 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { validPage, validPageWithHeader } from '../format/page-checks.ts';
-import { PAGE_HEADER } from '../format/page-header.ts';
+import { commitOf, PAGE_HEADER } from '../format/page-header.ts';
 import { mayHaveUncountedNodes } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
 import { BlockReader, linkOf, NonPages } from './block-kind.ts';
@@ -89,6 +90,7 @@ export interface Unproven {
 export async function findRootDescriptor(
   head: Uint8Array,
   view: CommittedView,
+  signal?: AbortSignal,
 ): Promise<RootDescriptorProof | Unproven> {
   const header = await view.readFileHeader();
   const descriptor = rootDescriptorOf(head);
@@ -102,15 +104,23 @@ export async function findRootDescriptor(
   const used = { rootPointer: encodePointer(0, ROOT_DESCRIPTOR_OFFSET, 0) };
   const isDamaged = descriptorProblems(used, descriptor, header.blockCount).next().done !== true;
   if (!hadNone || !isDamaged) return { why };
-  const foreign = await firstForeignBlock(view, header.blockCount);
+  const foreign = await firstForeignBlock(view, header.blockCount, signal);
   if (foreign === undefined) return { rootDescriptor: none };
   return { why: `${why}: block ${foreign} is neither a page with an up-to-date checksum nor free` };
 }
 
 /** The first block that is neither on the free list nor a page with a checksum over all of it. */
-async function firstForeignBlock(view: CommittedView, blocks: number): Promise<number | undefined> {
+async function firstForeignBlock(
+  view: CommittedView,
+  blockCount: number,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const blocks = Math.min(blockCount, Math.ceil((await view.size()) / BLOCK_BYTES));
   const [reader, others] = [new BlockReader(), new NonPages()];
   for (let block = 1; block < blocks; block++) {
+    const pause = betweenBlocks(block, blocks, { signal });
+    if (pause) await pause;
+    signal?.throwIfAborted();
     await reader.read(view, block);
     const { page } = reader;
     if (page === undefined) others.add(block, linkOf(reader.bytes));
@@ -121,12 +131,20 @@ async function firstForeignBlock(view: CommittedView, blocks: number): Promise<n
   return isWhole ? undefined : 0;
 }
 
-/** A page whose block has neither the header in its commit record nor the one that the record replaces. */
+/**
+ * A block that has neither the header in its commit record nor the one that the record replaces, and is no page, or an
+ * older state of one.
+ */
 export interface RecordedPage {
   readonly record: CommitRecord;
   readonly found: Uint8Array;
   /** Whether only the header is lost: the page is valid with the one in the record. */
   readonly isWhole: boolean;
+  /**
+   * Whether the page is valid as it is, with the header of an earlier commit. Then only the digest can prove that the
+   * header in the record is its last one.
+   */
+  readonly isOlder: boolean;
   /** Another program frees a page by overwriting its first 8 bytes with a link. */
   readonly mayBeFreed: boolean;
 }
@@ -138,21 +156,41 @@ export async function lostRecordedPages(file: BlockFile, head: Uint8Array): Prom
   const bytes = new Uint8Array(BLOCK_BYTES);
   for (const record of lastOfEach(decodeCommitRecords(head))) {
     const { block, blockHead, oldPageHeaderCrc } = record;
-    bytes.fill(0, await file.read(bytes, fileOffset(block)));
+    const present = await file.read(bytes, fileOffset(block));
+    bytes.fill(0, present);
     const found = bytes.slice(0, PAGE_HEADER_BYTES);
-    // Another program has changed this page since: it is valid with another header.
-    if (isOldOrNew(found, oldPageHeaderCrc, blockHead) || validPage(bytes, block)) continue;
+    if (isOldOrNew(found, oldPageHeaderCrc, blockHead)) continue;
+    const isValid = validPage(bytes, block) !== undefined;
+    const isOlder = isValid && isBefore(found, record);
+    // The page was changed since: it is valid with another header.
+    if (isValid && !isOlder) continue;
     const page = validPageWithHeader(bytes, block, blockHead);
+    // Its nodes are those of the earlier commit too.
+    if (isOlder && page === undefined) continue;
     const link = decodeFreeLink(firstU64(found));
     const unlinked = found.slice();
     unlinked.set(blockHead.subarray(0, PAGE_HEADER.bytesOf('magic')));
     const mayBeFreed =
       link >= 0 &&
       (Buffer.compare(unlinked, blockHead) === 0 || validPageWithHeader(bytes, block, unlinked) !== undefined);
-    lost.push({ record, found, mayBeFreed, isWhole: page !== undefined && !isAnyLost && !mayHaveUncountedNodes(page) });
+    // Of a block that was cut off, the rest is not known to be zeros.
+    const isWhole = present === BLOCK_BYTES && page !== undefined && !isAnyLost && !mayHaveUncountedNodes(page);
+    lost.push({ record, found, mayBeFreed, isWhole, isOlder });
   }
   return lost;
 }
+
+/** Whether a page header has the number of an earlier commit than a record. */
+function isBefore(found: Uint8Array, { digest }: CommitRecord): boolean {
+  const commit = commitOf(found);
+  return digest !== undefined && commit > 0 && commit < digest.commit;
+}
+
+/** The header of a page as its record has it. */
+export const restoredHead = ({ record }: RecordedPage): Overlay => ({
+  position: fileOffset(record.block),
+  bytes: record.blockHead,
+});
 
 function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
   return records.filter(({ block, kind }, index) => {
@@ -161,11 +199,11 @@ function lastOfEach(records: readonly CommitRecord[]): CommitRecord[] {
   });
 }
 
-export async function isOnFreeList(view: CommittedView, block: number): Promise<boolean> {
+export async function isOnFreeList(view: CommittedView, block: number, signal?: AbortSignal): Promise<boolean> {
   const { freeListHead, blockCount } = await view.readFileHeader();
   // The count may be damaged, so the set grows with the blocks that the file has.
   const walk = new FreeListWalk(freeListHead, blockCount, new BlockSet(0));
-  await walk.followIn(view);
+  await walk.followIn(view, signal);
   return walk.blocks.has(block);
 }
 

@@ -1,5 +1,6 @@
 import type { CommittedView } from '../disk/committed-view.ts';
-import { type BlockSet, type FreeListBreak, FreeListWalk, readFreeLink } from '../disk/free-list.ts';
+import { BlockSet, type FreeListBreak, FreeListWalk, readFreeLink } from '../disk/free-list.ts';
+import { betweenBlocks, type LongWork } from '../disk/long-work.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { fileHeaderFieldRange } from '../format/header-checks.ts';
 import { decodeFreeLink, fileOffset } from '../format/layout.ts';
@@ -75,30 +76,47 @@ export function isZeroedPage(
   return !free.has(others.idAt(index));
 }
 
+export interface LikelyFreeBlocks {
+  readonly free: BlockSet;
+  /** The last blocks of a list that cannot be followed to its end: one of their links is wrong. */
+  readonly suspects: readonly number[];
+  /** Whether the list leads to the block, as far as it can be followed. */
+  isListed(block: number): boolean;
+}
+
 /** The blocks of the free list or, if that is damaged, of all links between blocks: pages never begin with a link. */
 export async function findLikelyFreeBlocks(
   view: CommittedView,
   head: bigint,
   blocks: number,
-  signal?: AbortSignal,
-): Promise<BlockSet> {
+  { signal, onProgress }: LongWork = {},
+): Promise<LikelyFreeBlocks> {
   const walk = new FreeListWalk(head, blocks);
-  await walk.followIn(view, signal);
-  const free = walk.blocks;
+  const bytes = new Uint8Array(LINK_BYTES);
+  let suspects: readonly number[] = [];
+  while (walk.block !== 0) {
+    const pause = betweenBlocks(walk.blocks.size, blocks, { signal });
+    if (pause) await pause;
+    suspects = [...suspects.slice(-1), walk.block];
+    walk.follow(await readFreeLink(view, walk.block, bytes));
+  }
+  const listed = walk.blocks;
   const { reason, from } = walk.break ?? {};
   // A block without a valid link may not be free.
-  if (from !== undefined && reason !== 'cycle') free.delete(from);
-  const bytes = new Uint8Array(LINK_BYTES);
+  if (from !== undefined && reason !== 'cycle') listed.delete(from);
+  const free = new BlockSet(blocks);
   const linkIn = async (block: number): Promise<number> => {
     const link = await readFreeLink(view, block, bytes);
     return link < blocks ? link : NO_LINK;
   };
   for (let block = 1; block < blocks; block++) {
-    if ((block & 0xff) === 0) signal?.throwIfAborted();
+    const pause = betweenBlocks(block, blocks, { signal, onProgress });
+    if (pause) await pause;
+    if (listed.has(block)) free.add(block);
     const next = await linkIn(block);
     if (next <= 0) continue;
     free.add(block);
     if ((await linkIn(next)) >= 0) free.add(next);
   }
-  return free;
+  return { free, suspects: walk.break ? suspects : [], isListed: (block) => listed.has(block) };
 }

@@ -4,6 +4,7 @@ import { examinePage, PAGE_CHECKS, validPageWithHeader, type PageFacts } from '.
 import {
   checksummedDirectory,
   encodePageHeader,
+  NO_STAMP,
   PAGE_FLAG,
   PAGE_FORMAT_FLAGS,
   PAGE_HEADER,
@@ -32,7 +33,7 @@ export function restorePageHeader(
   const fields = PAGE_HEADER.read(block);
   for (const format of formats) {
     for (const shape of format === 'v1' ? v1Shapes(block, fields) : v2Shapes(block, fields, found)) {
-      for (const header of headersOf(format, fields, shape)) {
+      for (const header of headersOf(format, fields, shape, blockId)) {
         const directory = checksummedDirectory(format, header);
         if (header.freeOffset > directory.start || directory.end > BLOCK_BYTES) continue;
         if (pageChecksum(block, header, directory) !== header.checksum) continue;
@@ -44,16 +45,23 @@ export function restorePageHeader(
   return undefined;
 }
 
-/** The headers of one shape that writers produce: finalized or not, with zero or the present reserved fields. */
-function* headersOf(format: PageFormat, fields: PageHeader, shape: Shape): Generator<PageHeader> {
+/**
+ * The headers of one shape that writers produce: finalized or not, with the present stamp or none, and with zero or the
+ * present reserved fields.
+ */
+function* headersOf(format: PageFormat, fields: PageHeader, shape: Shape, blockId: number): Generator<PageHeader> {
   const flags = PAGE_FORMAT_FLAGS[format] | PAGE_FLAG.hasChecksum;
   const common = { magic: PAGE_MAGIC[format], version: PAGE_VERSION[format], checksum: fields.checksum };
   const zeros = { reserved: new Uint8Array(fields.reserved.length), unused: 0n };
   const isReservedUsed = fields.unused !== 0n || !isZero(fields.reserved);
   const reserved = isReservedUsed ? [zeros, { reserved: fields.reserved, unused: fields.unused }] : [zeros];
+  const { commit } = fields;
+  const stamps = commit === 0n ? [NO_STAMP] : [NO_STAMP, { home: blockId, commit }];
   for (const finalized of [0, PAGE_FLAG.finalized]) {
-    for (const rest of reserved) {
-      yield { ...common, ...shape, ...rest, flags: flags | finalized, checksumNodeCount: shape.nodeCount };
+    for (const stamp of stamps) {
+      for (const rest of reserved) {
+        yield { ...common, ...shape, ...stamp, ...rest, flags: flags | finalized, checksumNodeCount: shape.nodeCount };
+      }
     }
   }
 }
@@ -127,7 +135,7 @@ export function underOtherMagic({ page, blockId }: PageFacts, scratch: Directory
 export const MAX_ONE_FIELD_HEADERS = 16;
 
 /** Headers with one field set to what the others imply. Their checksum is kept, and has to match. */
-export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): Generator<Uint8Array> {
+export function* oneFieldHeaders(block: Uint8Array, blockId: number, scratch: DirectoryScratch): Generator<Uint8Array> {
   const page = decodePage(block, scratch);
   if (page === undefined) return;
   const { format, header, directory } = page;
@@ -138,6 +146,7 @@ export function* oneFieldHeaders(block: Uint8Array, scratch: DirectoryScratch): 
     { flags },
     { reserved: new Uint8Array(header.reserved.length) },
     { unused: 0n },
+    { home: header.commit === 0n ? 0 : blockId },
     { checksumNodeCount: header.nodeCount },
     { directoryLength: format === 'v2' ? directory.end - directory.start : 0 },
     ...(format === 'v1' ? [{ directoryStart: BLOCK_BYTES - V1_SLOT_BYTES * directory.count }] : []),

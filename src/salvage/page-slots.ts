@@ -2,7 +2,7 @@ import { readVarint, varintBytesFrom } from '../bytes/encodings.ts';
 import { BLOCK_BYTES, NODE_AREA_OFFSET, V1_MAX_SLOTS, V1_SLOT_BYTES, V2_MAX_SLOTS } from '../format/layout.ts';
 import { checksumState, newPageHeader, PAGE_FLAG, PAGE_HEADER } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
-import type { SlotDirectory } from '../format/slots.ts';
+import { isLostEntry, type SlotDirectory } from '../format/slots.ts';
 import { DirectoryScratch, V2Directory } from '../format/v2-directory.ts';
 
 /**
@@ -56,7 +56,8 @@ export class SlotTable {
     for (let slot = 0; slot < directory.count; slot++) {
       const slotState = slot < count ? state : otherwise;
       if (slotState === undefined) break;
-      this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slotState);
+      if (isLostEntry(directory, slot)) this.addLost(1);
+      else this.add(directory.nodeOffset(slot), directory.nodeBytes(slot), slotState);
     }
   }
 
@@ -190,6 +191,8 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
   const { count } = bounds;
   const repaired: RepairedSlot[] = [];
   let end = NODE_AREA_OFFSET;
+  // Whether `end` is where the slot before ends; if that slot is lost, the bytes that follow are of more than one node.
+  let isEndKnown = true;
   slots.clear();
   for (let slot = 0; slot < (count ?? V1_MAX_SLOTS); slot++) {
     const limit = BLOCK_BYTES - V1_SLOT_BYTES * (count ?? slot + 1);
@@ -198,11 +201,16 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
     if (nodeOffset === end && end + nodeBytes <= limit) {
       slots.add(nodeOffset, nodeBytes, 'doubtful');
       end += nodeBytes;
+      isEndKnown = true;
       continue;
     }
     const isBounded = nodeOffset >= NODE_AREA_OFFSET && nodeOffset + nodeBytes <= limit;
-    const next = bounds.keepsBounded === true && isBounded ? undefined : nextOffset(slot, end, limit);
-    if (next !== undefined) {
+    const isKept = bounds.keepsBounded === true && isBounded;
+    const next = isKept || !isEndKnown ? undefined : nextOffset(slot, end, limit);
+    const isMark = nodeOffset === 0 && nodeBytes === 0 && next === end;
+    if (isMark && count !== undefined) {
+      slots.addLost(1);
+    } else if (next !== undefined) {
       slots.add(end, next - end, 'doubtful');
       repaired.push({ slot, nodeOffset: end, nodeBytes: next - end });
       end = next;
@@ -211,8 +219,10 @@ export function findV1Slots(block: Uint8Array, bounds: V1Bounds, slots: SlotTabl
     } else if (isBounded) {
       slots.add(nodeOffset, nodeBytes, 'doubtful');
       end = Math.max(end, nodeOffset + nodeBytes);
+      isEndKnown = false;
     } else {
       slots.addLost(1);
+      isEndKnown = false;
     }
   }
   return repaired;

@@ -1,6 +1,7 @@
 import { crc32 } from '../bytes/checksum.ts';
 import type { ChangedHead } from '../disk/commit-log.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
+import { betweenBlocks, type LongWork } from '../disk/long-work.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES, V1_RESERVE_BYTES, V1_SLOT_BYTES } from '../format/layout.ts';
 import { isFinalized, PAGE_HEADER, type PageFormat, pageFormatOf, type PageHeader } from '../format/page-header.ts';
@@ -62,10 +63,16 @@ function mayHaveRoom(format: PageFormat, header: PageHeader, nodeBytes: number):
 }
 
 /** The format of the file's last page; v1 if none of its last `blocksToTry` blocks is a page. */
-export async function lastPageFormat(disk: DiskManager, blocksToTry: number = BLOCKS_TO_TRY): Promise<PageFormat> {
+export async function lastPageFormat(
+  disk: DiskManager,
+  blocksToTry: number = BLOCKS_TO_TRY,
+  work: LongWork = disk,
+): Promise<PageFormat> {
   const magic = new Uint8Array(8);
   const lowest = Math.max(1, disk.blockCount - blocksToTry);
   for (let block = disk.blockCount - 1; block >= lowest; block--) {
+    const pause = betweenBlocks(disk.blockCount - block, blocksToTry, work);
+    if (pause) await pause;
     await disk.read(block, magic);
     const format = pageFormatOf(magic);
     if (format) return format;
@@ -127,11 +134,18 @@ export class Appender implements NodeAppender {
     return taken;
   }
 
+  stageRanges(source: Uint8Array, base: number, words: Int32Array, from: number, to: number): number {
+    const end = this.#page?.writer.addRanges(source, base, words, from, to) ?? from;
+    this.stagedNodes += (end - from) / 2;
+    return end;
+  }
+
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     const page = this.#page;
     if (page) this.#assertNodeFits(nodeBytes);
     // Without this, a second call for the same node would leave a page behind that is empty or has room.
     if (page?.writer.fits(nodeBytes)) return [];
+    if (page === undefined) await this.#orReset(() => this.#disk.takeUpDigest());
     if (page === undefined || !this.#searchedEarlier) {
       const inUse = page?.inFile === true ? page.block : undefined;
       const found = await this.#orReset(() =>
@@ -156,7 +170,10 @@ export class Appender implements NodeAppender {
     const reused = await this.#disk.takeFreeBlock(this.#format ?? 'v1');
     const writer = this.#newWriter();
     // Of a page of the file only the changed ranges are written, and the gaps between them have to be zero.
-    if (reused !== undefined) writer.block.fill(0, PAGE_HEADER_BYTES);
+    if (reused !== undefined) {
+      writer.block.fill(0, PAGE_HEADER_BYTES);
+      await this.#orReset(() => this.#disk.read(reused, writer.block.subarray(0, PAGE_HEADER_BYTES)));
+    }
     this.#switchTo(reused ?? this.#disk.blockCount, writer, reused !== undefined);
     return [];
   }
@@ -208,15 +225,15 @@ export class Appender implements NodeAppender {
   async #writeChanges({ block, writer }: OpenPage, outlook: PageOutlook): Promise<ChangedHead> {
     const plan = writer.plan(outlook);
     for (const { start, end } of plan.written) {
-      if (end > start) await this.#disk.write(block, writer.block.subarray(start, end), start);
+      if (end > start) await this.#disk.writeUncopied(block, writer.block.subarray(start, end), start);
     }
     const oldHead = writer.block.subarray(0, PAGE_HEADER_BYTES);
-    return { block, head: encodePlannedHeader(writer.format, writer.block, plan), oldHead };
+    return { block, head: encodePlannedHeader(writer.format, writer.block, plan, this.#disk.stampOf(block)), oldHead };
   }
 
   async #writeNew(page: OpenPage, outlook: PageOutlook): Promise<void> {
-    const head = completePage(page.writer, page.writer.plan(outlook));
-    await this.#disk.write(page.block, page.writer.block);
+    const head = completePage(page.writer, page.writer.plan(outlook), this.#disk.stampOf(page.block));
+    await this.#disk.writeUncopied(page.block, page.writer.block);
     this.#writtenRuns.push(runOf(page));
     this.#writtenHeadsCrc = crc32(head, this.#writtenHeadsCrc);
   }
@@ -288,6 +305,8 @@ export interface NodeAppender {
   readonly duplicateNodes?: number;
   stage(source: Uint8Array, start: number, end: number): boolean;
   stageMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number;
+  /** Stages nodes by their places: see {@link PageWriter.addRanges}. @returns the end of the pairs that were staged */
+  stageRanges(source: Uint8Array, base: number, words: Int32Array, from: number, to: number): number;
   /** Only commits if it has to: then the refs of the staged nodes are known whatever fails later. */
   makeRoom(nodeBytes: number): Promise<RefRun[]>;
   /** If it fails, no staged node is in the file, except as {@link DiskManager.commit} documents. */
@@ -318,7 +337,11 @@ export class EntryCount {
   async #find(): Promise<boolean> {
     const { rootPointer, entryCount } = this.#disk.header;
     if (rootPointer !== 0n || entryCount !== 0n) return rootPointer === 0n;
-    for (let block = 1; block < this.#disk.blockCount; block++) if ((await this.#nodeCount(block)) > 0) return false;
+    for (let block = 1; block < this.#disk.blockCount; block++) {
+      const pause = betweenBlocks(block, this.#disk.blockCount, this.#disk);
+      if (pause) await pause;
+      if ((await this.#nodeCount(block)) > 0) return false;
+    }
     return true;
   }
 

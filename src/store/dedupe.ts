@@ -71,6 +71,14 @@ export class DedupingAppender implements NodeAppender {
     return to - from;
   }
 
+  stageRanges(source: Uint8Array, base: number, words: Int32Array, from: number, to: number): number {
+    for (let at = from; at < to; at += 2) {
+      const start = (words[at] as number) - base; // from <= at < to <= words.length
+      if (!this.stage(source, start, start + (words[at + 1] as number))) return at;
+    }
+    return to;
+  }
+
   async makeRoom(nodeBytes: number): Promise<RefRun[]> {
     if (this.#waiting.runCount >= MAX_WAITING_RUNS) return this.commit();
     const committed = await this.#resetIfDropped(() => this.#appender.makeRoom(nodeBytes));

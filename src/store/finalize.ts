@@ -1,6 +1,7 @@
 import { readBuffer } from '../bytes/buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import type { ReplacedHead } from '../disk/commit-log.ts';
+import { betweenBlocks } from '../disk/long-work.ts';
 import { problemError } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
@@ -27,11 +28,16 @@ export interface FinalizeOptions {
   readonly blocks?: readonly number[];
   /** Called with the result for each page, in order, once it is durable. */
   readonly onPage?: (page: FinalizedPage) => void | Promise<void>;
+  /** Called before each block. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
   /** Stops between two pages; the call rejects with the signal's reason. Pages before are durable and reported. */
   readonly signal?: AbortSignal;
 }
 
-export async function finalizePages(disk: DiskManager, { blocks, onPage, signal }: FinalizeOptions): Promise<void> {
+export async function finalizePages(
+  disk: DiskManager,
+  { blocks, onPage, onProgress, signal }: FinalizeOptions,
+): Promise<void> {
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
   const heads: ReplacedHead[] = [];
@@ -46,8 +52,8 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
       for (const problem of pageProblems(page, block)) {
         if (problem.code === 'NODES_WITHOUT_DIRECTORY') throw problemError(disk, problem);
       }
-      const { header: head, written } = finalizePage(page);
-      if (written) await disk.write(block, target.subarray(written.start, written.end), written.start);
+      const { header: head, written } = finalizePage(page, disk.stampOf(block));
+      if (written) await disk.writeUncopied(block, target.subarray(written.start, written.end), written.start);
       heads.push({ block, head, oldHead: target.slice(0, PAGE_HEADER_BYTES) });
       pages.push({ block, outcome: 'sealed', nodes });
     } catch (error) {
@@ -63,11 +69,15 @@ export async function finalizePages(disk: DiskManager, { blocks, onPage, signal 
     for (const page of reported) await onPage?.(page);
   };
 
+  await disk.takeUpDigest({ signal, onProgress });
   // A directory may be written where an older one was, which a header on the device may still refer to.
   await disk.sync();
   try {
-    for (const block of blocks ? new Set(blocks) : blockIds(disk.header.blockCount)) {
+    for (const block of blocks ? new Set(blocks) : blockIds(disk.blockCount)) {
+      const pause = betweenBlocks(block, disk.blockCount, { signal });
+      if (pause) await pause;
       signal?.throwIfAborted();
+      await onProgress?.(block, disk.blockCount);
       await finalize(block);
       if (pages.length >= PAGES_PER_COMMIT) await commit();
     }

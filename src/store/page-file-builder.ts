@@ -1,28 +1,26 @@
+import { Hash64 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { freedBlockHead } from '../disk/free-list.ts';
-import { writeHeaderCopy } from '../disk/page-file.ts';
+import { newFileHead, writeHeaderCopy } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
+import { addHead, FILE_START_BYTES, newDigest, writeDigest } from '../format/digest.ts';
 import { encodeFileHeader, newFileHeader, ROOT_DESCRIPTOR, type RootDescriptor } from '../format/file-header.ts';
-import {
-  BLOCK_BYTES,
-  encodeFreeLink,
-  FILE_HEAD_BYTES,
-  FILE_HEADER_BYTES,
-  fileOffset,
-  MAX_BLOCKS,
-  ROOT_DESCRIPTOR_BYTES,
-  ROOT_DESCRIPTOR_OFFSET,
-} from '../format/layout.ts';
+import { BLOCK_BYTES, encodeFreeLink, fileOffset, MAX_BLOCKS, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { newPageWriter } from '../format/page.ts';
 import { completePage, type PageOutlook, type PageWriter } from '../format/page-writer.ts';
-import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
+import { commitOf, PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 
-/** Fields of the header of a built file that do not follow from its blocks. */
+/**
+ * The trie of a built file: fields of the header that do not follow from its blocks. They come together or not at all: a
+ * file without a trie gets the LSN 0, as its log will be a new one, of which a higher LSN would hide the first records.
+ * @see docs/format.md#the-log-of-a-trie
+ */
 export interface FileRoot {
   readonly rootPointer: bigint;
   readonly rootDescriptor: RootDescriptor;
   /** Terms of the trie. */
   readonly entryCount: bigint;
+  /** The last record of the log whose change is in the trie. */
   readonly imageCheckpointLsn: bigint;
 }
 
@@ -36,7 +34,10 @@ export class PageFileBuilder {
   #freeListHead = 0n;
   #freeBlocks = 0;
   #nodes = 0;
+  #lostSlots = 0;
   #usedBytes = 0;
+  readonly #sum = new Hash64();
+  #lastCommit = 1;
 
   private constructor(file: BlockFile, signal: AbortSignal | undefined) {
     this.#file = file;
@@ -45,8 +46,7 @@ export class PageFileBuilder {
 
   /** @param file - empty @param signal - stops between two skipped blocks, of which there may be millions */
   static async begin(file: BlockFile, signal?: AbortSignal): Promise<PageFileBuilder> {
-    // Written, not left as a hole: a commit on a full disk needs the space for its record.
-    await file.write(new Uint8Array(FILE_HEAD_BYTES), 0);
+    await file.write(newFileHead(), 0);
     return new PageFileBuilder(file, signal);
   }
 
@@ -68,8 +68,14 @@ export class PageFileBuilder {
     return this.#usedBytes;
   }
 
+  /** Slots of all ended pages, with those of lost nodes: what the entry count of a file is. */
   get nodes(): number {
     return this.#nodes;
+  }
+
+  /** Slots of {@link addLost}, those of the current page included. */
+  get lostSlots(): number {
+    return this.#lostSlots;
   }
 
   /**
@@ -88,9 +94,21 @@ export class PageFileBuilder {
     return this.#current().add(source, start, end);
   }
 
+  /** Adds a slot whose node is lost. @returns false, with nothing changed, if there is no room */
+  addLost(): boolean {
+    const isAdded = this.#current().addLost();
+    if (isAdded) this.#lostSlots++;
+    return isAdded;
+  }
+
   /** Adds nodes as `PageWriter.addMany` does. @returns how many the page had room for */
   addMany(source: Uint8Array, start: number, lengths: Uint32Array, from: number, to: number): number {
     return this.#current().addMany(source, start, lengths, from, to);
+  }
+
+  /** Adds nodes as `PageWriter.addRanges` does. @returns the end of the pairs that the page had room for */
+  addRanges(source: Uint8Array, base: number, words: Int32Array, from: number, to: number): number {
+    return this.#current().addRanges(source, base, words, from, to);
   }
 
   /** Writes the current page. @param outlook - whether nodes will be appended to the page once the file is built */
@@ -98,10 +116,8 @@ export class PageFileBuilder {
     const writer = this.#current();
     const { block, format } = writer;
     if (finalized) PAGE_HEADER.set('flags', PAGE_HEADER.read(block).flags | PAGE_FLAG.finalized, block);
-    const planned = writer.plan(outlook);
-    // By the format, a directory without slots begins at the end of the block.
-    const plan = planned.nodeCount === 0 ? { ...planned, directoryStart: BLOCK_BYTES } : planned;
-    completePage(writer, plan);
+    const plan = writer.plan(outlook);
+    completePage(writer, plan, { home: this.#nextBlock, commit: 1n });
     writer.committed();
     this.#writer = undefined;
     this.#spare = writer;
@@ -127,17 +143,18 @@ export class PageFileBuilder {
    * @param root - by default there is no trie, and the entry count is that of the nodes
    * @throws {@link PageStoreError} `FILE_FULL`, `IO`
    */
-  async finish(blockCount: number = this.#nextBlock, root: Partial<FileRoot> = {}): Promise<void> {
+  async finish(blockCount: number = this.#nextBlock, root?: FileRoot): Promise<void> {
     await this.#skipTo(blockCount);
     const file = this.#file;
     // Of free blocks only the first bytes are written, and the last block may be one.
     await file.truncate(fileOffset(blockCount));
     await file.sync();
-    const { rootDescriptor, ...fields } = { entryCount: BigInt(this.#nodes), ...root };
+    const { rootDescriptor, ...fields }: Partial<FileRoot> = root ?? { entryCount: BigInt(this.#nodes) };
     const header = { ...newFileHeader(blockCount), freeListHead: this.#freeListHead, ...fields };
-    const start = new Uint8Array(FILE_HEADER_BYTES + ROOT_DESCRIPTOR_BYTES);
+    const start = new Uint8Array(FILE_START_BYTES);
     start.set(encodeFileHeader(header));
     if (rootDescriptor) ROOT_DESCRIPTOR.write(rootDescriptor, start, ROOT_DESCRIPTOR_OFFSET);
+    writeDigest({ ...newDigest(this.#sum), commit: this.#lastCommit }, start);
     await file.write(start, 0);
     await writeHeaderCopy(file);
     await file.sync();
@@ -158,7 +175,9 @@ export class PageFileBuilder {
     }
     for (; this.#nextBlock < block; this.#nextBlock++) {
       this.#signal?.throwIfAborted();
-      await this.#file.write(freedBlockHead(this.#freeListHead), fileOffset(this.#nextBlock));
+      const head = freedBlockHead(this.#freeListHead);
+      addHead(this.#sum, this.#nextBlock, head);
+      await this.#file.write(head, fileOffset(this.#nextBlock));
       this.#freeListHead = encodeFreeLink(this.#nextBlock);
       this.#freeBlocks++;
     }
@@ -168,6 +187,9 @@ export class PageFileBuilder {
     if (bytes.length !== BLOCK_BYTES)
       throw new RangeError(`bytes must be the ${BLOCK_BYTES} bytes of a block, not ${bytes.length}`);
     this.#assertRoom();
+    addHead(this.#sum, this.#nextBlock, bytes);
+    // Pages of another file keep their numbers, and no page may have a higher one than the file.
+    this.#lastCommit = Math.max(this.#lastCommit, commitOf(bytes));
     await this.#file.write(bytes, fileOffset(this.#nextBlock));
     this.#nextBlock++;
     this.#nodes += nodes;

@@ -1,5 +1,6 @@
 import { readBuffer } from '../bytes/buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
+import { betweenBlocks } from '../disk/long-work.ts';
 import { problemError, readAgain } from '../disk/page-file.ts';
 import { PageStoreError } from '../errors.ts';
 import { FILE_HEADER } from '../format/file-header.ts';
@@ -7,14 +8,10 @@ import { BLOCK_BYTES, decodeFreeLink, fileOffset, firstU64 } from '../format/lay
 import { formatOfZeroedPage, zeroedMagicProblem, examinePage, type PageFacts } from '../format/page-checks.ts';
 import { nodeOf, type Page } from '../format/page.ts';
 import { hex, type Problem } from '../format/problem.ts';
-import type { SlotDirectory } from '../format/slots.ts';
+import { isLostEntry, type SlotDirectory } from '../format/slots.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
+import { FullScan, isUnwritten } from './full-scan.ts';
 import type { PageRef } from './page-ref.ts';
-
-/** Whether a block begins with 8 zero bytes: it was allocated and never written, or it is the end of the free list. */
-export function isUnwritten(block: Uint8Array): boolean {
-  return firstU64(block) === 0n;
-}
 
 /**
  * Reads one page into `target`, 262,144 bytes of which it is a view, and checks all of it.
@@ -89,24 +86,45 @@ export function unknownBlockError(disk: DiskManager, block: number, bytes: Uint8
   return new PageStoreError('BLOCK_UNKNOWN', message, { file: disk.name, block, offset: fileOffset(block), found });
 }
 
+/** Options of {@link PageStore.pages}. */
+export interface PagesOptions {
+  /** Called for each block that is skipped although it is a page, except that its first 8 bytes are zero. */
+  readonly onLostPage?: ((problem: Problem) => void | Promise<void>) | undefined;
+  /** Called before each block, also of those that are skipped. */
+  readonly onProgress?: ((blocksDone: number, blocksTotal: number) => void | Promise<void>) | undefined;
+}
+
 /** The implementation of `PageStore.pages`: the pages share one buffer. */
 export async function* readValidPages(
   disk: DiskManager,
-  onLostPage?: (problem: Problem) => void | Promise<void>,
+  { onLostPage, onProgress }: PagesOptions = {},
 ): AsyncGenerator<{ block: number; page: Page }> {
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
+  const scan = new FullScan(disk);
   assertCounted(disk);
+  // Ends at the first block that the file does not have: reading it throws.
   const { blockCount } = disk.header;
   for (let block = 1; block < blockCount; block++) {
+    const pause = betweenBlocks(block, blockCount, disk);
+    if (pause) await pause;
+    disk.signal?.throwIfAborted();
+    await onProgress?.(block, disk.blockCount);
+    let page: Page | undefined;
     try {
-      yield { block, page: await readValidPage(disk, block, target, scratch) };
+      page = await readValidPage(disk, block, target, scratch);
     } catch (error) {
       if (!(error instanceof PageStoreError && error.code === 'BLOCK_FREE')) throw error;
+    }
+    scan.add(block, target);
+    if (page) {
+      yield { block, page };
+    } else {
       const problem = onLostPage && (await zeroedPageProblem(disk, block, target, scratch));
       if (problem) await onLostPage?.(problem);
     }
   }
+  await scan.end();
 }
 
 /** Refuses a block count of 0: then the pages are unknown, not absent. */
@@ -120,8 +138,14 @@ export function assertCounted(disk: DiskManager): void {
 const hasSlot = (page: Page, slot: number): boolean =>
   slot >= 0 && slot < page.directory.count && Number.isInteger(slot);
 
+const hasNode = (page: Page, slot: number): boolean => hasSlot(page, slot) && !isLostEntry(page.directory, slot);
+
 export function assertSlot(page: Page, { block, slot }: PageRef, file: string): void {
-  if (hasSlot(page, slot)) return;
+  if (hasSlot(page, slot)) {
+    if (!isLostEntry(page.directory, slot)) return;
+    const message = `the node at ${block}:${slot} is lost: the file was recovered without it, and only its number is kept`;
+    throw new PageStoreError('SLOT_LOST', message, { file, block, slot });
+  }
   const { count } = page.directory;
   const slots = count === 0 ? 'the page is empty' : `the page has slots 0 to ${count - 1}`;
   throw new PageStoreError('SLOT_RANGE', `there is no slot ${slot} in block ${block}: ${slots}`, { file, block, slot });
@@ -198,14 +222,14 @@ export class NodeReader {
 
   tryView({ block, slot }: PageRef): Uint8Array | undefined {
     const page = this.#cache.get(block);
-    if (page === undefined || !hasSlot(page, slot)) return undefined;
+    if (page === undefined || !hasNode(page, slot)) return undefined;
     return nodeOf(page, slot);
   }
 
   /** Copies the node without a view in between. */
   tryRead({ block, slot }: PageRef): Uint8Array | undefined {
     const page = this.#cache.get(block);
-    if (page === undefined || !hasSlot(page, slot)) return undefined;
+    if (page === undefined || !hasNode(page, slot)) return undefined;
     const { directory } = page;
     const offset = directory.nodeOffset(slot);
     return page.block.slice(offset, offset + directory.nodeBytes(slot));
@@ -271,11 +295,13 @@ export class NodeCursor {
     return true;
   }
 
-  /** Moves to the next node of the page. @returns false, without moving, if the page has no further node */
+  /** Moves to the next node of the page, past lost slots. @returns false, without moving, if there is no further node */
   next(): boolean {
-    const slot = this.#slot + 1;
+    let slot = this.#slot + 1;
     const directory = this.#directory;
-    if (slot >= this.#count || directory === undefined) return false;
+    if (directory === undefined) return false;
+    while (slot < this.#count && isLostEntry(directory, slot)) slot++;
+    if (slot >= this.#count) return false;
     this.#slot = slot;
     this.#start = directory.nodeOffset(slot);
     this.#end = this.#start + directory.nodeBytes(slot);

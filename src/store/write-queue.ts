@@ -1,11 +1,12 @@
 import type { ArenaPool } from '../arena/arena-pool.ts';
+import { type HandleSource, NodeRanges, PRIVATE_ARENA } from '../arena/handle-table.ts';
 import { copyRange } from '../bytes/buffer.ts';
 import type { DiskManager } from '../disk/disk-manager.ts';
 import { PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
 import { nodeOf, recomputePageHeader } from '../format/page.ts';
 import type { NodeAppender } from './appender.ts';
-import { assertNode } from './arguments.ts';
+import { assertNextNode } from './arguments.ts';
 import { assertSlot, type NodeReader, readValidPage } from './page-reader.ts';
 import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
 
@@ -98,7 +99,8 @@ export async function updateNode(disk: DiskManager, ref: PageRef, node: Uint8Arr
   old.set(node);
   const start = page.directory.nodeOffset(slot);
   const changed = { start, end: start + node.length };
-  await disk.overwrite({ block, image, bytes: node, changed, head: recomputePageHeader(page) });
+  await disk.takeUpDigest();
+  await disk.overwrite({ block, image, bytes: node, changed, head: recomputePageHeader(page, 0, disk.stampOf(block)) });
 }
 
 /** For the nodes that are being committed, and for those that arrive meanwhile. */
@@ -122,6 +124,8 @@ export class AppendQueue {
   /** Loaded by the first commit: programs that do not call `append` start faster. */
   #pool: ArenaPool | undefined;
   #waiting: WaitingAppend[] = [];
+  readonly #handle = new Float64Array(1);
+  readonly #ranges = new NodeRanges();
 
   constructor(appender: NodeAppender, writes: WriteGate) {
     this.#appender = appender;
@@ -131,12 +135,20 @@ export class AppendQueue {
   /** @param node - copied at once @returns its ref, once it is durable */
   async append(node: Uint8Array): Promise<PageRef> {
     const arena = node.length > BLOCK_BYTES ? undefined : this.#pool?.current();
-    const offset = arena?.tryAllocate(node.length) ?? -1;
-    const block = offset < 0 ? undefined : arena?.blockOf(offset);
-    const source = block ?? new Uint8Array(node);
-    const start = block ? offset % block.length : 0;
-    // Not copied by the arena, which would keep a reference to the caller's memory until the epoch ends.
-    if (block) copyRange(node, 0, node.length, block, start);
+    const handle = arena?.tryAllocate(node.length) ?? -1;
+    let source: Uint8Array;
+    let start = 0;
+    if (arena === undefined || handle < 0) {
+      source = new Uint8Array(node);
+    } else {
+      this.#handle[0] = handle;
+      arena.locate(this.#handle, 0, 1, this.#ranges);
+      source = this.#ranges.source;
+      start = this.#ranges.words[0] as number; // of the handle
+      this.#ranges.clear(); // or a closed store would keep the memory of the epochs
+      // Not copied by the arena, which would keep a reference to the caller's memory until the epoch ends.
+      copyRange(node, 0, node.length, source, start);
+    }
     return new Promise<PageRef>((resolve, reject) => {
       this.#waiting.push({ source, start, end: start + node.length, resolve, reject });
       // Later calls join this commit until it begins.
@@ -171,7 +183,7 @@ export class AppendQueue {
   async #commitWaiting(): Promise<() => void> {
     if (this.#pool === undefined) {
       const { ArenaPool } = await import('../arena/arena-pool.ts');
-      this.#pool = new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS });
+      this.#pool = new ArenaPool(EPOCHS, { maxBlocks: EPOCH_BLOCKS }, PRIVATE_ARENA);
     }
     const waiting = this.#take();
     const staged: WaitingAppend[] = [];
@@ -206,8 +218,12 @@ export class AppendQueue {
   async appendAll(nodes: Iterable<Uint8Array>): Promise<RefRun[]> {
     return this.#inBatches(async (makeRoom) => {
       for (const node of nodes) {
-        assertNode('appendMany', node, 'each of nodes');
-        while (!this.#appender.stage(node, 0, node.length)) await makeRoom(node.length);
+        assertNextNode('appendMany', node, 'each of nodes');
+        const { length } = node;
+        while (!this.#appender.stage(node, 0, length)) {
+          await makeRoom(length);
+          assertLength(node, length);
+        }
       }
     });
   }
@@ -215,11 +231,30 @@ export class AppendQueue {
   /** As {@link appendAll}, for nodes of these lengths that follow each other in `bytes` without gaps. */
   async appendPacked(bytes: Uint8Array, lengths: Uint32Array): Promise<RefRun[]> {
     return this.#inBatches(async (makeRoom) => {
+      const { length } = bytes;
       let offset = 0;
       for (let next = 0; next < lengths.length;) {
         const staged = this.#appender.stageMany(bytes, offset, lengths, next, lengths.length);
         for (const end = next + staged; next < end; next++) offset += lengths[next] as number;
         if (next < lengths.length) await makeRoom(lengths[next] as number);
+        assertLength(bytes, length);
+      }
+    });
+  }
+
+  /** As {@link appendAll}, for the nodes of these handles. */
+  async appendFrom(arena: HandleSource, handles: ArrayLike<number>): Promise<RefRun[]> {
+    const ranges = new NodeRanges();
+    return this.#inBatches(async (makeRoom) => {
+      for (let next = 0; next < handles.length;) {
+        arena.locate(handles, next, handles.length, ranges);
+        const { source, words, count } = ranges;
+        const end = 2 * count;
+        for (let at = 0; at < end;) {
+          at = this.#appender.stageRanges(source, 0, words, at, end);
+          if (at < end) await makeRoom(words[at + 1] as number); // at < end
+        }
+        next += count;
       }
     });
   }
@@ -238,4 +273,10 @@ export class AppendQueue {
       return joinRuns(runs);
     });
   }
+}
+
+/** @throws TypeError if the caller transferred the bytes meanwhile: what is left of the page buffer would be stored */
+function assertLength(bytes: Uint8Array, length: number): void {
+  if (bytes.length !== length)
+    throw new TypeError('appendMany: the bytes of nodes were transferred before it resolved');
 }

@@ -1,5 +1,6 @@
 import { KeyMap } from '../arena/key-map.ts';
 import { copyRange, equalRange } from '../bytes/buffer.ts';
+import { IN_ORDER, PresentSlots } from '../format/slots.ts';
 import { noDirectoryError, type PageBlock } from './block-walk.ts';
 import type { ComparedFile, DifferenceLog } from './difference.ts';
 import {
@@ -120,6 +121,16 @@ async function addScript(inA: NodeStream, inB: NodeStream, { edits, aEnd, bEnd }
   inB.skip(bEnd);
 }
 
+const NO_SLOTS = new PresentSlots({
+  count: 0,
+  start: 0,
+  end: 0,
+  nodeOffset: () => 0,
+  nodeBytes: () => 0,
+  entryOffset: () => 0,
+  scan: () => IN_ORDER,
+});
+
 /**
  * The nodes of a file in order, read from the current page, or from a window of copies after `fill`. The `loaded` next
  * nodes have indexes from 0.
@@ -133,7 +144,9 @@ class NodeStream {
   readonly #log: DifferenceLog;
   readonly #onBlock: () => Promise<void>;
   #page: PageBlock | undefined;
-  /** The next slot of the page that is not in the window. */
+  /** The nodes of the page. */
+  #nodes: PresentSlots = NO_SLOTS;
+  /** The index, among the nodes of the page, of the next one that is not in the window. */
   #slot = 0;
 
   constructor(file: ComparedFile, log: DifferenceLog, onBlock: () => Promise<void>) {
@@ -158,19 +171,19 @@ class NodeStream {
 
   nodeOffset(index: number): number {
     const source = this.#unwindowedPage;
-    return source ? source.page.directory.nodeOffset(this.#slot + index) : this.window.nodeOffset(index);
+    return source ? this.#nodes.nodeOffset(this.#slot + index) : this.window.nodeOffset(index);
   }
 
   nodeBytes(index: number): number {
     const source = this.#unwindowedPage;
-    return source ? source.page.directory.nodeBytes(this.#slot + index) : this.window.nodeBytes(index);
+    return source ? this.#nodes.nodeBytes(this.#slot + index) : this.window.nodeBytes(index);
   }
 
   /** Reports a loaded node that only this file has. */
   add(index: number): void | Promise<void> {
     const type = this.#file.name === 'a' ? 'removed' : 'added';
     const block = this.#unwindowedPage?.block ?? this.window.block(index);
-    const slot = this.#unwindowedPage ? this.#slot + index : this.window.slot(index);
+    const slot = this.#unwindowedPage ? this.#nodes.slotAt(this.#slot + index) : this.window.slot(index);
     return this.#log.add({ type, block, slot, bytes: this.nodeBytes(index) });
   }
 
@@ -204,9 +217,9 @@ class NodeStream {
     while (this.window.count < nodes) {
       const source = this.#leftInPage > 0 ? this.#page : await this.#nextPage();
       if (source === undefined) return;
-      const { count } = source.page.directory;
+      const { count } = this.#nodes;
       for (; this.window.count < nodes && this.#slot < count; this.#slot++) {
-        if (!this.window.add(source, this.#slot)) return;
+        if (!this.window.add(source, this.#nodes.slotAt(this.#slot))) return;
       }
     }
   }
@@ -216,7 +229,7 @@ class NodeStream {
   }
 
   get #leftInPage(): number {
-    return this.#page === undefined ? 0 : this.#page.page.directory.count - this.#slot;
+    return this.#page === undefined ? 0 : this.#nodes.count - this.#slot;
   }
 
   async #nextPage(): Promise<PageBlock | undefined> {
@@ -230,9 +243,10 @@ class NodeStream {
         this.#log.ignoresNodes = true;
         await this.#log.addDamage(this.#file, error);
       }
-      const nodes = page?.page.directory.count ?? 0;
-      this.#file.nodes += nodes;
-      if (nodes > 0) return (this.#page = page);
+      if (page === undefined) continue;
+      this.#nodes = new PresentSlots(page.page.directory);
+      this.#file.nodes += this.#nodes.count;
+      if (this.#nodes.count > 0) return (this.#page = page);
     }
     this.isEnd = true;
     return undefined;

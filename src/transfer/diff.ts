@@ -3,6 +3,7 @@ import { equalRange } from '../bytes/buffer.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
 import { NODE_AREA_OFFSET } from '../format/layout.ts';
+import { isLostEntry } from '../format/slots.ts';
 import { isFinalized } from '../format/page-header.ts';
 import { orphanedBytes, type Page } from '../format/page.ts';
 import type { BlockContent } from './block-walk.ts';
@@ -47,7 +48,7 @@ export interface DiffReport {
  * order. Long runs of differences may have a shorter description than the reported one.
  *
  * Free space and the order of the free list are not compared. Damage is reported as `damaged` instead of being
- * compared. Memory does not grow with the files.
+ * compared; after the last block, so are pages that the digest proves to be lost. Memory does not grow with the files.
  * @param a - a path, or a BlockFile, which stays open
  * @throws {@link PageStoreError} as PageStore.open for reading; the reason of `signal`
  */
@@ -72,8 +73,8 @@ export async function diff(
 async function diffFiles(fileA: BlockFile, fileB: BlockFile, options: DiffOptions): Promise<DiffReport> {
   const { compare = 'places', stopAtFirst = false, onDifference, onProgress, signal } = options;
   const log = new DifferenceLog(onDifference, stopAtFirst);
-  const a = await ComparedFile.open('a', fileA);
-  const b = await ComparedFile.open('b', fileB);
+  const a = await ComparedFile.open('a', fileA, signal);
+  const b = await ComparedFile.open('b', fileB, signal);
   for (const file of [a, b]) for (const error of file.errors) await log.addDamage(file, error);
   const total = a.disk.blockCount + b.disk.blockCount;
   const onBlock = async (): Promise<void> => {
@@ -88,6 +89,10 @@ async function diffFiles(fileA: BlockFile, fileB: BlockFile, options: DiffOption
       log.ignoresNodes = !a.isWhole || !b.isWhole;
       const { diffNodes } = await import('./diff-nodes.ts'); // the larger part, and not the default
       await diffNodes(a, b, log, onBlock);
+    }
+    for (const file of log.isStopped ? [] : [a, b]) {
+      const error = await file.missingPages();
+      if (error) await log.addDamage(file, error);
     }
   } finally {
     await a.end();
@@ -177,6 +182,13 @@ async function diffSlots(log: DifferenceLog, block: number, pageA: Page, pageB: 
   for (let slot = 0; slot < common && !log.isStopped; slot++) {
     const [aBytes, bBytes] = [inA.nodeBytes(slot), inB.nodeBytes(slot)];
     const [aStart, bStart] = [inA.nodeOffset(slot), inB.nodeOffset(slot)];
+    const [isLostInA, isLostInB] = [isLostEntry(inA, slot), isLostEntry(inB, slot)];
+    if (isLostInA || isLostInB) {
+      if (isLostInA === isLostInB) continue;
+      const only = log.add({ type: isLostInA ? 'added' : 'removed', block, slot, bytes: isLostInA ? bBytes : aBytes });
+      if (only) await only;
+      continue;
+    }
     if (aBytes === bBytes && equalRange(bytesA, aStart, bytesB, bStart, aBytes)) continue;
     let firstByte = 0;
     while (firstByte < aBytes && firstByte < bBytes && bytesA[aStart + firstByte] === bytesB[bStart + firstByte])
@@ -194,6 +206,7 @@ async function addNodes(
   log: DifferenceLog,
 ): Promise<void> {
   for (let slot = from; slot < directory.count && !log.isStopped; slot++) {
+    if (isLostEntry(directory, slot)) continue;
     const added = log.add({ type, block, slot, bytes: directory.nodeBytes(slot) });
     if (added) await added;
   }

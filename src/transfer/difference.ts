@@ -7,6 +7,7 @@ import type { ErrorCode, PageStoreError } from '../errors.ts';
 import { ROOT_DESCRIPTOR } from '../format/file-header.ts';
 import { ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../format/layout.ts';
 import { fileHeaderProblems, fileSizeProblems } from '../format/header-checks.ts';
+import { FullScan, missingPagesError } from '../store/full-scan.ts';
 import { type BlockContent, type BlockWalk, walkBlocks } from './block-walk.ts';
 
 /** A different field of the file header or root descriptor. */
@@ -106,21 +107,24 @@ export class ComparedFile {
   readonly #file: BlockFile;
   readonly #free: BlockSet;
   readonly #walk: BlockWalk;
+  readonly #scan: FullScan;
+  #isDamaged = false;
 
   private constructor(name: 'a' | 'b', file: BlockFile, disk: DiskManager, free: FreeBlocks, fileBytes: number) {
     this.name = name;
     this.disk = disk;
     this.#file = file;
     this.#free = free.blocks;
-    this.#walk = this.newWalk();
+    this.#scan = new FullScan(disk);
+    this.#walk = walkBlocks(disk, free.blocks, this.#scan);
     const problems = [...fileHeaderProblems(disk.header), ...fileSizeProblems(disk.header, fileBytes)];
     const errors = problems.filter(({ severity }) => severity === 'error').map((each) => problemError(file, each));
     this.errors = free.error ? [...errors, free.error] : errors;
     this.isWhole = free.error === undefined && disk.header.blockCount <= disk.blockCount;
   }
 
-  static async open(name: 'a' | 'b', file: BlockFile): Promise<ComparedFile> {
-    const disk = await DiskManager.open(file, 'read');
+  static async open(name: 'a' | 'b', file: BlockFile, signal: AbortSignal | undefined): Promise<ComparedFile> {
+    const disk = await DiskManager.open(file, 'read', { signal });
     const fileBytes = await file.size();
     return new ComparedFile(name, file, disk, await disk.freeBlocks(), fileBytes);
   }
@@ -133,7 +137,24 @@ export class ComparedFile {
   async next(): Promise<BlockContent | undefined> {
     const { value } = await this.#walk.next();
     if (value) this.block = value.block;
+    this.#isDamaged ||= value?.kind === 'damaged';
     return value;
+  }
+
+  /**
+   * Why pages are missing, after all blocks have been compared; undefined if other damage may be the reason.
+   * @throws {@link PageStoreError} `IO`; the reason of the signal
+   */
+  async missingPages(): Promise<PageStoreError | undefined> {
+    if (this.#isDamaged || this.errors.length > 0 || this.block + 1 < this.disk.blockCount) return undefined;
+    try {
+      await this.#scan.end();
+      return undefined;
+    } catch (error) {
+      const missing = missingPagesError(error);
+      if (missing) return missing;
+      throw error;
+    }
   }
 
   /** Ends the reads; then the file may be closed. */

@@ -1,4 +1,5 @@
 import { fnv1a64Into, Hash64 } from '../bytes/checksum.ts';
+import { isLostEntry } from '../format/slots.ts';
 import type { ComparedFile } from './difference.ts';
 
 /**
@@ -189,14 +190,16 @@ async function sampleOf(file: ComparedFile, onBlock: () => Promise<void>): Promi
     await onBlock();
     if (content.kind !== 'page') continue;
     const { block, directory } = content.page;
-    for (let slot = 0; slot < directory.count; slot++, index++) {
+    for (let slot = 0; slot < directory.count; slot++) {
+      if (isLostEntry(directory, slot)) continue;
+      const at = index++;
       const start = directory.nodeOffset(slot);
       fnv1a64Into(block, start, start + directory.nodeBytes(slot), hash64);
       // The low bits of FNV-1a depend only on low bits, so the high bits go below them. A number has 53 bits.
       const hash = (hash64.low >>> 0) * 2 ** 21 + (hash64.high >>> 11);
       if (hash % divisor !== 0) continue;
       hashes[count] = hash;
-      indexes[count] = index;
+      indexes[count] = at;
       count++;
       if (count < SAMPLE_NODES) continue;
       divisor *= 2;

@@ -1,6 +1,6 @@
 import { assertOneOf, assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import { writeDecimal } from '../bytes/encodings.ts';
-import { writeJsonText } from '../bytes/text.ts';
+import { printableJson, writeJsonText } from '../bytes/text.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
@@ -12,6 +12,7 @@ import { BLOCK_BYTES, ROOT_DESCRIPTOR_BYTES, ROOT_DESCRIPTOR_OFFSET } from '../f
 import { isFinalized } from '../format/page-header.ts';
 import { orphanedBytes } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
+import { isLostEntry, PresentSlots } from '../format/slots.ts';
 import { readValidPages } from '../store/page-reader.ts';
 
 /** Within a version, fields of an export may be added, but not removed or changed. */
@@ -26,6 +27,8 @@ export interface ExportedPage {
   readonly blocks: number;
   /** Node bytes of a V2 page without a directory, which are not exported. */
   readonly orphanedBytes: number;
+  /** Slots without a node, as it was lost before. They have lines of their own. */
+  readonly lostSlots: number;
 }
 
 export interface ExportOptions {
@@ -35,12 +38,14 @@ export interface ExportOptions {
   readonly onPage?: (page: ExportedPage) => void | Promise<void>;
   /** Called for a page whose first 8 bytes are zero, which is not exported. */
   readonly onLostPage?: (problem: Problem) => void | Promise<void>;
+  /** Called before each block, also of those that are not exported. */
+  readonly onProgress?: (blocksDone: number, blocksTotal: number) => void | Promise<void>;
   /** Stops before the next page; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Exports a page file as JSON Lines: a line for the file, for each page, for each node, and a summary. The same pages,
+ * Exports a page file as JSON Lines: a line for the file, for each page, for each node or lost slot, and a summary. The same pages,
  * nodes and root have the same export, whatever the offsets of nodes in their pages.
  * @param source - a path, or a BlockFile, which stays open
  * @returns pieces of the text, each valid until the next one is requested; a line may span several
@@ -57,6 +62,7 @@ export async function* exportNodes(
     encoding: 'any',
     onPage: 'function',
     onLostPage: 'function',
+    onProgress: 'function',
     signal: 'signal',
   });
   assertOneOf('exportNodes', 'options.encoding', options.encoding, ['hex', 'base64']);
@@ -70,24 +76,32 @@ export async function* exportNodes(
 
 async function* exportFile(
   file: BlockFile,
-  { encoding, onPage, onLostPage, signal }: ExportOptions,
+  { encoding, onPage, onLostPage, onProgress, signal }: ExportOptions,
 ): AsyncGenerator<Uint8Array> {
-  const disk = await DiskManager.open(file, 'read');
+  const disk = await DiskManager.open(file, 'read', { signal });
   const { blockCount } = disk.header;
   const lines = new ExportLines(encoding);
   const totals = { blocks: blockCount, pages: 0, freeBlocks: 0, nodes: 0, bytes: 0 };
+  let lost = 0;
   const head = { schema: EXPORT_SCHEMA, command: 'export' };
   lines.add('file', { ...head, blocks: blockCount, ...(await rootFields(file, disk.header)) });
   try {
-    for await (const { block, page } of readValidPages(disk, onLostPage)) {
+    for await (const { block, page } of readValidPages(disk, { onLostPage, onProgress })) {
       signal?.throwIfAborted();
-      await onPage?.({ block, blocks: blockCount, orphanedBytes: orphanedBytes(page) });
-      const nodes = page.directory.count;
+      const present = new PresentSlots(page.directory).count;
+      const lostSlots = page.directory.count - present;
+      await onPage?.({ block, blocks: blockCount, orphanedBytes: orphanedBytes(page), lostSlots });
+      const slots = page.directory.count;
       const finalized = isFinalized(page.header);
       if (!lines.hasRoom(0)) yield lines.take();
-      lines.add('page', { block, format: page.format, finalized, nodes });
+      lines.add('page', { block, format: page.format, finalized, nodes: present, ...lostField(lostSlots) });
       const bytes = Buffer.from(page.block.buffer, page.block.byteOffset, BLOCK_BYTES);
-      for (let slot = 0; slot < nodes; slot++) {
+      for (let slot = 0; slot < slots; slot++) {
+        if (isLostEntry(page.directory, slot)) {
+          if (!lines.hasRoom(0)) yield lines.take();
+          lines.add('lost', { ref: `${block}:${slot}` });
+          continue;
+        }
         const start = page.directory.nodeOffset(slot);
         const nodeBytes = page.directory.nodeBytes(slot);
         if (!lines.hasRoom(nodeBytes)) yield lines.take();
@@ -95,7 +109,8 @@ async function* exportFile(
         totals.bytes += nodeBytes;
       }
       totals.pages++;
-      totals.nodes += nodes;
+      totals.nodes += present;
+      lost += lostSlots;
     }
   } catch (error) {
     // The lines before the error are valid and complete.
@@ -104,9 +119,12 @@ async function* exportFile(
   }
   totals.freeBlocks = blockCount - 1 - totals.pages;
   if (!lines.hasRoom(0)) yield lines.take();
-  lines.add('summary', { ...head, ...totals });
+  lines.add('summary', { ...head, ...totals, ...lostField(lost) });
   yield lines.take();
 }
+
+/** Lost slots, of which most files have none. */
+const lostField = (lost: number): { readonly lost?: number } => (lost === 0 ? {} : { lost });
 
 /** What the importer needs to find the trie; nothing without one. */
 async function rootFields(file: BlockFile, header: Readonly<FileHeader>): Promise<object> {
@@ -150,7 +168,7 @@ class ExportLines {
     const text = JSON.stringify({ type, ...fields }, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     );
-    this.#text(`${text}\n`);
+    this.#text(`${printableJson(text)}\n`);
   }
 
   /** Adds the line of the node `source[start, end)`. */

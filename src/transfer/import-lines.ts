@@ -60,12 +60,12 @@ const U8_MAX = 0xff;
 const U32_MAX = 0xffff_ffff;
 
 /**
- * @returns an object without a root pointer if the file has no trie
+ * @returns undefined if the file has no trie
  * @throws {@link PageStoreError} `INVALID_LINE` for a root that a file of `blocks` blocks cannot have
  */
-export function rootOf(file: Fields, blocks: number): Partial<FileRoot> {
+export function rootOf(file: Fields, blocks: number): FileRoot | undefined {
   const imageCheckpointLsn = file['imageCheckpointLsn'] === undefined ? 0n : u64(file, 'imageCheckpointLsn');
-  if (file['rootPointer'] === undefined) return { imageCheckpointLsn };
+  if (file['rootPointer'] === undefined || u64(file, 'rootPointer') === 0n) return undefined;
   const rootPointer = u64(file, 'rootPointer');
   const descriptor = file['rootDescriptor'];
   if (typeof descriptor !== 'object' || descriptor === null) throw fieldError(file, 'rootDescriptor', 'an object');

@@ -1,6 +1,14 @@
-import { assertOneOf, assertPathOrBlockFile, checkOptions } from '../arguments.ts';
+import {
+  assertOneOf,
+  assertPathOrBlockFile,
+  assertPieces,
+  checkOptions,
+  hasLostMemory,
+  isBytes,
+} from '../arguments.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { fillNewFile } from '../disk/node-create.ts';
+import { ownershipOf } from '../disk/node-owner.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
 import { MAX_BLOCKS, V2_MAX_SLOTS } from '../format/layout.ts';
@@ -23,6 +31,8 @@ import {
 export interface ImportOptions extends LockOptions {
   /** Whether to replace a target that exists. */
   readonly replace?: boolean;
+  /** With `replace`: whether the new file gets the permissions and the owner of the old one. */
+  readonly keepOwner?: boolean;
   /** For nodes without refs. Default: `v1`. Refused with an export, whose pages have their own formats. */
   readonly pageFormat?: PageFormat;
   /** Stops between two blocks; the signal's reason is thrown. */
@@ -38,6 +48,8 @@ export interface ImportReport {
   readonly pages: number;
   readonly freeBlocks: number;
   readonly nodes: number;
+  /** Slots that are lost in the export, and stay so. */
+  readonly lostSlots: number;
   readonly bytes: number;
 }
 
@@ -56,22 +68,19 @@ export async function importNodes(
   target: string | BlockFile,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
-  assertIterable(lines);
+  assertPieces('importNodes', 'lines', lines);
   assertPathOrBlockFile('importNodes', 'target', target);
   checkOptions('importNodes', options, {
     ...LOCK_OPTION_KINDS,
     replace: 'boolean',
+    keepOwner: 'boolean',
     pageFormat: 'any',
     signal: 'signal',
   });
   assertOneOf('importNodes', 'options.pageFormat', options.pageFormat, ['v1', 'v2']);
-  return fillNewFile(target, options.replace ?? false, (file) => importInto(file, lines, options), options);
-}
-
-function assertIterable(lines: unknown): void {
-  const value = (lines ?? {}) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
-  if (typeof lines === 'object' && (value[Symbol.asyncIterator] || value[Symbol.iterator])) return;
-  throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays, such as a stream');
+  const { replace = false, keepOwner = false } = options;
+  const ownership = replace && keepOwner && typeof target === 'string' ? await ownershipOf(target) : undefined;
+  return fillNewFile(target, replace, (file) => importInto(file, lines, options), { ...options, ...ownership });
 }
 
 async function importInto(
@@ -103,11 +112,14 @@ async function importInto(
   };
   try {
     for await (const chunk of chunks) {
-      if (!(chunk instanceof Uint8Array))
+      if (!isBytes(chunk))
         throw new TypeError('importNodes: lines must be an iterable of Uint8Arrays; encode text with TextEncoder');
-      for (let at = 0; at < chunk.length;) {
+      if (hasLostMemory(chunk)) throw detachedLines();
+      const { length } = chunk;
+      for (let at = 0; at < length;) {
         at += lines.push(at === 0 ? chunk : chunk.subarray(at));
         await addLines(false);
+        if (hasLostMemory(chunk)) throw detachedLines();
       }
     }
     await addLines(true);
@@ -116,6 +128,11 @@ async function importInto(
   }
   if (importer === undefined) throw lineError('the input has no lines; did the command that writes them fail?');
   return importer.finish(hasSummary);
+}
+
+/** Without it, the rest of a chunk would be missing without an error. */
+function detachedLines(): TypeError {
+  return new TypeError('importNodes: a chunk of lines is detached: its buffer was transferred before it was read');
 }
 
 function withLine(error: unknown, line: number): unknown {
@@ -161,6 +178,7 @@ class NewRefsImporter implements LineImporter {
     }
     if (type === 'page' || type === 'file')
       throw lineError(`a line of type "${type}", but the input does not begin with a "file" line; ${PACK_ADVICE}`);
+    if (type === 'lost') return undefined; // without refs, there is no number to keep
     if (type !== 'node') throw lineError(`unknown type ${shown(type)}; ${PACK_ADVICE}`);
     if (fields['ref'] !== undefined)
       throw lineError(`a node with a ref, but the input does not begin with a "file" line; ${PACK_ADVICE}`);
@@ -173,7 +191,7 @@ class NewRefsImporter implements LineImporter {
     if (this.#builder.slotCount > 0) await this.#builder.endPage(false, 'open');
     await this.#builder.finish();
     const { block: blocks, nodes } = this.#builder;
-    return { refs: 'new', blocks, pages: blocks - 1, freeBlocks: 0, nodes, bytes: this.#bytes };
+    return { refs: 'new', blocks, pages: blocks - 1, freeBlocks: 0, nodes, lostSlots: 0, bytes: this.#bytes };
   }
 
   async #addToNewPage(bytes: number): Promise<void> {
@@ -192,7 +210,8 @@ interface CurrentPage {
   readonly block: number;
   readonly format: PageFormat;
   readonly finalized: boolean;
-  readonly nodes: number;
+  /** Those of lost nodes included. */
+  readonly slots: number;
 }
 
 /** Imports an export, each node at its ref. */
@@ -200,7 +219,7 @@ class KeptRefsImporter implements LineImporter {
   readonly #builder: PageFileBuilder;
   readonly #node = new NodeBytes();
   readonly #blocks: number;
-  readonly #root: Partial<FileRoot>;
+  readonly #root: FileRoot | undefined;
   #page: CurrentPage | undefined;
   #bytes = 0;
 
@@ -215,6 +234,7 @@ class KeptRefsImporter implements LineImporter {
 
   add(type: string, fields: Fields): Promise<void> | undefined {
     if (type === 'node') return this.#addNode(fields);
+    if (type === 'lost') return this.#addLost(fields);
     if (type === 'page') return this.#beginPage(fields);
     if (type === 'summary') return this.#endAt(fields);
     if (type === 'file') throw lineError('a second "file" line: import one export at a time');
@@ -224,19 +244,28 @@ class KeptRefsImporter implements LineImporter {
   async finish(hasSummary: boolean): Promise<ImportReport> {
     if (!hasSummary) throw lineError('the input ends before the summary: it was truncated, or the export failed');
     await this.#builder.finish(this.#blocks, this.#root);
-    return { refs: 'kept', ...this.#counts(), bytes: this.#bytes };
+    return { refs: 'kept', ...this.#counts(), lostSlots: this.#builder.lostSlots, bytes: this.#bytes };
   }
 
   #addNode(fields: Fields): undefined {
-    const page = this.#page;
-    const slot = this.#builder.slotCount;
-    const ref = page && slot < page.nodes ? `${page.block}:${slot}` : undefined;
-    if (page === undefined || fields['ref'] !== ref) throw refError(fields, page, ref);
+    const page = this.#pageOfNext(fields);
     const bytes = this.#node.decode(fields);
     this.#bytes += bytes;
-    if (this.#builder.add(this.#node.bytes, 0, bytes)) return undefined;
-    const message = `node ${ref} of ${bytes} bytes does not fit in its ${page.format} page as artrie-pages lays it out`;
-    throw lineError(`${message}; ${PACK_ADVICE}`);
+    if (!this.#builder.add(this.#node.bytes, 0, bytes)) throw noRoomError(fields, page, `of ${bytes} bytes`);
+  }
+
+  /** A slot whose node was lost before the export keeps its number, and stays lost. */
+  #addLost(fields: Fields): undefined {
+    const page = this.#pageOfNext(fields);
+    if (!this.#builder.addLost()) throw noRoomError(fields, page, 'that is lost');
+  }
+
+  #pageOfNext(fields: Fields): CurrentPage {
+    const page = this.#page;
+    const slot = this.#builder.slotCount;
+    const ref = page && slot < page.slots ? `${page.block}:${slot}` : undefined;
+    if (page === undefined || fields['ref'] !== ref) throw refError(fields, page, ref);
+    return page;
   }
 
   async #beginPage(fields: Fields): Promise<void> {
@@ -244,20 +273,21 @@ class KeptRefsImporter implements LineImporter {
     if (format !== 'v1' && format !== 'v2') throw fieldError(fields, 'format', 'v1 or v2');
     if (typeof finalized !== 'boolean') throw fieldError(fields, 'finalized', 'true or false');
     const nodes = wholeNumber(fields, 'nodes', 0, V2_MAX_SLOTS);
+    const lost = fields['lost'] === undefined ? 0 : wholeNumber(fields, 'lost', 0, V2_MAX_SLOTS);
     await this.#endPage();
     // Ascending, so that each page is written once and free blocks need no list in memory.
     const block = wholeNumber(fields, 'block', this.#builder.block, this.#blocks - 1);
     // No reserve: another program may have filled the page to its last byte.
     await this.#builder.beginPage(format, block, 0);
-    this.#page = { block, format, finalized, nodes };
+    this.#page = { block, format, finalized, slots: nodes + lost };
   }
 
   async #endPage(): Promise<void> {
     if (this.#page === undefined) return;
-    const { block, finalized, nodes } = this.#page;
+    const { block, finalized, slots } = this.#page;
     const { slotCount } = this.#builder;
-    if (slotCount < nodes)
-      throw lineError(`page ${block} has ${slotCount} of its ${nodes} nodes: lines are missing; ${PACK_ADVICE}`);
+    if (slotCount < slots)
+      throw lineError(`page ${block} has ${slotCount} of its ${slots} nodes: lines are missing; ${PACK_ADVICE}`);
     await this.#builder.endPage(finalized, finalized ? 'full' : 'open');
     this.#page = undefined;
   }
@@ -266,13 +296,21 @@ class KeptRefsImporter implements LineImporter {
     await this.#endPage();
     assertSchema(summary);
     for (const [name, count] of Object.entries(this.#counts())) assertCount(summary, name, count);
+    const { lostSlots } = this.#builder;
+    if (lostSlots > 0 || summary['lost'] !== undefined) assertCount(summary, 'lost', lostSlots);
   }
 
   #counts(): { blocks: number; pages: number; freeBlocks: number; nodes: number } {
-    const { block, freeBlocks, nodes } = this.#builder;
+    const { block, freeBlocks, lostSlots } = this.#builder;
+    const nodes = this.#builder.nodes - lostSlots;
     const [blocks, pages] = [this.#blocks, block - 1 - freeBlocks];
     return { blocks, pages, freeBlocks: blocks - 1 - pages, nodes };
   }
+}
+
+function noRoomError({ ref }: Fields, { format }: CurrentPage, what: string): PageStoreError {
+  const message = `node ${String(ref)} ${what} does not fit in its ${format} page as artrie-pages lays it out`;
+  return lineError(`${message}; ${PACK_ADVICE}`);
 }
 
 /** @param expected - the next ref; undefined at the end of the page */

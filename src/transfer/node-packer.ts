@@ -1,11 +1,14 @@
 import { PageStoreError } from '../errors.ts';
 import { maxNodeBytes } from '../format/page.ts';
 import { isFinalized, type PageFormat } from '../format/page-header.ts';
+import { isLostEntry } from '../format/slots.ts';
 import type { DistinctNodes } from '../store/dedupe.ts';
 import type { PageFileBuilder } from '../store/page-file-builder.ts';
 import type { PageBlock } from './block-walk.ts';
 
-/** New refs: `block`:`slot` becomes `newBlocks[slot]`:`newSlots[slot]`. Valid until the next page is packed. */
+/**
+ * New refs: `block`:`slot` becomes `newBlocks[slot]`:`newSlots[slot]`; block 0 for a lost slot, which has none. Valid until the next page is packed.
+ */
 export interface MovedPage {
   readonly block: number;
   /** Slots of the page; the arrays may be longer. */
@@ -27,6 +30,8 @@ export class NodePacker {
   /** Nodes left out because of an equal one before them. */
   duplicateNodes = 0;
   finalizedPages = 0;
+  /** Slots of the source whose nodes were lost before; they are left out. */
+  lostSlots = 0;
   readonly #builder: PageFileBuilder;
   readonly #format: PageFormat;
   readonly #file: string;
@@ -54,6 +59,14 @@ export class NodePacker {
     let runEnd = -1;
     let from = 0;
     for (let slot = 0; slot < count; slot++) {
+      if (isLostEntry(source.page.directory, slot)) {
+        await this.#addRun(source, Math.max(runStart, 0), from, slot);
+        this.#record(slot, 1, 0, 0);
+        this.lostSlots++;
+        from = slot + 1;
+        runStart = -1;
+        continue;
+      }
       const bytes = source.page.directory.nodeBytes(slot);
       this.#lengths[slot] = bytes;
       // An empty node may have any offset, so it belongs to the current run.

@@ -2,16 +2,21 @@ import type { RecordLayout } from '../bytes/record.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import {
   comparePatches,
+  decodeJournalContent,
   FOREIGN_JOURNAL_MESSAGES,
+  otherFileMessage,
   journalMismatchMessage,
   type JournalPurpose,
+  readJournalOwner,
+  unfitJournalMessage,
 } from '../disk/journal.ts';
 import { readAgain } from '../disk/page-file.ts';
 import type { ProblemCode } from '../errors.ts';
 import { COMMIT_RECORD } from '../format/commit-record.ts';
+import { commitRecordProblems } from '../format/commit-record-checks.ts';
+import { DIGEST, type FoundDigest } from '../format/digest.ts';
 import { FILE_HEADER, type FileHeader, HEADER_COPY } from '../format/file-header.ts';
 import {
-  commitRecordProblems,
   fileHeaderFlagProblems,
   fileHeaderProblems,
   fileSizeProblems,
@@ -20,12 +25,14 @@ import {
   rootDescriptorCopyProblems,
   rootProblems,
 } from '../format/header-checks.ts';
-import { decodeJournal, decodePatchJournal, journalKind, type JournalState, journalState } from '../format/journal.ts';
+import { journalKind, type JournalState, journalState } from '../format/journal.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
 import type { FileRange, Problem } from '../format/problem.ts';
 import type { RecordedPage } from '../salvage/evidence.ts';
 import { flippedBitUnderCrc, flippedHeaderBit } from '../salvage/flipped-bit.ts';
+import { headDigestProblems } from './digest-rules.ts';
 import { type Checks, withBit } from './page-rules.ts';
+import type { ProvenHead } from './repairable-head.ts';
 
 export interface HeadFacts {
   readonly header: FileHeader;
@@ -33,12 +40,17 @@ export interface HeadFacts {
   readonly fileBytes: number;
   readonly wholeBlocks: number;
   readonly blocks: number;
-  /** The first block after `blockCount` with a page of another program. */
-  readonly foreignBlock: Problem | undefined;
+  /** The first page after `blockCount` that is of another program, or of a later commit than the next one. */
+  readonly uncountedPage: Problem | undefined;
   readonly journal: FoundJournal | undefined;
   /** Damaged or free blocks with a page header in a commit record. */
   readonly recordedPages: readonly RecordedPage[];
   readonly headerState: HeaderState;
+  readonly digest: FoundDigest;
+  /** Pages that are older than their commit record. */
+  readonly lostWrites: readonly Problem[];
+  /** What repair can prove if the file header or a page is older than something in block 0. */
+  readonly proven: ProvenHead;
 }
 
 /**
@@ -58,11 +70,11 @@ export const HEAD_RULES: Checks<HeadFacts> = {
   FILE_SIZE: (head) => sizeProblems('FILE_SIZE', head),
   BLOCK_COUNT_BEYOND_FILE: (head) => withHeaderBit(sizeProblems('BLOCK_COUNT_BEYOND_FILE', head), head),
   *BLOCKS_UNCOUNTED(head) {
-    const { foreignBlock, headerState } = head;
+    const { uncountedPage, headerState } = head;
     yield* beyondRepairIf(true, sizeProblems('BLOCKS_UNCOUNTED', head));
     // Repair changes the block count only in a damaged header.
     const isBeyondRepair = headerState !== 'repairable';
-    if (foreignBlock) yield { ...foreignBlock, severity: 'warning', isBeyondRepair };
+    if (uncountedPage?.code === 'BLOCKS_UNCOUNTED') yield { ...uncountedPage, severity: 'warning', isBeyondRepair };
   },
   ROOT_POINTER: (head) => withHeaderBit(rootProblemsOf('ROOT_POINTER', head), head),
   *ROOT_DESCRIPTOR(head) {
@@ -73,19 +85,49 @@ export const HEAD_RULES: Checks<HeadFacts> = {
       yield flippedBit ? { ...problem, flippedBit } : problem;
     yield* differing;
   },
-  FILE_HEADER_COPY: ({ block0, headerState }) =>
-    beyondRepairIf(headerState === 'lost', withCrcBit(headerCopyProblems(block0), block0, HEADER_COPY)),
+  // With a damaged header the digest belongs to nothing.
+  *FILE_HEADER_OLD({ block0, headerState, uncountedPage, proven }) {
+    if (headerState !== 'valid') return;
+    const problems = headDigestProblems('FILE_HEADER_OLD', block0);
+    for (const problem of problems) yield { ...problem, isBeyondRepair: !proven.isNewerProven };
+    if (problems.length === 0 && uncountedPage?.code === 'FILE_HEADER_OLD') yield uncountedPage;
+  },
+  *PAGES_DIGEST({ block0, headerState, lostWrites, proven }) {
+    if (headerState !== 'valid') return;
+    yield* withCrcBit(headDigestProblems('PAGES_DIGEST', block0), block0, DIGEST);
+    for (const problem of lostWrites) {
+      const isProven = proven.olderPages.some(({ record }) => record.block === problem.block);
+      yield { ...problem, isBeyondRepair: !isProven };
+    }
+  },
+  DIGEST_FOREIGN: ({ block0, headerState }) =>
+    headerState === 'valid' ? headDigestProblems('DIGEST_FOREIGN', block0) : [],
+  FILE_HEADER_COPY({ block0, headerState }) {
+    const problems = [...headerCopyProblems(block0)];
+    const isOfDigest = problems[0]?.bytes === DIGEST.bytes;
+    const named = isOfDigest ? withCrcBit(problems, block0, DIGEST) : withCrcBit(problems, block0, HEADER_COPY);
+    return beyondRepairIf(headerState === 'lost', named);
+  },
   // A torn record is harmless after a crash; one with a single wrong bit may be the only trace of a commit.
   *COMMIT_RECORD({ block0 }) {
-    for (const problem of withCrcBit(commitRecordProblems(block0), block0, COMMIT_RECORD))
+    const problems = [...commitRecordProblems(block0)];
+    for (const problem of withCrcBit(problems.filter(isTorn), block0, COMMIT_RECORD))
       yield problem.flippedBit ? { ...problem, severity: 'error' } : problem;
+    yield* problems.filter((problem) => !isTorn(problem));
+    yield* headDigestProblems('COMMIT_RECORD', block0);
   },
   // Writers refuse a file with such a journal.
   *JOURNAL_MISMATCH({ journal }) {
     const common = { code: 'JOURNAL_MISMATCH', severity: 'error' } as const;
+    if (journal?.state === 'unfit') {
+      const message = unfitJournalMessage(journal.fault);
+      yield { ...common, ...journalLocation(journal), ...MISMATCH.unfit, message };
+    }
     if (journal?.state === 'foreign' || journal?.state === 'newer') {
       const message = FOREIGN_JOURNAL_MESSAGES[journal.state];
       yield { ...common, ...journalLocation(journal), ...MISMATCH[journal.state], message };
+    } else if (journal?.state === 'other file') {
+      yield { ...common, ...journalLocation(journal), ...MISMATCH.file, message: otherFileMessage(journal.fileId) };
     } else if (journal?.state === 'other') {
       const message = journalMismatchMessage(journal.purpose, journal.block);
       yield { ...common, ...journalLocation(journal), ...MISMATCH[journal.purpose], message };
@@ -106,6 +148,8 @@ export const HEAD_RULES: Checks<HeadFacts> = {
   },
 };
 
+const isTorn = ({ severity }: Problem): boolean => severity === 'info';
+
 function headerProblems(code: ProblemCode, { header, headerState }: HeadFacts): Iterable<Problem> {
   return beyondRepairIf(headerState === 'lost', ofCode(code, fileHeaderProblems(header)));
 }
@@ -118,7 +162,7 @@ function rootProblemsOf(code: ProblemCode, { header, block0, blocks }: HeadFacts
   return ofCode(code, rootProblems(header, block0, blocks));
 }
 
-function* ofCode(code: ProblemCode, problems: Iterable<Problem>): Generator<Problem> {
+export function* ofCode(code: ProblemCode, problems: Iterable<Problem>): Generator<Problem> {
   for (const problem of problems) if (problem.code === code) yield problem;
 }
 
@@ -148,9 +192,15 @@ function fieldAt<T>({ fields }: RecordLayout<T>, offset: number): string {
 }
 
 /**
- * `foreign`: not a journal; `newer`: unknown version; `unfinished`: not completely written, so nothing was overwritten.
+ * `foreign`: not a journal; `newer`: unknown version; `unfinished`: not completely written, so nothing was overwritten;
+ * `unfit`: complete, with fields that do not fit the file.
  */
-export type FoundJournal = { readonly state: 'foreign' | 'newer' | 'unfinished' } | CompleteJournal;
+export type FoundJournal =
+  | { readonly state: 'foreign' | 'newer' | 'unfinished' }
+  /** `fileId`: the record of the id of the file that it belongs to. */
+  | { readonly state: 'other file'; readonly fileId: Uint8Array }
+  | { readonly state: 'unfit'; readonly fault: string }
+  | CompleteJournal;
 
 interface CompleteJournal {
   readonly state: JournalState;
@@ -176,17 +226,19 @@ export async function readJournal(file: BlockFile): Promise<FoundJournal | undef
 }
 
 function isMismatch({ state }: FoundJournal): boolean {
-  return state === 'foreign' || state === 'newer' || state === 'other';
+  return ['foreign', 'newer', 'unfit', 'other', 'other file'].includes(state);
 }
 
 async function compareWithFile(bytes: Uint8Array, file: BlockFile): Promise<FoundJournal> {
-  const patches = decodePatchJournal(bytes);
+  const content = decodeJournalContent(bytes, await readJournalOwner(file));
+  const { beforeImage: before, patches, otherFile, fault } = content;
+  if (otherFile) return { state: 'other file', fileId: otherFile };
+  if (fault !== undefined) return { state: 'unfit', fault };
   if (patches) {
     const { state, mismatch } = await comparePatches(file, patches);
     const { position } = mismatch ?? patches[0] ?? { position: 0 };
     return { state, purpose: 'repair', block: Math.floor(position / BLOCK_BYTES) };
   }
-  const before = decodeJournal(bytes);
   if (before === undefined) return { state: STATES[journalKind(bytes)] };
   const now = new Uint8Array(BLOCK_BYTES);
   await file.read(now, fileOffset(before.block));
@@ -197,7 +249,9 @@ const STATES = { none: 'foreign', newer: 'newer', known: 'unfinished' } as const
 
 const MISMATCH = {
   foreign: { found: 'not a journal', expected: 'a journal, or no such file' },
+  unfit: { found: 'a journal with fields that do not fit the file', expected: 'a journal of this file' },
   newer: { found: 'a journal of an unknown version', expected: 'a journal of version 1' },
+  file: { found: 'a journal of another file', expected: 'a journal of this file, or no such file' },
   update: {
     found: 'a block that the journal does not describe',
     expected: 'the block as it was before, during or after its overwrite',

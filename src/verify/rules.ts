@@ -1,4 +1,5 @@
 import { shellPath } from '../bytes/text.ts';
+import { pathBeside } from '../disk/node-names.ts';
 import type { ProblemCode } from '../errors.ts';
 import type { Problem, Severity } from '../format/problem.ts';
 import type { NonPage } from '../salvage/block-kind.ts';
@@ -24,7 +25,7 @@ const COMMAND_LINES: Readonly<Record<NextStep, (path: string, block: number) => 
   repair: (path) => `artrie-pages repair --dry-run ${shellPath(path)}`,
   'repair stale checksum': (path) => `artrie-pages repair --dry-run --stale-checksums ${shellPath(path)}`,
   'repair likely bit': (path) => `artrie-pages repair --dry-run --likely-bits ${shellPath(path)}`,
-  recover: (path) => `artrie-pages recover ${shellPath(path)} ${shellPath(`${path}.recovered`)}`,
+  recover: (path) => `artrie-pages recover ${shellPath(path)} ${shellPath(pathBeside(path, '.recovered'))}`,
   finalize: (path) => `artrie-pages finalize ${shellPath(path)}`,
 };
 
@@ -71,11 +72,18 @@ const versionStep = (problem: Problem): NextStep =>
 const reservedFieldStep = (problem: Problem): NextStep =>
   problem.severity === 'error' ? repairOrRecover(problem) : 'dump block';
 
+const recordStep = (problem: Problem): NextStep =>
+  problem.isBeyondRepair === true ? 'recover' : repairBitOr('dump bytes')(problem);
+
 const fileSizeStep = ({ severity }: Problem): NextStep => (severity === 'error' ? 'recover' : 'dump file');
 
 /** Only a block with a page header in a commit record can be repaired; isBeyondRepair is set accordingly. */
 const unknownBlockStep = (problem: Problem): NextStep =>
   problem.isBeyondRepair === undefined ? 'dump bytes' : repairOrRecover(problem);
+
+/** Without a flipped bit, only an older page whose last header is proved can be repaired. */
+const digestStep = (problem: Problem): NextStep =>
+  problem.isBeyondRepair === false ? 'repair' : repairBitOrRecover(problem);
 
 function rule(id: ProblemCode, severity: Severity, summary: string, next: Rule['next'] = repairOrRecover): Rule {
   const checks = { head: HEAD_RULES[id], page: PAGE_RULES[id], nonPage: NON_PAGE_RULES[id], whole: WHOLE_RULES[id] };
@@ -93,8 +101,9 @@ export const RULES: readonly Rule[] = [
   rule('BLOCKS_UNCOUNTED', 'warning', 'the file has more blocks than its header counts', repairOr('dump file')),
   rule('ROOT_POINTER', 'error', 'the root pointer is invalid', repairBitOr('dump block')),
   rule('ROOT_DESCRIPTOR', 'error', 'the root descriptor has invalid fields', repairBitOr('dump block')),
+  rule('FILE_HEADER_OLD', 'error', 'the file header is older than something that a later commit has written'),
   rule('FILE_HEADER_COPY', 'error', 'the checksum of the file header copy does not match'),
-  rule('COMMIT_RECORD', 'error', 'the checksum of a commit record does not match', repairBitOr('dump bytes')),
+  rule('COMMIT_RECORD', 'error', 'a commit record has a wrong checksum or impossible fields', recordStep),
   rule('JOURNAL_MISMATCH', 'error', 'the journal next to the file does not belong to it', always('dump block')),
   rule(
     'JOURNAL_PENDING',
@@ -116,6 +125,7 @@ export const RULES: readonly Rule[] = [
   ),
   rule('SLOT_BOUNDS', 'error', 'a slot points outside the node area', repairBitOrRecover),
   rule('SLOT_OVERLAP', 'error', 'two slots point to the same bytes', repairBitOrRecover),
+  rule('SLOT_LOST', 'info', 'the node of a slot was lost before the file was made', always('dump block')),
   rule('PAGE_CHECKSUM', 'error', 'the checksum of a page does not match', repairBitOrRecover),
   rule(
     'PAGE_CHECKSUM_STALE',
@@ -129,13 +139,26 @@ export const RULES: readonly Rule[] = [
     'a page without a checksum has checksum fields that are not 0',
     repairBitOr('dump block'),
   ),
+  rule('PAGE_MISPLACED', 'error', 'a page is in the place of another one', always('recover')),
   rule('PAGE_CHECKSUM_ABSENT', 'error', 'a page has no checksum', always('finalize')),
   rule('PAGE_NOT_FINALIZED', 'error', 'a page is not finalized', always('finalize')),
   rule('FREE_LIST_LINK', 'error', 'the free list has a link to something other than a free block'),
   rule('FREE_LIST_CYCLE', 'error', 'the free list has a cycle'),
   rule('BLOCK_UNKNOWN', 'error', 'a block is neither a page nor free', unknownBlockStep),
   rule('BLOCK_UNWRITTEN', 'warning', 'a block was allocated but never written', always('dump block')),
-  rule('ENTRY_COUNT', 'warning', 'the file header and the pages disagree about the number of nodes'),
+  rule(
+    'PAGES_DIGEST',
+    'error',
+    'a page is lost, old, or in another place: the page headers do not add up to their digest',
+    digestStep,
+  ),
+  rule(
+    'DIGEST_FOREIGN',
+    'warning',
+    'another program has written since the last commit, so lost pages are not noticed',
+    always('dump file'),
+  ),
+  rule('ENTRY_COUNT', 'error', 'the file header and the pages disagree about the number of nodes'),
 ];
 
 const BY_ID: ReadonlyMap<ProblemCode, Rule> = new Map(RULES.map((each) => [each.id, each]));

@@ -1,5 +1,9 @@
+import { Hash64 } from '../bytes/checksum.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
+import { betweenBlocks } from '../disk/long-work.ts';
 import type { PageFacts } from '../format/page-checks.ts';
+import { addHead } from '../format/digest.ts';
+import { commitOf, freedNodes } from '../format/page-header.ts';
 import { NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
@@ -18,6 +22,9 @@ export interface ScanSettings {
   /** The block whose slots are counted for the root record; 0 for none. */
   readonly rootBlock: number;
   readonly batchBlocks: number;
+  /** Blocks [openFrom, openEnd) are not in the sum. */
+  readonly openFrom: number;
+  readonly openEnd: number;
 }
 
 const BATCH_PROBLEMS = 256;
@@ -27,7 +34,15 @@ export interface ScanBatch {
   /** Blocks finished since the previous batch. */
   blocks: number;
   pages: number;
+  /** Without lost slots. */
   nodes: number;
+  lostSlots: number;
+  /** In pages that another program has freed. */
+  freedNodes: number;
+  /** Of the hashes of block headers, for the digest. */
+  readonly sum: Hash64;
+  /** Highest commit number in a page with a checksum and without errors, and its block. */
+  newest: { readonly block: number; readonly commit: number };
   readonly problems: Problem[];
   readonly otherIds: number[];
   readonly otherLinks: number[];
@@ -35,8 +50,11 @@ export interface ScanBatch {
   rootPageSlots?: number;
 }
 
+export const NO_PAGE: ScanBatch['newest'] = { block: 0, commit: 0 };
+
 function emptyBatch(): ScanBatch {
-  return { blocks: 0, pages: 0, nodes: 0, problems: [], otherIds: [], otherLinks: [] };
+  const counts = { blocks: 0, pages: 0, nodes: 0, lostSlots: 0, freedNodes: 0 };
+  return { ...counts, sum: new Hash64(), newest: NO_PAGE, problems: [], otherIds: [], otherLinks: [] };
 }
 
 const PAGE_CHECKS = RULES.flatMap(({ page }) => page ?? []);
@@ -46,22 +64,31 @@ const NON_PAGE_CHECKS = RULES.flatMap(({ nonPage }) => nonPage ?? []);
 export async function* scanRange(
   view: CommittedView,
   { first, end }: BlockRange,
-  { requirements, rootBlock, batchBlocks }: ScanSettings,
+  { requirements, rootBlock, batchBlocks, openFrom, openEnd }: ScanSettings,
   reader: BlockReader = new BlockReader(),
 ): AsyncGenerator<ScanBatch> {
   let batch = emptyBatch();
   for (let block = first; block < end; block++) {
+    const pause = betweenBlocks(block, end, {});
+    if (pause) await pause;
     await reader.read(view, block);
+    if (block < openFrom || block >= openEnd) addHead(batch.sum, block, reader.bytes);
     let problems: Iterable<Problem>;
     if (reader.page) {
       const page = checkedPage(reader.page, requirements, reader.scratch);
       const slots = page.facts.page.directory.count;
       batch.pages++;
-      batch.nodes += slots;
+      const { lostSlots } = page.facts;
+      batch.nodes += slots - lostSlots;
+      batch.lostSlots += lostSlots;
+      // Without a checksum, the number may be damaged.
+      if (page.facts.hasChecksum && !page.facts.error && commitOf(reader.bytes) > batch.newest.commit)
+        batch.newest = { block, commit: commitOf(reader.bytes) };
       if (block === rootBlock) batch.rootPageSlots = slots;
       problems = problemsOf(PAGE_CHECKS, page);
     } else {
       const other = reader.nonPage();
+      batch.freedNodes += freedNodes(reader.bytes);
       batch.otherIds.push(block);
       batch.otherLinks.push(other.mark);
       problems = problemsOf(NON_PAGE_CHECKS, other);

@@ -1,18 +1,22 @@
+import { Hash64 } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
-import { foreignBlockAfter } from '../disk/page-file.ts';
+import { lostWrites, uncountedPage } from '../disk/page-file.ts';
+import { addHash, digestIn, newDigest } from '../format/digest.ts';
 import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
 import { FILE_HEADER_BYTES } from '../format/layout.ts';
 import type { Problem, Severity } from '../format/problem.ts';
 import { NonPages, RawBlocks } from '../salvage/block-kind.ts';
-import { lostRecordedPages } from '../salvage/evidence.ts';
+import { lostRecordedPages, type RecordedPage } from '../salvage/evidence.ts';
 import { checkFreeList } from '../salvage/free-blocks.ts';
 import { HeaderEvidence, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/evidence.ts';
+import { type DigestResult, digestResult } from './digest-rules.ts';
 import { type HeaderState, type HeadFacts, readJournal } from './head-rules.ts';
+import { NOTHING_PROVEN, proveHead, type ProvenHead } from './repairable-head.ts';
 import { commandLine, ruleOf, RULES } from './rules.ts';
-import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
+import { type BlockRange, NO_PAGE, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
 import { countUnwritten, type WholeFacts } from './whole-rules.ts';
 
 /** One problem that verify found. */
@@ -49,7 +53,11 @@ export interface VerifyReport {
   readonly pages: number;
   readonly freeBlocks: number;
   readonly unwrittenBlocks: number;
+  /** Slots whose nodes were lost before the file was made; `nodes` does not count them. */
+  readonly lostSlots: number;
   readonly nodes: number;
+  /** What the digest of all page headers says: `differs` if a page is lost, old, or in another place. */
+  readonly digest: DigestResult;
   /** Whether a writer changed the file, so checks of all blocks at one moment (free list, counts) were skipped. */
   readonly changed: boolean;
   /** Whether the signal stopped the check, so later blocks, free list and counts were not checked. */
@@ -62,7 +70,7 @@ export interface VerifyReport {
 export type ScanBlocks = (
   view: CommittedView,
   range: BlockRange,
-  settings: Pick<ScanSettings, 'requirements' | 'rootBlock'>,
+  settings: Omit<ScanSettings, 'batchBlocks'>,
 ) => AsyncIterable<ScanBatch>;
 
 /**
@@ -77,7 +85,14 @@ export async function verifyFile(
 ): Promise<VerifyReport> {
   const view = await CommittedView.open(file);
   const raw = await RawBlocks.open(view);
-  return new FileCheck(view, await headFacts(file, raw, options.signal), options).run(scan);
+  const facts = await headFacts(file, raw, options);
+  return new FileCheck(view, await withoutNewerPage(view, facts), options).run(scan);
+}
+
+/** A page of a later commit than the header is no finding if a writer has committed since the header was read. */
+async function withoutNewerPage(view: CommittedView, facts: HeadFacts): Promise<HeadFacts> {
+  const isOld = facts.uncountedPage?.code === 'FILE_HEADER_OLD' && !(await view.refresh());
+  return facts.uncountedPage?.code !== 'FILE_HEADER_OLD' || isOld ? facts : { ...facts, uncountedPage: undefined };
 }
 
 const scanHere: ScanBlocks = (view, range, settings) => scanRange(view, range, { ...settings, batchBlocks: 1 });
@@ -85,21 +100,42 @@ const scanHere: ScanBlocks = (view, range, settings) => scanRange(view, range, {
 async function headFacts(
   file: BlockFile,
   { header, block0, wholeBlocks, fileBytes, file: view }: RawBlocks,
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: VerifyOptions,
 ): Promise<HeadFacts> {
   // An invalid header does not prove the block count, so the file size is used.
   const isCounted = fileHeaderProblems(header).next().done === true && header.blockCount > 0;
   const blocks = isCounted ? Math.min(header.blockCount, wholeBlocks) : wholeBlocks;
-  const foreignBlock = await foreignBlockAfter(view, header.blockCount, fileBytes, signal).catch((error: unknown) => {
-    // Findings in block 0 are reported even if the search was stopped.
-    if (isAborted(signal)) return undefined;
-    throw error;
-  });
+  const digest = digestIn(block0);
+  const lastCommit = digest.state?.commit ?? 0;
+  const uncounted = await uncountedPage(view, header.blockCount, fileBytes, lastCommit, { signal, onProgress }).catch(
+    (error: unknown) => {
+      // Findings in block 0 are reported even if the search was stopped.
+      if (isAborted(signal)) return undefined;
+      throw error;
+    },
+  );
   const journal = await readJournal(file);
   const headerState = await stateOf(block0, wholeBlocks, signal);
   const recorded = await lostRecordedPages(view, block0);
-  const facts = { header, block0, fileBytes, wholeBlocks, blocks, foreignBlock, journal, headerState };
+  const isValid = headerState === 'valid';
+  const proven = isValid ? await provenIn(view, block0, recorded, signal) : NOTHING_PROVEN;
+  const older = isValid ? await lostWrites(view, block0) : [];
+  const evidence = { uncountedPage: uncounted, journal, headerState, digest, lostWrites: older, proven };
+  const facts = { header, block0, fileBytes, wholeBlocks, blocks, ...evidence };
   return { ...facts, recordedPages: recorded.filter(({ record, mayBeFreed }) => record.block < blocks && !mayBeFreed) };
+}
+
+async function provenIn(
+  view: BlockFile,
+  block0: Uint8Array,
+  recorded: readonly RecordedPage[],
+  signal: AbortSignal | undefined,
+): Promise<ProvenHead> {
+  return proveHead(view, block0, recorded, signal).catch((error: unknown) => {
+    // The search was stopped: repair finds out.
+    if (isAborted(signal)) return NOTHING_PROVEN;
+    throw error;
+  });
 }
 
 async function stateOf(block0: Uint8Array, wholeBlocks: number, signal: AbortSignal | undefined): Promise<HeaderState> {
@@ -129,6 +165,14 @@ class FileCheck {
   #blocks = 1;
   #pages = 0;
   #nodes = 0;
+  #lostSlots = 0;
+  readonly #sum = new Hash64();
+  #newest = NO_PAGE;
+  #misplacedPages = 0;
+  #hasOrphans = false;
+  #freedNodes = 0;
+  /** Errors that change headers, so that the digest does not match. */
+  #otherErrors = 0;
   #rootPageSlots = -1;
   #isRepairable = false;
 
@@ -152,11 +196,17 @@ class FileCheck {
         head: this.#head,
         others: this.#others,
         freeList,
-        nodes: this.#nodes,
+        slots: this.#nodes + this.#lostSlots,
         rootPlace,
         rootPageSlots: this.#rootPageSlots,
         errors: this.#findings.error,
         isRepairable: this.#isRepairable,
+        hasOrphans: this.#hasOrphans,
+        freedNodes: this.#freedNodes,
+        sum: this.#sum,
+        newest: this.#newest,
+        misplacedPages: this.#misplacedPages,
+        otherErrors: this.#otherErrors,
       });
       for (const { whole } of RULES) await this.#addAll(whole?.(facts()));
       unwrittenBlocks = countUnwritten(facts());
@@ -170,10 +220,18 @@ class FileCheck {
       freeBlocks: freeList.free.size,
       unwrittenBlocks,
       nodes: this.#nodes,
+      lostSlots: this.#lostSlots,
+      digest: changed || interrupted ? 'unchecked' : this.#digestResult,
       changed,
       interrupted,
       findings: this.#findings,
     };
+  }
+
+  get #digestResult(): DigestResult {
+    const { headerState, digest } = this.#head;
+    // With a damaged header the digest belongs to nothing.
+    return headerState === 'valid' ? digestResult({ digest, sum: this.#sum }) : 'unchecked';
   }
 
   /** @returns false if it was stopped early */
@@ -182,9 +240,15 @@ class FileCheck {
     const { requireChecksums, requireFinalized, onProgress, signal } = this.#options;
     const requirements = { checksums: requireChecksums === true, finalized: requireFinalized === true };
     if (isAborted(signal)) return false;
-    for await (const batch of scan(this.#view, { first: 1, end: blocks }, { requirements, rootBlock })) {
+    const { openFrom, openEnd } = this.#head.digest.state ?? newDigest();
+    const settings = { requirements, rootBlock, openFrom, openEnd };
+    for await (const batch of scan(this.#view, { first: 1, end: blocks }, settings)) {
       this.#pages += batch.pages;
       this.#nodes += batch.nodes;
+      this.#lostSlots += batch.lostSlots;
+      addHash(this.#sum, batch.sum);
+      this.#freedNodes += batch.freedNodes;
+      if (batch.newest.commit > this.#newest.commit) this.#newest = batch.newest;
       this.#rootPageSlots = batch.rootPageSlots ?? this.#rootPageSlots;
       for (const [index, id] of batch.otherIds.entries()) this.#others.add(id, batch.otherLinks[index] ?? 0);
       await this.#addAll(batch.problems);
@@ -198,6 +262,9 @@ class FileCheck {
   async #addAll(problems: Iterable<Problem> | undefined): Promise<void> {
     for (const problem of problems ?? []) {
       this.#findings[problem.severity]++;
+      if (problem.code === 'PAGE_MISPLACED') this.#misplacedPages++;
+      else if (problem.severity === 'error') this.#otherErrors++;
+      this.#hasOrphans ||= problem.code === 'NODES_WITHOUT_DIRECTORY';
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
       const next = commandLine(step, this.#view.name, problem);

@@ -42,7 +42,7 @@ export class VerifyThreads {
   async *scan(
     { path, identity, view }: SharedFile,
     range: BlockRange,
-    options: Pick<ScanSettings, 'requirements' | 'rootBlock'>,
+    options: Omit<ScanSettings, 'batchBlocks'>,
   ): AsyncGenerator<ScanBatch> {
     const settings = { ...options, batchBlocks: RANGE_BLOCKS };
     const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);

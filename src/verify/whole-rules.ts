@@ -1,29 +1,37 @@
 import type { BlockSet } from '../disk/free-list.ts';
 import type { ProblemCode } from '../errors.ts';
+import { commitRecordProblems } from '../format/commit-record-checks.ts';
 import type { FileHeader } from '../format/file-header.ts';
-import { commitRecordProblems, fileHeaderFieldRange, rootDescriptorFieldRange } from '../format/header-checks.ts';
+import { entryCountProblems, rootDescriptorFieldRange } from '../format/header-checks.ts';
 import { BLOCK_BYTES } from '../format/layout.ts';
+import type { FoundDigest } from '../format/digest.ts';
 import { zeroedMagicProblem } from '../format/page-checks.ts';
 import type { Problem } from '../format/problem.ts';
 import { NO_LINK, type NonPages } from '../salvage/block-kind.ts';
 import { lostPageProblem, type RecordedPage } from '../salvage/evidence.ts';
 import { type FreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
 import { noRootRecordMessage, type RootPlace } from '../salvage/evidence.ts';
+import { type DigestFacts, digestMismatch, digestResult, headDigestProblems, newerPages } from './digest-rules.ts';
 import { beyondRepairIf, type HeadFacts, wholeBlock } from './head-rules.ts';
 import type { Checks } from './page-rules.ts';
 
 /** What is known of a file after its last block. */
-export interface WholeFacts {
+export interface WholeFacts extends Omit<DigestFacts, 'digest' | 'emptyBlocks'> {
   readonly head: HeadFacts;
   readonly others: NonPages;
   readonly freeList: FreeList;
-  readonly nodes: number;
+  /** Of all pages, with those of lost nodes: what the header counts. */
+  readonly slots: number;
   readonly rootPlace: RootPlace | undefined;
   /** Slots of the block in `rootPlace`; -1 if it is not a page. */
   readonly rootPageSlots: number;
   readonly errors: number;
   /** Whether any finding so far can be repaired. */
   readonly isRepairable: boolean;
+  /** Whether a page has nodes and no slots: another program may still finalize it. */
+  readonly hasOrphans: boolean;
+  /** In pages that another program has freed, without lowering the entry count. */
+  readonly freedNodes: number;
 }
 
 export const WHOLE_RULES: Checks<WholeFacts> = {
@@ -33,17 +41,12 @@ export const WHOLE_RULES: Checks<WholeFacts> = {
   FREE_LIST_CYCLE: (facts) => freeListProblems('FREE_LIST_CYCLE', facts),
   BLOCK_UNKNOWN: unknownBlockProblems,
   BLOCK_UNWRITTEN: unwrittenBlockProblems,
+  // One finding is enough: that a page is newer adds nothing to what block 0 shows.
+  FILE_HEADER_OLD: (facts) =>
+    headDigestProblems('FILE_HEADER_OLD', facts.head.block0).length > 0 ? [] : newerPages(digestFacts(facts)),
+  PAGES_DIGEST: (facts) => digestMismatch(digestFacts(facts)),
   ENTRY_COUNT: countProblems,
 };
-
-/** A header count that differs from the nodes in the pages. With a root pointer the field counts terms, not nodes. */
-export function* entryCountProblems(header: FileHeader, nodes: number): Generator<Problem> {
-  const { rootPointer, entryCount } = header;
-  if (rootPointer !== 0n || entryCount === 0n || entryCount === BigInt(nodes)) return;
-  const [found, expected] = [String(entryCount), String(nodes)];
-  const message = `entryCount: the header says ${entryCount === 1n ? '1 node' : `${found} nodes`}, the pages contain ${expected}`;
-  yield { code: 'ENTRY_COUNT', severity: 'warning', ...fileHeaderFieldRange('entryCount'), found, expected, message };
-}
 
 interface CountedFile {
   readonly header: FileHeader;
@@ -74,14 +77,36 @@ export function whyNotCounted(file: CountedFile): string | undefined {
 }
 
 /** A count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
-function countProblems({ head, others, freeList, nodes, errors, isRepairable }: WholeFacts): Iterable<Problem> {
+function countProblems(facts: WholeFacts): Iterable<Problem> {
+  const { head, others, freeList, slots, errors, isRepairable, hasOrphans, freedNodes, otherErrors } = facts;
   const { header, block0, fileBytes } = head;
-  const problems = [...entryCountProblems(header, nodes)];
-  if (problems.length === 0) return problems;
+  const problems = [...entryCountProblems(header, slots)];
+  const [problem] = problems;
+  if (problem === undefined) return problems;
+  const isAbove = problem.severity === 'error';
+  // Nodes that no program has finished, or that another one has freed, or of a page with an error of its own, are not lost.
+  const isFreed = header.entryCount <= BigInt(slots + freedNodes);
+  if (isAbove && (hasOrphans || isFreed || otherErrors > 0)) problems[0] = { ...problem, severity: 'warning' };
   const hasLostRecord = commitRecordProblems(block0).next().done !== true;
   const counted = { header, fileBytes, damagedPages: errors, others, free: freeList.free, hasLostRecord };
   const isCut = head.headerState === 'valid' && fileBytes < header.blockCount * BLOCK_BYTES;
-  return beyondRepairIf(isCut || (!isRepairable && whyNotCounted(counted) !== undefined), problems);
+  // To lower the count would remove the last trace of the nodes that are missing.
+  const isDigestWrong = ['differs', 'damaged'].includes(digestResult(digestFacts(facts)));
+  const isLost = isAbove || isDigestWrong || whyNotCounted(counted) !== undefined;
+  return beyondRepairIf(isCut || (!isRepairable && isLost), problems);
+}
+
+/** How many empty blocks a finding names. */
+const EMPTY_BLOCKS = 3;
+
+function digestFacts(facts: WholeFacts): DigestFacts {
+  const emptyBlocks: number[] = [];
+  for (const index of unwrittenIndexes(facts)) {
+    if (emptyBlocks.push(facts.others.idAt(index)) === EMPTY_BLOCKS) break;
+  }
+  const { digest, headerState } = facts.head;
+  const used: FoundDigest = headerState === 'valid' ? digest : { kind: 'absent' };
+  return { ...facts, digest: used, emptyBlocks };
 }
 
 function* rootRecordProblems({ rootPlace, rootPageSlots }: WholeFacts): Generator<Problem> {
@@ -104,9 +129,14 @@ function* zeroedMagicProblems(facts: WholeFacts): Generator<Problem> {
   }
 }
 
-function freeListProblems(code: ProblemCode, { head, freeList, others }: WholeFacts): Iterable<Problem> {
+function freeListProblems(
+  code: ProblemCode,
+  { head, freeList, others, misplacedPages }: WholeFacts,
+): Iterable<Problem> {
   const problems = freeList.problems.filter((problem) => problem.code === code);
-  const isRepairable = head.headerState === 'valid' && isListKnown(head.header, others, head.wholeBlocks);
+  // A page in the place of a free block would be lost if the list went around it.
+  const isWhole = misplacedPages === 0 && isListKnown(head.header, others, head.wholeBlocks);
+  const isRepairable = head.headerState === 'valid' && isWhole;
   return beyondRepairIf(head.headerState !== 'repairable' && !isRepairable, problems);
 }
 

@@ -2,13 +2,16 @@ import { assertPathOrBlockFile, checkOptions } from '../arguments.ts';
 import { readBuffer } from '../bytes/buffer.ts';
 import { grouped } from '../bytes/encodings.ts';
 import type { BlockFile } from '../disk/block-file.ts';
+import { betweenBlocks } from '../disk/long-work.ts';
 import { DiskManager } from '../disk/disk-manager.ts';
 import { withPageFile } from '../disk/node-block-file.ts';
-import { PageStoreError } from '../errors.ts';
+import { type ErrorCode, PageStoreError } from '../errors.ts';
 import { BLOCK_BYTES, PAGE_HEADER_BYTES } from '../format/layout.ts';
 import { isFinalized, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
+import { isLostEntry } from '../format/slots.ts';
 import { DirectoryScratch } from '../format/v2-directory.ts';
+import { FullScan, missingPagesError } from '../store/full-scan.ts';
 import { assertCounted, readValidPage } from '../store/page-reader.ts';
 import { type Column, tableRow } from './tables.ts';
 
@@ -22,6 +25,8 @@ export interface Statistics {
   /** Free or never written. */
   readonly otherBlocks: number;
   readonly nodes: number;
+  /** Slots whose nodes were lost before: they are not counted as nodes. */
+  readonly lostSlots: number;
   readonly nodeBytes: number;
   readonly directoryBytes: number;
   /** Of pages and block 0. */
@@ -33,6 +38,8 @@ export interface Statistics {
   readonly shortestNode: number;
   /** By length: index 0 for empty nodes, index n for 2^(n-1) to 2^n - 1 bytes. */
   readonly lengths: readonly number[];
+  /** Why pages that are not there are missing from the counts; absent if none are, and if there are damaged pages. */
+  readonly missing?: { readonly code: ErrorCode; readonly message: string };
 }
 
 export interface StatOptions {
@@ -43,23 +50,29 @@ export interface StatOptions {
 }
 
 /**
- * Counts the content of all valid pages; damaged pages are only counted.
+ * Counts the content of all valid pages; damaged pages are only counted, and pages that are lost are reported as `missing`.
  * @param file - a path, or a BlockFile, which stays open
  * @throws {@link PageStoreError} `BLOCK_COUNT_BEYOND_FILE` if the header counts no blocks, `IO`; the reason of `signal`
  */
 export async function stat(file: string | BlockFile, options: StatOptions = {}): Promise<Statistics> {
   assertPathOrBlockFile('stat', 'file', file);
   checkOptions('stat', options, { onProgress: 'function', signal: 'signal' });
-  return withPageFile(file, 'read', async (opened) => countPages(await DiskManager.open(opened, 'read'), options));
+  return withPageFile(file, 'read', async (opened) =>
+    countPages(await DiskManager.open(opened, 'read', { signal: options.signal }), options),
+  );
 }
 
 async function countPages(disk: DiskManager, { onProgress, signal }: StatOptions): Promise<Statistics> {
   assertCounted(disk);
-  const { blockCount } = disk.header;
-  const counts = newCounts(blockCount);
+  // The header may count far more blocks than the file has.
+  const { blockCount } = disk;
+  const counts = newCounts(disk.header.blockCount);
   const target = readBuffer(BLOCK_BYTES);
   const scratch = new DirectoryScratch();
+  const scan = new FullScan(disk);
   for (let block = 1; block < blockCount; block++) {
+    const pause = betweenBlocks(block, blockCount, { signal });
+    if (pause) await pause;
     signal?.throwIfAborted();
     try {
       countPage(counts, await readValidPage(disk, block, target, scratch));
@@ -68,9 +81,23 @@ async function countPages(disk: DiskManager, { onProgress, signal }: StatOptions
       if (error.code === 'BLOCK_FREE') counts.otherBlocks++;
       else counts.damagedPages++;
     }
+    scan.add(block, target);
     await onProgress?.(block + 1, blockCount);
   }
-  return counts.nodes === 0 ? { ...counts, shortestNode: 0 } : counts;
+  counts.damagedPages += disk.header.blockCount - blockCount;
+  const missing = counts.damagedPages === 0 ? await missingPages(scan) : undefined;
+  return { ...counts, ...(counts.nodes === 0 && { shortestNode: 0 }), ...(missing && { missing }) };
+}
+
+async function missingPages(scan: FullScan): Promise<Statistics['missing']> {
+  try {
+    await scan.end();
+    return undefined;
+  } catch (error) {
+    const missing = missingPagesError(error);
+    if (missing === undefined) throw error;
+    return { code: missing.code, message: missing.message };
+  }
 }
 
 /** Enough for the longest node. */
@@ -83,6 +110,7 @@ const newCounts = (blocks: number) => ({
   damagedPages: 0,
   otherBlocks: 0,
   nodes: 0,
+  lostSlots: 0,
   nodeBytes: 0,
   directoryBytes: 0,
   headerBytes: BLOCK_BYTES,
@@ -96,6 +124,11 @@ function countPage(counts: ReturnType<typeof newCounts>, { directory, header, fo
   const { lengths } = counts;
   let nodeBytes = 0;
   for (let slot = 0; slot < directory.count; slot++) {
+    if (isLostEntry(directory, slot)) {
+      counts.lostSlots++;
+      continue;
+    }
+    counts.nodes++;
     const bytes = directory.nodeBytes(slot);
     nodeBytes += bytes;
     const bucket = bytes === 0 ? 0 : 32 - Math.clz32(bytes);
@@ -106,7 +139,6 @@ function countPage(counts: ReturnType<typeof newCounts>, { directory, header, fo
   const directoryBytes = directory.end - directory.start;
   counts.pages[format]++;
   if (isFinalized(header)) counts.finalizedPages++;
-  counts.nodes += directory.count;
   counts.nodeBytes += nodeBytes;
   counts.directoryBytes += directoryBytes;
   counts.headerBytes += PAGE_HEADER_BYTES;
@@ -138,6 +170,7 @@ export function* statisticsTable(statistics: Statistics): Generator<string> {
   if (damagedPages > 0) yield row('damaged pages', damagedPages);
   yield row('free or unwritten', otherBlocks);
   yield row('nodes', nodes);
+  if (statistics.lostSlots > 0) yield row('lost nodes', statistics.lostSlots);
   if (nodes > 0) yield row('shortest node, bytes', statistics.shortestNode);
   if (nodes > 0) yield row('longest node, bytes', statistics.longestNode);
   const pageBytes = BLOCK_BYTES * (pages.v1 + pages.v2);

@@ -1,12 +1,17 @@
+import { fileIdIn, fileIdState, fileIdText } from '../format/file-id.ts';
+import { isLostEntry } from '../format/slots.ts';
 import { isZero } from '../bytes/buffer.ts';
 import { grouped } from '../bytes/encodings.ts';
 import type { RecordLayout } from '../bytes/record.ts';
 import { type CommitRecord, decodeCommitRecord } from '../format/commit-record.ts';
+import { copyHash, DIGEST_OFFSET, type DigestKind, digestIn } from '../format/digest.ts';
 import { FILE_HEADER, headerCopyState } from '../format/file-header.ts';
+import { hex } from '../format/problem.ts';
 import {
   BLOCK_BYTES,
   COMMIT_RECORD_OFFSETS,
   fileOffset,
+  FILE_ID_OFFSET,
   HEADER_COPY_OFFSET,
   PAGE_HEADER_BYTES,
 } from '../format/layout.ts';
@@ -68,7 +73,8 @@ export function* pageTable(page: Page, blockId: number): Generator<string> {
   yield directory.count === 0 ? 'no slots\n' : tableRow(SLOTS);
   for (let slot = 0; slot < directory.count; slot++) {
     const [offset, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
-    const node = offset + bytes > BLOCK_BYTES ? '(outside the block)' : preview(nodeOf(page, slot));
+    const isLost = isLostEntry(directory, slot) && bytes === 0;
+    const node = isLost ? '(lost)' : offset + bytes > BLOCK_BYTES ? '(outside the block)' : preview(nodeOf(page, slot));
     yield tableRow(SLOTS, [...[slot, directory.entryOffset(slot), offset, bytes].map(String), node]);
   }
 }
@@ -97,6 +103,7 @@ export function* nodeDump(page: Page, blockId: number, slot: number): Generator<
 /** @param commitNote - the state of a commit record */
 export function* fileHeaderTable(block0: Uint8Array, commitNote: (record: CommitRecord) => string): Generator<string> {
   yield* fieldRows(FILE_HEADER_FIELDS, FILE_HEADER, block0);
+  yield digestRow(block0);
   for (const offset of COMMIT_RECORD_OFFSETS) {
     const record = decodeCommitRecord(block0, offset);
     if (record === undefined) continue;
@@ -104,8 +111,30 @@ export function* fileHeaderTable(block0: Uint8Array, commitNote: (record: Commit
     const note = `${block === 0 ? 'new blocks only' : `block ${block}`}; ${commitNote(record)}`;
     yield tableRow(FILE_HEADER_FIELDS, [String(offset), 'commit record', String(sequence), note]);
   }
+  const id = fileIdIn(block0);
+  const state = fileIdText(id) ?? fileIdState(id);
+  yield tableRow(FILE_HEADER_FIELDS, [String(FILE_ID_OFFSET), 'file id', state, 'tells which file a journal is of']);
   const copy = [String(HEADER_COPY_OFFSET), 'header copy', headerCopyState(block0)];
   yield tableRow(FILE_HEADER_FIELDS, [...copy, 'backup of the file header and root descriptor']);
+}
+
+const DIGEST_NOTES: Readonly<Record<DigestKind, string>> = {
+  absent: 'none; the next commit makes it',
+  damaged: 'its checksum or fields are wrong',
+  foreign: 'of another file header: another program has changed the file since',
+  valid: 'of this file header',
+};
+
+/** Whether the page headers add up to it, only verify says. */
+function digestRow(block0: Uint8Array): string {
+  const { kind, state } = digestIn(block0);
+  const notes = [DIGEST_NOTES[kind]];
+  if (state) {
+    notes.unshift(`commit ${state.commit}`);
+    if (state.openFrom < state.openEnd) notes.push(`without blocks ${state.openFrom} to ${state.openEnd - 1}`);
+  }
+  const value = state ? hex(copyHash(state.sum).value, 16) : kind;
+  return tableRow(FILE_HEADER_FIELDS, [String(DIGEST_OFFSET), 'digest', value, notes.join('; ')]);
 }
 
 const BLOCKS: readonly Column[] = [

@@ -18,6 +18,8 @@ import {
   undoRepair,
   verify,
 } from 'artrie-pages';
+import { EpochArena } from 'artrie-pages/arena';
+import { ByteNodeArenaV1, ByteNodeArenaV2 } from 'artrie-pages/format';
 import { MemoryBlockFile } from 'artrie-pages/testing';
 import { describe, expect, test } from 'vitest';
 import { expectSameBytes } from '../support/files.ts';
@@ -35,6 +37,10 @@ const NOT_A_BOOLEAN = [null, 5, 'x', {}];
 const NOT_A_FUNCTION = [null, 5, 'x', {}];
 const NOT_A_SIGNAL = [null, 5, 'x', {}, () => undefined];
 const NOT_A_COUNT = [null, 'x', 0, 1.5, -1, NaN, {}];
+const ARENA = new EpochArena({ maxBlocks: 1 });
+const HANDLE = ARENA.allocateCopy(text('a'));
+const NOT_AN_ARENA = [undefined, null, 5, 'x', {}, [], new Uint8Array(8), new Map()];
+const NOT_A_HANDLE = [undefined, null, 'x', String(HANDLE), 1.5, -1, NaN, {}, HANDLE + 1, HANDLE - 1];
 const NOT_BYTE_COUNTS = [null, 'x', -1, NaN, {}];
 
 function refsWith(wrong: unknown): unknown[] {
@@ -77,6 +83,18 @@ const METHODS: readonly Case<PageStore>[] = [
   ['appendMany nodes', NOT_BYTES, (store, nodes) => store.appendMany(nodes, [1])],
   ['appendMany lengths', [undefined, null, 5, 'x', {}], (store, lengths) => store.appendMany(text('a'), lengths)],
   ['appendMany lengths', [[1.5], [-1], [NaN], [2]], (store, lengths) => store.appendMany(text('a'), lengths)],
+  ['appendMany handles', [undefined, null, 5, 'x', {}], (store, handles) => store.appendMany(ARENA, handles)],
+  ['appendMany handle', NOT_A_HANDLE, (store, handle) => store.appendMany(ARENA, [HANDLE, handle])],
+  ['appendFrom arena', NOT_AN_ARENA, (store, arena) => store.appendFrom(arena, [HANDLE])],
+  ['appendFrom handles', [undefined, null, 5, 'x', {}], (store, handles) => store.appendFrom(ARENA, handles)],
+  ['appendFrom handle', NOT_A_HANDLE, (store, handle) => store.appendFrom(ARENA, [HANDLE, handle])],
+  ['stage handle', NOT_A_HANDLE.slice(1), (store, handle) => store.stage(ARENA, handle)],
+  ['stageFrom arena', NOT_AN_ARENA, (store, arena) => store.stageFrom(arena, [HANDLE], 0, 1)],
+  ['stageFrom handles', [undefined, null, 5, 'x', {}], (store, handles) => store.stageFrom(ARENA, handles, 0, 1)],
+  ['stageFrom handle', NOT_A_HANDLE, (store, handle) => store.stageFrom(ARENA, [handle], 0, 1)],
+  ['stageFrom from', NOT_A_WHOLE_NUMBER.slice(1), (store, from) => store.stageFrom(ARENA, [HANDLE], from, 1)],
+  ['stageFrom from', [2], (store, from) => store.stageFrom(ARENA, [HANDLE], from, 1)],
+  ['stageFrom to', [...NOT_A_WHOLE_NUMBER.slice(1), 2], (store, to) => store.stageFrom(ARENA, [HANDLE], 0, to)],
   ['stage source', NOT_BYTES, (store, source) => store.stage(source)],
   ['stage start', [null, 'x', 1.5, -1, NaN, {}, 9], (store, start) => store.stage(text('ab'), start)],
   ['stage end', [null, 'x', 1.5, -1, NaN, {}, 9], (store, end) => store.stage(text('ab'), 0, end)],
@@ -93,6 +111,9 @@ const METHODS: readonly Case<PageStore>[] = [
   ['update ref', NOT_A_REF, (store, ref) => store.update(ref, text('new'))],
   ['update node', NOT_BYTES, (store, node) => store.update({ block: 1, slot: 0 }, node)],
   ['readPage block', NOT_A_WHOLE_NUMBER, (store, block) => store.readPage(block)],
+  ['page block', NOT_A_WHOLE_NUMBER, (store, block) => store.page(block)],
+  ['addPage arena', [...NOT_BYTES, new Uint8Array(262_144)], (store, arena) => store.addPage(arena)],
+  ['addPage arena', [new ByteNodeArenaV1(4096), new ByteNodeArenaV2(131_072)], (store, arena) => store.addPage(arena)],
   ['assertBlock block', NOT_A_WHOLE_NUMBER, (store, block) => store.assertBlock(block)],
   ['free block', NOT_A_WHOLE_NUMBER, (store, block) => store.free(block)],
   ['allocate count', [...NOT_A_WHOLE_NUMBER, 0], (store, count) => store.allocate(count)],
@@ -149,7 +170,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     'open',
     [
       ['file', NOT_A_FILE, (_, file) => open(file)],
-      ...optionCases('access pageFormat dedupe cacheBytes', (file, options) => open(file, options)),
+      ...optionCases('access pageFormat dedupe cacheBytes signal onProgress', (file, options) => open(file, options)),
       ...LOCK_CASES((options) => open(NOWHERE, options)),
     ],
   ],
@@ -167,7 +188,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['source', NOT_A_FILE, (_, source) => recover(source, target())],
       ['target', NOT_A_FILE, (file, to) => recover(file, to)],
-      ...optionCases('keepRoot replace onBlock onMoved onDurable onProgress signal', (file, options) =>
+      ...optionCases('keepRoot replace onBlock onMoved onDurable onPublished onProgress signal', (file, options) =>
         recover(file, target(), options),
       ),
       ...LOCK_CASES((options) => recover(NOWHERE, NOWHERE, options)),
@@ -197,7 +218,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['source', NOT_A_FILE, (_, source) => compact(source, target())],
       ['target', NOT_A_FILE, (file, to) => compact(file, to)],
-      ...optionCases('pageFormat dedupe replace onMoved onDurable onProgress signal', (file, options) =>
+      ...optionCases('pageFormat dedupe replace onMoved onDurable onPublished onProgress signal', (file, options) =>
         compact(file, target(), options),
       ),
       ...LOCK_CASES((options) => compact(NOWHERE, NOWHERE, options)),
@@ -225,7 +246,7 @@ const FUNCTIONS: readonly [name: string, cases: readonly Case<MemoryBlockFile>[]
     [
       ['lines', [undefined, null, 5, {}], (_, lines) => importNodes(lines, target())],
       ['target', NOT_A_FILE, (_, to) => importNodes([], to)],
-      ...optionCases('pageFormat replace signal', (_, options) => importNodes([], target(), options)),
+      ...optionCases('pageFormat replace keepOwner signal', (_, options) => importNodes([], target(), options)),
       ...LOCK_CASES((options) => importNodes([], NOWHERE, options)),
     ],
   ],

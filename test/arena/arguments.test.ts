@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import * as api from '../../src/arena.ts';
-import { PageStoreError } from '../../src/errors.ts';
 
 const {
   ArenaPool,
@@ -34,6 +33,10 @@ interface Call {
 const BYTES = Uint8Array.of(1, 2, 3, 4);
 const RANGE = { start: [undefined], end: [undefined] };
 const DESCRIPTOR_NAMES = 'descriptor';
+/** Options that are numbers, with defaults. */
+const NUMBERS = Object.fromEntries(
+  ['epoch', 'blockBytes', 'maxBlocks', 'maxAllocations', 'maxThreads'].map((name) => [name, [undefined]]),
+);
 
 const keys = new KeyArena();
 const key = keys.add(BYTES);
@@ -53,7 +56,10 @@ const source = ['source', 'start', 'end'];
 const range = [BYTES, 0, 4];
 
 /** `allocate`, `allocateCopy` and `allocateKey`, which all arenas have. */
-const allocations = (of: string, target: typeof arena | typeof shard | typeof writer | typeof concurrent): Call[] => [
+const allocations = (
+  of: string,
+  target: typeof arena | typeof shard | typeof writer | typeof concurrent | typeof pool,
+): Call[] => [
   {
     name: `${of}.allocate`,
     parameters: ['bytes', 'alignment'],
@@ -77,6 +83,33 @@ const allocations = (of: string, target: typeof arena | typeof shard | typeof wr
   },
 ];
 
+/** What takes a handle, in arenas that have offsets. */
+const readers = (of: string, target: typeof arena | typeof concurrent, valid: number): Call[] =>
+  (['read', 'lengthOf', 'offsetOf'] as const).map((name) => ({
+    name: `${of}.${name}`,
+    parameters: ['handle'],
+    valid: [valid],
+    run: (handle: number) => target[name](handle),
+  }));
+
+const claims = (of: string, target: typeof arena | typeof shard): Call[] => [
+  {
+    name: `${of}.reserve`,
+    parameters: ['bytes'],
+    valid: [100],
+    run: (bytes: number) => target.reserve(bytes),
+  },
+  {
+    name: `${of}.claim`,
+    parameters: ['start', 'end'],
+    valid: [3, 4],
+    run: (start: number, end: number) => {
+      target.reserve(100);
+      return target.claim(start, end);
+    },
+  },
+];
+
 const CALLS: readonly Call[] = [
   {
     name: 'new InternedTablePrefix',
@@ -90,6 +123,19 @@ const CALLS: readonly Call[] = [
     parameters: ['other'],
     valid: [prefix],
     run: (other: typeof prefix) => prefix.sameTable(other),
+  },
+  {
+    name: 'InternedTablePrefix.makeRowKey',
+    parameters: ['rowId'],
+    valid: [1],
+    run: (rowId: number) => prefix.makeRowKey(rowId),
+  },
+  {
+    name: 'InternedTablePrefix.makeColumnKey',
+    parameters: ['rowId', 'column'],
+    valid: [1, 'c'],
+    takes: { column: ['text'] },
+    run: (rowId: number, column: string) => prefix.makeColumnKey(rowId, column),
   },
   {
     name: 'KeyBuffer.setRowKey',
@@ -167,6 +213,14 @@ const CALLS: readonly Call[] = [
     takes: RANGE,
     run: (...args: [Uint8Array, number, number]) => new KeyArena().add(...args),
   },
+  {
+    name: 'KeyArena.addText',
+    parameters: ['text'],
+    valid: ['text'],
+    takes: { text: ['text'] },
+    run: (text: string) => new KeyArena().addText(text),
+  },
+  { name: 'KeyArena.text', parameters: ['key'], valid: [key], run: (key: number) => keys.text(key) },
   { name: 'KeyArena.bytes', parameters: ['key'], valid: [key], run: (key: number) => keys.bytes(key) },
   { name: 'KeyArena.length', parameters: ['key'], valid: [key], run: (key: number) => keys.length(key) },
   {
@@ -255,10 +309,11 @@ const CALLS: readonly Call[] = [
   },
   {
     name: 'new EpochArena with options',
-    parameters: ['epoch', 'maxBlocks'],
-    valid: [0, 1],
-    takes: { epoch: [undefined], maxBlocks: [undefined] },
-    run: (epoch: number, maxBlocks: number) => new EpochArena({ epoch, maxBlocks }),
+    parameters: ['epoch', 'blockBytes', 'maxBlocks', 'maxAllocations'],
+    valid: [0, 65_536, 1, 1],
+    takes: NUMBERS,
+    run: (...[epoch, blockBytes, maxBlocks, maxAllocations]: [number, number, number, number]) =>
+      new EpochArena({ epoch, blockBytes, maxBlocks, maxAllocations }),
   },
   {
     name: 'EpochArena.attach',
@@ -281,13 +336,8 @@ const CALLS: readonly Call[] = [
     takes: RANGE,
     run: (...args: [Uint8Array, number, number]) => arena.tryAllocateCopy(...args),
   },
-  {
-    name: 'EpochArena.view',
-    parameters: ['offset', 'bytes'],
-    valid: [0, 4],
-    run: (offset: number, bytes: number) => arena.view(offset, bytes),
-  },
-  { name: 'EpochArena.blockOf', parameters: ['offset'], valid: [0], run: (offset: number) => arena.blockOf(offset) },
+  ...readers('EpochArena', arena, arena.allocateCopy(BYTES)),
+  ...claims('EpochArena', arena),
   {
     name: 'EpochArena.reset',
     parameters: ['epoch'],
@@ -304,10 +354,11 @@ const CALLS: readonly Call[] = [
   },
   {
     name: 'new ArenaPool with options',
-    parameters: ['epoch', 'maxBlocks', 'maxThreads'],
-    valid: [0, 1, 1],
-    takes: { epoch: [undefined], maxBlocks: [undefined], maxThreads: [undefined] },
-    run: (epoch: number, maxBlocks: number, maxThreads: number) => new ArenaPool(1, { epoch, maxBlocks, maxThreads }),
+    parameters: ['epoch', 'blockBytes', 'maxBlocks', 'maxAllocations', 'maxThreads'],
+    valid: [0, 65_536, 1, 1, 1],
+    takes: NUMBERS,
+    run: (...[epoch, blockBytes, maxBlocks, maxAllocations, maxThreads]: [number, number, number, number, number]) =>
+      new ArenaPool(1, { epoch, blockBytes, maxBlocks, maxAllocations, maxThreads }),
   },
   {
     name: 'ArenaPool.attach',
@@ -322,20 +373,13 @@ const CALLS: readonly Call[] = [
     code: 'STALE_EPOCH',
     run: (epoch: number) => pool.arenaOf(epoch),
   },
-  {
-    name: 'ArenaPool.allocateCopy',
-    parameters: source,
-    valid: range,
-    takes: RANGE,
-    run: (...args: [Uint8Array, number, number]) => pool.allocateCopy(...args),
-  },
-  {
-    name: 'ArenaPool.read',
+  ...allocations('ArenaPool', pool),
+  ...(['read', 'lengthOf', 'epochOf'] as const).map((name) => ({
+    name: `ArenaPool.${name}`,
     parameters: ['handle'],
     valid: [pool.allocateCopy(BYTES)],
-    takes: { handle: [{}, []] },
-    run: (handle: api.EpochHandle) => pool.read(handle),
-  },
+    run: (handle: number) => pool[name](handle),
+  })),
   {
     name: 'ArenaPool.releaseThread',
     parameters: ['thread'],
@@ -355,12 +399,6 @@ const CALLS: readonly Call[] = [
     run: (pool: api.ArenaPool) => new WorkerArena(pool),
   },
   ...allocations('WorkerArena', writer),
-  {
-    name: 'WorkerArena.handleOf',
-    parameters: ['offset', 'length'],
-    valid: [0, 4],
-    run: (offset: number, length: number) => writer.handleOf(offset, length),
-  },
 
   {
     name: 'new ConcurrentArena',
@@ -371,10 +409,11 @@ const CALLS: readonly Call[] = [
   },
   {
     name: 'new ConcurrentArena with options',
-    parameters: ['epoch', 'maxBlocks'],
-    valid: [0, 1],
-    takes: { epoch: [undefined], maxBlocks: [undefined] },
-    run: (epoch: number, maxBlocks: number) => new ConcurrentArena(1, { epoch, maxBlocks }),
+    parameters: ['epoch', 'blockBytes', 'maxBlocks', 'maxAllocations'],
+    valid: [0, 65_536, 1, 1],
+    takes: NUMBERS,
+    run: (...[epoch, blockBytes, maxBlocks, maxAllocations]: [number, number, number, number]) =>
+      new ConcurrentArena(1, { epoch, blockBytes, maxBlocks, maxAllocations }),
   },
   {
     name: 'ConcurrentArena.attach',
@@ -384,25 +423,20 @@ const CALLS: readonly Call[] = [
   },
   ...allocations('ConcurrentArena', concurrent),
   ...allocations('ArenaShard', shard),
+  ...readers('ConcurrentArena', concurrent, shard.allocateCopy(BYTES)),
   {
-    name: 'ConcurrentArena.view',
-    parameters: ['shard', 'offset', 'bytes'],
-    valid: [0, 0, 4],
-    run: (...args: [number, number, number]) => concurrent.view(...args),
+    name: 'ConcurrentArena.shardOf',
+    parameters: ['handle'],
+    valid: [shard.allocateCopy(BYTES)],
+    run: (handle: number) => concurrent.shardOf(handle),
   },
   {
-    name: 'ConcurrentArena.blockOf',
-    parameters: ['shard', 'offset'],
-    valid: [0, 0],
-    run: (index: number, offset: number) => concurrent.blockOf(index, offset),
+    name: 'ArenaShard.read',
+    parameters: ['handle'],
+    valid: [shard.allocateCopy(BYTES)],
+    run: (handle: number) => shard.read(handle),
   },
-  {
-    name: 'ArenaShard.view',
-    parameters: ['offset', 'bytes'],
-    valid: [0, 4],
-    run: (offset: number, bytes: number) => shard.view(offset, bytes),
-  },
-  { name: 'ArenaShard.blockOf', parameters: ['offset'], valid: [0], run: (offset: number) => shard.blockOf(offset) },
+  ...claims('ArenaShard', shard),
   {
     name: 'ConcurrentArena.reset',
     parameters: ['epoch'],
@@ -451,35 +485,24 @@ test('isEpochValid answers false for anything but an epoch', () => {
   for (const wrong of WRONG) expect(pool.isEpochValid(wrong as number)).toBe(false);
 });
 
-test('a handle without an epoch is refused', () => {
-  expect(errorOf(() => pool.read({} as never))).toBeInstanceOf(PageStoreError);
-});
-
 test('descriptors with wrong content are refused', () => {
-  const memory = new SharedArrayBuffer(64);
-  for (const descriptor of [{ memory }, { memory: {} }, pool.descriptor])
-    expect(() => EpochArena.attach(descriptor as never)).toThrow(TypeError);
-  const { arenas, clock, pins, firstEpoch } = pool.descriptor;
-  for (const descriptor of [
-    { arenas: [], clock, pins, firstEpoch },
-    { arenas: [{}], clock, pins, firstEpoch },
-    { arenas, clock: {}, pins, firstEpoch },
-    { arenas, clock: null, pins, firstEpoch },
-    { arenas, clock: pool.descriptor, pins, firstEpoch },
-    { arenas, clock, pins: {}, firstEpoch },
-    { arenas, clock, firstEpoch },
-    { arenas, clock, pins },
-  ])
-    expect(() => ArenaPool.attach(descriptor as never)).toThrow(TypeError);
-  const { shards, owners } = concurrent.descriptor;
-  for (const descriptor of [
-    { shards: [], owners },
-    { shards: [{}], owners },
-    { shards, owners: {} },
-    { shards, owners: null },
-    { shards },
-  ])
-    expect(() => ConcurrentArena.attach(descriptor as never)).toThrow(TypeError);
+  // Every property of a descriptor, missing or of another kind.
+  for (const [attach, descriptor] of [
+    [(each: never): unknown => EpochArena.attach(each), arena.descriptor],
+    [(each: never): unknown => ArenaPool.attach(each), pool.descriptor],
+    [(each: never): unknown => ConcurrentArena.attach(each), concurrent.descriptor],
+  ] as const) {
+    attach(structuredClone(descriptor) as never);
+    for (const name of Object.keys(descriptor)) {
+      const { [name]: _, ...without } = descriptor as unknown as Record<string, unknown>;
+      const wrong = [undefined, null, {}, [], [{}], 'text', new SharedArrayBuffer(32)];
+      // Slots of threads have no magic number.
+      if (name !== 'pins' && name !== 'owners') wrong.push(new SharedArrayBuffer(8_192));
+      for (const each of [without, ...wrong.map((value) => ({ ...descriptor, [name]: value }))])
+        expect(() => attach(each as never), `${name} in ${JSON.stringify(each)}`).toThrow(TypeError);
+    }
+  }
+  expect(() => EpochArena.attach(pool.descriptor as never)).toThrow(TypeError);
 });
 
 test('unknown options are refused', () => {
@@ -488,6 +511,11 @@ test('unknown options are refused', () => {
   expect(() => new ArenaPool(1, options)).toThrow("ArenaPool: unknown option 'maxBlock'");
   expect(() => new ConcurrentArena(1, options)).toThrow("ConcurrentArena: unknown option 'maxBlock'");
 });
+
+const LOCATING = [
+  ...['EpochArena', 'ArenaPool', 'ConcurrentArena', 'KeyArena'].map((name) => `${name}.locate`),
+  'ConcurrentArena.claimsOf',
+];
 
 test('the table above has every method with a parameter', () => {
   const classes = [
@@ -509,7 +537,8 @@ test('the table above has every method with a parameter', () => {
       .filter(([name, { value }]) => typeof value === 'function' && value.length > 0 && name !== 'constructor')
       .map(([name]) => `${each.name}.${name}`),
   );
-  // The first one has a test of its own, the second one is internal.
-  const others = ['ArenaPool.isEpochValid', 'ArenaShard.reset'];
+  // The first one has a test of its own, the others are internal.
+  const internal = ['reset', 'claimNext'].map((name) => `ArenaShard.${name}`);
+  const others = ['ArenaPool.isEpochValid', 'EpochArena.claimNext', ...internal, ...LOCATING];
   expect(methods.filter((name) => !names.has(name) && !others.includes(name))).toEqual([]);
 });

@@ -23,6 +23,18 @@ describe('a batch key generator', () => {
     );
   });
 
+  test('has its prefix, which no key changes', () => {
+    const batch = new BatchKeyGenerator('größe');
+    const { prefix } = batch;
+    expect(read(prefix)).toBe('größe/');
+    batch.columnKey(2n ** 64n - 1n, 'column');
+    batch.rowKey(7);
+    expect(() => batch.columnKey(7, 'c'.repeat(60))).toThrow(overflow);
+    expect([read(prefix), read(batch.prefix)]).toEqual(['größe/', 'größe/']);
+    expect(read(new BatchKeyGenerator(new InternedTablePrefix('')).prefix)).toBe('/');
+    expect(new BatchKeyGenerator('t'.repeat(61)).prefix.length).toBe(62);
+  });
+
   test('refuses a key that does not fit, and keeps the previous one', () => {
     const batch = new BatchKeyGenerator('t'.repeat(60));
     const key = batch.rowKey(99);

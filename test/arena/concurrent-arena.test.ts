@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { ARENA_BLOCK_BYTES } from '../../src/arena/block-memory.ts';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
 import { ThreadSlots } from '../../src/arena/thread-slots.ts';
+import { ARENA_PROPERTIES } from '../support/arena-model.ts';
 import { ArenaWorker } from '../support/arena-workers.ts';
 
 const BYTES = Uint8Array.from([1, 2, 3, 4, 5]);
@@ -12,6 +13,7 @@ const withCode = (code: string): unknown => expect.objectContaining({ code });
 interface Claimed {
   readonly shard: number;
   readonly offset: number;
+  readonly handle: number;
 }
 
 let workers: ArenaWorker[] = [];
@@ -36,7 +38,7 @@ describe('a concurrent arena', () => {
       const attached = ConcurrentArena.attach(structuredClone(arena.descriptor));
       expect(attached.shard().index).toBe(index);
       // Without a gap, through whichever object.
-      expect(attached.allocate(16)).toBe(time * 16);
+      expect(attached.offsetOf(attached.allocate(16))).toBe(time * 16);
     }
     const owners = arena.stats().shards.map(({ owner }) => owner);
     expect(owners.filter((owner) => owner !== -1)).toEqual([0]);
@@ -45,14 +47,15 @@ describe('a concurrent arena', () => {
   test('refuses one thread more than it has shards, until one is released', async () => {
     const arena = new ConcurrentArena(2);
     const [first, second, third] = [start(), start(), start()];
-    expect(new Set([(await claim(first, arena)).shard, (await claim(second, arena)).shard]).size).toBe(2);
+    const before = await claim(first, arena);
+    expect(new Set([before.shard, (await claim(second, arena)).shard]).size).toBe(2);
     await expect(claim(third, arena)).rejects.toThrow('SHARDS_TAKEN: other threads own all 2 shards');
     expect(() => arena.shard()).toThrow(withCode('SHARDS_TAKEN'));
     expect(await first.ask({ op: 'give-back' })).toBe(true);
     // The next owner continues after the bytes of the previous one.
     const claimed = await claim(third, arena);
-    expect(claimed).toEqual({ shard: 0, offset: 8 });
-    expect([...arena.view(0, 0, 5), ...arena.view(0, 8, 5)]).toEqual([...BYTES, ...BYTES]);
+    expect(claimed).toEqual({ shard: 0, offset: 8, handle: before.handle + 1 });
+    expect([...arena.read(before.handle), ...arena.read(claimed.handle)]).toEqual([...BYTES, ...BYTES]);
     expect(arena.stats()).toMatchObject({ allocations: 3, usedBytes: 15 });
     await expect(claim(first, arena)).rejects.toThrow('SHARDS_TAKEN');
   });
@@ -67,7 +70,7 @@ describe('a concurrent arena', () => {
     await expect(claim(second, arena)).rejects.toThrow('SHARDS_TAKEN');
     await first[end]();
     expect(arena.stats().shards[0]).toMatchObject({ owner: -1, usedBytes: 5 });
-    expect(await claim(second, arena)).toEqual({ shard: 0, offset: 8 });
+    expect(await claim(second, arena)).toMatchObject({ shard: 0, offset: 8 });
   });
 
   test('ignores the end of a worker that has no shard', async () => {
@@ -88,46 +91,21 @@ describe('a concurrent arena', () => {
     expect(arena.release()).toBe(false);
     expect(() => shard.allocate(8)).toThrow(withCode('SHARDS_TAKEN'));
     const worker = start();
-    await claim(worker, arena);
+    const { handle } = await claim(worker, arena);
     expect(() => shard.allocateCopy(BYTES)).toThrow(`thread ${worker.threadId} owns now`);
-    expect([...shard.view(8, 5)]).toEqual([...BYTES]);
+    expect([...shard.read(handle)]).toEqual([...BYTES]);
   });
 
-  test('allocates aligned ranges within a block that never overlap, and counts them', () => {
-    const allocation = fc.record({
-      length: fc.oneof(fc.nat(100), fc.nat(70_000), fc.constantFrom(0, BLOCK)),
-      alignment: fc.constantFrom(1, 8, 16, 64),
-    });
-    fc.assert(
-      fc.property(fc.array(allocation, { maxLength: 40 }), fc.boolean(), (allocations, again) => {
-        const arena = new ConcurrentArena(2, { maxBlocks: 3 });
-        if (again) {
-          arena.allocate(BLOCK);
-          arena.reset();
-          expect(arena.stats()).toMatchObject({ epoch: 1, allocations: 0, usedBytes: 0, blockCount: 1 });
-        }
-        let [end, count, usedBytes] = [0, 0, 0];
-        for (const { length, alignment } of allocations) {
-          let offset: number;
-          try {
-            offset = arena.allocate(length, alignment);
-          } catch (error) {
-            expect(error).toMatchObject({ code: 'ARENA_FULL' });
-            continue;
-          }
-          expect(offset).toBeGreaterThanOrEqual(end);
-          expect(offset % alignment).toBe(0);
-          expect((offset % BLOCK) + length).toBeLessThanOrEqual(BLOCK);
-          expect(arena.view(arena.shard().index, offset, length).length).toBe(length);
-          end = offset + length;
-          usedBytes += length;
-          count++;
-          expect(arena.stats()).toMatchObject({ allocations: count, usedBytes });
-        }
-        expect(() => arena.view(0, end, 1)).toThrow(RangeError);
-      }),
-      { numRuns: 40 },
-    );
+  test('does what a plain model does, through three objects of a thread', () => {
+    fc.assert(ARENA_PROPERTIES.ConcurrentArena, { numRuns: 50 });
+  });
+
+  test('keeps its blocks when it is reset', () => {
+    const arena = new ConcurrentArena(2, { maxBlocks: 3 });
+    arena.allocate(BLOCK);
+    arena.reset();
+    const empty = { allocations: 0, usedBytes: 0, totalUsedBytes: 0 };
+    expect(arena.stats()).toMatchObject({ epoch: 1, ...empty, blockCount: 1, reservedBytes: BLOCK });
   });
 
   test('refuses counts, epochs and shards that are out of range', () => {
@@ -135,13 +113,10 @@ describe('a concurrent arena', () => {
     const arena = new ConcurrentArena(1, { epoch: 5 });
     arena.allocateKey(BYTES, 0, 5);
     for (const epoch of [5, 4, 5.5, 2 ** 53]) expect(() => arena.reset(epoch)).toThrow(RangeError);
-    for (const shard of [-1, 1, 0.5]) expect(() => arena.view(shard, 0, 1)).toThrow(RangeError);
-    expect(() => arena.blockOf(0, BLOCK)).toThrow(RangeError);
-    expect([...arena.blockOf(0, 0).subarray(0, 5)]).toEqual([...BYTES]);
     expect(() => ConcurrentArena.attach(arena.descriptor).reset(6)).toThrow(TypeError);
     arena.reset(2 ** 40);
     expect(arena.epoch).toBe(2 ** 40);
-    expect(arena.allocate(BLOCK)).toBe(0);
+    expect(arena.offsetOf(arena.allocate(BLOCK))).toBe(0);
   });
 });
 

@@ -4,6 +4,10 @@ import { KeyArena } from '../../src/arena/key-arena.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 
 const stale: unknown = expect.objectContaining({ name: 'PageStoreError', code: 'STALE_KEY' });
+const foreign: unknown = expect.objectContaining({
+  code: 'STALE_KEY',
+  message: expect.stringContaining('a key of another arena') as string,
+});
 const filled = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte);
 
 describe('a key arena', () => {
@@ -76,18 +80,92 @@ describe('a key arena', () => {
     expect(seen.size).toBe(300);
   });
 
-  test.each([1, 2, 65_536, 131_072, -1, 0.5, NaN, Infinity, 2 ** 53, '0', undefined])('%s was never a key', (key) => {
+  test.each(['0', undefined, null, 0n])('what is no number is no key: %s', (key) => {
     const arena = new KeyArena();
     arena.add(text('key 0'));
-    expect(() => arena.bytes(key as number)).toThrow(RangeError);
-    expect(() => arena.length(key as number)).toThrow(RangeError);
+    expect(() => arena.bytes(key as never)).toThrow('key must be a key of this arena, a number');
   });
 
-  test('with a first key refuses keys below it as unknown', () => {
+  test.each([-1, 0.5, NaN, Infinity, 2 ** 53])('%s was never a key', (key) => {
+    const arena = new KeyArena();
+    for (let round = 0; round < 2; round++) {
+      expect(() => arena.bytes(key)).toThrow(RangeError);
+      expect(() => arena.length(key)).toThrow(RangeError);
+      arena.add(text('key 0'));
+    }
+  });
+
+  test.each([1, 2, 0.5, 65_535, 65_536, 131_072, 2 ** 32, 2 ** 32 + 65_536])(
+    'the first key plus %d is no key yet',
+    (distance) => {
+      for (const arena of [new KeyArena(), new KeyArena(0), new KeyArena(2 ** 44)]) {
+        const key = arena.add(text('key 0'));
+        expect(() => arena.bytes(key + distance)).toThrow(RangeError);
+        expect(() => arena.length(key + distance)).toThrow(RangeError);
+      }
+    },
+  );
+
+  test('with a first key numbers from it, and refuses keys below it as those of another arena', () => {
     const arena = new KeyArena(1000);
-    expect(() => arena.bytes(999)).toThrow(RangeError);
+    expect(() => arena.bytes(999)).toThrow(foreign);
     expect(arena.add(text('a'))).toBe(1000);
+    expect(() => arena.bytes(999)).toThrow(foreign);
     for (const first of [-1, 0.5, 2 ** 53]) expect(() => new KeyArena(first)).toThrow(RangeError);
+  });
+
+  test('refuses the keys of other arenas, where it would have a key of its own', () => {
+    const arenas = Array.from({ length: 100 }, () => new KeyArena());
+    const keys = arenas.map((arena, at) => arena.add(text(`arena ${at}`)));
+    expect(new Set(keys).size).toBe(100);
+    for (const [at, arena] of arenas.entries()) {
+      for (const [of, key] of keys.entries()) {
+        if (at === of) expect(arena.text(key)).toBe(`arena ${at}`);
+        else expect(() => arena.bytes(key)).toThrow(foreign);
+      }
+      const own = keys[at]!;
+      for (const use of [
+        () => arena.compare(own, keys[(at + 1) % 100]!),
+        () => arena.compare(keys[(at + 1) % 100]!, own),
+        () => arena.equals(keys[(at + 1) % 100]!, text('arena')),
+        () => arena.length(keys[(at + 1) % 100]!),
+        () => arena.text(keys[(at + 1) % 100]!),
+      ])
+        expect(use).toThrow(foreign);
+    }
+  });
+
+  test('without a key refuses keys of others, also of one that was made with a first key of 0', () => {
+    const [empty, chosen] = [new KeyArena(), new KeyArena(0)];
+    const key = chosen.add(text('a'));
+    expect(() => empty.bytes(key)).toThrow(foreign);
+    expect(() => chosen.bytes(new KeyArena().add(text('b')))).toThrow();
+  });
+
+  test('takes new numbers when its own are used up: none of another arena, and none twice', () => {
+    const [arena, neighbor] = [new KeyArena(), new KeyArena()];
+    const source = filled(33_000);
+    // Each key has a chunk of its own, and a chunk has 65,536 numbers.
+    const addRound = (): number[] => Array.from({ length: 64 }, () => arena.add(source));
+    const first = arena.add(text('first'));
+    const other = neighbor.add(text('other'));
+    const rangeOf = (key: number): number => Math.floor(key / 2 ** 32);
+    const seen = new Set([rangeOf(first)]);
+    let last = first;
+    for (let round = 0; round < 2200; round++) {
+      arena.reset();
+      const keys = addRound();
+      expect(keys.at(-1)! - keys[0]!).toBe(63 * 65_536);
+      if (keys[0]! <= last) expect(seen).not.toContain(rangeOf(keys[0]!));
+      for (const key of keys) seen.add(rangeOf(key));
+      last = keys.at(-1)!;
+    }
+    expect(seen.size).toBeGreaterThan(2);
+    expect(seen).not.toContain(rangeOf(other));
+    expect(() => arena.bytes(first)).toThrow(stale);
+    expect(() => arena.bytes(other)).toThrow(foreign);
+    expect(() => neighbor.bytes(last)).toThrow(foreign);
+    expect([arena.length(last), neighbor.text(other)]).toEqual([33_000, 'other']);
   });
 
   test('is full at 2^53, and keeps its keys', () => {
@@ -132,6 +210,19 @@ describe('a key arena', () => {
     expect(arena.equals(arena.add(shared, 0, 20), filled(20, 5))).toBe(true);
     const key = arena.add(Buffer.from('buffer'));
     expect(arena.equals(arena.add(arena.bytes(key)), text('buffer'))).toBe(true);
+  });
+
+  test('takes text and returns it, as UTF-8', () => {
+    const arena = new KeyArena();
+    const texts = ['', 'abc', 'größe', '\ufeffmarked', '鍵/😀', 'x'.repeat(65_534), 'é'.repeat(50_000), 'after'];
+    const keys = texts.map((each) => arena.addText(each));
+    expect(keys.map((key) => arena.text(key))).toEqual(texts);
+    expect(keys.map((key) => arena.length(key))).toEqual(texts.map((each) => Buffer.byteLength(each)));
+    expect(keys.every((key, at) => arena.equals(key, text(texts[at]!)))).toBe(true);
+    expect(arena.text(arena.add(Uint8Array.of(0x61, 0xff, 0x62)))).toBe('a\ufffdb');
+    for (const wrong of ['\ud800', 'a\udc00', '\ud83dx']) expect(() => arena.addText(wrong)).toThrow(TypeError);
+    expect(() => arena.addText(text('bytes') as never)).toThrow(TypeError);
+    expect(arena.keyCount).toBe(texts.length + 1);
   });
 
   test('refuses invalid ranges, and adds nothing', () => {

@@ -33,6 +33,12 @@ describe('a key buffer', () => {
     expect([...key.bytes]).toEqual([1, 0, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80, 255, 0]);
   });
 
+  test('returns its key as text, with U+FFFD for what is not UTF-8', () => {
+    const key = new KeyBuffer();
+    for (const each of ['', 'größe/😀', '\ufeffmarked']) expect(key.clear().appendText(each).text).toBe(each);
+    expect(key.clear().push(0x61).push(0xff).text).toBe('a\ufffd');
+  });
+
   test('returns a view of the current key, of any length', () => {
     const key = new KeyBuffer();
     for (let length = 0; length <= 63; length++) {

@@ -30,6 +30,38 @@ describe('a key handle', () => {
     expect([...target]).toEqual([0, ...expected, 0]);
   });
 
+  test.each([
+    '',
+    'users/1',
+    'größe/😀',
+    '\ufeffmarked',
+    'x'.repeat(24),
+    'é'.repeat(12),
+    'x'.repeat(25),
+    'é'.repeat(300),
+  ])('of the text %j is that of its bytes in UTF-8, and returns the text', (key) => {
+    const [handle, same] = [KeyHandle.of(key), KeyHandle.of(text(key))];
+    expect([handle.text, same.text, handle.hash]).toEqual([key, key, fnv1a64(text(key))]);
+    expect([handle.equals(same), handle.length]).toEqual([true, Buffer.byteLength(key)]);
+  });
+
+  test('has U+FFFD in its text for bytes that are not UTF-8, and takes no lone surrogate', () => {
+    expect(KeyHandle.of(Uint8Array.of(0x61, 0xff, 0x62)).text).toBe('a\ufffdb');
+    for (const wrong of ['\ud800', 'a\udc00']) expect(() => KeyHandle.of(wrong)).toThrow(TypeError);
+  });
+
+  test('is inline up to 24 bytes', () => {
+    const lengths = [0, 1, 23, 24, 25, 300];
+    expect(lengths.map((length) => KeyHandle.of(new Uint8Array(length)).isInline)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
   test('has the hash in two signed halves', () => {
     const handle = KeyHandle.of(text('foobar'));
     expect([handle.hash, handle.hashHigh, handle.hashLow]).toEqual([
@@ -62,6 +94,8 @@ describe('a key handle', () => {
 
   test('refuses invalid ranges', () => {
     expect(() => KeyHandle.of(new Uint8Array(3), 0, 4)).toThrow(RangeError);
-    expect(() => KeyHandle.of('text' as never)).toThrow(TypeError);
+    expect(() => KeyHandle.of(undefined as never)).toThrow(TypeError);
+    for (const range of [[0], [undefined, 2], [1, 2]])
+      expect(() => KeyHandle.of('text' as never, ...(range as [number]))).toThrow('a text is taken as a whole');
   });
 });

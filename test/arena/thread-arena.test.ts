@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
-import type { KeyArena } from '../../src/arena/key-arena.ts';
-import { threadArena, withArena } from '../../src/arena/key-arena.ts';
+import { KeyArena, threadArena, withArena } from '../../src/arena/key-arena.ts';
 import { text } from '../support/nodes.ts';
 
 const stale: unknown = expect.objectContaining({ code: 'STALE_KEY' });
@@ -38,10 +37,23 @@ describe('withArena', () => {
     const nest = (depth: number): void =>
       withArena((arena) => {
         arena.add(text('other'));
-        expect(() => arena.bytes(key)).toThrow();
+        expect(() => arena.bytes(key)).toThrow(stale);
         if (depth < 12) nest(depth + 1);
       });
     nest(0);
+  });
+
+  test('a key of one arena that is lent is refused by the others', () => {
+    const other = new KeyArena();
+    const nest = (outer: readonly number[]): void =>
+      withArena((arena) => {
+        const key = arena.add(text('own'));
+        for (const each of outer) expect(() => arena.bytes(each)).toThrow(stale);
+        expect(() => other.bytes(key)).toThrow(stale);
+        if (outer.length < 12) nest([...outer, key]);
+      });
+    other.add(text('other'));
+    nest([]);
   });
 
   test('does not touch the keys of an outer call, at any depth', () => {
@@ -99,13 +111,15 @@ describe('withArena', () => {
   });
 });
 
-test('each thread has an arena of its own', async () => {
+test('each thread has an arena of its own, and arenas of other threads refuse its keys', async () => {
   const code = `
     import { parentPort } from 'node:worker_threads';
-    import { threadArena, withArena } from './src/arena/key-arena.ts';
+    import { KeyArena, threadArena, withArena } from './src/arena/key-arena.ts';
     const before = threadArena.keyCount;
     const key = threadArena.add(new Uint8Array(3));
-    parentPort.postMessage([before, key, threadArena.length(key), withArena((arena) => arena === threadArena)]);
+    const others = Array.from({ length: 50 }, () => new KeyArena().add(new Uint8Array(3)));
+    const length = threadArena.length(key);
+    parentPort.postMessage([[before, length, withArena((arena) => arena === threadArena)], [key, ...others]]);
   `;
   const bundled = buildSync({
     stdin: { contents: code, resolveDir: '.' },
@@ -116,10 +130,21 @@ test('each thread has an arena of its own', async () => {
   });
   threadArena.reset();
   const keys = [threadArena.add(text('of this thread')), threadArena.add(text('and another'))];
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(bundled.outputFiles[0]!.text)}`));
-  expect((await once(worker, 'message'))[0]).toEqual([0, 0, 3, true]);
-  await worker.terminate();
+  const url = new URL(`data:text/javascript,${encodeURIComponent(bundled.outputFiles[0]!.text)}`);
+  const arenas = [threadArena, ...Array.from({ length: 9 }, () => new KeyArena())];
+  const seen = new Set([threadArena.add(text('a')), ...arenas.slice(1).map((arena) => arena.add(text('a')))]);
+  for (let thread = 0; thread < 4; thread++) {
+    const worker = new Worker(url);
+    const [found, foreign] = (await once(worker, 'message'))[0] as [unknown, number[]];
+    expect(found).toEqual([0, 3, true]);
+    for (const key of foreign) {
+      expect(seen).not.toContain(key);
+      seen.add(key);
+      for (const arena of arenas) expect(() => arena.bytes(key)).toThrow(stale);
+    }
+    await worker.terminate();
+  }
   expect(Buffer.from(threadArena.bytes(keys[0]!)).toString()).toBe('of this thread');
-  expect(threadArena.keyCount).toBe(2);
+  expect(threadArena.keyCount).toBe(3);
   threadArena.reset();
 });

@@ -3,6 +3,7 @@ import { ArenaPool } from '../../src/arena/arena-pool.ts';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
 import { EpochArena } from '../../src/arena/epoch-arena.ts';
 import { tickOf } from '../../src/arena/epoch-clock.ts';
+import { codeOf } from '../support/error-code.ts';
 import {
   ArenaWorker,
   fillOrders,
@@ -30,11 +31,14 @@ const spoiledIn = (all: readonly LoggedAllocation[], view: (each: LoggedAllocati
 
 const bytesOf = (all: readonly LoggedAllocation[]): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
 
-async function fillArena(count: number, broken: boolean): Promise<{ arena: EpochArena; all: LoggedAllocation[] }> {
+async function fillArena(
+  count: number,
+  broken?: 'memory' | 'handles',
+): Promise<{ arena: EpochArena; all: LoggedAllocation[] }> {
   const arena = new EpochArena({ maxBlocks: 16 });
   const orders = fillOrders(WORKERS, count);
   const done = workers.map((each, at) =>
-    each.ask({ op: 'fill-arena', arena: arena.descriptor, broken, ...orders[at]! }),
+    each.ask({ op: 'fill-arena', arena: arena.descriptor, ...(broken && { broken }), ...orders[at]! }),
   );
   await openGate(orders[0]!.gate, WORKERS);
   await Promise.all(done);
@@ -43,19 +47,26 @@ async function fillArena(count: number, broken: boolean): Promise<{ arena: Epoch
 
 describe('eight threads that start at once', () => {
   test('lose nothing and overlap nowhere in one epoch arena, which counts all of it', async () => {
-    const { arena, all } = await fillArena(COUNT, false);
+    const { arena, all } = await fillArena(COUNT);
     expect(all.length).toBe(WORKERS * COUNT);
     expect(overlapsOf(all)).toBe(0);
-    expect(spoiledIn(all, ({ offset, bytes }) => arena.view(offset, bytes))).toBe(0);
+    expect(new Set(all.map(({ handle }) => handle)).size, 'each has a handle of its own').toBe(all.length);
+    expect(spoiledIn(all, ({ handle }) => arena.read(handle))).toBe(0);
     expect(arena.stats()).toMatchObject({ allocations: WORKERS * COUNT, usedBytes: bytesOf(all) });
   });
 
-  test('overlap if the cursor is advanced without an atomic, which the test above would detect', async () => {
-    const { arena, all } = await fillArena(1_000, true);
+  test('overlap if the cursor of the blocks is advanced without an atomic, which the test above would detect', async () => {
+    const { arena, all } = await fillArena(1_000, 'memory');
     expect(overlapsOf(all)).toBeGreaterThan(0);
-    // The cursor may have gone back, so this reads around it.
-    const block = arena.blockOf(0);
-    expect(spoiledIn(all, ({ offset, bytes }) => block.subarray(offset, offset + bytes))).toBeGreaterThan(0);
+    expect(spoiledIn(all, ({ handle }) => arena.read(handle))).toBeGreaterThan(0);
+  });
+
+  test('lose handles if the cursor of their table is advanced without an atomic, which it would detect too', async () => {
+    const { arena, all } = await fillArena(1_000, 'handles');
+    expect(new Set(all.map(({ handle }) => handle)).size).toBeLessThan(all.length);
+    expect(arena.stats().allocations).toBeLessThan(all.length);
+    const known = all.filter(({ handle }) => codeOf(() => arena.read(handle)) === 'none');
+    expect(spoiledIn(known, ({ handle }) => arena.read(handle))).toBeGreaterThan(0);
   });
 
   test('lose nothing in a pool whose epoch advances, and no epoch is recycled while they write', async () => {
@@ -76,7 +87,7 @@ describe('eight threads that start at once', () => {
       const all = orders.flatMap((order) => [...logged(order, epoch)]);
       expect(all.length).toBe(stats.allocations);
       expect(overlapsOf(all)).toBe(0);
-      expect(spoiledIn(all, ({ epoch, offset, bytes }) => pool.read({ epoch, offset, length: bytes }))).toBe(0);
+      expect(spoiledIn(all, ({ handle }) => pool.read(handle))).toBe(0);
       checked += all.length;
     };
     while (state.running) {
@@ -109,7 +120,7 @@ describe('eight threads that start at once', () => {
     for (const of of all) expect(new Set(of.map(({ epoch }) => epoch)).size).toBe(1);
     expect(new Set(all.map(([first]) => first!.epoch)).size).toBe(WORKERS);
     expect(overlapsOf(all.flat())).toBe(0);
-    expect(spoiledIn(all.flat(), ({ epoch: shard, offset, bytes }) => arena.view(shard, offset, bytes))).toBe(0);
+    expect(spoiledIn(all.flat(), ({ handle }) => arena.read(handle))).toBe(0);
     expect(arena.stats()).toMatchObject({ allocations: WORKERS * COUNT, usedBytes: bytesOf(all.flat()) });
   });
 });

@@ -15,6 +15,8 @@ const WORDS = [
   '#',
   '',
   'ünï\u2028\u0085',
+  '$(touch pwned) b.part',
+  'left\u202egpj.exe\u2066',
 ];
 
 /** The arguments that bash reads from a command line. */
@@ -40,13 +42,13 @@ describe('shell quoting', () => {
 
   test('a shell reads each word as it was, from one line', () => {
     const line = WORDS.map(shellWord).join(' ');
-    expect(line).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u);
+    expect(line).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
     expect(argumentsOf(line)).toEqual(WORDS);
   });
 });
 
 test('text for one line has its control characters and line separators escaped', () => {
-  expect(oneLine('a\tb\r\nc\u001b[0m\u2028d\ud800 \u{1f600}')).toBe(
-    String.raw`a\tb\r\nc\u001b[0m\u2028d\ud800 ` + '\u{1f600}',
+  expect(oneLine('a\tb\r\nc\u001b[0m\u2028d\ud800\u009b1m\u202e\u2069\u200f \u{1f600}')).toBe(
+    String.raw`a\tb\r\nc\u001b[0m\u2028d\ud800\u009b1m\u202e\u2069\u200f ` + '\u{1f600}',
   );
 });

@@ -196,4 +196,32 @@ describe('finalize', () => {
     ]);
     expect(await output(['append', path, 'b'])).toBe('3:0\n');
   });
+
+  test.each([
+    ['--block', '1', 'FILE'],
+    ['--block', '1', '3', 'FILE'],
+    ['FILE', '--block', '1', '3'],
+    ['--block', '1', '--json', 'FILE', '3'],
+    ['--block', '1', '--block', '3', 'FILE'],
+  ])('takes the file anywhere beside the ids of --block: %s %s %s %s %s', async (...args) => {
+    const path = await newFile();
+    await output(['allocate', path, '--count', '2']);
+    const given = args.filter((arg) => arg !== undefined);
+    const printed = await output(['finalize', ...given.map((arg) => (arg === 'FILE' ? path : arg))]);
+    const blocks = [...printed.matchAll(/block(?:": ?| )?"?:?(\d)/g)].map(([, block]) => block);
+    expect(blocks).toEqual(given.filter((arg) => /^\d$/.test(arg)));
+  });
+
+  test('a file whose name is a number comes first', async () => {
+    const folder = process.cwd();
+    process.chdir(temporaryFolder());
+    try {
+      await output(['create', '7']);
+      expect(await output(['finalize', '7', '--block', '1'])).toBe('block 1: finalized, 0 nodes\n');
+      expect((await runInProcess(['finalize', '7', '1'])).exit).toBe(2);
+      expect((await runInProcess(['finalize', 'a.part', '--block', '1', 'b.part'])).exit).toBe(2);
+    } finally {
+      process.chdir(folder);
+    }
+  });
 });

@@ -153,6 +153,7 @@ describe('import', () => {
         pages: 1,
         freeBlocks: 2,
         nodes: 2,
+        lostSlots: 0,
         bytes: 2,
       },
     ]);

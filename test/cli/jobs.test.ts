@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '../../src/cli/decode/segment.ts';
 import { frameOf, type Framing } from '../../src/cli/framing.ts';
 import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
-import { COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
+import { FILE_ID } from '../../src/format/file-id.ts';
+import { COMMIT_RECORD_OFFSETS, FILE_ID_OFFSET } from '../../src/format/layout.ts';
 import { expectOneError, output, runCli, runInProcess } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { hexLines, TWO_SEGMENTS } from '../support/hex-lines.ts';
@@ -48,6 +49,7 @@ function outcome(path: string, exit: number | null, stdout: Buffer, stderr: stri
   const bytes = readFileSync(path);
   // Where batches end depends on how busy the machine is, and the records on that. Nothing else does.
   for (const offset of COMMIT_RECORD_OFFSETS) bytes.fill(0, offset, offset + COMMIT_RECORD.bytes);
+  bytes.fill(0, FILE_ID_OFFSET, FILE_ID_OFFSET + FILE_ID.bytes); // random
   for (const name of [path, `${path}.lock`]) rmSync(name, { force: true });
   // What takes longer than a second tells how far it is.
   const told = stderr.replaceAll(new RegExp(`^${path}: .*\n`, 'gm'), '');

@@ -65,6 +65,8 @@ describe('dump', () => {
         '    40  entryCount                               5  terms of the trie; without a root pointer, nodes in all pages, or 0 if not counted',
         '    48  checksum                0x81ac893b5512eb73  FNV-1a, 64 bit, of the fields above except the padding, in version 2 also of the field below',
         '    56  imageCheckpointLsn                       0  used by the trie since version 2; 0 in version 1',
+        '    88  digest                              absent  none; the next commit makes it',
+        ' 10240  file id                             absent  tells which file a journal is of',
         ' 12288  header copy                         absent  backup of the file header and root descriptor',
         '',
         '   block  kind        state        nodes  node bytes  directory      free    fill  checksum  problem',
@@ -99,7 +101,7 @@ describe('dump', () => {
 
   test('--json: the header, a line per block, and a summary', async () => {
     const objects = jsonLines(await output(['dump', v1, '--json']));
-    expect(objects.map(({ type }) => type)).toEqual(['header', 'block', 'block', 'summary']);
+    expect(objects.map(({ type }) => type)).toEqual(['header', 'digest', 'block', 'block', 'summary']);
     expect(objects[0]).toMatchObject({ magic: '5782993917251223552', entryCount: '5', blockCount: 3 });
     expect(objects.at(-1)).toEqual({
       type: 'summary',

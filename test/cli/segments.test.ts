@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConcurrentArena } from '../../src/arena/concurrent-arena.ts';
-import { lengthsOf, SEGMENT_BYTES, SLOT_BYTES } from '../../src/cli/decode/segment.ts';
+import { SEGMENT_BYTES, SEGMENT_NODES, SLOT_BYTES } from '../../src/cli/decode/segment.ts';
 import { SegmentCutter } from '../../src/cli/decode/segment.ts';
 import { SegmentDecoder } from '../../src/cli/decode/segment.ts';
 import { Framer, frameOf, MAX_FRAME_BYTES } from '../../src/cli/framing.ts';
@@ -141,17 +141,27 @@ describe.each(FRAMINGS)('segments of %s', (framing) => {
 
 describe('SegmentDecoder', () => {
   const decodeAll = (text: string): { nodes: string[]; refusal: string | undefined } => {
-    const shard = new ConcurrentArena(1, { maxBlocks: 1 }).shard();
+    const arena = new ConcurrentArena(1, { maxBlocks: 1, maxAllocations: SEGMENT_NODES });
     const decoder = new SegmentDecoder('lines', 'hex');
-    const { bytesOffset, bytes, lengthsOffset, nodeCount, refusal } = decoder.decode(Buffer.from(text), shard);
-    const all = Buffer.from(shard.view(bytesOffset, bytes)).toString('hex');
-    let at = 0;
-    const lengths = [...lengthsOf(shard.view(lengthsOffset, 4 * nodeCount))];
-    expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(bytes);
-    return { nodes: lengths.map((length) => all.slice(2 * at, 2 * (at += length))), refusal: refusal?.message };
+    const { shard, runs, refusal } = decoder.decode(Buffer.from(text), arena.shard());
+    const nodes: string[] = [];
+    let end: number | undefined;
+    for (const { source, base, words, at, end: last, bytes } of arena.claimsOf(shard, runs)) {
+      let found = 0;
+      for (let next = at; next < last; next += 2) {
+        const [offset, length] = [words[next]!, words[next + 1]!];
+        expect(offset, 'it begins where the one before ends').toBe(end ?? offset);
+        end = offset + length;
+        found += length;
+        nodes.push(Buffer.from(source.subarray(offset - base, end - base)).toString('hex'));
+      }
+      expect(found).toBe(bytes);
+    }
+    expect(arena.stats().allocations).toBe(nodes.length);
+    return { nodes, refusal: refusal?.message };
   };
 
-  test('writes the nodes without gaps, and their lengths', () => {
+  test('writes the nodes without gaps, and claims each', () => {
     expect(decodeAll('61\n\n626364\n65')).toEqual({ nodes: ['61', '', '626364', '65'], refusal: undefined });
     expect(decodeAll('')).toEqual({ nodes: [], refusal: undefined });
   });

@@ -128,18 +128,21 @@ describe('append from a pipe that stays open', () => {
     expect(run.stdout).toBe('1:0\n1:1\n1:2\n');
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('%s in a pause exits 130, and what was printed stays', async (signal) => {
-    const path = await newFile();
-    const run = new OpenAppend(path);
-    run.child.stdin.write('a\nb\nhal');
-    await run.until((stdout) => stdout.length >= 8);
-    run.child.kill(signal);
-    expect(await run.exit).toBe(130);
-    expect(run.stdout).toBe('1:0\n1:1\n');
-    expect(run.stderr).toBe('');
-    expect(await output(['read', path, '--all'])).toBe('a\nb\n');
-    expect((await runInProcess(['verify', path, '--fail-on', 'info'])).exit).toBe(0);
-  });
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
+    '%s in a pause exits 130, and what was printed stays',
+    async (signal) => {
+      const path = await newFile();
+      const run = new OpenAppend(path);
+      run.child.stdin.write('a\nb\nhal');
+      await run.until((stdout) => stdout.length >= 8);
+      run.child.kill(signal);
+      expect(await run.exit).toBe(130);
+      expect(run.stdout).toBe('1:0\n1:1\n');
+      expect(run.stderr).toBe('');
+      expect(await output(['read', path, '--all'])).toBe('a\nb\n');
+      expect((await runInProcess(['verify', path, '--fail-on', 'info'])).exit).toBe(0);
+    },
+  );
 
   test('SIGINT while input pours in exits 130, and every node that was printed is in the file', async () => {
     const path = await newFile();

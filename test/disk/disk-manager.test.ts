@@ -144,12 +144,12 @@ describe('a commit', () => {
     );
     expect(steps).toEqual([
       'write 524288+262144',
-      'write 8192+172',
+      'write 8192+192',
       'sync',
       'write 262144+64',
-      'write 0+64',
+      'write 0+128',
       'read',
-      'write 12288+86',
+      'write 12288+128',
     ]);
   });
 
@@ -163,7 +163,7 @@ describe('a commit', () => {
     await expect(disk.commit({})).rejects.toMatchObject({ code: 'IO' });
     await expect(disk.read(1, new Uint8Array(8))).rejects.toMatchObject({ code: 'IO' });
     const record = { kind: 'write', position: 8192 };
-    expect(file.operations).toMatchObject([record, { ...record, bytes: new Uint8Array(172) }]);
+    expect(file.operations).toMatchObject([record, { ...record, bytes: new Uint8Array(192) }]);
     file.operations = [];
     await disk.close();
     expect(file.operations).toEqual([{ kind: 'close' }]);

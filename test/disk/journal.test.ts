@@ -83,7 +83,6 @@ describe('a journal', () => {
   test.each([
     ['cut short', (journal: Uint8Array) => journal.subarray(0, 1000)],
     ['empty', () => new Uint8Array(0)],
-    ['too long', (journal: Uint8Array) => Buffer.concat([journal, Buffer.alloc(1)])],
     ['damaged in its image', (journal: Uint8Array) => journal.map((byte, at) => (at === 5000 ? byte ^ 1 : byte))],
     ['damaged in its header', (journal: Uint8Array) => journal.map((byte, at) => (at === 12 ? byte ^ 1 : byte))],
   ])('that is %s is deleted by a writer and ignored by a reader', async (name, spoil) => {
@@ -213,5 +212,7 @@ test('an update writes the journal before it changes a byte, and keeps it until 
   const steps = file.operations
     .filter(({ kind }) => kind !== 'read')
     .map((step) => (step.kind === 'write' ? step.position : step.kind));
-  expect(steps).toEqual([page, 'sync', 'journal write', page + 64, page, 'sync', 'journal remove']);
+  // The digest leaves the page out before its header changes, and has it again when the change is durable.
+  const change = ['journal write', page + 64, page, 'sync', 'journal remove'];
+  expect(steps).toEqual([0, page, 'sync', ...change, 0]);
 });

@@ -1,9 +1,10 @@
-import { renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { openPageFile } from '../../src/disk/node-block-file.ts';
 import { takeWriterLock } from '../../src/disk/node-lock.ts';
+import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { temporaryFolder } from '../support/files.ts';
 
@@ -30,11 +31,12 @@ test('a page file that is replaced before its lock is taken is opened again', as
   const lock = await takeWriterLock(path);
   const opening = openPageFile(path, 'write', { lockTimeout: 30 });
   await vi.waitUntil(() => countOpens(path) === 1);
-  writeFileSync(`${path}.other`, 'other');
-  renameSync(`${path}.other`, path);
+  const other = await newPageFile('replacing');
+  appendFileSync(other, Buffer.alloc(BLOCK_BYTES));
+  renameSync(other, path);
   await lock.release();
   const file = await opening;
-  expect(await file.size()).toBe(5);
+  expect(await file.size()).toBe(3 * BLOCK_BYTES);
   expect(countOpens(path)).toBe(2);
   await file.close();
 });

@@ -1,4 +1,5 @@
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS, jsonLines, output, runInProcess } from '../support/cli.ts';
@@ -10,7 +11,7 @@ import {
   sectionOf,
   tableOf,
 } from '../support/cli-document.ts';
-import { goldenPath, temporaryFolder } from '../support/files.ts';
+import { FIXTURES, goldenPath, temporaryFolder } from '../support/files.ts';
 
 const BLOCK_BYTES = 262_144;
 const COMMON = ['--json', '--quiet', '--no-color', '--help'];
@@ -112,6 +113,7 @@ beforeAll(async () => {
   await output(['append', 'a.part', 'one', 'two', 'three']);
   for (const name of ['v1', 'v2', 'v2-unfinalized', 'stale-header'] as const)
     copyFileSync(goldenPath(name), `${name}.part`);
+  copyFileSync(join(FIXTURES, 'csv/users.csv'), 'users.csv');
   copyFileSync('a.part', 'cut.part');
   truncateSync('cut.part', 2 * BLOCK_BYTES - 8);
   const bytes = readFileSync('a.part');
@@ -136,7 +138,7 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['finalize new.part', 'page'],
   ['finalize lost.part', 'page'],
   ['stat v2.part'],
-  ['dump new.part', 'header', 'commit', 'block'],
+  ['dump new.part', 'header', 'digest', 'commit', 'block'],
   ['dump cut.part', 'header', 'block'],
   ['dump v2.part --block 1', 'page', 'slot'],
   ['dump v1.part --slot 1:1', 'slot'],
@@ -145,6 +147,8 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['export new.part', 'file', 'page', 'node'],
   ['export v2.part --encoding base64', 'file', 'page', 'node'],
   ['import again.part --input new.jsonl'],
+  ['import users.part --csv users.csv --table users --map users.map'],
+  ['read users.part --key users/2/name --key users/1/id', 'node'],
   ['compact new.part small.part --page-format v2 --map new.map'],
   ['diff a.part new.part', 'header', 'block', 'changed', 'added'],
   ['diff new.part a.part', 'removed'],

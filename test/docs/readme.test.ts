@@ -1,12 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
+import { ROOT, runExamples } from '../support/examples.ts';
 import { temporaryFolder } from '../support/files.ts';
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The examples of a document: each command of its console blocks, with what it should print. */
 function examplesIn(document: string): { command: string; printed: string }[] {
@@ -18,29 +15,6 @@ function examplesIn(document: string): { command: string; printed: string }[] {
     }
   }
   return examples;
-}
-
-const TYPESCRIPT = /^```ts\n([\s\S]*?)^```$/gm;
-
-/** Runs code that imports the package. @returns what it prints */
-async function run(code: string, folder: string): Promise<string> {
-  await build({
-    stdin: { contents: code, loader: 'ts', resolveDir: ROOT },
-    alias: Object.fromEntries(
-      ['index', 'arena', 'format', 'testing'].map((name) => [
-        name === 'index' ? 'artrie-pages' : `artrie-pages/${name}`,
-        join(ROOT, `src/${name}.ts`),
-      ]),
-    ),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20.19',
-    external: ['fs-native-extensions'],
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    outfile: join(folder, 'example.mjs'),
-  });
-  return execFileSync(process.execPath, ['example.mjs'], { cwd: folder, encoding: 'utf8' });
 }
 
 describe('README.md', () => {
@@ -60,11 +34,8 @@ describe('README.md', () => {
   });
 
   test('shows how to use the library in code that runs', async () => {
-    const blocks = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(TYPESCRIPT)].map(([, code = '']) => code);
     const folder = temporaryFolder();
-    const printed: string[] = [];
-    for (const code of blocks) printed.push(await run(code, folder));
-    expect(printed).toEqual([
+    expect(await runExamples('README.md', folder)).toEqual([
       'adaptive\n1:0 adaptive\n1:1 radix\n1:2 trie\n',
       '3 262057\ntrue\n29\n',
       '42\n',

@@ -7,11 +7,22 @@ import { decodePage, maxNodeBytes, nodeOf } from '../../src/format/page.ts';
 import { fileHeaderRegions } from '../../src/format/regions.ts';
 
 describe('functions of the format refuse wrong arguments by name', () => {
-  test.each([0, 64, 4096, BLOCK_BYTES - 1, BLOCK_BYTES + 1])('a page of %i bytes', (bytes) => {
-    const message = `block must have ${BLOCK_BYTES} bytes, it has ${bytes}`;
-    expect(() => decodePage(new Uint8Array(bytes))).toThrow(new RangeError(`decodePage: ${message}`));
-    const regions = (): unknown => [...fileHeaderRegions(new Uint8Array(bytes))];
-    expect(regions).toThrow(new RangeError(`fileHeaderRegions: ${message.replace('block', 'block0')}`));
+  test.each([0, 64, 2048, 4095, 12_288, BLOCK_BYTES - 1, BLOCK_BYTES + 1, 2 * BLOCK_BYTES])(
+    'a page of %i bytes',
+    (bytes) => {
+      const message = `must be a power of two from 4096 to ${BLOCK_BYTES}, not ${bytes}`;
+      expect(() => decodePage(new Uint8Array(bytes))).toThrow(new RangeError(`decodePage: block.length ${message}`));
+      expect(() => maxNodeBytes('v1', bytes)).toThrow(new RangeError(`maxNodeBytes: pageBytes ${message}`));
+    },
+  );
+
+  test('a page of 4,096.5 bytes', () => {
+    expect(() => maxNodeBytes('v1', 4096.5)).toThrow(/^maxNodeBytes: pageBytes must be a power of two/);
+  });
+
+  test.each([0, 64, 4096, BLOCK_BYTES - 1, BLOCK_BYTES + 1])('a header block of %i bytes', (bytes) => {
+    const message = `fileHeaderRegions: block0 must have ${BLOCK_BYTES} bytes, it has ${bytes}`;
+    expect(() => [...fileHeaderRegions(new Uint8Array(bytes))]).toThrow(new RangeError(message));
   });
 
   test('a page that is not bytes', () => {

@@ -48,7 +48,10 @@ test('a V2 directory decodes varints of all sizes, up to the end of the block', 
 });
 
 test('a scan finds the first node outside and whether all are in order, like a check of each slot', () => {
-  const slots = fc.array(fc.tuple(fc.nat(3000), fc.nat(300)), { maxLength: 40 });
+  const anySlot = fc.tuple(fc.nat(3000), fc.nat(300));
+  const slots = fc.array(fc.oneof({ weight: 9, arbitrary: anySlot }, fc.constant([0, 0] as [number, number])), {
+    maxLength: 40,
+  });
   const inOrder = fc.array(fc.tuple(fc.nat(2), fc.nat(400)), { maxLength: 40 }).map((steps) => {
     let end = NODE_AREA_OFFSET;
     return steps.map(([gap, bytes]): [number, number] => {
@@ -128,6 +131,17 @@ function expectScan(directory: SlotDirectory, slots: readonly Slot[]): void {
       const before = filled[index - 1];
       return offset >= (before ? before.offset + before.bytes : NODE_AREA_OFFSET);
     });
-    expect(directory.scan(freeOffset)).toEqual({ firstOutside: slots.findIndex(isOutside), isAscending });
+    expect(directory.scan(freeOffset)).toEqual({ firstOutside: slots.findIndex(isOutside), isAscending, lostSlots: 0 });
+    // Of slots that a checksum covers, zeros are lost nodes, and not outside.
+    for (const sealed of [1, Math.ceil(slots.length / 2), slots.length]) {
+      const isLost = ({ offset, bytes }: Slot, slot: number): boolean => offset === 0 && bytes === 0 && slot < sealed;
+      const isWrong = (slot: Slot, index: number): boolean => isOutside(slot) && !isLost(slot, index);
+      const lostSlots = slots.filter(isLost).length;
+      expect(directory.scan(freeOffset, sealed)).toEqual({
+        firstOutside: slots.findIndex(isWrong),
+        isAscending,
+        lostSlots,
+      });
+    }
   }
 }

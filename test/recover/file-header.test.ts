@@ -6,7 +6,7 @@ import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { recover } from '../../src/recover/recover.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { damaged, fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
+import { damaged, fileWithFreeList, pageOf, smallFile, withHeader } from '../support/damage.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { nodesByRef, recoverAll } from '../support/recover.ts';
 import { specFreeList } from '../support/spec-reader.ts';
@@ -57,7 +57,7 @@ test('other files are refused, whatever they contain', async () => {
 test('pages alone identify a page file, even far from its start or without a magic', async () => {
   const page = good.subarray(BLOCK_BYTES);
   const far = new Uint8Array(40 * BLOCK_BYTES);
-  far.set(page, 39 * BLOCK_BYTES);
+  far.set(pageOf(39, page), 39 * BLOCK_BYTES);
   expect((await recoverAll(far)).summary).toMatchObject({ header: 'lost', blocks: 40, nodes: 50, unwrittenBlocks: 38 });
   const nameless = damaged(good, (copy) => {
     copy.fill(0, 0, BLOCK_BYTES);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
-import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { ByteNodeArenaV1 } from '../../src/format/byte-node-arena.ts';
+import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged, smallFile } from '../support/damage.ts';
 import { makeNodes } from '../support/nodes.ts';
@@ -36,15 +37,25 @@ describe('with the header and the last commit record lost', () => {
   });
 
   test('and no copy, a page after the counted blocks is recovered by its checksum', async () => {
-    const bytes = damaged(await grownFile(), (copy) => {
-      withoutLast(lost(copy));
-      copy.fill(0, COPY, COPY + 86);
-      copy.set(copy.slice(BLOCK_BYTES, 2 * BLOCK_BYTES), fileOffset(2));
-    });
+    const file = new MemoryBlockFile(await smallFile('v1', false, 20));
+    const store = await PageStore.open(file);
+    const page = new ByteNodeArenaV1();
+    for (const node of makeNodes(20, 5, 20)) page.allocate(node);
+    await store.append(makeNodes(1, 5, 20)[0]!);
+    await store.addPage(page);
+    await store.close();
+    const bytes = damaged(file.bytes, (copy) => withoutLast(lost(copy)).fill(0, COPY, COPY + 128));
     const { summary, blocks } = await recoverAll(bytes);
-    expect(summary).toMatchObject({ header: 'commit record', blocks: 3, isWhole: true });
-    expect(summary.slots).toMatchObject({ sound: 40, doubtful: 0 });
+    // The digest after the lost header proves that no page is missing.
+    expect(summary).toMatchObject({ header: 'commit record', blocks: 3, digest: 'matches', isWhole: true });
+    expect(summary.slots).toMatchObject({ sound: 41, doubtful: 0 });
     expect(blocks[2]?.note).toBe('after the blocks that the commit record counts');
+    const withoutDigest = damaged(bytes, (copy) => copy.fill(0, 88, 128));
+    const unproved = await recoverAll(withoutDigest);
+    expect(unproved.summary).toMatchObject({ blocks: 3, digest: 'differs', isWhole: false, nodes: 41 });
+    expect(unproved.summary.missing).toMatch(
+      /^the file header is out of date: it is of commit 3, and block 2 of commit 4/,
+    );
   });
 });
 

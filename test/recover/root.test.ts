@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { fileOffset } from '../../src/format/layout.ts';
 import { damaged, smallFile, withHeader } from '../support/damage.ts';
+import { exported, imported } from '../support/exchange.ts';
 import { recoverAll } from '../support/recover.ts';
+import { compacted } from '../support/transfer.ts';
 
 const good = await smallFile('v1', false, 50);
 
@@ -22,6 +24,20 @@ describe('a root pointer', () => {
     expect(summary).toMatchObject({ root: 'kept', isWhole: true });
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 64n << 18n, entryCount: 50n, imageCheckpointLsn: 7n });
     expect(Buffer.compare(bytes.subarray(64, 82), rooted.subarray(64, 82))).toBe(0);
+  });
+
+  test.each([
+    ['recover', async (file: Uint8Array) => (await recoverAll(file)).bytes],
+    ['compact', async (file: Uint8Array) => (await compacted(file)).bytes],
+    ['import', async (file: Uint8Array) => (await imported(await exported(file))).bytes],
+  ])('that is missing leaves no checkpoint number in the file of %s: a log begins at 1', async (_, made) => {
+    const bytes = await made(withHeader(good, { imageCheckpointLsn: 7n }));
+    expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 0n, entryCount: 50n, imageCheckpointLsn: 0n });
+  });
+
+  test('that is dropped takes its checkpoint number along', async () => {
+    const { bytes } = await recoverAll(holed);
+    expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 0n, imageCheckpointLsn: 0n });
   });
 
   const holed = damaged(rooted, (copy) => copy.fill(0xab, fileOffset(1, 500), fileOffset(1, 600)));

@@ -4,13 +4,15 @@ import { PageStoreError } from '../../src/errors.ts';
 import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
 import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { COMMIT_RECORD_OFFSETS, fileOffset } from '../../src/format/layout.ts';
+import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { repair, undoRepair, type UndoPlace } from '../../src/repair/repair.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { RecordingBlockFile } from '../support/recording-block-file.ts';
 import { CrashDisk, StateFile, type DiskState } from '../support/crash/crash-disk.ts';
 import { statesOf } from '../support/crash/crash-states.ts';
 import { Image } from '../support/crash/image.ts';
-import { damaged } from '../support/damage.ts';
+import { damaged, fileWithFreeList, withHeader, withPageHeader } from '../support/damage.ts';
+import { sealDigest } from '../support/digest.ts';
 import { random } from '../support/nodes.ts';
 import { recoverAll } from '../support/recover.ts';
 import { fileWithPendingCommit } from '../support/repair-cases.ts';
@@ -42,6 +44,8 @@ const placeOf = (undo: MemoryBlockFile): UndoPlace => ({
   create: async () => undo,
   remove: async () => undefined,
 });
+
+const IN_MEMORY: UndoPlace = { create: async () => new MemoryBlockFile(), remove: async () => undefined };
 
 /** What failed leaves a file that another run repairs, and of which the undo file, once it is whole, brings every byte back. */
 async function expectRepairable(
@@ -168,12 +172,49 @@ test('a file with the journal of a repair reads and opens as repaired', async ()
   expect(Buffer.compare(file.bytes, repairedBytes)).toBe(0);
 });
 
+test('a repair that gives the digest another sum can be run again after any failure', async () => {
+  const store = new MemoryBlockFile(await fileWithFreeList());
+  const writer = await PageStore.open(store);
+  const { block } = await writer.append(new Uint8Array([1, 2, 3]));
+  await writer.close();
+  const { nodeCount, directoryStart, freeOffset } = PAGE_HEADER.read(store.bytes, fileOffset(block));
+  // The free list begins too late, and another program has appended a node, under a digest that belongs to this header.
+  const grown = withPageHeader(withHeader(store.bytes, { freeListHead: 3n << 40n, entryCount: 0n }), block, {
+    nodeCount: nodeCount + 1,
+    directoryStart: directoryStart - 8,
+    freeOffset: freeOffset + 1,
+  });
+  const stale = damaged(grown, (copy, view) => {
+    view.setUint32(fileOffset(block, directoryStart - 8), freeOffset, true);
+    view.setUint32(fileOffset(block, directoryStart - 4), 1, true);
+    sealDigest(copy);
+  });
+  const options = { undo: IN_MEMORY, staleChecksums: true };
+  const whole = new RecordingBlockFile(stale.slice());
+  const changes: string[] = [];
+  await repair(whole, { ...options, onChange: (change) => void changes.push(change.repair) });
+  expect(new Set(changes)).toEqual(new Set(['digest', 'copy', 'free-list', 'page-checksum']));
+  const steps = whole.operations.filter(({ kind }) => kind !== 'read').length;
+  expect(steps).toBeGreaterThan(8);
+  for (let failing = 0; failing < steps; failing++) {
+    const file = new RecordingBlockFile(stale.slice());
+    let count = 0;
+    file.failOn = ({ kind }) => (kind !== 'read' && count++ === failing ? 'EIO' : undefined);
+    await expect(repair(file, options)).rejects.toBeInstanceOf(PageStoreError);
+    file.failOn = () => undefined;
+    await repair(file, options);
+    const { findings, summary } = await verifyAll(file);
+    expect([failing, findings, summary.digest]).toEqual([failing, [], 'matches']);
+  }
+});
+
 test('the journal of a repair is refused if another program has changed the file since', async () => {
   const file = new RecordingBlockFile(broken.slice());
-  let isWritten = false;
+  // The second journal has the link of block 4.
+  let journals = 0;
   file.failOn = ({ kind }) => {
-    isWritten ||= kind === 'journal write';
-    return isWritten && kind === 'write' ? 'EIO' : undefined;
+    if (kind === 'journal write') journals++;
+    return journals === 2 && kind === 'write' ? 'EIO' : undefined;
   };
   await expect(repair(file, { undo: placeOf(new MemoryBlockFile()) })).rejects.toMatchObject({ code: 'IO' });
   file.failOn = () => undefined;

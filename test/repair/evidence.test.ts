@@ -1,11 +1,15 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { COMMIT_SLOT_BYTES } from '../../src/format/commit-record.ts';
 import { encodeHeaderCopy, FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodePointer, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
+import { sealDigest } from '../support/digest.ts';
+import { withoutDigest } from '../support/spec-digest.ts';
 import { hexOf } from '../support/nodes.ts';
 import { busyFile } from '../support/repair-cases.ts';
 import { repairsFully } from '../support/repair-expectations.ts';
 import { briefChange, repaired } from '../support/repair.ts';
+import { verifyAll } from '../support/verify.ts';
 
 let small: Uint8Array;
 let busy: Uint8Array;
@@ -16,28 +20,57 @@ beforeAll(async () => {
 });
 
 const withoutRecords = (bytes: Uint8Array): Uint8Array =>
-  damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + 172)));
+  damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + COMMIT_SLOT_BYTES)));
 
 describe('an entry count', () => {
   const codes = ({ left }: Awaited<ReturnType<typeof repaired>>): string[] =>
     left.map(({ severity, code }) => `${severity} ${code}`);
 
   test.each([
-    ['a page is all zeros', () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, 2 * BLOCK_BYTES))],
-    ['a page has lost its first bytes', () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 64))],
-    ['a page is not counted', () => lengthened(withHeader(small, { entryCount: 27n }), BLOCK_BYTES)],
-    ['no block is counted', () => withHeader(small, { blockCount: 0 })],
+    ['a page is all zeros', 'warning', () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, 2 * BLOCK_BYTES))],
+    [
+      'a page has lost its first bytes',
+      'warning',
+      () => damaged(busy, (copy) => copy.fill(0, BLOCK_BYTES, BLOCK_BYTES + 64)),
+    ],
+    ['a page is not counted', 'error', () => lengthened(withHeader(small, { entryCount: 27n }), BLOCK_BYTES)],
+    ['no block is counted', 'warning', () => withHeader(small, { blockCount: 0 })],
     [
       'a commit record is damaged',
+      'error',
       () => damaged(withHeader(small, { entryCount: 27n }), (copy) => copy.fill(7, 4096, 4096 + 172)),
     ],
-  ])('is not changed where %s', async (_, damage) => {
+  ] as const)('is not changed where %s', async (_, severity, damage) => {
     const bytes = damage();
     const result = await repaired(bytes);
     expect(result.changes.map(briefChange)).toEqual([]);
-    expect(codes(result)).toContain('warning ENTRY_COUNT');
+    // A count above the nodes is an error, unless another error explains it.
+    expect(codes(result)).toContain(`${severity} ENTRY_COUNT`);
     expect(result.left.at(-1)?.message).toMatch(/not repaired, since /);
-    expect(result.summary.warnings).toBe(1);
+    expect(result.summary.warnings).toBe(severity === 'warning' ? 1 : 0);
+  });
+
+  test('is never lowered, with a digest or without: it may be the last trace of lost nodes', async () => {
+    const high = withHeader(small, { entryCount: 27n });
+    for (const bytes of [high, withoutDigest(high), withoutRecords(withoutDigest(high))]) {
+      const result = await repaired(bytes);
+      expect(result.changes).toEqual([]);
+      expect(codes(result)).toEqual(['error ENTRY_COUNT']);
+      expect(result.left[0]?.message).toContain('may be the last trace');
+    }
+  });
+
+  test('is raised if the headers add up to the digest, and not if a page is lost', async () => {
+    const low = damaged(withHeader(busy, { entryCount: 7n }), (copy) => sealDigest(copy));
+    const { changes } = await repairsFully(low, undefined, 'warning');
+    expect(changes.map(briefChange)).toContain('entry-count 0:40 entryCount');
+    const lost = damaged(low, (copy) => copy.fill(0, BLOCK_BYTES, 2 * BLOCK_BYTES));
+    const result = await repaired(lost);
+    expect(result.changes.map(briefChange)).toEqual([]);
+    expect(codes(result)).toContain('error PAGES_DIGEST');
+    const { findings } = await verifyAll(lost);
+    const next = findings.filter(({ code }) => code === 'ENTRY_COUNT').map((finding) => finding.next.split(' ')[1]);
+    expect(next).toEqual(['recover']);
   });
 });
 

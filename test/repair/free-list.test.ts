@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BlockSet } from '../../src/disk/free-list.ts';
+import { COMMIT_SLOT_BYTES } from '../../src/format/commit-record.ts';
 import { COMMIT_RECORD_OFFSETS, encodeFreeLink, fileOffset } from '../../src/format/layout.ts';
 import { FreeListPlan } from '../../src/repair/block0-plan.ts';
 import { NO_LINK, NonPages } from '../../src/salvage/block-kind.ts';
 import { damaged, fileWithFreeList, withHeader } from '../support/damage.ts';
+import { withoutDigest } from '../support/spec-digest.ts';
 import { hexOf } from '../support/nodes.ts';
 import { repairsFully } from '../support/repair-expectations.ts';
 import { repaired } from '../support/repair.ts';
@@ -16,7 +18,9 @@ let original: Uint8Array;
 beforeAll(async () => {
   const bytes = await fileWithFreeList();
   // Else a list of an earlier commit would be brought up to date by the records.
-  original = damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + 172)));
+  original = damaged(bytes, (copy) =>
+    COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + COMMIT_SLOT_BYTES)),
+  );
 });
 
 const freeBlocks = (bytes: Uint8Array): number[] => [...specFreeList(Buffer.from(bytes))].toSorted((a, b) => a - b);
@@ -45,9 +49,25 @@ describe('a free list', () => {
     expect(hexOf(bytes)).toBe(hexOf(original));
   });
 
-  test('loses its last block if the link to it is gone: it looks like one that was never written', async () => {
+  test('gets its last block back if the link to it is gone: only then do the headers add up to the digest', async () => {
     const { bytes } = await repairsFully(withLink(original, 4, 0x1234_5678n), ['free-list 4:0 link']);
+    expect(hexOf(bytes)).toBe(hexOf(original));
+  });
+
+  test('loses its last block in a file without a digest: it looks like one that was never written', async () => {
+    const bare = withoutDigest(withLink(original, 4, 0x1234_5678n));
+    const { bytes } = await repairsFully(bare, ['free-list 4:0 link']);
     expect(freeBlocks(bytes)).toEqual([2, 4]);
+  });
+
+  test('is not changed if a page is lost too: a block that looks free may be a page', async () => {
+    const bytes = damaged(withLink(original, 2, encodeFreeLink(5)), (copy) =>
+      copy.fill(0, fileOffset(1), fileOffset(2)),
+    );
+    const result = await repaired(bytes);
+    expect(result.changes).toEqual([]);
+    expect(result.left.map(({ code, block }) => `${code} ${block}`)).toContain('FREE_LIST_LINK 2');
+    expect(result.left[0]?.message).toContain('do not add up to their digest');
   });
 
   test('gets no block that could be a page', async () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { COMMIT_SLOT_BYTES } from '../../src/format/commit-record.ts';
 import { FILE_HEADER, type FileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, encodePointer, HEADER_COPY_OFFSET } from '../../src/format/layout.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader } from '../support/damage.ts';
@@ -25,7 +26,7 @@ function withField<Name extends keyof FileHeader>(bytes: Uint8Array, name: Name,
 /** A copy whose file header is noise. */
 const withoutHeader = (bytes: Uint8Array): Uint8Array => damaged(bytes, (copy) => copy.fill(0xa5, 0, 64));
 const withoutRecords = (bytes: Uint8Array): Uint8Array =>
-  damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + 172)));
+  damaged(bytes, (copy) => COMMIT_RECORD_OFFSETS.forEach((offset) => copy.fill(0, offset, offset + COMMIT_SLOT_BYTES)));
 const withoutCopy = (bytes: Uint8Array): Uint8Array =>
   damaged(bytes, (copy) => copy.fill(0, HEADER_COPY_OFFSET, HEADER_COPY_OFFSET + 86));
 

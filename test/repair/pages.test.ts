@@ -55,7 +55,8 @@ describe.each(FORMATS)('a page of %s', (format) => {
 
   test.each([
     ['version', 9],
-    ['reserved', new Uint8Array(20).fill(7)],
+    ['reserved', new Uint8Array(8).fill(7)],
+    ['home', 77],
     ['unused', 12_345n],
     ['checksumNodeCount', 77],
     ['directoryLength', 77],

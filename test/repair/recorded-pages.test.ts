@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
-import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS } from '../../src/format/layout.ts';
+import { BLOCK_BYTES, COMMIT_RECORD_OFFSETS, fileOffset } from '../../src/format/layout.ts';
 import type { PageFormat } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged } from '../support/damage.ts';
@@ -93,4 +93,23 @@ test('the header of a V1 page that may have more nodes is not restored', async (
   expect((await repaired(bytes)).left.map(({ code }) => code)).toContain('BLOCK_UNKNOWN');
   const { sound, doubtful } = (await recoverAll(bytes)).summary.slots;
   expect({ sound, isAll: doubtful >= nodes }).toEqual({ sound: 0, isAll: true });
+});
+
+test('a page header is restored in a second run if the record of another damaged page proves that it took effect', async () => {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file, { pageFormat: 'v1' });
+  await store.allocate(3, 'v1');
+  await store.free(3);
+  await store.free(2);
+  await store.allocate(2, 'v1');
+  await store.close();
+  const bytes = damaged(file.bytes, (copy) => {
+    copy[fileOffset(3)]! ^= 1;
+    copy.fill(0, fileOffset(2), fileOffset(2, 9));
+  });
+  const first = await repaired(bytes);
+  expect([first.summary.again, first.left.map(({ code }) => code)]).toEqual([true, ['BLOCK_UNKNOWN']]);
+  const second = await repaired(first.bytes);
+  expect([second.summary.again, second.left]).toEqual([false, []]);
+  expectSameBytes(second.bytes, file.bytes);
 });

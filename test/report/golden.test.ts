@@ -5,6 +5,7 @@ import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
 import { runInProcess } from '../support/cli.ts';
 import { damaged, fileWithFreeList, smallFile, withHeader } from '../support/damage.ts';
 import { goldenBytes, temporaryFolder } from '../support/files.ts';
+import { withOwnDigest } from '../support/spec-digest.ts';
 import { jsonLines } from '../support/cli.ts';
 import { junitProblems, readJunit, reportPath, sarifProblems } from '../support/report.ts';
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
   });
   writeFileSync('slots.part', slots);
   const list = await fileWithFreeList();
-  writeFileSync('circle.part', withHeader(list, { entryCount: 7n, freeListHead: 2n << 40n }));
+  writeFileSync('circle.part', withOwnDigest(withHeader(list, { entryCount: 7n, freeListHead: 2n << 40n })));
   const circle = readFileSync('circle.part');
   circle.writeBigUInt64LE(2n << 40n, fileOffset(3));
   writeFileSync('circle.part', circle);

@@ -190,8 +190,7 @@ test('invalid lengths, and lengths whose sum is wrong, are refused before anythi
 
 test('a length of more than 32 bits is refused, not truncated', async () => {
   const store = await PageStore.create(new MemoryBlockFile());
-  const huge = { length: 2 ** 32 } as Uint8Array;
-  Object.setPrototypeOf(huge, Uint8Array.prototype);
+  const huge = new Uint8Array(8);
   Object.defineProperty(huge, 'length', { value: 2 ** 32 });
   await expect(store.appendMany(huge, [2 ** 32])).rejects.toThrow(
     'lengths[0] must be the length of a node in bytes, not 4294967296',

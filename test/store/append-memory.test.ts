@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { EpochArena } from '../../src/arena/epoch-arena.ts';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import type { PageRef } from '../../src/store/page-ref.ts';
 import { PageStore } from '../../src/store/page-store.ts';
@@ -61,5 +62,31 @@ test('the store frees the memory of nodes once they are durable', async () => {
     await store.append(source.subarray(40, 80));
     return new WeakRef(source.buffer);
   };
-  for (const appending of [stageAll, appendPart]) expect(await isCollected(await appending())).toBe(true);
+  const appendHandles = async (): Promise<WeakRef<ArrayBufferLike>> => {
+    const arena = new EpochArena({ maxBlocks: 1 });
+    const handles = Array.from({ length: 1_000 }, (_, at) => arena.allocateCopy(new Uint8Array(at)));
+    await store.appendFrom(arena, handles);
+    store.stageFrom(arena, handles, 0, store.stageFrom(arena, handles, 0, 600));
+    store.stage(arena, handles[0]!);
+    await store.commit();
+    return new WeakRef(arena.descriptor.memory);
+  };
+  for (const appending of [stageAll, appendPart, appendHandles])
+    expect(await isCollected(await appending())).toBe(true);
+});
+
+test('a closed store keeps nothing of the epochs of append', async () => {
+  const store = await PageStore.create(new MemoryBlockFile());
+  const memories: WeakRef<ArrayBufferLike>[] = [];
+  const { tryAllocate } = EpochArena.prototype; // oxlint-disable-line typescript/unbound-method -- called with its own this
+  const spy = vi.spyOn(EpochArena.prototype, 'tryAllocate').mockImplementation(function (this: EpochArena, bytes) {
+    memories.push(new WeakRef(this.descriptor.memory));
+    return tryAllocate.call(this, bytes);
+  });
+  for (let number = 0; number < 4; number++) await store.append(node(number));
+  spy.mockRestore();
+  await store.close();
+  expect(memories.length).toBeGreaterThan(1);
+  for (const memory of memories) expect(await isCollected(memory)).toBe(true);
+  expect(store.blockCount).toBe(3);
 });

@@ -8,16 +8,18 @@ import { encodePointer } from '../../src/format/layout.ts';
 import type { FinalizedPage } from '../../src/store/finalize.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { type GoldenName, goldenBytes, goldenNodes, expectSameBytes } from '../support/files.ts';
+import { withoutDigest } from '../support/spec-digest.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
 import { specNodes } from '../support/spec-reader.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
-/** Whether a byte of block 0 is in the file header, a commit record, or the header copy. */
+/** Whether a byte of block 0 is in the file header, the digest, a commit record, or the header copy, with their digests. */
 const isOurs = (offset: number): boolean =>
   offset < 64 ||
-  (offset >= 4096 && offset < 4268) ||
-  (offset >= 8192 && offset < 8364) ||
-  (offset >= 12_288 && offset < 12_374);
+  (offset >= 88 && offset < 128) ||
+  (offset >= 4096 && offset < 4288) ||
+  (offset >= 8192 && offset < 8384) ||
+  (offset >= 12_288 && offset < 12_416);
 
 describe('a file that the Rust code wrote', () => {
   test('keeps every byte outside headers and free space when it is appended to', async () => {
@@ -35,7 +37,7 @@ describe('a file that the Rust code wrote', () => {
       const block = Math.floor(at / BLOCK_BYTES);
       const offset = at % BLOCK_BYTES;
       const inFreeSpace = block === 4 && offset >= last.freeOffset && offset < last.directoryStart;
-      const inHeader = (block === 4 && offset < 36) || (block === 0 && isOurs(offset));
+      const inHeader = (block === 4 && offset < 48) || (block === 0 && isOurs(offset));
       expect(inFreeSpace || inHeader, `byte ${offset} of block ${block}`).toBe(true);
     }
     expect(runs[0]).toMatchObject({ block: 4, slot: last.nodeCount });
@@ -103,12 +105,13 @@ describe('bytes that are not ours', () => {
     const store = await PageStore.create(file);
     await store.append(text('node'));
     await store.close();
-    const bytes = file.bytes.slice();
+    const bytes = withoutDigest(file.bytes);
     const header = FILE_HEADER.read(bytes);
     const rootPointer = encodePointer(0, 64, 0);
     bytes.set(encodeFileHeader({ ...header, flags: 0x80, rootPointer, entryCount: 77n, imageCheckpointLsn: 88n }));
-    bytes.fill(0xee, 82, 4096);
-    bytes.fill(0xdd, 12_400, BLOCK_BYTES);
+    bytes.fill(0xee, 82, 88);
+    bytes.fill(0xee, 128, 4096);
+    bytes.fill(0xdd, 12_416, BLOCK_BYTES);
     return bytes;
   }
 
@@ -140,7 +143,7 @@ describe('bytes that are not ours', () => {
   test('reserved bytes of a page header are kept by every change to the page', async () => {
     const writer = newPageWriter('v1');
     writer.block.set(goldenBytes('v1').subarray(BLOCK_BYTES, 2 * BLOCK_BYTES));
-    writer.block.fill(0xab, 36, 64);
+    writer.block.fill(0xab, 48, 64);
     const bytes = goldenBytes('v1').slice(0, 2 * BLOCK_BYTES);
     bytes.set(encodeFileHeader({ ...FILE_HEADER.read(bytes), blockCount: 2 }));
     bytes.set(writer.block, BLOCK_BYTES);
@@ -149,7 +152,7 @@ describe('bytes that are not ours', () => {
     await store.append(text('x'));
     await store.update({ block: 1, slot: 0 }, text('HELLO WORLD'));
     await store.finalize();
-    expect(file.bytes.slice(fileOffset(1, 36), fileOffset(1, 64)).every((byte) => byte === 0xab)).toBe(true);
+    expect(file.bytes.slice(fileOffset(1, 48), fileOffset(1, 64)).every((byte) => byte === 0xab)).toBe(true);
     expect((await verifyAll(file.bytes)).summary.findings).toEqual({ info: 0, warning: 0, error: 0 });
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
+import { digestIn } from '../../src/format/digest.ts';
 import { FILE_HEADER } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, MAX_BLOCKS } from '../../src/format/layout.ts';
-import { PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../../src/format/page-header.ts';
+import { commitOf, PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../../src/format/page-header.ts';
 import { PageFileBuilder } from '../../src/store/page-file-builder.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { hexOf, makeNodes, text } from '../support/nodes.ts';
@@ -70,21 +71,30 @@ describe('a file that is built sequentially', () => {
   });
 
   test('holds a page that was copied unchanged', async () => {
-    const page = (
+    const file = new MemoryBlockFile(
       await built(async (builder) => {
-        await builder.beginPage('v2');
+        await builder.beginPage('v2', 2);
         builder.add(text('copied'));
-        await builder.endPage(true);
+        await builder.endPage(false);
         await builder.finish();
-      })
-    ).subarray(BLOCK_BYTES);
+      }),
+    );
+    const store = await PageStore.open(file);
+    for (let n = 0; n < 3; n++) await store.append(text('later'));
+    await store.close();
+    const page = file.bytes.slice(2 * BLOCK_BYTES);
     const bytes = await built(async (builder) => {
-      await builder.addBlock(page, 1, 2);
-      expect(builder.nodes).toBe(1);
+      await builder.addBlock(page, 4, 2);
+      expect(builder.nodes).toBe(4);
       await builder.finish();
     });
     expect(Buffer.compare(bytes.subarray(2 * BLOCK_BYTES), page)).toBe(0);
-    expect((await verifyAll(bytes)).findings).toEqual([]);
+    // The digest has a commit number that is not below that of the page.
+    expect(digestIn(bytes).state?.commit).toBe(commitOf(page));
+    expect(commitOf(page)).toBe(4);
+    const { findings, summary } = await verifyAll(bytes);
+    expect(findings).toEqual([]);
+    expect(summary.digest).toBe('matches');
   });
 
   test('has nothing of the page before in the next one', async () => {

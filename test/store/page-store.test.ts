@@ -52,7 +52,8 @@ describe.each(FORMATS)('appending to a %s file', (format) => {
     await store.append(new Uint8Array(64).fill(1));
     expect(file.count('sync')).toBe(1);
     const bytes = file.operations.reduce((sum, step) => sum + (step.kind === 'write' ? step.bytes.length : 0), 0);
-    expect(bytes).toBe(64 + (format === 'v1' ? 8 : 5) + 172 + 64 + 64);
+    // The record with its digest, the page header, and the file header with root descriptor and digest.
+    expect(bytes).toBe(64 + (format === 'v1' ? 8 : 5) + 172 + 20 + 64 + 128);
     expect(file.count('read')).toBe(0);
   });
 

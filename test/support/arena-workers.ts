@@ -56,6 +56,7 @@ export function fillOrders(workers: number, count: number): FillOrder[] {
     count,
     gate,
     log: new Int32Array(new SharedArrayBuffer(count * LOG_WORDS * 4)),
+    handles: new Float64Array(new SharedArrayBuffer(count * 8)),
   }));
 }
 
@@ -70,17 +71,24 @@ export interface LoggedAllocation {
   readonly epoch: number;
   readonly offset: number;
   readonly bytes: number;
+  readonly handle: number;
   /** What the worker had copied. */
   readonly pattern: Uint8Array;
 }
 
 /** The allocations that a worker has logged, of one epoch if given. */
-export function* logged({ worker, count, log }: FillOrder, only?: number): Generator<LoggedAllocation> {
+export function* logged({ worker, count, log, handles }: FillOrder, only?: number): Generator<LoggedAllocation> {
   for (let number = 0; number < count; number++) {
     const at = number * LOG_WORDS;
     const [epoch, bytes] = [log[at]!, log[at + 2]!];
     if (bytes === 0 || (only !== undefined && only !== epoch)) continue;
-    yield { epoch, offset: log[at + 1]!, bytes, pattern: patternOf(worker, number, new Uint8Array(bytes)) };
+    yield {
+      epoch,
+      offset: log[at + 1]!,
+      bytes,
+      handle: handles[number]!,
+      pattern: patternOf(worker, number, new Uint8Array(bytes)),
+    };
   }
 }
 

@@ -54,6 +54,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The user to run as; {@link ProcessOptions.bin} has to be where that user can read it. */
   readonly uid?: number;
+  /** The only group to run in. */
+  readonly gid?: number;
   /** Another copy of the executable: see {@link publicCopy}. */
   readonly bin?: string;
   /** A file descriptor that takes standard output. */
@@ -66,6 +68,7 @@ export async function runCli(args: readonly string[], options: ProcessOptions = 
     stdio: [options.input === undefined ? 'ignore' : 'pipe', options.stdout ?? 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     ...(options.uid === undefined ? {} : { uid: options.uid }),
+    ...(options.gid === undefined ? {} : { gid: options.gid }),
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
@@ -89,6 +92,16 @@ export function publicCopy(): string {
     cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   }
   return join(folder, 'bin/artrie-pages.js');
+}
+
+/** Gives a {@link publicCopy} the locks of the system too. */
+export function withNativeLocks(bin: string): string {
+  const names = ['fs-native-extensions', 'which-runtime', 'require-addon'];
+  for (const name of [...names, 'bare-addon-resolve', 'bare-module-resolve', 'bare-semver']) {
+    const from = join(ROOT, 'node_modules', name);
+    cpSync(from, join(bin, '../../node_modules', name), { recursive: true, dereference: true });
+  }
+  return bin;
 }
 
 /** Who permissions hold for: root passes them all, so a child of root becomes nobody. */

@@ -1,7 +1,13 @@
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { encodeFileHeader, FILE_HEADER, type FileHeader } from '../../src/format/file-header.ts';
 import { BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
-import { PAGE_HEADER, type PageFormat, type PageHeader } from '../../src/format/page-header.ts';
+import {
+  encodeCheckedPageHeader,
+  PAGE_HEADER,
+  type PageFormat,
+  pageFormatOf,
+  type PageHeader,
+} from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { makeNodes } from './nodes.ts';
 
@@ -59,4 +65,11 @@ export async function fileWithFreeList(): Promise<Uint8Array> {
   for (const block of [3, 4, 2]) await store.free(block);
   await store.close();
   return file.bytes.slice();
+}
+
+/** A copy of a page as one of another block. */
+export function pageOf(home: number, page: Uint8Array): Uint8Array {
+  const format = pageFormatOf(page);
+  if (format === undefined) throw new TypeError('not a page');
+  return damaged(page, (copy) => copy.set(encodeCheckedPageHeader(format, copy, { ...PAGE_HEADER.read(copy), home })));
 }

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, expect } from 'vitest';
+import { FILE_ID } from '../../src/format/file-id.ts';
+import { FILE_ID_OFFSET } from '../../src/format/layout.ts';
 
 export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
 export const GOLDEN = join(FIXTURES, 'golden');
@@ -40,4 +42,9 @@ export function expectSameBytes(found: Uint8Array, expected: Uint8Array): void {
     bytes: expected.length,
     isSame: true,
   });
+}
+
+/** A page file without its id, which is random. */
+export function withoutFileId(bytes: Uint8Array): Uint8Array {
+  return bytes.slice().fill(0, FILE_ID_OFFSET, FILE_ID_OFFSET + FILE_ID.bytes);
 }

@@ -3,8 +3,10 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { PlacedField } from '../../src/bytes/record.ts';
-import { COMMIT_RECORD } from '../../src/format/commit-record.ts';
+import { COMMIT_RECORD, RECORD_DIGEST } from '../../src/format/commit-record.ts';
+import { DIGEST } from '../../src/format/digest.ts';
 import { FILE_HEADER, HEADER_COPY, ROOT_DESCRIPTOR } from '../../src/format/file-header.ts';
+import { FILE_ID } from '../../src/format/file-id.ts';
 import { JOURNAL_HEADER } from '../../src/format/journal.ts';
 import { PAGE_HEADER } from '../../src/format/page-header.ts';
 import { PATCH_HEADER, PATCH_JOURNAL_HEADER } from '../../src/format/journal.ts';
@@ -14,10 +16,13 @@ import { UNDO_HEADER } from '../../src/format/journal.ts';
 const TABLES: Readonly<Record<string, readonly PlacedField[]>> = {
   'file-header': FILE_HEADER.fields,
   'root-descriptor': ROOT_DESCRIPTOR.fields,
+  'file-id': FILE_ID.fields,
   'header-copy': HEADER_COPY.fields,
   'page-header': PAGE_HEADER.fields,
   'v1-slot': V1_SLOT.fields,
   'commit-record': COMMIT_RECORD.fields,
+  'record-digest': RECORD_DIGEST.fields,
+  digest: DIGEST.fields,
   journal: JOURNAL_HEADER.fields,
   'patch-journal': PATCH_JOURNAL_HEADER.fields,
   patch: PATCH_HEADER.fields,

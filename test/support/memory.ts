@@ -84,3 +84,14 @@ export function* lines(totalBytes: number): Generator<Buffer> {
     yield chunk.subarray(0, at);
   }
 }
+
+/** A CSV file with rows of five cells, of 60 bytes on average. */
+export function* csvRows(count: number): Generator<Buffer> {
+  yield Buffer.from('id,name,number,quoted,note\n');
+  for (let row = 0; row < count; row += 1000) {
+    let text = '';
+    for (let at = row; at < Math.min(row + 1000, count); at++)
+      text += `${at * 7},name ${at},${(at * 2_654_435_761) % 1e9},"quoted, ""${at}""",${'x'.repeat(at % 60)}\n`;
+    yield Buffer.from(text);
+  }
+}

@@ -54,6 +54,8 @@ export function summary(change: Partial<VerifyReport> = {}): VerifyReport {
     freeBlocks: 1,
     unwrittenBlocks: 0,
     nodes: 1234,
+    lostSlots: 0,
+    digest: 'matches',
     changed: false,
     findings: { info: 0, warning: 0, error: 1 },
     interrupted: false,

@@ -29,7 +29,7 @@ export function specNodes(file: Uint8Array): SpecNode[] {
   return nodes;
 }
 
-/** The nodes of the page in one block of 262,144 bytes. */
+/** The nodes of one page, of any size. */
 export function specBlockNodes(block: Buffer, id: number): SpecNode[] {
   const nodes: SpecNode[] = [];
   if (block.toString('latin1', 0, 8) === 'BYTARANA') readV1(block, id, nodes);
@@ -37,12 +37,16 @@ export function specBlockNodes(block: Buffer, id: number): SpecNode[] {
   return nodes;
 }
 
-/** FNV-1a by the definition, one bigint product a byte. */
 export function specHeaderChecksum(header: Buffer): bigint {
   const version = header.readUInt32LE(8);
   const ranges = [header.subarray(0, 28), header.subarray(32, 48), ...(version >= 2 ? [header.subarray(56, 64)] : [])];
+  return specFnv1a64(Buffer.concat(ranges));
+}
+
+/** FNV-1a by the definition, one bigint product a byte. */
+export function specFnv1a64(bytes: Uint8Array): bigint {
   let hash = 0xcbf29ce484222325n;
-  for (const byte of Buffer.concat(ranges)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   return hash;
 }
 
@@ -61,7 +65,7 @@ function readV1(block: Buffer, id: number, nodes: SpecNode[]): void {
   if (block.readUInt16LE(8) !== 1) throw new Error('V1 page version');
   const count = block.readUInt32LE(12);
   for (let slot = 0; slot < count; slot++) {
-    const at = BLOCK - 8 * (slot + 1);
+    const at = block.length - 8 * (slot + 1);
     push(block, id, slot, block.readUInt32LE(at), block.readUInt32LE(at + 4), nodes);
   }
 }
@@ -85,6 +89,8 @@ function readV2(block: Buffer, id: number, nodes: SpecNode[]): void {
 
 function push(block: Buffer, id: number, slot: number, offset: number, length: number, nodes: SpecNode[]): void {
   const free = block.readUInt32LE(16);
+  // A lost slot reads as an empty node.
+  if (offset === 0 && length === 0) return;
   if (offset < 64 || offset + length > free) throw new Error(`node ${id}:${slot} is outside the node area`);
   nodes.push({ ref: `${id}:${slot}`, bytes: block.subarray(offset, offset + length) });
 }

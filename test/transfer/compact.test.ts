@@ -118,9 +118,9 @@ describe('a compacted file', () => {
     }
   });
 
-  test('keeps the checkpoint number of the header', async () => {
+  test('has no checkpoint number, as it has no trie: its log will begin at 1', async () => {
     const { bytes } = await compacted(withHeader(await smallFile('v1'), { imageCheckpointLsn: 77n }));
-    expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(77n);
+    expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(0n);
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
 

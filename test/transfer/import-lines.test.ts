@@ -28,7 +28,7 @@ describe('lines written by hand', () => {
     for (const pieceBytes of [Infinity, 1, 7]) {
       const { bytes, report } = await imported(lines, {}, pieceBytes);
       expect(nodesIn(bytes)).toEqual(['2:0 61', '2:1 ff']);
-      expect(report).toEqual({ refs: 'kept', blocks: 4, pages: 1, freeBlocks: 2, nodes: 2, bytes: 2 });
+      expect(report).toEqual({ refs: 'kept', blocks: 4, pages: 1, freeBlocks: 2, nodes: 2, lostSlots: 0, bytes: 2 });
       expect((await verifyAll(bytes)).findings).toEqual([]);
     }
   });
@@ -46,7 +46,7 @@ describe('lines written by hand', () => {
       '1:1 1',
       '2:0 200000',
     ]);
-    expect(report).toEqual({ refs: 'new', blocks: 3, pages: 2, freeBlocks: 0, nodes: 3, bytes: 400_001 });
+    expect(report).toEqual({ refs: 'new', blocks: 3, pages: 2, freeBlocks: 0, nodes: 3, lostSlots: 0, bytes: 400_001 });
     expect(PAGE_HEADER.read(bytes, BLOCK_BYTES).version).toBe(2);
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
@@ -112,7 +112,7 @@ describe('the library', () => {
     const file = new MemoryBlockFile(await smallFile('v1'));
     const lines = exportNodes(file, {
       onPage: (page) => {
-        expect(page).toEqual({ block: 1, blocks: 2, orphanedBytes: 0 });
+        expect(page).toEqual({ block: 1, blocks: 2, orphanedBytes: 0, lostSlots: 0 });
         throw stop;
       },
     });

@@ -40,6 +40,7 @@ describe('the valid files', () => {
       ranges.map(({ what, block, start, end }) => `${what} ${block} ${start - block * BLOCK_BYTES}+${end - start}`),
     ).toEqual([
       'file header 0 0+64',
+      'digest 0 88+40',
       'header copy 0 12288+86',
       'page 1 0+157',
       'page 1 262096+48',

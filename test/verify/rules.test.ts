@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { COMMIT_RECORD_OFFSETS, BLOCK_BYTES, fileOffset } from '../../src/format/layout.ts';
+import { decodePage, recomputePageHeader } from '../../src/format/page.ts';
 import { encodeJournal } from '../../src/format/journal.ts';
 import { encodePointer } from '../../src/format/layout.ts';
 import type { ProblemCode } from '../../src/errors.ts';
@@ -9,6 +10,7 @@ import { ruleOf, RULES } from '../../src/verify/rules.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { damaged, fileWithFreeList, lengthened, smallFile, withHeader, withPageHeader } from '../support/damage.ts';
 import { goldenBytes } from '../support/files.ts';
+import { withDigest, withoutDigest } from '../support/spec-digest.ts';
 import { verifyAll } from '../support/verify.ts';
 
 const v1 = await smallFile('v1');
@@ -30,6 +32,13 @@ const setLink = (block: number, link: bigint): Uint8Array =>
 const journalOf = (bytes: Uint8Array): Uint8Array =>
   encodeJournal({ block: 1, image: bytes.slice(BLOCK_BYTES), changed: { start: 64, end: 70 }, newPageHeaderCrc: 1 });
 
+/** With a checksum that matches what page 1 has. */
+function sealed(bytes: Uint8Array): Uint8Array {
+  const page = decodePage(bytes.slice(BLOCK_BYTES, 2 * BLOCK_BYTES));
+  if (page === undefined) throw new Error('block 1 is not a page');
+  return damaged(bytes, (copy) => copy.set(recomputePageHeader(page), BLOCK_BYTES));
+}
+
 /** A file for each code. A missing code is a compile error. */
 const TRIGGERS: Record<ProblemCode, Trigger> = {
   FILE_HEADER_MAGIC: damaged(v1, (copy) => (copy[7]! ^= 3)),
@@ -41,6 +50,7 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
   BLOCKS_UNCOUNTED: lengthened(v1, BLOCK_BYTES),
   ROOT_POINTER: withHeader(v1, { rootPointer: encodePointer(9, 0, 4) }),
   ROOT_DESCRIPTOR: damaged(withHeader(v1, { rootPointer: encodePointer(0, 64, 0) }), (copy) => (copy[64] = 9)),
+  FILE_HEADER_OLD: damaged(withDigest(v1, { commit: 1n }), (copy) => copy.fill(0, 4096, 8704)),
   FILE_HEADER_COPY: damaged(v1, (copy) => (copy[12_300]! ^= 3)),
   COMMIT_RECORD: damaged(v1, (copy) => (copy[COMMIT_RECORD_OFFSETS[0] + 100]! ^= 3)),
   JOURNAL_MISMATCH: { bytes: v1, journal: new Uint8Array(20).fill(7) },
@@ -54,6 +64,7 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
   DIRECTORY_LENGTH: withPageHeader(v2, 1, { directoryLength: 3 }),
   SLOT_BOUNDS: damaged(v1, (_, view) => view.setUint32(2 * BLOCK_BYTES - 8, 3, true)),
   SLOT_OVERLAP: damaged(rust, (_, view) => view.setUint32(2 * BLOCK_BYTES - 16, 70, true)),
+  SLOT_LOST: sealed(damaged(v1, (copy) => copy.fill(0, 2 * BLOCK_BYTES - 16, 2 * BLOCK_BYTES - 8))),
   PAGE_CHECKSUM: damaged(v1, (copy) => copy.fill(1, BLOCK_BYTES + 80, BLOCK_BYTES + 90)),
   PAGE_CHECKSUM_STALE: damaged(v1, (_, view) => {
     // One more empty node, appended like a program that does not know checksums.
@@ -62,12 +73,15 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
     view.setUint32(2 * BLOCK_BYTES - 8 * 21, 64, true);
   }),
   PAGE_CHECKSUM_FIELDS: withPageHeader(rust, 1, { checksum: 1 }),
+  PAGE_MISPLACED: sealed(withPageHeader(v1, 1, { home: 7 })),
   PAGE_CHECKSUM_ABSENT: rust,
   PAGE_NOT_FINALIZED: { bytes: v1, options: { requireFinalized: true } },
   FREE_LIST_LINK: setLink(4, 1n << 40n),
   FREE_LIST_CYCLE: setLink(3, 2n << 40n),
   BLOCK_UNKNOWN: damaged(v1, (copy) => copy.fill(9, BLOCK_BYTES, BLOCK_BYTES + 30)),
   BLOCK_UNWRITTEN: damaged(v1, (copy) => copy.fill(0, 4096, 12_288).fill(0, BLOCK_BYTES)),
+  PAGES_DIGEST: withDigest(v1, { sum: 1n }),
+  DIGEST_FOREIGN: withHeader(v1, { entryCount: 20n, flags: 1 }),
   ENTRY_COUNT: withHeader(v1, { entryCount: 99n }),
 };
 
@@ -134,7 +148,7 @@ test('findings are in the order of the rules: for block 0, for each page, and fo
 
 describe('a block is not recognized as a page without its magic', () => {
   test('if it is on the free list, or may have been freed in a file with a trie', async () => {
-    const bytes = await smallFile('v2');
+    const bytes = withoutDigest(await smallFile('v2'));
     // Another program writes the link only.
     const freed = damaged(withHeader(bytes, { freeListHead: 1n << 40n, entryCount: 0n }), (_, view) =>
       view.setBigUint64(BLOCK_BYTES, 0n, true),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { BlockRange, ScanBatch } from '../../src/verify/scan.ts';
+import { Hash64 } from '../../src/bytes/checksum.ts';
+import { type BlockRange, NO_PAGE, type ScanBatch } from '../../src/verify/scan.ts';
 import { type RangeScanner, scanInOrder } from '../../src/verify/verify-threads.ts';
 import { random } from '../support/nodes.ts';
 
@@ -7,6 +8,10 @@ const batchOf = (blocks: number, id: number): ScanBatch => ({
   blocks,
   pages: 0,
   nodes: id,
+  lostSlots: 0,
+  sum: new Hash64(),
+  newest: NO_PAGE,
+  freedNodes: 0,
   problems: [],
   otherIds: [],
   otherLinks: [],

@@ -167,6 +167,8 @@ describe('a failed thread is an error, not a file without findings: the thread',
       requirements: { checksums: false, finalized: false },
       rootBlock: 0,
       batchBlocks: 64,
+      openFrom: 0,
+      openEnd: 0,
     };
     const identity = await identityOf(path);
     const other = join(folder, 'other');

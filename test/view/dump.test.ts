@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
-import type { Region } from '../../src/format/regions.ts';
+import { fileHeaderRegions, type Region } from '../../src/format/regions.ts';
+import { PageStore } from '../../src/store/page-store.ts';
 import { hexdump } from '../../src/view/hexdump.ts';
-import { tableRow } from '../../src/view/tables.ts';
+import { fileHeaderTable, tableRow } from '../../src/view/tables.ts';
+import { withDigest, withoutDigest } from '../support/spec-digest.ts';
 
 const block = new Uint8Array(BLOCK_BYTES);
 block.set(Buffer.from('regions'), 64);
@@ -44,4 +47,45 @@ test('a row of a table pads its cells to the widths of the columns, and groups t
   ];
   expect(tableRow(columns)).toBe('name        bytes\n');
   expect(tableRow(columns, ['a', 262_144])).toBe('a         262,144\n');
+});
+
+describe('block 0 of a file with a digest', async () => {
+  const file = new MemoryBlockFile();
+  const store = await PageStore.create(file);
+  await store.append(new Uint8Array(10));
+  await store.close();
+  const block0 = file.bytes.slice(0, BLOCK_BYTES);
+  const row = (bytes: Uint8Array): string | undefined =>
+    [...fileHeaderTable(bytes, () => 'a note')].find((line) => line.includes('  digest '))?.replaceAll(/ {2,}/g, '  ');
+  const sum = `0x${Buffer.from(block0.subarray(96, 104)).readBigUInt64LE().toString(16).padStart(16, '0')}`;
+
+  test('has it in the table, with its commit and whether it belongs to the header', () => {
+    expect(row(block0)).toBe(`  88  digest  ${sum}  commit 2; of this file header\n`);
+    const foreign = block0.slice();
+    foreign[56]! ^= 1;
+    expect(row(foreign)).toBe(
+      `  88  digest  ${sum}  commit 2; of another file header: another program has changed the file since\n`,
+    );
+    expect(row(withDigest(block0, { openFrom: 3, openEnd: 5 }))).toBe(
+      `  88  digest  ${sum}  commit 2; of this file header; without blocks 3 to 4\n`,
+    );
+    const damaged = block0.slice();
+    damaged[100]! ^= 1;
+    expect(row(damaged)).toBe('  88  digest  damaged  its checksum or fields are wrong\n');
+    expect(row(withoutDigest(block0))).toBe('  88  digest  absent  none; the next commit makes it\n');
+  });
+
+  test('has its bytes as named regions, with the copy and those of commit records', () => {
+    const named = (bytes: Uint8Array): string[] =>
+      [...fileHeaderRegions(bytes)]
+        .filter(({ name }) => name.endsWith('digest: sum'))
+        .map(({ start, name }) => `${start} ${name}`);
+    expect(named(block0)).toEqual([
+      '96 digest: sum',
+      '8364 commit record 1: digest: sum',
+      '12384 header copy: digest: sum',
+    ]);
+    expect([...fileHeaderRegions(block0)].find(({ start }) => start === 96)).toMatchObject({ end: 104, value: sum });
+    expect(named(withoutDigest(block0))).toEqual([]);
+  });
 });

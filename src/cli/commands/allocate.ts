@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
-import { open } from '../../store/page-store.ts';
 import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { addLockOptions, lockOptions, pageFormatOption, positiveInteger, type WriterOptions } from '../options.ts';
+import { addLockOptions, pageFormatOption, positiveInteger, type WriterOptions } from '../options.ts';
+import { openToWrite } from '../open-to-write.ts';
 
 interface AllocateOptions extends WriterOptions {
   readonly count: number;
@@ -20,9 +20,10 @@ export function addAllocate(command: Command, start: StartCommand): void {
 }
 
 async function allocate(run: CommandRun, file: string, options: AllocateOptions): Promise<void> {
-  const blocks = await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
+  const blocks = await withOpen(openToWrite(run, file, options), async (store) => {
     const allocated = await store.allocate(options.count, options.pageFormat);
     for (const block of allocated) await run.row(String(block), 'block', () => ({ block }));
+    if (allocated.length < options.count) run.signal.throwIfAborted();
     return allocated.length;
   });
   await run.summary(file, { blocks });

@@ -1,21 +1,22 @@
 import type { Command } from 'commander';
-import { shellPath } from '../../bytes/text.ts';
+import { oneLine, shellPath } from '../../bytes/text.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
-import { open, type OpenOptions, type PageStore } from '../../store/page-store.ts';
-import { appendFrames, AppendRun } from '../append-run.ts';
+import type { PageStore } from '../../store/page-store.ts';
+import { appendArguments, appendFrames, AppendRun } from '../append-run.ts';
 import { bytesText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { Interrupted, type Input } from '../context.ts';
 import { withAdvice } from '../errors.ts';
-import { decodeText, type Encoding, type Framing } from '../framing.ts';
-import { openInput } from '../input.ts';
+import type { Encoding, Framing } from '../framing.ts';
+import { noteTypedInput, openInput } from '../input.ts';
+import { openToWrite } from '../open-to-write.ts';
+import { assertInputIsNotOutput } from '../same-file.ts';
 import {
   addLockOptions,
   encodingOption,
   framingOption,
   jobCount,
-  lockOptions,
   pageFormatOption,
   positiveInteger,
   type WriterOptions,
@@ -53,21 +54,19 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   if (data.length > 0 && options.input !== undefined) {
     throw new PageStoreError('INVALID_FRAMING', 'give nodes as arguments or with --input, not both', { file });
   }
-  const { pageFormat, dedupe = false } = options;
+  const { dedupe = false } = options;
   // Opened first: input that cannot be read is an error before anything is written.
   const input = data.length > 0 ? undefined : await openInput(run.context, options.input);
-  const opening = { ...lockOptions(run.signal, options), ...(pageFormat && { pageFormat }), dedupe };
-  const totals = await withOpen(openToAppend(file, opening), async (store) => {
+  if (input) await assertInputIsNotOutput(input, file, run.context);
+  const totals = await withOpen(openToAppend(run, file, options), async (store) => {
     const appending = new AppendRun(run, store, options.batch);
     try {
-      for (const text of data) {
-        const node = decodeText(text, options.encoding);
-        await appending.add(node, 0, node.length);
-      }
+      await appendArguments(appending, data, options.encoding);
+      if (input) await noteTypedInput(run, input, 'nodes');
       if (input) await appendInput(run, appending, input, file, options);
       await appending.commit();
     } catch (error) {
-      throw await afterStop(error, appending, store, file);
+      throw await afterStop(error, run, appending, store, file, options);
     } finally {
       await input?.close();
     }
@@ -77,9 +76,10 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   await run.summary(file, totals);
 }
 
-async function openToAppend(file: string, options: OpenOptions): Promise<PageStore> {
+async function openToAppend(run: CommandRun, file: string, options: AppendOptions): Promise<PageStore> {
+  const { pageFormat, dedupe = false } = options;
   try {
-    return await open(file, options);
+    return await openToWrite(run, file, options, { ...(pageFormat && { pageFormat }), dedupe });
   } catch (error) {
     throw withAdvice(error, 'ENOENT', `to create it: artrie-pages create ${shellPath(file)}`);
   }
@@ -88,10 +88,21 @@ async function openToAppend(file: string, options: OpenOptions): Promise<PageSto
 const BAD_INPUT: ReadonlySet<string> = new Set(['INVALID_ENCODING', 'INVALID_FRAMING', 'NODE_TOO_LARGE']);
 
 /** Commits the nodes before bad input or an interruption. @returns the error, with the number of appended nodes */
-async function afterStop(error: unknown, appending: AppendRun, store: PageStore, file: string): Promise<unknown> {
+async function afterStop(
+  error: unknown,
+  run: CommandRun,
+  appending: AppendRun,
+  store: PageStore,
+  file: string,
+  { batch }: AppendOptions,
+): Promise<unknown> {
   const isBadInput = error instanceof PageStoreError && BAD_INPUT.has(error.code);
   const node = appending.durableNodes + store.stagedNodes + 1;
   if (isBadInput || error instanceof Interrupted) await appending.commit();
+  if (error instanceof Interrupted && !run.isQuiet && run.context.stderr.isTerminal) {
+    const nodes = appending.durableNodes === 0 ? 'no nodes' : plural(appending.durableNodes, 'node');
+    await run.context.stderr.write(`${oneLine(file)}: interrupted; ${nodes} appended before, safely on disk\n`);
+  }
   // Others, such as an error of standard output, say nothing about the nodes.
   if (!(error instanceof PageStoreError) || !(isBadInput || error.detail.file === file)) return error;
   const nodes = appending.durableNodes;
@@ -100,7 +111,10 @@ async function afterStop(error: unknown, appending: AppendRun, store: PageStore,
       ? 'nothing was appended'
       : `${plural(nodes, 'node')} before it ${nodes === 1 ? 'was' : 'were'} appended`;
   const place = isBadInput ? `node ${node} of the input: ` : '';
-  return new PageStoreError(error.code, `${place}${error.message} (${before})`, error.detail, error);
+  const isFull = error.detail.errno === 'ENOSPC' || error.detail.errno === 'EDQUOT';
+  const advice =
+    isFull && batch === undefined ? '; --batch N commits every N nodes, so that fewer have to fit at once' : '';
+  return new PageStoreError(error.code, `${place}${error.message} (${before})${advice}`, error.detail, error);
 }
 
 async function appendInput(

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { oneLine } from '../../bytes/text.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { create } from '../../store/page-store.ts';
 import type { CommandRun, StartCommand } from '../command.ts';
 import { withCreateAdvice } from '../errors.ts';
-import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
+import { withLock } from '../open-to-write.ts';
+import { addLockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 
 interface CreateOptions extends WriterOptions {
   readonly pageFormat: PageFormat;
@@ -23,11 +25,11 @@ export function addCreate(command: Command, start: StartCommand): void {
 async function createFile(run: CommandRun, file: string, options: CreateOptions): Promise<void> {
   const { pageFormat, force = false } = options;
   try {
-    const store = await create(file, { pageFormat, replace: force, ...lockOptions(run.signal, options) });
+    const store = await withLock(run, file, options, (lock) => create(file, { pageFormat, replace: force, ...lock }));
     await store.close();
   } catch (error) {
     throw withCreateAdvice(error);
   }
-  await run.text([`${file}\n`]);
+  await run.text([`${oneLine(file)}\n`]);
   await run.summary(file, { pageFormat, blocks: 2 });
 }

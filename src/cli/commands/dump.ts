@@ -1,12 +1,16 @@
 import type { Command } from 'commander';
+import { otherFileMessage } from '../../disk/journal.ts';
 import { CommittedView } from '../../disk/committed-view.ts';
 import type { BlockSet } from '../../disk/free-list.ts';
 import { RawBlocks } from '../../salvage/block-kind.ts';
+import { betweenBlocks } from '../../disk/long-work.ts';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { CommitRecord } from '../../format/commit-record.ts';
+import { copyHash, digestIn } from '../../format/digest.ts';
 import { BLOCK_BYTES, decodeFreeLink, firstU64 } from '../../format/layout.ts';
 import { decodePage, type Page } from '../../format/page.ts';
+import { hex } from '../../format/problem.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { plural } from '../../report/text.ts';
 import { hexdump } from '../../view/hexdump.ts';
@@ -44,10 +48,12 @@ async function dump(run: CommandRun, path: string, { block, slot, hex = false }:
 async function dumpFile(run: CommandRun, blocks: RawBlocks): Promise<void> {
   await dumpFileHeader(run, blocks);
   await run.text(['\n', blockTableRow()]);
-  const free = await blocks.freeBlocks();
+  const free = await blocks.freeBlocks(run.signal);
   const target = new Uint8Array(BLOCK_BYTES);
   await run.withProgress({ what: blocks.file.name, unit: blocksText, hasRows: true }, async (progress) => {
     for (let block = 1; block < blocks.startedBlocks && !run.stdout.closed; block++) {
+      const pause = betweenBlocks(block, blocks.startedBlocks, { signal: run.signal });
+      if (pause) await pause;
       run.signal.throwIfAborted();
       const row = await blockRow(blocks, block, free, target);
       await run.text([blockTableRow(row)]);
@@ -59,14 +65,18 @@ async function dumpFile(run: CommandRun, blocks: RawBlocks): Promise<void> {
 
 /** The file header as it is in block 0, and the commit records and journal that have not been applied to it. */
 async function dumpFileHeader(run: CommandRun, blocks: RawBlocks): Promise<void> {
-  const view = await CommittedView.open(blocks.file);
+  const view = await CommittedView.open(blocks.file, run.signal);
   await run.text(fileHeaderTable(blocks.block0, (record) => COMMIT_NOTES[commitState(view, record)]));
   await run.json('header', () => blocks.header);
+  const { kind, state } = digestIn(blocks.block0);
+  const digest = state && { ...state, sum: hex(copyHash(state.sum).value, 16) };
+  await run.json('digest', () => ({ state: kind, ...digest }));
   for (const record of view.recovery.records) {
     const { sequence, block } = record;
     await run.json('commit', () => ({ sequence, block, state: commitState(view, record) }));
   }
-  const { beforeImage, patches } = view.recovery;
+  const { beforeImage, patches, otherFile } = view.recovery;
+  if (otherFile) await run.text([`\n${otherFileMessage(otherFile)}\n`]);
   if (patches) {
     const changed = [...new Set(patches.map(({ position }) => Math.floor(position / BLOCK_BYTES)))];
     const where = changed.length === 1 ? `block ${changed.join()}` : plural(changed.length, 'block');
@@ -127,7 +137,7 @@ async function dumpBlock(run: CommandRun, blocks: RawBlocks, block: number, hex:
   } else if (block === 0) {
     await dumpFileHeader(run, blocks);
   } else {
-    const kind = (await blocks.freeBlocks()).has(block) ? 'on the free list' : 'not a page';
+    const kind = (await blocks.freeBlocks(run.signal)).has(block) ? 'on the free list' : 'not a page';
     await run.text([
       `block ${block} is ${kind}; its first 64 bytes:\n\n`,
       ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }]),

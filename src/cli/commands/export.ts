@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type ExportEncoding, exportNodes } from '../../transfer/export.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
-import { lostPageNote, noDirectoryNote, withRecoverAdvice } from '../errors.ts';
+import { lostPageNote, lostSlotsNote, noDirectoryNote, withRecoverAdvice } from '../errors.ts';
 import type { CommonOptions } from '../options.ts';
 
 interface ExportCommandOptions extends CommonOptions {
@@ -25,10 +25,11 @@ async function exportFile(run: CommandRun, file: string, { encoding }: ExportCom
   await run.withProgress({ what: file, unit: blocksText, hasRows: true }, async (progress) => {
     const exported = exportNodes(file, {
       ...(encoding === undefined ? {} : { encoding }),
-      onPage: async ({ block, blocks, orphanedBytes }) => {
+      onPage: async ({ block, orphanedBytes, lostSlots }) => {
         if (orphanedBytes > 0) await run.note(noDirectoryNote(file, block));
-        await progress.update(block, blocks);
+        if (lostSlots > 0) await run.note(lostSlotsNote(file, block, lostSlots, 'exported as lost'));
       },
+      onProgress: progress.update,
       onLostPage: (problem) => run.note(lostPageNote(file, problem)),
       signal: run.signal,
     });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { open } from '../../store/page-store.ts';
 import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { addLockOptions, blockId, collect, lockOptions, type WriterOptions } from '../options.ts';
+import { addLockOptions, blockId, collect, type WriterOptions } from '../options.ts';
+import { openToWrite } from '../open-to-write.ts';
 
 export function addFree(command: Command, start: StartCommand): void {
   addLockOptions(
@@ -15,7 +15,7 @@ export function addFree(command: Command, start: StartCommand): void {
 }
 
 async function free(run: CommandRun, file: string, blocks: number[], options: WriterOptions): Promise<void> {
-  await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
+  await withOpen(openToWrite(run, file, options), async (store) => {
     // All ids are checked before the first block is freed.
     for (const block of blocks) store.assertBlock(block);
     for (const block of blocks) {

@@ -24,7 +24,7 @@ export function addRecover(command: Command, start: StartCommand): void {
       .argument('<target>', 'the file to create')
       .option('--map <path>', 'write a line for each node whose ref changed: old ref, space, new ref')
       .option('--keep-root', 'keep the root pointer even if nodes of the trie may be missing')
-      .option('--strict', 'exit code 5 if a node is lost, doubtful, repaired or moved')
+      .option('--strict', 'exit code 5 if a node is lost, doubtful, repaired or moved, or may be missing')
       .option('--force', 'replace the target and the map if they exist'),
   ).action((source: string, target: string, options: RecoverCommandOptions) =>
     start(options, (run) => recoverFile(run, source, target, options)),
@@ -51,11 +51,12 @@ async function recoverFile(
           if (map) await writeMovedRun(map, moved);
           await run.lines(run.isJson ? [movedJson(moved)] : [...text.end(), movedText(moved)]);
         },
-        ...(map && { onDurable: () => map.complete() }),
+        ...(map && { onDurable: () => map.finish(), onPublished: () => map.publish() }),
         onProgress: progress.update,
         signal: run.signal,
       }),
     );
+    await map?.confirm();
   } catch (error) {
     await map?.discard();
     throw withCreateAdvice(error);
@@ -75,7 +76,7 @@ async function createMap(
   await withOpen(openBlockFile(source, 'read'), async (file) => {
     await assertNoPathConflict('the new file', target, [source]);
     await assertNoPathConflict('the map', path, [source, target]);
-    await findRecoverable(file, run.signal);
+    await findRecoverable(file, { signal: run.signal });
   });
   return OutputFile.forMap(path, source, force);
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { grouped } from '../../bytes/encodings.ts';
-import { shellPath } from '../../bytes/text.ts';
+import { oneLine, shellPath } from '../../bytes/text.ts';
+import { pathBeside } from '../../disk/node-names.ts';
 import { NodeUndoFile } from '../../disk/node-create.ts';
 import { repair, undoRepair } from '../../repair/repair.ts';
 import type { Change, RepairReport } from '../../repair/repairs.ts';
@@ -8,7 +9,8 @@ import { changeJson, changeText, leftJson, leftText, repairSummaryText } from '.
 import { plural } from '../../report/text.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { addLockOptions, lockOptions, type WriterOptions } from '../options.ts';
+import { withLock } from '../open-to-write.ts';
+import { addLockOptions, type WriterOptions } from '../options.ts';
 
 interface RepairCommandOptions extends WriterOptions {
   readonly dryRun?: boolean;
@@ -48,17 +50,19 @@ async function repairFile(run: CommandRun, path: string, options: RepairCommandO
   let report: RepairReport;
   try {
     report = await run.withProgress({ what: path, unit: blocksText, hasRows: true }, (progress) =>
-      repair(path, {
-        ...lockOptions(run.signal, options),
-        dryRun,
-        undo: undoPlace,
-        staleChecksums,
-        likelyBits,
-        onChange: (change) => printChange(run, change),
-        onLeft: (problem) => run.row(leftText(problem, path, run.style), 'left', () => leftJson(problem, path)),
-        onProgress: progress.update,
-        signal: run.signal,
-      }),
+      withLock(run, path, options, (lock) =>
+        repair(path, {
+          ...lock,
+          dryRun,
+          undo: undoPlace,
+          staleChecksums,
+          likelyBits,
+          onChange: (change) => printChange(run, change),
+          onLeft: (problem) => run.row(leftText(problem, path, run.style), 'left', () => leftJson(problem, path)),
+          onProgress: progress.update,
+          signal: run.signal,
+        }),
+      ),
     );
   } catch (error) {
     if (undoPlace.path !== undefined) await run.warn(`${path}: not finished; ${undoAdvice(path, undoPlace.path)}`);
@@ -81,7 +85,7 @@ function* nextSteps(
   const repairAgain = `artrie-pages repair ${shellPath(path)}`;
   if (undoFile !== undefined) yield undoAdvice(path, undoFile);
   if (left > 0) {
-    const recover = `artrie-pages recover ${shellPath(path)} ${shellPath(`${path}.recovered`)}`;
+    const recover = `artrie-pages recover ${shellPath(path)} ${shellPath(pathBeside(path, '.recovered'))}`;
     yield `the rest cannot be repaired; to salvage what can be read: ${recover}`;
   }
   if (stalePages > 0) yield 'pages that another program has appended to get new checksums with --stale-checksums';
@@ -93,13 +97,15 @@ const undoAdvice = (path: string, undoFile: string): string =>
   `to undo: artrie-pages repair ${shellPath(path)} --undo ${shellPath(undoFile)}`;
 
 async function undo(run: CommandRun, path: string, undoPath: string, options: RepairCommandOptions): Promise<void> {
-  const { changes, unchanged } = await undoRepair(path, undoPath, {
-    ...lockOptions(run.signal, options),
-    onChange: (change) => printChange(run, change),
-    signal: run.signal,
-  });
+  const { changes, unchanged } = await withLock(run, path, options, (lock) =>
+    undoRepair(path, undoPath, {
+      ...lock,
+      onChange: (change) => printChange(run, change),
+      signal: run.signal,
+    }),
+  );
   const rest = unchanged > 0 ? `, ${grouped(unchanged)} had not been made` : '';
-  await run.text([`${path}: ${plural(changes, 'change')} undone${rest}\n`]);
+  await run.text([`${oneLine(path)}: ${plural(changes, 'change')} undone${rest}\n`]);
   await run.summary(path, { undo: undoPath, changes, unchanged });
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { shellPath } from '../../bytes/text.ts';
+import { PageStoreError } from '../../errors.ts';
 import { plural } from '../../report/text.ts';
 import { stat, statisticsTable } from '../../view/statistics.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
@@ -19,7 +20,9 @@ async function printStatistics(run: CommandRun, file: string): Promise<number> {
   );
   await run.text(statisticsTable(statistics));
   await run.summary(file, statistics);
-  const { damagedPages } = statistics;
+  const { damagedPages, missing } = statistics;
+  if (missing)
+    throw new PageStoreError(missing.code, `${missing.message}; the counts are without such pages`, { file });
   if (damagedPages === 0) return EXIT.done;
   const advice = `for details: artrie-pages verify ${shellPath(file)}`;
   await run.warn(`${file}: ${plural(damagedPages, 'damaged page')} left out of the counts; ${advice}`);

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { formatRef } from '../../store/page-ref.ts';
-import { open } from '../../store/page-store.ts';
 import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
+import { shellPath } from '../../bytes/text.ts';
 import { withAdvice } from '../errors.ts';
 import { decodeText, type Encoding } from '../framing.ts';
-import { addLockOptions, encodingOption, lockOptions, parseSingleRef, type WriterOptions } from '../options.ts';
+import { addLockOptions, encodingOption, parseSingleRef, type WriterOptions } from '../options.ts';
+import { openToWrite } from '../open-to-write.ts';
 
 interface UpdateOptions extends WriterOptions {
   readonly encoding: Encoding;
@@ -32,11 +33,11 @@ async function update(
 ): Promise<void> {
   const ref = parseSingleRef(text, file);
   const node = decodeText(data, options.encoding);
-  await withOpen(open(file, lockOptions(run.signal, options)), async (store) => {
+  await withOpen(openToWrite(run, file, options), async (store) => {
     try {
       await store.update(ref, node);
     } catch (error) {
-      throw withAdvice(error, 'NODE_LENGTH', 'to store it as a new node: artrie-pages append');
+      throw withAdvice(error, 'NODE_LENGTH', `to store it as a new node: artrie-pages append ${shellPath(file)} DATA`);
     }
   });
   await run.text([`${formatRef(ref)}\n`]);

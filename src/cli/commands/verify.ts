@@ -10,6 +10,7 @@ import { UsageError } from '../errors.ts';
 import { findFiles, type Target } from '../find-files.ts';
 import { type CommonOptions, jobCount } from '../options.ts';
 import { OutputFile } from '../output-file.ts';
+import { outputConflict } from '../same-file.ts';
 
 interface VerifyOptions extends CommonOptions {
   readonly format: Format;
@@ -41,7 +42,12 @@ export function addVerify(command: Command, start: StartCommand): void {
 
 async function verify(run: CommandRun, args: readonly string[], options: VerifyOptions): Promise<number> {
   if (options.output === '') throw new UsageError('--output must not be empty', 'verify');
-  const targets = await findFiles(args, run.signal);
+  const targets = await Promise.all(
+    (await findFiles(args, run.signal)).map(async (target): Promise<Target> => {
+      const problem = target.problem ?? (await outputConflict(target.path, run.context));
+      return problem ? { ...target, problem } : target;
+    }),
+  );
   const output = options.output === '-' ? undefined : options.output;
   if (output === undefined) return checkAll(run, targets, options, undefined);
   const pageFiles = targets.map(({ path }) => path);

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ConcurrentArena } from '../../arena/concurrent-arena.ts';
+import { USABLE_ENTRIES } from '../../arena/handle-table.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { AppendRun } from '../append-run.ts';
 import type { Progress } from '../command.ts';
@@ -9,8 +10,8 @@ import { CHUNK_BYTES, type InputEvent, InputReader } from '../input.ts';
 import {
   type DecodedNodes,
   type DecoderSetup,
-  lengthsOf,
   type ManyFraming,
+  SEGMENT_NODES,
   type SegmentAnswer,
   SegmentCutter,
   type SegmentTask,
@@ -20,8 +21,11 @@ import {
 /** One segment per thread to decode, and one so that the thread need not wait. */
 const ROUNDS = 2;
 
-/** One block holds the decoded text of a segment, and four bytes per node. */
-const SHARD_BLOCKS = 1;
+/** A power of two that holds the decoded text of a segment. */
+const SHARD_BYTES: number = 2 ** 20;
+
+/** What a thread may leave unused of the table of handles. */
+const SPARE_HANDLES = USABLE_ENTRIES;
 
 interface DecodingOptions {
   readonly framing: ManyFraming;
@@ -58,7 +62,9 @@ class DecodePipeline {
     this.#options = options;
     this.#jobs = options.jobs;
     this.#signal = signal;
-    this.#arenas = Array.from({ length: ROUNDS }, () => new ConcurrentArena(this.#jobs, { maxBlocks: SHARD_BLOCKS }));
+    const maxAllocations = this.#jobs * (SEGMENT_NODES + SPARE_HANDLES);
+    const shard = { blockBytes: SHARD_BYTES, maxBlocks: 1, maxAllocations };
+    this.#arenas = Array.from({ length: ROUNDS }, () => new ConcurrentArena(this.#jobs, shard));
     if (signal.aborted) this.#interrupt();
     signal.addEventListener('abort', this.#interrupt);
   }
@@ -114,11 +120,10 @@ class DecodePipeline {
 
   async #takeOldest(): Promise<void> {
     const segment = this.#takenSegments;
-    const { shard, bytesOffset, bytes, lengthsOffset, nodeCount, refusal } = await this.#answerTo(segment);
-    if (nodeCount > 0) {
-      const arena = this.#arenaOf(segment);
-      const lengths = lengthsOf(arena.view(shard, lengthsOffset, 4 * nodeCount));
-      await stageAll(this.#run, arena.view(shard, bytesOffset, bytes), lengths);
+    const { shard, runs, refusal } = await this.#answerTo(segment);
+    for (const claims of this.#arenaOf(segment).claimsOf(shard, runs)) {
+      const added = this.#run.addRun(claims);
+      if (added) await added;
       if (this.isOver) return;
     }
     if (refusal !== undefined) throw new PageStoreError(refusal.code, refusal.message, refusal.detail);
@@ -270,18 +275,5 @@ async function nextEvent(reader: InputReader, feed: SegmentFeed, mayPause: boole
   } catch (error) {
     if (!(error instanceof Interrupted)) await feed.flush();
     throw error;
-  }
-}
-
-async function stageAll(run: AppendRun, bytes: Uint8Array, lengths: Uint32Array): Promise<void> {
-  let start = 0;
-  for (let next = 0; next < lengths.length && !run.isOver;) {
-    const bytesBefore = run.nodeBytes;
-    next += run.tryAddMany(bytes, start, lengths, next);
-    start += run.nodeBytes - bytesBefore;
-    if (next === lengths.length) break;
-    const end = start + (lengths[next++] as number); // next < lengths.length
-    await run.add(bytes, start, end);
-    start = end;
   }
 }

@@ -1,4 +1,3 @@
-import { ARENA_BLOCK_BYTES } from '../../arena/block-memory.ts';
 import type { ArenaShard, ConcurrentArenaDescriptor } from '../../arena/concurrent-arena.ts';
 import { PageStoreError } from '../../errors.ts';
 import { decodeFrame, Framer, type Framing, MAX_FRAME_BYTES, type TextEncoding } from '../framing.ts';
@@ -8,6 +7,9 @@ export type ManyFraming = Exclude<Framing, 'whole'>;
 
 /** With this much input, messages between threads cost little compared to decoding. */
 export const SEGMENT_BYTES = 262_144;
+
+/** Most nodes of a segment: each takes a byte at least, and a longer segment has one frame more. */
+export const SEGMENT_NODES: number = SEGMENT_BYTES + 1;
 
 /** One frame, its length or delimiter, and one byte by which it is too long. */
 export const SLOT_BYTES: number = MAX_FRAME_BYTES + 8;
@@ -39,22 +41,14 @@ export interface SegmentAnswer {
 /** The nodes of a segment, in a shard of an arena. */
 export interface DecodedNodes {
   readonly shard: number;
-  /** Offset in the shard of all nodes, without gaps. */
-  readonly bytesOffset: number;
-  readonly bytes: number;
-  /** Offset in the shard, a multiple of 4, of the lengths: u32 each, in the byte order of the machine. */
-  readonly lengthsOffset: number;
-  readonly nodeCount: number;
+  /** The claims of the nodes, as the shard returned them. */
+  readonly runs: readonly number[];
   /** Why the next frame is invalid; the frames after it were not decoded. */
   readonly refusal: Refusal | undefined;
 }
 
 /** Only the fields: the class of an error does not survive a message to another thread. */
 type Refusal = Pick<PageStoreError, 'code' | 'message' | 'detail'>;
-
-export function lengthsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, length / 4);
-}
 
 const LENGTH_BYTES = 4;
 
@@ -151,13 +145,10 @@ function bufferOf(slot: Uint8Array): Buffer {
   return Buffer.from(slot.buffer, slot.byteOffset, slot.length);
 }
 
-const FIRST_LENGTHS = 16_384;
-
 /** Splits segments into frames and decodes them, without an allocation per frame. */
 export class SegmentDecoder {
   readonly #framing: ManyFraming;
   readonly #encoding: TextEncoding;
-  #lengths = new Uint32Array(FIRST_LENGTHS);
 
   constructor(framing: ManyFraming, encoding: TextEncoding) {
     this.#framing = framing;
@@ -167,11 +158,8 @@ export class SegmentDecoder {
   /** Decodes up to the first invalid frame. */
   decode(segment: Uint8Array, shard: ArenaShard): DecodedNodes {
     // A node is never longer than its text.
-    const bytesOffset = shard.allocate(segment.length);
-    const target = shard.blockOf(bytesOffset);
-    const start = bytesOffset % ARENA_BLOCK_BYTES;
-    let end = start;
-    let nodeCount = 0;
+    const target = shard.reserve(segment.length);
+    let end = 0;
     let refusal: Refusal | undefined;
     const filledBytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length);
     const frames = { block: segment, filledBytes, start: 0, end: segment.length };
@@ -179,26 +167,14 @@ export class SegmentDecoder {
     framer.finish();
     try {
       while (framer.next()) {
-        const bytes = decodeFrame(framer.source, framer.start, framer.end, this.#encoding, target, end);
-        this.#keepLength(nodeCount, bytes);
-        end += bytes;
-        nodeCount++;
+        const start = end;
+        end += decodeFrame(framer.source, framer.start, framer.end, this.#encoding, target, end);
+        shard.claimNext(start, end);
       }
     } catch (error) {
       if (!(error instanceof PageStoreError)) throw error;
       refusal = { code: error.code, message: error.message, detail: error.detail };
     }
-    const lengthsOffset = shard.allocate(4 * nodeCount);
-    lengthsOf(shard.view(lengthsOffset, 4 * nodeCount)).set(this.#lengths.subarray(0, nodeCount));
-    return { shard: shard.index, bytesOffset, bytes: end - start, lengthsOffset, nodeCount, refusal };
-  }
-
-  #keepLength(node: number, bytes: number): void {
-    if (node === this.#lengths.length) {
-      const more = new Uint32Array(2 * this.#lengths.length);
-      more.set(this.#lengths);
-      this.#lengths = more;
-    }
-    this.#lengths[node] = bytes;
+    return { shard: shard.index, runs: shard.takeClaims(), refusal };
   }
 }

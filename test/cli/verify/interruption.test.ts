@@ -9,6 +9,7 @@ import { BIN, jsonLines, runInProcess } from '../../support/cli.ts';
 import { damaged, smallFile, withHeader } from '../../support/damage.ts';
 import { goldenPath, temporaryFolder } from '../../support/files.ts';
 import { junitProblems, readJunit, sarifProblems } from '../../support/report.ts';
+import { withOwnDigest } from '../../support/spec-digest.ts';
 
 /** Enough to take long to read. All but one are holes in the file. */
 const BLOCKS = 262_144;
@@ -20,7 +21,7 @@ const last = goldenPath('v1');
 
 beforeAll(async () => {
   const broken = damaged(await smallFile('v2', true), (copy) => (copy[fileOffset(1, 100)]! ^= 1));
-  writeFileSync(large, withHeader(broken, { blockCount: BLOCKS }));
+  writeFileSync(large, withOwnDigest(withHeader(broken, { blockCount: BLOCKS })));
   truncateSync(large, BLOCKS * BLOCK_BYTES);
 });
 

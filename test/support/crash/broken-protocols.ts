@@ -32,10 +32,14 @@ class EarlyCheckpoint extends FaultyBlockFile {
   }
 }
 
-/** Writes both records to the same offset. */
+/** Removes the record before the one that is written, as if both had one slot. */
 class OneRecord extends FaultyBlockFile {
   override async write(source: Uint8Array, position: number): Promise<void> {
-    await super.write(source, position === COMMIT_RECORD_OFFSETS[1] ? COMMIT_RECORD_OFFSETS[0] : position);
+    if (decodeCommitRecord(source)) {
+      const [first, second] = COMMIT_RECORD_OFFSETS;
+      await super.write(new Uint8Array(COMMIT_RECORD.bytes), position === first ? second : first);
+    }
+    await super.write(source, position);
   }
 }
 

@@ -2,18 +2,27 @@ import { PageStore } from '../../../src/store/page-store.ts';
 import { PageStoreError } from '../../../src/errors.ts';
 import type { BlockFile } from '../../../src/disk/block-file.ts';
 import type { PageFormat } from '../../../src/format/page-header.ts';
+import { COMMIT_SLOT_BYTES } from '../../../src/format/commit-record.ts';
+import { FILE_START_BYTES } from '../../../src/format/digest.ts';
+import { encodeFileHeader, encodeHeaderCopy, FILE_HEADER } from '../../../src/format/file-header.ts';
+import { COMMIT_RECORD_OFFSETS, HEADER_COPY_OFFSET } from '../../../src/format/layout.ts';
+import { sealDigest } from '../digest.ts';
 import { random as newRandom } from '../nodes.ts';
 import { CrashDisk, type DiskState, StateFile } from './crash-disk.ts';
 import { statesOf } from './crash-states.ts';
 import { contentsIn, contentsOf, judgeState } from './judge-state.ts';
-import { type Contents, Oracle } from './oracle.ts';
-import { ScriptRunner } from './script.ts';
+import { type Contents, Oracle, textOf } from './oracle.ts';
+import { type ScriptAction, ScriptRunner } from './script.ts';
 
 export interface CrashOptions {
   readonly seed: number;
   readonly pageFormat: PageFormat;
   /** Actions in the script. */
   readonly actions: number;
+  /** The script, if it is not one of random actions. */
+  readonly script?: readonly ScriptAction[];
+  /** Whether the file begins with a node that its header does not count, so that no append changes the file header. */
+  readonly isUncounted?: boolean;
   /** One of so many states is gone on from: crash, recover, append, crash again. 0 for none. */
   readonly goOnFromOneIn: number;
   /** Stands between the store and the disk, to break the protocol. */
@@ -41,6 +50,23 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   return run.report;
 }
 
+/** Appends a node, and makes the header one that counts no nodes. */
+async function withoutCount(store: PageStore, disk: CrashDisk, file: BlockFile, oracle: Oracle): Promise<PageStore> {
+  const node = Buffer.from('uncounted');
+  await store.append(node);
+  oracle.acknowledge((contents) => contents.get(1)?.push(textOf(node)));
+  await store.close();
+  const start = new Uint8Array(FILE_START_BYTES);
+  await disk.read(start, 0);
+  start.set(encodeFileHeader({ ...FILE_HEADER.read(start), entryCount: 0n }));
+  sealDigest(start);
+  await disk.write(start, 0);
+  await disk.write(encodeHeaderCopy(start), HEADER_COPY_OFFSET);
+  for (const offset of COMMIT_RECORD_OFFSETS) await disk.write(new Uint8Array(COMMIT_SLOT_BYTES), offset);
+  await disk.sync();
+  return PageStore.open(file);
+}
+
 class CrashRun {
   readonly report: CrashReport = { states: 0, secondRuns: 0, failedSyncs: 0, failures: [] };
   readonly #options: CrashOptions;
@@ -55,8 +81,9 @@ class CrashRun {
     const disk = new CrashDisk();
     const oracle = new Oracle();
     const file = this.#options.between?.(disk) ?? disk;
-    const store = await PageStore.create(file, { pageFormat: this.#options.pageFormat });
+    let store = await PageStore.create(file, { pageFormat: this.#options.pageFormat });
     oracle.acknowledge((contents) => contents.set(1, []));
+    if (this.#options.isUncounted === true) store = await withoutCount(store, disk, file, oracle);
     const goOn = this.#options.goOnFromOneIn > 0;
     disk.afterOperation = () => this.#explore(disk, oracle, 'first', goOn);
     await disk.afterOperation();
@@ -68,7 +95,7 @@ class CrashRun {
     for (let each = 0; each < actions; each++) {
       if (this.#random() * 10 < 1) this.#failSync(disk, 3);
       try {
-        await runner.act();
+        await runner.act(this.#options.script?.[each]);
       } catch (error) {
         if (disk.failSync || !(error instanceof PageStoreError && error.detail.errno === 'EIO')) throw error;
         await this.#reopen(runner, file, oracle);

@@ -5,7 +5,7 @@ export type Contents = Map<number, string[]>;
 
 /** What was under way when the power went. */
 export type Action =
-  | { readonly kind: 'append'; readonly nodes: readonly Uint8Array[] }
+  | { readonly kind: 'append' | 'addPage'; readonly nodes: readonly Uint8Array[] }
   | { readonly kind: 'free'; readonly block: number }
   | { readonly kind: 'update'; readonly block: number; readonly slot: number; readonly node: Uint8Array }
   | { readonly kind: 'allocate' | 'finalize' | 'nothing' };
@@ -71,8 +71,7 @@ export class Oracle {
     }
     for (const [block, nodes] of found) {
       if (this.contents.has(block)) continue;
-      if (this.underWay.kind !== 'append' && this.underWay.kind !== 'allocate')
-        return `page ${block} came from nowhere`;
+      if (!['append', 'allocate', 'addPage'].includes(this.underWay.kind)) return `page ${block} came from nowhere`;
       extra.push(nodes);
     }
     return this.#judgeExtra(extra);
@@ -89,6 +88,13 @@ export class Oracle {
   #judgeExtra(extra: readonly (readonly string[])[]): string | undefined {
     const count = extra.reduce((sum, nodes) => sum + nodes.length, 0);
     if (count === 0) return undefined;
+    if (this.underWay.kind === 'addPage') {
+      // It is the one page that was added, or not there at all.
+      const [page, ...others] = extra.filter((nodes) => nodes.length > 0);
+      const nodes = this.underWay.nodes.map(textOf);
+      const isWhole = page?.length === nodes.length && page.every((node, slot) => node === nodes[slot]);
+      return isWhole && others.length === 0 ? undefined : `of the page that was added there are ${count} nodes`;
+    }
     if (this.underWay.kind !== 'append') return `${count} nodes came from nowhere`;
     const batch = new Map(this.underWay.nodes.map((node, index) => [textOf(node), index]));
     const indexes = extra.map((nodes) => nodes.map((node) => batch.get(node) ?? -1));

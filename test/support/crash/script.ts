@@ -1,9 +1,13 @@
+import { ByteNodeArenaV1, ByteNodeArenaV2 } from '../../../src/format/byte-node-arena.ts';
 import type { PageFormat } from '../../../src/format/page-header.ts';
 import type { RefRun } from '../../../src/store/page-ref.ts';
 import type { PageStore } from '../../../src/store/page-store.ts';
 import { type Oracle, textOf } from './oracle.ts';
 
 let nodesMade = 0;
+
+/** An action of a script that is written down. */
+export type ScriptAction = 'append' | 'free' | 'addPage';
 
 /** Does one thing after the other to a store, and tells the oracle what is under way and what was acknowledged. */
 export class ScriptRunner {
@@ -28,9 +32,13 @@ export class ScriptRunner {
     this.#store = store;
   }
 
-  async act(): Promise<void> {
+  /** @param action - default: one at random */
+  async act(action?: ScriptAction): Promise<void> {
+    if (action === 'append') return this.#append(this.#nodes(1 + this.#below(12), 6, 600));
+    if (action === 'free') return this.#free();
+    if (action === 'addPage') return this.#addPage();
     const blocks = this.#oracle.contents.size;
-    const dice = this.#below(20);
+    const dice = this.#below(21);
     if (dice < 4) await this.#append(this.#nodes(1, 6, 64));
     else if (dice < 7) await this.#append(this.#nodes(1 + this.#below(12), 6, 600));
     else if (dice < 9) await this.#append(this.#nodes(100 + this.#below(200), 6, 9));
@@ -40,7 +48,8 @@ export class ScriptRunner {
     else if (dice < 15) await this.#free();
     else if (dice < 18) await this.#update();
     else if (dice < 19) await this.#finalize();
-    else await this.#appendTogether();
+    else if (dice < 20) await this.#appendTogether();
+    else await this.#addPage();
   }
 
   #below(limit: number): number {
@@ -81,6 +90,17 @@ export class ScriptRunner {
         for (let each = slot; each < slot + count; each++) page[each] = textOf(nodes[next++]!);
       }
     });
+  }
+
+  /** Adds a page that was filled in memory, now and then a finalized one. */
+  async #addPage(): Promise<void> {
+    const page = this.#pageFormat === 'v1' ? new ByteNodeArenaV1() : new ByteNodeArenaV2();
+    const nodes = this.#nodes(1 + this.#below(60), 6, 600);
+    for (const node of nodes) page.allocate(node);
+    if (this.#random() * 3 < 1) page.finalize();
+    this.#oracle.underWay = { kind: 'addPage', nodes };
+    const block = await this.#store.addPage(page);
+    this.#oracle.acknowledge((contents) => void contents.set(block, nodes.map(textOf)));
   }
 
   async #allocate(count: number): Promise<void> {

@@ -92,7 +92,7 @@ export const BLOCK_DAMAGE: Readonly<Record<string, Damage>> = {
     base: 'free.part',
     description: 'A page was written to a block that is on the free list.',
     change: (file) => file.edit({ op: 'copy', from: B, to: 4 * B, bytes: B }),
-    expect: [error('FREE_LIST_LINK', 2, 0), LOST_3, warning('ENTRY_COUNT', 0, 40)],
+    expect: [error('FREE_LIST_LINK', 2, 0), error('PAGE_MISPLACED', 4, 36), LOST_3, warning('ENTRY_COUNT', 0, 40)],
   },
   'free-block-overwritten': {
     base: 'free.part',

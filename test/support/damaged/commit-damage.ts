@@ -38,6 +38,15 @@ export const COMMIT_DAMAGE: Readonly<Record<string, Damage>> = {
     change: (file) => file.flip(8192 + 100, 5),
     expect: [error('COMMIT_RECORD', 0, 8192)],
   },
+  'commit-record-impossible': {
+    base: 'v1.part',
+    description: 'A commit record of a block that no file can have, with a right checksum.',
+    change: (file) => {
+      file.u32(4096 + 16, 0x8000_0000);
+      file.u32(4096 + 168, crc32(file.buffer.subarray(4096, 4096 + 168)));
+    },
+    expect: [error('COMMIT_RECORD', 0, 4096 + 16)],
+  },
   'commit-pending': {
     base: 'pending.part',
     description:

@@ -2,6 +2,8 @@ import { B, type Damage, error, info, warning } from './draft.ts';
 
 const COUNT = warning('ENTRY_COUNT', 0, 40);
 const SUM = error('PAGE_CHECKSUM', 1, 24);
+/** The sum in the digest of the page headers. */
+const DIGEST = error('PAGES_DIGEST', 0, 96);
 
 /** Damage that a page checksum detects, and damage that it cannot detect. */
 export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
@@ -95,15 +97,32 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
   },
   'pages-swapped': {
     base: 'v1.part',
-    description: 'Two pages have changed places. This cannot be detected: a page does not contain its block id.',
+    description: 'Two pages have changed places; both are valid.',
+    change: (file) => file.edit({ op: 'swap', at: B, with: 2 * B, bytes: B }),
+    expect: [error('PAGE_MISPLACED', 1, 36), error('PAGE_MISPLACED', 2, 36), DIGEST],
+  },
+  'pages-swapped-without-digest': {
+    base: 'golden/v1',
+    description:
+      'Two pages of libdictenstein have changed places. This cannot be detected: they do not contain their block ids, and the file has no digest of the page headers.',
     change: (file) => file.edit({ op: 'swap', at: B, with: 2 * B, bytes: B }),
     expect: [],
   },
+  'page-older': {
+    base: 'v1.part',
+    description: 'A page is that of an earlier commit again, before it was finalized; it is valid.',
+    change: (file) => {
+      file.u16(B + 10, 2);
+      file.u64(B + 40, 2n);
+      file.sealPage(1);
+    },
+    expect: [DIGEST],
+  },
   'page-over-page': {
     base: 'v2.part',
-    description: 'Page 1 was written over page 2: both are valid, and only the node count shows it.',
+    description: 'Page 1 was written over page 2: both are valid.',
     change: (file) => file.edit({ op: 'copy', from: B, to: 2 * B, bytes: B }),
-    expect: [COUNT],
+    expect: [error('PAGE_MISPLACED', 2, 36), DIGEST, COUNT],
   },
   'free-space-changed': {
     base: 'v1.part',
@@ -115,7 +134,13 @@ export const CHECKSUM_DAMAGE: Readonly<Record<string, Damage>> = {
     base: 'v1.part',
     description: 'A whole page is zero.',
     change: (file) => file.zero(2 * B, B),
-    expect: [info('BLOCK_UNWRITTEN', 2, 0), COUNT],
+    expect: [info('BLOCK_UNWRITTEN', 2, 0), DIGEST, COUNT],
+  },
+  'page-zeroed-without-digest': {
+    base: 'golden/arenas',
+    description: 'A whole page of libdictenstein is zero: only the count of nodes shows it.',
+    change: (file) => file.zero(4 * B, B),
+    expect: [info('BLOCK_UNWRITTEN', 4, 0), error('ENTRY_COUNT', 0, 40)],
   },
   'page-head-lost': {
     base: 'v1.part',

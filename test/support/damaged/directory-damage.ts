@@ -51,6 +51,28 @@ export const DIRECTORY_DAMAGE: Readonly<Record<string, Damage>> = {
     change: (file) => file.u32(B + 28, 160),
     expect: [error('DIRECTORY_LENGTH', 1, 28), SUM],
   },
+  'slot-lost': {
+    base: 'v1.part',
+    description: 'The file was recovered without the node of slot 5.',
+    change: (file) => {
+      file.zero(B + 262_144 - 8 * 6, 8);
+      file.sealPage(1);
+      file.sealDigest();
+    },
+    expect: [info('SLOT_LOST', 1, 262_144 - 8 * 6, 5)],
+  },
+  'slot-zeroed': {
+    base: 'v1.part',
+    description: 'A slot of a V1 page has been overwritten with zeros: the checksum does not cover them.',
+    change: (file) => file.zero(B + 262_144 - 8 * 6, 8),
+    expect: [error('SLOT_BOUNDS', 1, 262_144 - 8 * 6, 5), SUM],
+  },
+  'slot-zeroed-without-checksum': {
+    base: 'golden/v1',
+    description: 'A slot of a V1 page without a checksum has been overwritten with zeros.',
+    change: (file) => file.zero(B + 262_128, 8),
+    expect: [error('SLOT_BOUNDS', 1, 262_128, 1), ...NO_SUM],
+  },
   'slot-offset-outside': {
     base: 'golden/v1',
     description: 'A slot of a V1 page without a checksum points past the block.',

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { digestInFile, type SpecDigest, specDigest, specDigestSum } from '../spec-digest.ts';
 import { specHeaderChecksum } from '../spec-reader.ts';
 import type { Recipe } from '../corpus.ts';
 import { applyEdit, type Edit } from './edits.ts';
@@ -67,15 +68,34 @@ export class Draft {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
   }
 
-  /** Updates the checksum of the file header. */
-  sealHeader(): void {
+  /** Updates the checksum of the file header, as a program without digests. */
+  sealForeignHeader(): void {
     this.u64(48, specHeaderChecksum(this.buffer));
+  }
+
+  /** Updates the checksum of the file header, and the digest, if there is one, so that it belongs to this header. */
+  sealHeader(): void {
+    this.sealForeignHeader();
+    if (this.hasDigest) this.set(88, specDigest(digestInFile(this.bytes), this.bytes));
+  }
+
+  /** Replaces the digest by one of the present header. By default, the sum is that of the present blocks. */
+  sealDigest({
+    sum = specDigestSum(this.bytes),
+    commit = digestInFile(this.bytes).commit,
+  }: Partial<SpecDigest> = {}): void {
+    this.set(88, specDigest({ sum, commit }, this.bytes));
+  }
+
+  get hasDigest(): boolean {
+    return this.bytes.subarray(88, 128).some((byte) => byte !== 0);
   }
 
   /** Updates the header copy. */
   sealCopy(): void {
     this.edit({ op: 'copy', from: 0, to: 12_288, bytes: 82 });
     this.u32(12_370, crc32(this.buffer.subarray(0, 82)));
+    if (this.hasDigest) this.edit({ op: 'copy', from: 88, to: 12_376, bytes: 40 });
   }
 
   /** Updates the checksum of the page in a block. */

@@ -1,4 +1,4 @@
-import { B, type Damage, error, warning } from './draft.ts';
+import { B, type Damage, error, info, warning } from './draft.ts';
 
 /** Fields of the file header, as docs/format.md describes them; 64 bytes, without a valid checksum. */
 const MAGIC = error('FILE_HEADER_MAGIC', 0, 0);
@@ -129,6 +129,50 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
     },
     expect: [error('FILE_HEADER_RESERVED', 0, 56)],
   },
+  'header-older': {
+    base: 'v1.part',
+    description:
+      'The first sector of the file is that of its first commit again, before nodes were appended: with valid checksums.',
+    change: (file) => {
+      file.u32(24, 2);
+      file.u64(40, 0n);
+      file.sealHeader();
+      file.sealDigest({ sum: 0n, commit: 1n });
+    },
+    expect: [error('FILE_HEADER_OLD', 0, 0), info('BLOCKS_UNCOUNTED', 0, 24)],
+  },
+  'digest-bit': {
+    base: 'v1.part',
+    description: 'One bit of the sum in the digest of the page headers has flipped.',
+    change: (file) => file.flip(100, 3),
+    expect: [error('PAGES_DIGEST', 0, 88)],
+  },
+  'digest-bytes': {
+    base: 'v2.part',
+    description: 'Four bytes of the sum in the digest of the page headers have changed.',
+    change: (file) => file.set(96, 'deadbeef'),
+    expect: [error('PAGES_DIGEST', 0, 88)],
+  },
+  'digest-zeroed': {
+    base: 'v2.part',
+    description:
+      'The digest of the page headers and the commit records are zero, as in files of other programs; the header copy still has a digest.',
+    change: (file) => {
+      file.zero(88, 40);
+      file.zero(4096, 192);
+      file.zero(8192, 192);
+    },
+    expect: [error('FILE_HEADER_OLD', 0, 0)],
+  },
+  'digest-foreign': {
+    base: 'v1.part',
+    description: 'Another program, which does not know the digest of the page headers, has changed the file header.',
+    change: (file) => {
+      file.u64(56, 7n);
+      file.sealForeignHeader();
+    },
+    expect: [warning('DIGEST_FOREIGN', 0, 88)],
+  },
   'header-copy-bit': {
     base: 'v2.part',
     description: 'One bit of the header copy has flipped; the header itself is valid.',
@@ -152,6 +196,15 @@ export const HEADER_DAMAGE: Readonly<Record<string, Damage>> = {
     description: 'entryCount is one too high, with a valid checksum.',
     change: (file) => {
       file.u64(40, 29n);
+      file.sealHeader();
+    },
+    expect: [error('ENTRY_COUNT', 0, 40)],
+  },
+  'entry-count-low': {
+    base: 'v1.part',
+    description: 'entryCount is one too low, with a valid checksum.',
+    change: (file) => {
+      file.u64(40, 27n);
       file.sealHeader();
     },
     expect: [COUNT],

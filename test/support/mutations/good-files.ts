@@ -7,7 +7,7 @@ const BLOCK = 262_144;
 
 /** Bytes of a file whose change verify has to notice, and what they are. */
 export interface CommittedRange {
-  readonly what: 'file header' | 'root descriptor' | 'header copy' | 'page' | 'link';
+  readonly what: 'file header' | 'root descriptor' | 'digest' | 'header copy' | 'page' | 'link';
   readonly block: number;
   /** From the start of the file. */
   readonly start: number;
@@ -30,7 +30,7 @@ export interface Field {
 
 /**
  * The committed bytes of a file of ours, by the description of the format alone: the file header; the root descriptor where
- * there is a trie; the header copy; of each page with a checksum its header, the nodes up to freeOffset and its directory; of
+ * there is a trie; the digest; the header copy; of each page with a checksum its header, the nodes up to freeOffset and its directory; of
  * each free block the link. Not among them: free space, the rest of a free block, commit records, and all of a page without a
  * checksum.
  */
@@ -38,6 +38,7 @@ export function committedRanges(bytes: Uint8Array): CommittedRange[] {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const ranges: CommittedRange[] = [{ what: 'file header', block: 0, start: 0, end: 64 }];
   if (view.readBigUInt64LE(16) !== 0n) ranges.push({ what: 'root descriptor', block: 0, start: 64, end: 82 });
+  ranges.push({ what: 'digest', block: 0, start: 88, end: 128 });
   if (view.readUInt32LE(12_370) !== 0) ranges.push({ what: 'header copy', block: 0, start: 12_288, end: 12_374 });
   const free = specFreeList(view);
   for (let block = 1; block < bytes.length / BLOCK; block++) {
@@ -82,6 +83,16 @@ const ROOT_FIELDS: typeof FILE_HEADER_FIELDS = [
   [70, 4],
   [74, 8],
 ];
+const DIGEST_FIELDS: typeof FILE_HEADER_FIELDS = [
+  [88, 4],
+  [92, 4],
+  [96, 8],
+  [104, 8],
+  [112, 4],
+  [116, 4],
+  [120, 4],
+  [124, 4],
+];
 const RECORD_FIELDS: typeof FILE_HEADER_FIELDS = [
   [0, 4],
   [4, 4],
@@ -106,6 +117,7 @@ const PAGE_FIELDS: typeof FILE_HEADER_FIELDS = [
   [28, 4],
   [32, 4],
   [36, 4],
+  [40, 8],
   [56, 8],
 ];
 
@@ -114,6 +126,7 @@ function fieldsOf(bytes: Uint8Array, committed: readonly CommittedRange[]): Fiel
   const at = (start: number, fields: typeof FILE_HEADER_FIELDS): Field[] =>
     fields.map(([offset, bytes]) => ({ at: start + offset, bytes }));
   const fields = [...at(0, FILE_HEADER_FIELDS), ...at(12_288, FILE_HEADER_FIELDS), { at: 12_370, bytes: 4 as const }];
+  fields.push(...at(0, DIGEST_FIELDS), ...at(12_288, DIGEST_FIELDS));
   for (const record of [4096, 8192]) fields.push(...at(record, RECORD_FIELDS));
   if (view.readBigUInt64LE(16) !== 0n) fields.push(...at(0, ROOT_FIELDS), ...at(12_288, ROOT_FIELDS));
   for (let block = 1; block < bytes.length / BLOCK; block++) {

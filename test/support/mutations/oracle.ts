@@ -38,8 +38,8 @@ export function demandsOf({ file, kind, bytes }: Mutation): Demand[] {
 function headDemand({ what, block, start, end }: CommittedRange, file: GoodFile, now: Buffer): Demand[] {
   // A copy of zeros is what files of other programs have.
   if (what === 'header copy' && now.subarray(start, end).every((byte) => byte === 0)) return [];
-  // The list leads elsewhere, or ends too soon: then blocks are lost that were on it.
-  if (what === 'link') return [{ least: 'warning', why: `the link in block ${block}` }];
+  // The digest covers it, and the list leads elsewhere, or ends too soon.
+  if (what === 'link') return [{ least: 'error', why: `the link in block ${block}` }];
   if (what !== 'root descriptor') return [{ least: 'error', block, why: what }];
   // No checksum covers it: only a header copy that is of this very header can tell.
   const isSame = (from: number, to: number): boolean => now.compare(file.bytes, from, to, from, to) === 0;
@@ -49,13 +49,15 @@ function headDemand({ what, block, start, end }: CommittedRange, file: GoodFile,
 /** What has to be found of a block that was a page with a checksum. */
 function pageDemand(block: number, file: GoodFile, now: Buffer): Demand[] {
   const page = now.subarray(block * BLOCK, (block + 1) * BLOCK);
-  // A page does not say which block it is: all of another one, in its place, cannot be told from it.
-  if (pageCopiedFrom(file, page) !== undefined) return [];
   const why = `page ${block}`;
   if (page.readBigUInt64LE(0) !== 0n || isZeroedPage(block, file, now)) return [{ least: 'error', block, why }];
   // A block that begins with 8 zero bytes may be one that was allocated and never written; one of zeros surely may.
   const isBlank = page.every((byte) => byte === 0);
-  return [{ least: isBlank ? 'info' : 'warning', block, why }];
+  // That a page is gone, the digest tells.
+  return [
+    { least: isBlank ? 'info' : 'warning', block, why },
+    { least: 'error', why },
+  ];
 }
 
 /** Whether a page has lost its magic alone, in a file without a trie whose header and free list are what they were. */
