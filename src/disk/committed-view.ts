@@ -41,9 +41,11 @@ export async function isCheckpointed(file: BlockFile, record: CommitRecord): Pro
   const { fileHeader, block, blockHead, digest } = record;
   const start = await readStart(file);
   if (Buffer.compare(start.subarray(0, FILE_HEADER_BYTES), fileHeader) !== 0) return false;
-  // A commit can leave the file header as it is. A damaged digest is not covered by that of the record.
+  // A commit can leave the file header as it is. Damage is not covered by the digest of the record: a header that the record
+  // has replaced was written with its digest.
   const { kind, state } = digestIn(start);
-  if (digest && kind !== 'damaged' && (state?.commit ?? 0) < digest.commit) return false;
+  const isDamaged = kind === 'damaged' || (kind === 'absent' && crc32(fileHeader) !== record.oldFileHeaderCrc);
+  if (digest && !isDamaged && (state?.commit ?? 0) < digest.commit) return false;
   return block === 0 || Buffer.compare(await readHead(file, block), blockHead) === 0;
 }
 
