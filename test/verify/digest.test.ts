@@ -116,6 +116,20 @@ describe.each(FORMATS)('a digest of %s pages', (pageFormat) => {
     expect(before.findings[0]?.message).toContain('a page is lost, or is an older state of itself');
   });
 
+  test.each([
+    ['the digest alone', older, [[88, 128]]],
+    ['the digest and what is after it', older, [[88, 512]]],
+    ['the digest after an update', last, [[88, 128]]],
+  ] as const)('is missed if zeros were written over %s, although a commit record has it', async (_, state, ranges) => {
+    const zeroed = damaged(state, (copy) => ranges.forEach(([from, to]) => copy.fill(0, from, to)));
+    const { findings } = await verifyAll(zeroed);
+    expect(brief(findings)).toEqual(['error FILE_HEADER_OLD 0']);
+    expect(findings[0]?.message).toContain('it has no digest, but the header copy is of commit ');
+    await expect(PageStore.open(new MemoryBlockFile(zeroed), { access: 'write' })).rejects.toMatchObject({
+      code: 'FILE_HEADER_OLD',
+    });
+  });
+
   test('shows an older state of the first sector', async () => {
     const restored = damaged(last, (copy) => copy.set(older.subarray(0, 512)));
     const { findings, report } = await checked(restored);
