@@ -3,7 +3,7 @@ import { oneLine } from '../bytes/text.ts';
 import { PageStoreError } from '../errors.ts';
 import { COLOR, jsonLine, PLAIN, SCHEMA_VERSION, type Style } from '../report/reporter.ts';
 import { plural } from '../report/text.ts';
-import type { Context, Output } from './context.ts';
+import { type Context, Interrupted, type Output } from './context.ts';
 import type { CommonOptions } from './options.ts';
 import { progressLine, type ProgressState } from './progress-line.ts';
 
@@ -67,6 +67,13 @@ export class CommandRun {
   /** Prints a line on standard error, unless --quiet is given. */
   async note(text: string): Promise<void> {
     if (!this.isQuiet) await this.warn(text);
+  }
+
+  /** Tells who pressed Ctrl-C what was saved; nothing for other errors, in logs, and with --quiet. */
+  async noteInterrupted(error: unknown, file: string, saved: string): Promise<void> {
+    const { stderr } = this.context;
+    if (error instanceof Interrupted && !this.isQuiet && stderr.isTerminal)
+      await stderr.write(`${oneLine(file)}: interrupted; ${saved}\n`);
   }
 
   /** Prints a line on standard error, with --quiet too. */

@@ -58,6 +58,9 @@ export class UsageError extends Error {
   }
 }
 
+/** A new file gets its name when it is complete. */
+export const NOTHING_CHANGED = 'it was not complete, so nothing under this name has changed';
+
 /** The exit code of a command that ends with this error. */
 export function exitCodeFor(error: unknown): number {
   if (error instanceof Interrupted) return EXIT.interrupted;

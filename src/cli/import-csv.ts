@@ -5,7 +5,8 @@ import { importCsv } from '../transfer/import-csv.ts';
 import type { KeyRefs } from '../transfer/key-refs.ts';
 import type { CommandRun } from './command.ts';
 import type { ImportResult } from './commands/import.ts';
-import { lockOptions, type WriterOptions } from './options.ts';
+import { lockOptions } from './open-to-write.ts';
+import type { WriterOptions } from './options.ts';
 import { OutputFile } from './output-file.ts';
 
 interface CsvOptions extends WriterOptions {
@@ -40,7 +41,7 @@ export async function importCsvFile(
   const map = mapPath === undefined ? undefined : await OutputFile.forMap(mapPath, source, force);
   try {
     const { rows, columns, ...counts } = await importCsv(chunks, file, {
-      ...lockOptions(run.signal, options),
+      ...lockOptions(run, file, options),
       table,
       keysOnly,
       replace: force || replace,

@@ -1,8 +1,8 @@
-import { PageStoreError } from '../errors.ts';
+import type { PageStoreError } from '../errors.ts';
 import type { LockOptions } from '../disk/node-lock.ts';
 import { open, type OpenOptions, type PageStore } from '../store/page-store.ts';
 import { blocksText, type CommandRun } from './command.ts';
-import { lockOptions, type WriterOptions } from './options.ts';
+import type { WriterOptions } from './options.ts';
 
 /** Opens a page file to write. Shows progress, and heeds the signal, where that takes long: a file may have a huge tail. */
 export async function openToWrite(
@@ -13,31 +13,24 @@ export async function openToWrite(
 ): Promise<PageStore> {
   const { signal } = run;
   return run.withProgress({ what: file, unit: blocksText }, ({ update }) =>
-    withLock(run, file, options, (lock) => open(file, { ...lock, ...storeOptions, signal, onProgress: update })),
+    open(file, { ...lockOptions(run, file, options), ...storeOptions, signal, onProgress: update }),
   );
 }
 
-/**
- * Says that a command waits for another writer, before it does.
- * @param work - takes the lock before anything else: it is called again to wait
- */
-export async function withLock<T>(
+/** How a command waits for another writer; it says so, once, before it does. @param file - whose lock it needs */
+export function lockOptions(
   run: CommandRun,
   file: string,
-  options: WriterOptions,
-  work: (lock: LockOptions) => Promise<T>,
-): Promise<T> {
-  const lock = lockOptions(run.signal, options);
-  const { lockTimeout } = options;
+  { lockTimeout, breakLock = false }: WriterOptions,
+): LockOptions {
   // A terminal learns it at once; a log has a line where it takes as long as between two lines of progress.
   const silentSeconds = run.context.stderr.isTerminal ? 0 : 5;
-  if (lockTimeout <= silentSeconds) return work(lock);
-  try {
-    return await work({ ...lock, lockTimeout: silentSeconds });
-  } catch (error) {
-    if (!(error instanceof PageStoreError) || error.code !== 'FILE_LOCKED') throw error;
-    await run.note(`${file}: ${error.message}; waiting up to ${lockTimeout} s for it`);
+  let isSaid = false;
+  const onLockWait = async ({ message }: PageStoreError, seconds: number): Promise<void> => {
+    if (isSaid || seconds < silentSeconds) return;
+    isSaid = true;
+    await run.note(`${file}: ${message}; waiting up to ${lockTimeout} s for it`);
     await run.context.stderr.flush();
-  }
-  return work({ ...lock, lockTimeout: lockTimeout - silentSeconds });
+  };
+  return { lockTimeout, breakLock, lockSignal: run.signal, onLockWait };
 }

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { LockOptions } from '../disk/node-lock.ts';
 import { PageStoreError } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { parseRef } from '../store/page-ref.ts';
@@ -29,10 +28,6 @@ export function addLockOptions(command: Command): Command {
   return command
     .option('--lock-timeout <seconds>', 'how long to wait while another writer has the file', seconds, 0)
     .option('--break-lock', 'remove the lock that a killed writer left behind');
-}
-
-export function lockOptions(lockSignal: AbortSignal, { lockTimeout, breakLock = false }: WriterOptions): LockOptions {
-  return { lockTimeout, breakLock, lockSignal };
 }
 
 export const pageFormatOption = (description: string): Option =>

@@ -35,12 +35,18 @@ export interface LockOptions {
   readonly breakLock?: boolean;
   /** Stops waiting; the reason of the signal is thrown. */
   readonly lockSignal?: AbortSignal;
+  /**
+   * Called before each pause while another writer has the file, several times a second. What it throws ends the waiting.
+   * @param locked - the `FILE_LOCKED` error that would be thrown without waiting @param seconds - waited so far
+   */
+  readonly onLockWait?: (locked: PageStoreError, seconds: number) => void | Promise<void>;
 }
 
 export const LOCK_OPTION_KINDS: Readonly<Record<keyof LockOptions, OptionKind>> = {
   lockTimeout: 'seconds',
   breakLock: 'boolean',
   lockSignal: 'signal',
+  onLockWait: 'function',
 };
 
 /** The lock of a name. Closing the page file releases the lock of the file. */
@@ -78,19 +84,19 @@ export async function takeWriterLock(
   load: () => Promise<NativeLocking | undefined> = loadNativeLocking,
   { target, handles = [], ownership = ownershipOfFirst(handles) }: LockedFiles = {},
 ): Promise<WriterLock> {
-  const { lockTimeout = 0, breakLock = false, lockSignal } = options;
+  const { lockTimeout = 0, breakLock = false } = options;
   if (!(lockTimeout >= 0))
     throw new RangeError(`lockTimeout must be a number of seconds of at least 0, not ${valueText(lockTimeout)}`);
-  const deadline = performance.now() + lockTimeout * 1000;
+  const start = performance.now();
   const paths = await lockPaths(file, target);
   const native = await load();
   const shared = ownership ?? (await ownershipOf(paths.target));
-  const lock = await untilFree(deadline, lockSignal, async () => {
+  const lock = await untilFree(start, options, async () => {
     const nativeLock = native && (await takeNativeLock(paths, native, breakLock, shared));
     return nativeLock ?? (await takePidLock(paths, breakLock, shared));
   });
   try {
-    if (native) await untilFree(deadline, lockSignal, async () => lockFiles(paths, native, handles));
+    if (native) await untilFree(start, options, async () => lockFiles(paths, native, handles));
     return lock;
   } catch (error) {
     await lock.release(true);
@@ -103,17 +109,20 @@ function ownershipOfFirst([first]: readonly Lockable[]): Ownership | undefined {
   return first && ownershipOfStats(fstatSync(first.fd));
 }
 
-/** Repeats an attempt that fails with `FILE_LOCKED` until the deadline. */
-async function untilFree<T>(deadline: number, signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
+/** Repeats an attempt that fails with `FILE_LOCKED` until the time is over. @param start - when the waiting began */
+async function untilFree<T>(start: number, options: LockOptions, attempt: () => Promise<T>): Promise<T> {
+  const { lockTimeout = 0, lockSignal, onLockWait } = options;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       const isLocked = error instanceof PageStoreError && error.code === 'FILE_LOCKED';
-      const left = deadline - performance.now();
+      const waited = performance.now() - start;
+      const left = lockTimeout * 1000 - waited;
       // A process that has ended never releases its lock.
       if (!isLocked || error.detail.holder === 'gone' || left <= 0) throw error;
-      await pause(Math.min(left, MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS)), signal);
+      await onLockWait?.(error, waited / 1000);
+      await pause(Math.min(left, MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS)), lockSignal);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, closeSync, ftruncateSync, mkdirSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -108,12 +108,37 @@ describe.skipIf(!HAS_PYTHON)('on a terminal (needs python3)', () => {
     expect(await output(['read', path, '--all'])).toBe('one\ntwo\n');
   });
 
-  test('a command that waits for another writer says so', async () => {
-    const path = join(folder, 'locked.part');
+  test.each(['compact', 'recover', 'import'])('%s that Ctrl-C ends says that nothing has changed', async (command) => {
+    const target = join(folder, `${command}.interrupted`);
+    const isImport = command === 'import';
+    const args = isImport ? [target] : [await longFile('long.part'), target];
+    const { exit, shown } = await onTerminal(200, [command, ...args], isImport ? ['^C'] : ['redraws 1', '^C']);
+    expect(shown).toContain(`${target}: interrupted; it was not complete, so nothing under this name has changed`);
+    expect(exit).toBe(130);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test.each([
+    ['allocate', (path: string) => [path]],
+    ['create', (path: string) => [path, '--force']],
+    ['append', (path: string) => [path, 'node']],
+    ['repair', (path: string) => [path]],
+    ['compact', (path: string) => [path, '--replace']],
+    ['recover', (path: string, source: string) => [source, path, '--force']],
+    ['import', (path: string, _: string, lines: string) => [path, '--force', '--input', lines]],
+    ['import', (path: string, _: string, lines: string) => [path, '--force', '--csv', lines, '--table', 't']],
+  ])('%s says that it waits for another writer, once', async (command, argsOf) => {
+    const base = join(folder, `locked-${folders++}`);
+    const [path, source, lines] = [`${base}.part`, `${base}.source`, `${base}.lines`];
     await output(['create', path]);
+    await output(['create', source]);
+    writeFileSync(lines, 'id\n1\n');
     await startHolder(path, BIN);
-    const { exit, shown } = await onTerminal(200, ['allocate', path, '--lock-timeout', '0.3']);
-    expect(shown).toMatch(/another writer holds the lock: process \d+.*; waiting up to 0\.3 s for it/);
+    const args = argsOf(path, source, lines);
+    const { exit, shown } = await onTerminal(400, [command, ...args, '--lock-timeout', '0.3']);
+    expect(shown.match(/another writer holds the lock: process \d+[^;]*; waiting up to 0\.3 s for it/g)).toHaveLength(
+      1,
+    );
     expect(exit).toBe(4);
   });
 });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { oneLine, shellPath } from '../../bytes/text.ts';
+import { shellPath } from '../../bytes/text.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
@@ -99,10 +99,8 @@ async function afterStop(
   const isBadInput = error instanceof PageStoreError && BAD_INPUT.has(error.code);
   const node = appending.durableNodes + store.stagedNodes + 1;
   if (isBadInput || error instanceof Interrupted) await appending.commit();
-  if (error instanceof Interrupted && !run.isQuiet && run.context.stderr.isTerminal) {
-    const nodes = appending.durableNodes === 0 ? 'no nodes' : plural(appending.durableNodes, 'node');
-    await run.context.stderr.write(`${oneLine(file)}: interrupted; ${nodes} appended before, safely on disk\n`);
-  }
+  const appended = appending.durableNodes === 0 ? 'no nodes' : plural(appending.durableNodes, 'node');
+  await run.noteInterrupted(error, file, `${appended} appended before, safely on disk`);
   // Others, such as an error of standard output, say nothing about the nodes.
   if (!(error instanceof PageStoreError) || !(isBadInput || error.detail.file === file)) return error;
   const nodes = appending.durableNodes;

@@ -4,8 +4,9 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { compactText } from '../../report/results.ts';
 import { compact, compactInPlace, type CompactInPlaceOptions, type CompactReport } from '../../transfer/compact.ts';
 import { blocksText, type CommandRun, type Progress, type StartCommand } from '../command.ts';
-import { UsageError, withCreateAdvice, withRecoverAdvice } from '../errors.ts';
-import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
+import { NOTHING_CHANGED, UsageError, withCreateAdvice, withRecoverAdvice } from '../errors.ts';
+import { lockOptions } from '../open-to-write.ts';
+import { addLockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 import { OutputFile, writeMovedPage } from '../output-file.ts';
 
 interface CompactOptions extends WriterOptions {
@@ -47,7 +48,7 @@ async function compactFile(run: CommandRun, source: string, target: string, opti
   if (mapPath !== undefined) await assertNoPathConflict('the map', mapPath, [source, target]);
   const map = mapPath === undefined ? undefined : await OutputFile.forMap(mapPath, source, force);
   const copying = ({ update }: Progress): CompactInPlaceOptions => ({
-    ...lockOptions(run.signal, options),
+    ...lockOptions(run, target, options),
     ...(pageFormat && { pageFormat }),
     ...(map && {
       onMoved: (moved) => writeMovedPage(map, moved),
@@ -68,6 +69,7 @@ async function compactFile(run: CommandRun, source: string, target: string, opti
     await map?.confirm();
   } catch (error) {
     await map?.discard();
+    await run.noteInterrupted(error, target, NOTHING_CHANGED);
     throw withCreateAdvice(withRecoverAdvice(error, source, 'nothing was copied'));
   }
   await run.text(compactText(report));

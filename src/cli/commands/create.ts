@@ -4,7 +4,7 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { create } from '../../store/page-store.ts';
 import type { CommandRun, StartCommand } from '../command.ts';
 import { withCreateAdvice } from '../errors.ts';
-import { withLock } from '../open-to-write.ts';
+import { lockOptions } from '../open-to-write.ts';
 import { addLockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 
 interface CreateOptions extends WriterOptions {
@@ -25,7 +25,7 @@ export function addCreate(command: Command, start: StartCommand): void {
 async function createFile(run: CommandRun, file: string, options: CreateOptions): Promise<void> {
   const { pageFormat, force = false } = options;
   try {
-    const store = await withLock(run, file, options, (lock) => create(file, { pageFormat, replace: force, ...lock }));
+    const store = await create(file, { pageFormat, replace: force, ...lockOptions(run, file, options) });
     await store.close();
   } catch (error) {
     throw withCreateAdvice(error);

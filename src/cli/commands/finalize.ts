@@ -62,7 +62,14 @@ async function finalize(run: CommandRun, file: string, options: FinalizeOptions)
         await run.row(describe(page), 'page', () => fields);
       };
       const blocks = options.block;
-      return store.finalize({ ...(blocks && { blocks }), onPage, onProgress: progress.update, signal: run.signal });
+      const { signal } = run;
+      return store
+        .finalize({ ...(blocks && { blocks }), onPage, onProgress: progress.update, signal })
+        .catch(async (error: unknown) => {
+          const before = counts.sealed === 0 ? 'no page' : plural(counts.sealed, 'page');
+          await run.noteInterrupted(error, file, `${before} finalized before; to go on, finalize again`);
+          throw error;
+        });
     }),
   );
   const { sealed, damaged } = counts;

@@ -6,11 +6,12 @@ import type { PageFormat } from '../../format/page-header.ts';
 import { plural } from '../../report/text.ts';
 import { importNodes } from '../../transfer/import.ts';
 import { bytesText, type CommandRun, type Progress, type StartCommand } from '../command.ts';
-import { EXIT, exitCodeOf, UsageError, withCreateAdvice } from '../errors.ts';
+import { EXIT, exitCodeOf, NOTHING_CHANGED, UsageError, withCreateAdvice } from '../errors.ts';
 import type { Input } from '../context.ts';
 import { inputChunks, noteTypedInput, openInput } from '../input.ts';
 import { assertInputIsNotOutput, outputConflict } from '../same-file.ts';
-import { addLockOptions, lockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
+import { lockOptions } from '../open-to-write.ts';
+import { addLockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 
 interface ImportOptions extends WriterOptions {
   readonly input?: string;
@@ -68,6 +69,7 @@ async function importFile(run: CommandRun, file: string, options: ImportOptions)
     await run.text([`${oneLine(file)}: ${text}\n`]);
     await run.summary(file, fields);
   } catch (error) {
+    await run.noteInterrupted(error, file, NOTHING_CHANGED);
     throw withCreateAdvice(withOutcome(error, file));
   } finally {
     await input.close();
@@ -109,7 +111,7 @@ async function importLines(
   { pageFormat, force = false, replace = false, ...options }: ImportOptions,
 ): Promise<ImportResult> {
   const { refs, blocks, pages, freeBlocks, nodes, lostSlots, bytes } = await importNodes(chunks, file, {
-    ...lockOptions(run.signal, options),
+    ...lockOptions(run, file, options),
     ...(pageFormat === undefined ? {} : { pageFormat }),
     replace: force || replace,
     keepOwner: replace,

@@ -5,8 +5,9 @@ import { findRecoverable, recover } from '../../recover/recover.ts';
 import type { RecoverReport } from '../../recover/report.ts';
 import { blockReportJson, movedJson, movedText, recoverSummaryText, RecoverText } from '../../report/recover.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { EXIT, withCreateAdvice } from '../errors.ts';
-import { addLockOptions, lockOptions, type WriterOptions } from '../options.ts';
+import { EXIT, NOTHING_CHANGED, withCreateAdvice } from '../errors.ts';
+import { lockOptions } from '../open-to-write.ts';
+import { addLockOptions, type WriterOptions } from '../options.ts';
 import { OutputFile, writeMovedRun } from '../output-file.ts';
 
 interface RecoverCommandOptions extends WriterOptions {
@@ -43,7 +44,7 @@ async function recoverFile(
   try {
     report = await run.withProgress({ what: source, unit: blocksText }, (progress) =>
       recover(source, target, {
-        ...lockOptions(run.signal, options),
+        ...lockOptions(run, target, options),
         keepRoot,
         replace: force,
         onBlock: (block) => run.lines(run.isJson ? blockReportJson(block) : text.block(block)),
@@ -59,6 +60,7 @@ async function recoverFile(
     await map?.confirm();
   } catch (error) {
     await map?.discard();
+    await run.noteInterrupted(error, target, NOTHING_CHANGED);
     throw withCreateAdvice(error);
   }
   await run.text([...text.end(), ...recoverSummaryText(report, run.style)]);

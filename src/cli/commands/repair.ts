@@ -9,7 +9,7 @@ import { changeJson, changeText, leftJson, leftText, repairSummaryText } from '.
 import { plural } from '../../report/text.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { withLock } from '../open-to-write.ts';
+import { lockOptions } from '../open-to-write.ts';
 import { addLockOptions, type WriterOptions } from '../options.ts';
 
 interface RepairCommandOptions extends WriterOptions {
@@ -50,19 +50,17 @@ async function repairFile(run: CommandRun, path: string, options: RepairCommandO
   let report: RepairReport;
   try {
     report = await run.withProgress({ what: path, unit: blocksText, hasRows: true }, (progress) =>
-      withLock(run, path, options, (lock) =>
-        repair(path, {
-          ...lock,
-          dryRun,
-          undo: undoPlace,
-          staleChecksums,
-          likelyBits,
-          onChange: (change) => printChange(run, change),
-          onLeft: (problem) => run.row(leftText(problem, path, run.style), 'left', () => leftJson(problem, path)),
-          onProgress: progress.update,
-          signal: run.signal,
-        }),
-      ),
+      repair(path, {
+        ...lockOptions(run, path, options),
+        dryRun,
+        undo: undoPlace,
+        staleChecksums,
+        likelyBits,
+        onChange: (change) => printChange(run, change),
+        onLeft: (problem) => run.row(leftText(problem, path, run.style), 'left', () => leftJson(problem, path)),
+        onProgress: progress.update,
+        signal: run.signal,
+      }),
     );
   } catch (error) {
     if (undoPlace.path !== undefined) await run.warn(`${path}: not finished; ${undoAdvice(path, undoPlace.path)}`);
@@ -97,13 +95,11 @@ const undoAdvice = (path: string, undoFile: string): string =>
   `to undo: artrie-pages repair ${shellPath(path)} --undo ${shellPath(undoFile)}`;
 
 async function undo(run: CommandRun, path: string, undoPath: string, options: RepairCommandOptions): Promise<void> {
-  const { changes, unchanged } = await withLock(run, path, options, (lock) =>
-    undoRepair(path, undoPath, {
-      ...lock,
-      onChange: (change) => printChange(run, change),
-      signal: run.signal,
-    }),
-  );
+  const { changes, unchanged } = await undoRepair(path, undoPath, {
+    ...lockOptions(run, path, options),
+    onChange: (change) => printChange(run, change),
+    signal: run.signal,
+  });
   const rest = unchanged > 0 ? `, ${grouped(unchanged)} had not been made` : '';
   await run.text([`${oneLine(path)}: ${plural(changes, 'change')} undone${rest}\n`]);
   await run.summary(path, { undo: undoPath, changes, unchanged });
