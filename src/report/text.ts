@@ -1,25 +1,38 @@
 import { grouped } from '../bytes/encodings.ts';
 import { oneLine } from '../bytes/text.ts';
 import type { VerifyReport } from '../verify/verify.ts';
-import { detailLines, placeText, type Reporter, type ReportOutput, type Style } from './reporter.ts';
+import { codesText, FILE_LIMITS, FindingLimit, omittedCount } from './limit.ts';
+import { detailLines, messageText, placeText, type Reporter, type ReportOutput, type Style } from './reporter.ts';
 
 interface TextOptions {
   readonly style: Style;
   /** If false, unreadable files are reported elsewhere. */
   readonly withErrors: boolean;
+  /** Whether to print each finding, however many there are. */
+  readonly all?: boolean;
 }
 
 /**
  * For people and for grep: each finding is a line that begins with the file, and indented details. Consecutive findings
  * share their next command.
  */
-export function textReporter(output: ReportOutput, { style, withErrors }: TextOptions): Reporter {
+export function textReporter(output: ReportOutput, { style, withErrors, all = false }: TextOptions): Reporter {
   let next = '';
+  const limit = new FindingLimit(FILE_LIMITS);
+  const finish = async (file: string): Promise<void> => {
+    const { omitted } = limit;
+    limit.reset();
+    next = '';
+    if (!omitted) return;
+    const more = `${plural(omittedCount(omitted), 'finding')} more, not printed: ${codesText(omitted)}`;
+    await output.write(`${oneLine(file)}: ${more}; --all prints each\n`);
+  };
   return {
     begin: async () => undefined,
     async finding(finding) {
-      const { file, severity, code, message } = finding;
-      let text = `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(message)}\n`;
+      if (!all && !limit.admits(finding)) return;
+      const { file, severity, code } = finding;
+      let text = `${oneLine(file)}: ${style[severity](severity)} ${code} at ${placeText(finding)}: ${oneLine(messageText(finding))}\n`;
       if (severity !== 'info') {
         for (const line of detailLines(finding)) text += `  ${oneLine(line)}\n`;
         if (finding.next !== next) text += style.faint(`  next: ${oneLine(finding.next)}`) + '\n';
@@ -28,11 +41,11 @@ export function textReporter(output: ReportOutput, { style, withErrors }: TextOp
       await output.write(text);
     },
     async file(report) {
-      next = '';
+      await finish(report.file);
       await output.write(summaryLine(report, style));
     },
     async error({ message }, file) {
-      next = '';
+      await finish(file);
       if (withErrors) await output.write(`${oneLine(`${file}: unreadable: ${message}`)}\n`);
     },
     async end({ interrupted, unchecked }) {
