@@ -2,13 +2,13 @@ import { grouped } from '../bytes/encodings.ts';
 import { oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { codesText, FindingLimit, type Omitted } from './limit.ts';
-import { countOf, findingLines, type Reporter, type ReportOutput } from './reporter.ts';
+import { findingLines, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
 const COMMANDS: Readonly<Record<Severity, string>> = { info: 'notice', warning: 'warning', error: 'error' };
 
-/** GitHub shows as many of each kind for a step, and ignores the others. */
-const LIMITS = { error: 10, warning: 10, info: 10, ofEachCode: 0, ofCodeInBlock: Infinity };
+/** GitHub shows 10 of each kind for a step, and ignores the others: one damaged page should not take all of them. */
+const LIMITS = { error: 10, warning: 10, info: 10, ofEachCode: 0, ofCodeInBlock: 2 };
 
 /**
  * Workflow commands of GitHub Actions. File names and messages are only in lines that begin with `::`, where they are
@@ -16,20 +16,25 @@ const LIMITS = { error: 10, warning: 10, info: 10, ofEachCode: 0, ofCodeInBlock:
  */
 export function githubReporter(output: ReportOutput): Reporter {
   const limit = new FindingLimit(LIMITS);
-  const annotate = async (severity: Severity, file: string, title: string, text: string, count = 1): Promise<void> => {
-    if (!limit.admits({ severity, code: title, count })) return;
-    await output.write(`::${COMMANDS[severity]} file=${property(file)},title=${property(title)}::${data(text)}\n`);
+  const annotate = async (severity: Severity, file: string, title: string, text: string): Promise<void> =>
+    output.write(`::${COMMANDS[severity]} file=${property(file)},title=${property(title)}::${data(text)}\n`);
+  const annotateError = async (file: string, code: string, text: string): Promise<void> => {
+    if (limit.admits({ severity: 'error', code })) await annotate('error', file, code, text);
   };
   return {
     begin: async () => undefined,
-    finding(finding) {
+    async finding(finding) {
       const { severity, file, code } = finding;
-      return annotate(severity, file, code, findingLines(finding).join('\n'), countOf(finding));
+      if (limit.admits(finding)) await annotate(severity, file, code, findingLines(finding).join('\n'));
     },
     async file({ interrupted, file }) {
-      if (interrupted) await annotate('error', file, 'interrupted', 'interrupted before the last block was checked');
+      limit.nextFile();
+      if (interrupted) await annotateError(file, 'interrupted', 'interrupted before the last block was checked');
     },
-    error: ({ code, message }, file) => annotate('error', file, code, oneLine(message)),
+    async error({ code, message }, file) {
+      limit.nextFile();
+      await annotateError(file, code, oneLine(message));
+    },
     async end({ files, failed, unreadable, error, warning, info, interrupted, unchecked }) {
       const { omitted } = limit;
       if (omitted) await output.write(`artrie-pages verify: ${omittedText(omitted)}\n`);
@@ -49,7 +54,7 @@ function omittedText(omitted: Omitted): string {
     ...(warning > 0 ? [plural(warning, 'warning')] : []),
     ...(info > 0 ? [`${grouped(info)} info`] : []),
   ];
-  const limits = 'GitHub shows 10 annotations of each kind for a step';
+  const limits = 'GitHub shows at most 10 of each kind for a step';
   return `${kinds.join(', ')} more without an annotation (${codesText(omitted)}); ${limits}. The text format has more`;
 }
 

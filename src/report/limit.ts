@@ -28,7 +28,8 @@ export const FILE_LIMITS: Limits = { error: 1000, warning: 1000, info: 1000, ofE
 export class FindingLimit {
   readonly #limits: Limits;
   #admitted = { error: 0, warning: 0, info: 0 };
-  #admittedOfCode = new Map<string, number>();
+  /** By severity and code. */
+  #admittedOfKind = new Map<string, number>();
   #block: number | undefined;
   #admittedInBlock = new Map<string, number>();
   #omitted = { error: 0, warning: 0, info: 0 };
@@ -46,13 +47,15 @@ export class FindingLimit {
     const { severity, code, block } = finding;
     if (block !== this.#block) this.#admittedInBlock = new Map();
     this.#block = block;
-    const ofCode = this.#admittedOfCode.get(code) ?? 0;
-    const inBlock = this.#admittedInBlock.get(code) ?? 0;
-    const hasRoom = this.#admitted[severity] < this.#limits[severity] || ofCode < this.#limits.ofEachCode;
+    // An info of a code takes no room from an error of it.
+    const kind = `${severity} ${code}`;
+    const ofKind = this.#admittedOfKind.get(kind) ?? 0;
+    const inBlock = this.#admittedInBlock.get(kind) ?? 0;
+    const hasRoom = this.#admitted[severity] < this.#limits[severity] || ofKind < this.#limits.ofEachCode;
     if (!isFull && hasRoom && inBlock < this.#limits.ofCodeInBlock) {
       this.#admitted[severity]++;
-      this.#admittedOfCode.set(code, ofCode + 1);
-      this.#admittedInBlock.set(code, inBlock + 1);
+      this.#admittedOfKind.set(kind, ofKind + 1);
+      this.#admittedInBlock.set(kind, inBlock + 1);
       return true;
     }
     this.#omitted[severity] += countOf(finding);
@@ -68,7 +71,7 @@ export class FindingLimit {
 
   /** Counts those of each code again, since another file begins. */
   nextFile(): void {
-    this.#admittedOfCode = new Map();
+    this.#admittedOfKind = new Map();
     this.#admittedInBlock = new Map();
   }
 

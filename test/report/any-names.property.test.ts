@@ -55,7 +55,7 @@ const anyRun = fc.array(
       error: fc.option(anyText, { nil: undefined }),
     })
     .map(({ file, findings, error }): Told => {
-      const own = findings.map((each) => finding({ ...each, file } as Partial<Finding>));
+      const own = findings.map((each, block) => finding({ ...each, block, file } as Partial<Finding>));
       return { file, findings: own, error };
     }),
   { maxLength: 5 },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ProblemCode } from '../../src/errors.ts';
+import { PageStoreError, type ProblemCode } from '../../src/errors.ts';
 import { githubReporter } from '../../src/report/github.ts';
 import { jsonReporter } from '../../src/report/json.ts';
 import { codesText, FindingLimit } from '../../src/report/limit.ts';
@@ -111,18 +111,38 @@ describe('text and json', () => {
 describe('github', () => {
   test('prints 10 annotations of each kind, and how many more there are in a plain line', async () => {
     const report = await reportOf(githubReporter, async (one) => {
-      await tell(300, { severity: 'warning' })(one);
-      await tell(12)(one);
-      await one.finding(finding({ count: 500, lastSlot: 502 }));
+      for (let block = 1; block <= 300; block++) await one.finding(finding({ severity: 'warning', block }));
+      for (let block = 1; block <= 12; block++) await one.finding(finding({ block }));
+      await one.finding(finding({ block: 13, count: 500, lastSlot: 502 }));
       await one.file(summary());
     });
     const lines = report.split('\n');
     const kinds = (kind: string): number => lines.filter((line) => line.startsWith(`::${kind} `)).length;
     expect([kinds('error'), kinds('warning')]).toEqual([10, 10]);
     expect(lines.filter((line) => !line.startsWith('::'))).toEqual([
-      'artrie-pages verify: 502 errors, 290 warnings more without an annotation (792 SLOT_BOUNDS); GitHub shows 10 annotations of each kind for a step. The text format has more',
+      'artrie-pages verify: 502 errors, 290 warnings more without an annotation (792 SLOT_BOUNDS); GitHub shows at most 10 of each kind for a step. The text format has more',
       expect.stringMatching(/^artrie-pages verify: 1 file, 1 failed/),
       '',
+    ]);
+  });
+
+  test('one page does not take the annotations of other pages and files', async () => {
+    const report = await reportOf(githubReporter, async (one) => {
+      await tell(50, { block: 1 })(one);
+      await one.finding(finding({ code: 'PAGE_CHECKSUM', block: 1 }));
+      await one.file(summary());
+      await one.finding(finding({ block: 1, file: 'other.part' }));
+      await one.error(new PageStoreError('IO', 'read: input/output error (EIO)', {}), 'other.part');
+    });
+    const errors = [...report.matchAll(/^::error file=(.*),title=(\w+)::/gm)].map(
+      ([, file, code]) => `${file} ${code}`,
+    );
+    expect(errors).toEqual([
+      'data/words.part SLOT_BOUNDS',
+      'data/words.part SLOT_BOUNDS',
+      'data/words.part PAGE_CHECKSUM',
+      'other.part SLOT_BOUNDS',
+      'other.part IO',
     ]);
   });
 });

@@ -96,7 +96,8 @@ describe('a directory of garbage', () => {
     expect(Buffer.byteLength(junit)).toBeLessThan(200_000);
     expect(await junitProblems(junit)).toEqual([]);
     const commands = await report('hostile.part', 'github', '--all');
-    expect(commands.match(/^::error /gm)).toHaveLength(10);
+    // Two of each code: a page does not take all that there are.
+    expect(commands.match(/^::error /gm)).toHaveLength(5);
   });
 
   test('does not hide what is found after it', async () => {
