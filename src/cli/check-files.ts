@@ -4,12 +4,14 @@ import { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
 import { githubReporter } from '../report/github.ts';
 import { type JunitOptions, junitReporter } from '../report/junit.ts';
+import { inGroups } from '../report/grouped.ts';
+import { jsonReporter } from '../report/json.ts';
 import {
   isAtLeast,
-  jsonReporter,
   PLAIN,
   type Reporter,
   type ReportOutput,
+  type Style,
   type Tool,
   type Totals,
 } from '../report/reporter.ts';
@@ -107,10 +109,28 @@ const TOOL: Tool = {
   findingPages: `${pkg.homepage}/blob/main/docs/findings`,
 };
 
-export const REPORTERS: Readonly<Record<Format, (output: ReportOutput, options: JunitOptions) => Reporter>> = {
-  text: (output) => textReporter(output, { style: PLAIN, withErrors: true }),
+interface ReporterOptions extends JunitOptions {
+  /** Whether to report each finding on its own, however many there are. */
+  readonly all: boolean;
+}
+
+type MakeReporter = (output: ReportOutput, options: ReporterOptions) => Reporter;
+
+const REPORTERS: Readonly<Record<Format, MakeReporter>> = {
+  text: (output, { all }) => textReporter(output, { style: PLAIN, withErrors: true, all }),
   json: jsonReporter,
   junit: junitReporter,
   sarif: (output) => sarifReporter(output, { tool: TOOL, windows: sep === '\\' }),
   github: githubReporter,
 };
+
+export function reporterOf(format: Format, output: ReportOutput, options: ReporterOptions): Reporter {
+  const reporter = REPORTERS[format](output, options);
+  return options.all ? reporter : inGroups(reporter);
+}
+
+/** Text for the screen: files that cannot be read are reported on standard error instead. */
+export function screenReporter(output: ReportOutput, { style, all }: { style: Style; all: boolean }): Reporter {
+  const reporter = textReporter(output, { style, withErrors: false, all });
+  return all ? reporter : inGroups(reporter);
+}

@@ -1,28 +1,43 @@
+import { grouped } from '../bytes/encodings.ts';
 import { oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
+import { codesText, FindingLimit, type Omitted } from './limit.ts';
 import { findingLines, type Reporter, type ReportOutput } from './reporter.ts';
 import { plural } from './text.ts';
 
 const COMMANDS: Readonly<Record<Severity, string>> = { info: 'notice', warning: 'warning', error: 'error' };
+
+/** GitHub shows 10 of each kind for a step, and ignores the others: one damaged page should not take all of them. */
+const LIMITS = { error: 10, warning: 10, info: 10, ofEachCode: 0, ofCodeInBlock: 2 };
 
 /**
  * Workflow commands of GitHub Actions. File names and messages are only in lines that begin with `::`, where they are
  * escaped: in other lines the runner could read a command from them.
  */
 export function githubReporter(output: ReportOutput): Reporter {
-  const annotate = (severity: Severity, file: string, title: string, text: string): Promise<void> =>
+  const limit = new FindingLimit(LIMITS);
+  const annotate = async (severity: Severity, file: string, title: string, text: string): Promise<void> =>
     output.write(`::${COMMANDS[severity]} file=${property(file)},title=${property(title)}::${data(text)}\n`);
+  const annotateError = async (file: string, code: string, text: string): Promise<void> => {
+    if (limit.admits({ severity: 'error', code })) await annotate('error', file, code, text);
+  };
   return {
     begin: async () => undefined,
-    finding(finding) {
+    async finding(finding) {
       const { severity, file, code } = finding;
-      return annotate(severity, file, code, findingLines(finding).join('\n'));
+      if (limit.admits(finding)) await annotate(severity, file, code, findingLines(finding).join('\n'));
     },
     async file({ interrupted, file }) {
-      if (interrupted) await annotate('error', file, 'interrupted', 'interrupted before the last block was checked');
+      limit.nextFile();
+      if (interrupted) await annotateError(file, 'interrupted', 'interrupted before the last block was checked');
     },
-    error: ({ code, message }, file) => annotate('error', file, code, oneLine(message)),
+    async error({ code, message }, file) {
+      limit.nextFile();
+      await annotateError(file, code, oneLine(message));
+    },
     async end({ files, failed, unreadable, error, warning, info, interrupted, unchecked }) {
+      const { omitted } = limit;
+      if (omitted) await output.write(`artrie-pages verify: ${omittedText(omitted)}\n`);
       const counts = [plural(error, 'error'), plural(warning, 'warning'), `${info} info`].join(', ');
       const ended = interrupted ? `; interrupted, ${unchecked} not checked` : '';
       await output.write(
@@ -30,6 +45,17 @@ export function githubReporter(output: ReportOutput): Reporter {
       );
     },
   };
+}
+
+function omittedText(omitted: Omitted): string {
+  const { error, warning, info } = omitted;
+  const kinds = [
+    ...(error > 0 ? [plural(error, 'error')] : []),
+    ...(warning > 0 ? [plural(warning, 'warning')] : []),
+    ...(info > 0 ? [`${grouped(info)} info`] : []),
+  ];
+  const limits = 'GitHub shows at most 10 of each kind for a step';
+  return `${kinds.join(', ')} more without an annotation (${codesText(omitted)}); ${limits}. The text format has more`;
 }
 
 function data(text: string): string {

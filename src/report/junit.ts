@@ -1,8 +1,17 @@
 import { escaped, oneLine } from '../bytes/text.ts';
 import type { Severity } from '../format/problem.ts';
 import { RULES } from '../verify/rules.ts';
-import type { Finding, VerifyReport } from '../verify/verify.ts';
-import { detailLines, isAtLeast, placeText, type Reporter, type ReportOutput } from './reporter.ts';
+import type { VerifyReport } from '../verify/verify.ts';
+import {
+  countOf,
+  detailLines,
+  type FindingGroup,
+  isAtLeast,
+  messageText,
+  placeText,
+  type Reporter,
+  type ReportOutput,
+} from './reporter.ts';
 import { plural } from './text.ts';
 
 /** XML 1.0 forbids these even as references: most control characters, lone surrogates, two more. */
@@ -49,16 +58,20 @@ const NEEDS_UNCHANGED_FILE: ReadonlySet<string> = new Set([
 ]);
 
 class Texts {
+  /** Of single findings. */
   count = 0;
+  #written = 0;
   readonly #texts: string[] = [];
 
-  add(finding: Finding): void {
-    this.count++;
-    if (this.#texts.length < MAX_TEXTS) this.#texts.push(findingText(finding));
+  add(finding: FindingGroup): void {
+    this.count += countOf(finding);
+    if (this.#texts.length >= MAX_TEXTS) return;
+    this.#written += countOf(finding);
+    this.#texts.push(findingText(finding));
   }
 
   get text(): string {
-    const more = this.count - this.#texts.length;
+    const more = this.count - this.#written;
     return [...this.#texts, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
   }
 }
@@ -67,7 +80,7 @@ class Suite {
   readonly #failures = new Map<string, Texts>();
   readonly #notes = new Map<string, Texts>();
 
-  add(finding: Finding, failOn: Severity): void {
+  add(finding: FindingGroup, failOn: Severity): void {
     const group = isAtLeast(finding.severity, failOn) ? this.#failures : this.#notes;
     const texts = group.get(finding.code) ?? new Texts();
     group.set(finding.code, texts);
@@ -163,8 +176,8 @@ function caseXml({ file, name, body }: TestCase): string {
   return body === '' ? `    <testcase${attributes}/>\n` : `    <testcase${attributes}>${body}</testcase>\n`;
 }
 
-function findingText(finding: Finding): string {
-  const first = `${finding.file}: ${finding.severity} ${finding.code} at ${placeText(finding)}: ${finding.message}`;
+function findingText(finding: FindingGroup): string {
+  const first = `${finding.file}: ${finding.severity} ${finding.code} at ${placeText(finding)}: ${messageText(finding)}`;
   const rest = [...detailLines(finding), `next: ${finding.next}`].map((line) => `  ${oneLine(line)}`);
   return [oneLine(first), ...rest].join('\n');
 }

@@ -1,3 +1,4 @@
+import { grouped } from '../bytes/encodings.ts';
 import { oneLine, printableJson } from '../bytes/text.ts';
 import type { PageStoreError } from '../errors.ts';
 import type { Severity } from '../format/problem.ts';
@@ -37,12 +38,26 @@ export interface Tool {
 }
 
 /**
+ * A finding, or several in a row that say the same of neighbouring slots of a block. The fields of a finding are those of
+ * the first.
+ */
+export interface FindingGroup extends Finding {
+  readonly lastSlot?: number;
+  /** How many there are, if more than one. */
+  readonly count?: number;
+}
+
+export function countOf({ count = 1 }: Pick<FindingGroup, 'count'>): number {
+  return count;
+}
+
+/**
  * Calls: `begin`; for each file `finding` any number of times, then `file` or `error`; `end`, also after an
  * interruption.
  */
 export interface Reporter {
   begin(): Promise<void>;
-  finding(finding: Finding): Promise<void>;
+  finding(finding: FindingGroup): Promise<void>;
   file(report: VerifyReport): Promise<void>;
   /** There may have been findings before. */
   error(error: PageStoreError, file: string): Promise<void>;
@@ -50,8 +65,10 @@ export interface Reporter {
 }
 
 /** Location and message, details, next command. */
-export function findingLines(finding: Finding): string[] {
-  return [`${placeText(finding)}: ${finding.message}`, ...detailLines(finding), `next: ${finding.next}`].map(oneLine);
+export function findingLines(finding: FindingGroup): string[] {
+  return [`${placeText(finding)}: ${messageText(finding)}`, ...detailLines(finding), `next: ${finding.next}`].map(
+    oneLine,
+  );
 }
 
 /** Details that the message does not contain, one per line. */
@@ -65,9 +82,16 @@ export function detailLines({ message, found, expected, flippedBit }: Finding): 
   ];
 }
 
-/** The location of a finding: `block 3:17, byte 786450`. */
-export function placeText({ block = 0, slot, offset }: Finding): string {
-  return `block ${slot === undefined ? block : `${block}:${slot}`}, byte ${offset}`;
+/** The location of a finding: `block 3:17, byte 786450`; of several: `block 3, slots 17 to 19 (3 findings), byte 786450`. */
+export function placeText({ block = 0, slot, offset, lastSlot, count }: FindingGroup): string {
+  if (slot === undefined) return `block ${block}, byte ${offset}`;
+  if (lastSlot === undefined || count === undefined) return `block ${block}:${slot}, byte ${offset}`;
+  return `block ${block}, slots ${grouped(slot)} to ${grouped(lastSlot)} (${grouped(count)} findings), byte ${offset}`;
+}
+
+/** Of several findings, the message of the first, which says so. */
+export function messageText({ message, count }: FindingGroup): string {
+  return count === undefined ? message : `the first: ${message}`;
 }
 
 /** Adds escape sequences, or none. */
@@ -101,18 +125,3 @@ export function jsonLine(type: string, fields: object): string {
 }
 
 const bigintAsString = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
-
-export function jsonReporter(output: ReportOutput): Reporter {
-  const write = (type: string, fields: object): Promise<void> => output.write(jsonLine(type, fields));
-  return {
-    begin: async () => undefined,
-    finding({ code, severity, file, block, slot, offset, message, found, expected, bytes, flippedBit, next }) {
-      const where = { block, slot, offset };
-      return write('finding', { code, severity, file, ...where, message, found, expected, bytes, flippedBit, next });
-    },
-    // `ok` follows from the other fields.
-    file: (report) => write('file', { ...report, ok: undefined }),
-    error: ({ code, message, detail }, file) => write('error', { code, message, ...detail, file }),
-    end: (totals) => write('summary', { schema: SCHEMA_VERSION, command: 'verify', ...totals }),
-  };
-}

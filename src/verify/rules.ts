@@ -8,7 +8,7 @@ import { type Check, type CheckedPage, NON_PAGE_RULES, PAGE_RULES } from './page
 import { WHOLE_RULES, type WholeFacts } from './whole-rules.ts';
 
 /** The command that helps; only `finalize` changes the file. */
-type NextStep =
+export type NextStep =
   | 'dump file'
   | 'dump block'
   | 'dump bytes'

@@ -13,6 +13,7 @@ import { checkFreeList } from '../salvage/free-blocks.ts';
 import { HeaderEvidence, resolveHeader } from '../salvage/header-candidates.ts';
 import { rootDescriptorOf, rootPlaceOf } from '../salvage/evidence.ts';
 import { type DigestResult, digestResult } from './digest-rules.ts';
+import { FirstStep } from './first-step.ts';
 import { type HeaderState, type HeadFacts, readJournal } from './head-rules.ts';
 import { NOTHING_PROVEN, proveHead, type ProvenHead } from './repairable-head.ts';
 import { commandLine, ruleOf, RULES } from './rules.ts';
@@ -64,6 +65,8 @@ export interface VerifyReport {
   readonly interrupted: boolean;
   /** By severity. */
   readonly findings: Readonly<Record<Severity, number>>;
+  /** The command line to begin with, quoted for a shell; absent without a warning or an error. */
+  readonly next?: string;
 }
 
 /** Must yield its findings in the order of the blocks. */
@@ -175,6 +178,7 @@ class FileCheck {
   #otherErrors = 0;
   #rootPageSlots = -1;
   #isRepairable = false;
+  readonly #firstStep = new FirstStep();
 
   constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
     this.#view = view;
@@ -225,7 +229,13 @@ class FileCheck {
       changed,
       interrupted,
       findings: this.#findings,
+      ...this.#next,
     };
+  }
+
+  get #next(): Pick<VerifyReport, 'next'> {
+    const { best } = this.#firstStep;
+    return best === undefined ? {} : { next: commandLine(best.step, this.#view.name, best.problem) };
   }
 
   get #digestResult(): DigestResult {
@@ -267,6 +277,7 @@ class FileCheck {
       this.#hasOrphans ||= problem.code === 'NODES_WITHOUT_DIRECTORY';
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
+      this.#firstStep.add(step, problem);
       const next = commandLine(step, this.#view.name, problem);
       // Not a spread: V8 keeps part of every object made by a spread with more fields until its next full collection.
       await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));

@@ -11,6 +11,7 @@ import {
   sectionOf,
   tableOf,
 } from '../support/cli-document.ts';
+import { fileWithHole, fileWithHostileDirectory } from '../support/damage.ts';
 import { FIXTURES, goldenPath, temporaryFolder } from '../support/files.ts';
 
 const BLOCK_BYTES = 262_144;
@@ -122,6 +123,8 @@ beforeAll(async () => {
   const flipped = readFileSync('a.part');
   flipped[BLOCK_BYTES + 64] = flipped.readUInt8(BLOCK_BYTES + 64) ^ 1;
   writeFileSync('bit.part', flipped);
+  writeFileSync('hostile.part', await fileWithHostileDirectory());
+  writeFileSync('hole.part', await fileWithHole('v1'));
 });
 afterAll(() => process.chdir(before));
 
@@ -144,6 +147,7 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['dump v1.part --slot 1:1', 'slot'],
   ['verify new.part none.part bit.part v1.part', 'file', 'finding', 'error'],
   ['verify stale-header.part v2-unfinalized.part cut.part', 'file', 'finding'],
+  ['verify hostile.part hole.part', 'file', 'finding', 'omitted'],
   ['export new.part', 'file', 'page', 'node'],
   ['export v2.part --encoding base64', 'file', 'page', 'node'],
   ['import again.part --input new.jsonl'],

@@ -67,6 +67,16 @@ describe('junit', () => {
     expect(report).toContain('message="2,500 findings: a slot points outside the node area"');
   });
 
+  test('a group of findings counts as all of them, also where it is not written', async () => {
+    const report = await reportOf(junit('error'), async (one) => {
+      for (let group = 0; group < 101; group++)
+        await one.finding(finding({ slot: 9 * group, lastSlot: 9 * group + 6, count: 7 }));
+      await one.file(summary());
+    });
+    expect(report).toContain('message="707 findings: a slot points outside the node area"');
+    expect(readJunit(report).cases.find(({ outcome }) => outcome === 'failure')!.text).toMatch(/\nand 7 more$/);
+  });
+
   test('a file that cannot be read is an error, after the findings so far', async () => {
     const report = await reportOf(junit('error'), async (one) => {
       await one.finding(finding());

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { PageStoreError } from '../../src/errors.ts';
 import { githubReporter } from '../../src/report/github.ts';
-import { jsonReporter } from '../../src/report/reporter.ts';
+import { jsonReporter } from '../../src/report/json.ts';
 import { jsonLines } from '../support/cli.ts';
 import { finding, reportOf, summary } from '../support/report.ts';
 

@@ -9,7 +9,7 @@ import {
   type PageHeader,
 } from '../../src/format/page-header.ts';
 import { PageStore } from '../../src/store/page-store.ts';
-import { makeNodes } from './nodes.ts';
+import { makeNodes, random } from './nodes.ts';
 
 /** A file of ours with one page of a few nodes. */
 export async function smallFile(pageFormat: PageFormat, finalized = false, nodes = 20): Promise<Uint8Array> {
@@ -72,4 +72,31 @@ export function pageOf(home: number, page: Uint8Array): Uint8Array {
   const format = pageFormatOf(page);
   if (format === undefined) throw new TypeError('not a page');
   return damaged(page, (copy) => copy.set(encodeCheckedPageHeader(format, copy, { ...PAGE_HEADER.read(copy), home })));
+}
+
+/** A file of two blocks; 12 KiB of the directory of its page are zeros. */
+export async function fileWithHole(pageFormat: PageFormat): Promise<Uint8Array> {
+  const bytes = await smallFile(pageFormat, true, pageFormat === 'v1' ? 4000 : 8000);
+  const { directoryStart } = PAGE_HEADER.read(bytes, fileOffset(1));
+  return damaged(bytes, (copy) =>
+    copy.fill(0, fileOffset(1, directoryStart + 1000), fileOffset(1, directoryStart + 1000 + 12 * 1024)),
+  );
+}
+
+/** A file of two blocks whose page has 32,000 slots of random offsets and lengths. */
+export async function fileWithHostileDirectory(): Promise<Uint8Array> {
+  const slots = 32_000;
+  const next = random(7);
+  return damaged(await smallFile('v1', true), (copy, view) => {
+    const page = fileOffset(1);
+    const directoryStart = BLOCK_BYTES - 8 * slots;
+    const header = { ...PAGE_HEADER.read(copy, page), nodeCount: slots, freeOffset: directoryStart, directoryStart };
+    PAGE_HEADER.write(header, copy, page);
+    for (let slot = 0; slot < slots; slot++) {
+      // Half of them overlap others, and half are outside the node area, never two in a row.
+      const offset = slot % 2 === 0 ? 64 + Math.floor(next() * 4000) : 200_000;
+      view.setUint32(page + BLOCK_BYTES - 8 * (slot + 1), offset, true);
+      view.setUint32(page + BLOCK_BYTES - 8 * (slot + 1) + 4, 1 + Math.floor(next() * 1000), true);
+    }
+  });
 }

@@ -4,8 +4,8 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { SaxesParser } from 'saxes';
 import { validateXML } from 'xmllint-wasm';
-import type { Reporter, ReportOutput, Totals } from '../../src/report/reporter.ts';
-import type { Finding, VerifyReport } from '../../src/verify/verify.ts';
+import type { FindingGroup, Reporter, ReportOutput, Totals } from '../../src/report/reporter.ts';
+import type { VerifyReport } from '../../src/verify/verify.ts';
 import { FIXTURES } from './files.ts';
 
 const SCHEMAS = join(FIXTURES, 'schemas');
@@ -27,7 +27,7 @@ export class TextOutput implements ReportOutput {
 }
 
 /** A finding with every field; its values are made up. */
-export function finding(change: Partial<Finding> = {}): Finding {
+export function finding(change: Partial<FindingGroup> = {}): FindingGroup {
   return {
     code: 'SLOT_BOUNDS',
     severity: 'error',

@@ -33,7 +33,7 @@ afterAll(() => process.chdir(before));
 
 /** The findings of a file in the notation of recipes. */
 async function findingsOf({ name, options = [] }: DamagedFile): Promise<{ lines: string[]; error: unknown }> {
-  const { stdout } = await runInProcess(['verify', '--json', ...options, `${name}.part`]);
+  const { stdout } = await runInProcess(['verify', '--json', '--all', ...options, `${name}.part`]);
   const objects = jsonLines(stdout);
   const lines = objects
     .filter(({ type }) => type === 'finding')

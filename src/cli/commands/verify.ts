@@ -3,8 +3,7 @@ import { assertNoPathConflict } from '../../disk/node-fs.ts';
 import { BLOCK_BYTES } from '../../format/layout.ts';
 import type { Severity } from '../../format/problem.ts';
 import { Verifier } from '../../verify/verify.ts';
-import { textReporter } from '../../report/text.ts';
-import { checkFiles, type Format, FORMATS, REPORTERS } from '../check-files.ts';
+import { checkFiles, type Format, FORMATS, reporterOf, screenReporter } from '../check-files.ts';
 import { blocksText, type CommandRun, type StartCommand } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { findFiles, type Target } from '../find-files.ts';
@@ -18,6 +17,7 @@ interface VerifyOptions extends CommonOptions {
   readonly failOn: Severity;
   readonly requireChecksums?: boolean;
   readonly requireFinalized?: boolean;
+  readonly all?: boolean;
   readonly jobs: number;
 }
 
@@ -36,6 +36,7 @@ export function addVerify(command: Command, start: StartCommand): void {
     )
     .option('--require-checksums', 'report a page without a checksum as an error')
     .option('--require-finalized', 'report a page that is not finalized as an error')
+    .option('--all', 'report each finding on its own, however many there are')
     .option('--jobs <n>', 'number of threads that check blocks', jobCount, 1)
     .action((files: string[], options: VerifyOptions) => start(options, (run) => verify(run, files, options)));
 }
@@ -72,10 +73,9 @@ async function checkAll(
 ): Promise<number> {
   const { stdout, signal, style, isJson } = run;
   const format = isJson ? 'json' : options.format;
-  const { failOn, requireChecksums = false, requireFinalized = false, jobs } = options;
-  // Files that cannot be read are reported on standard error instead.
-  const text = textReporter(stdout, { style, withErrors: false });
-  const report = REPORTERS[format](file ?? stdout, { failOn, requireFinalized });
+  const { failOn, requireChecksums = false, requireFinalized = false, all = false, jobs } = options;
+  const text = screenReporter(stdout, { style, all });
+  const report = reporterOf(format, file ?? stdout, { failOn, requireFinalized, all });
   const reporters = file ? [text, report] : [format === 'text' ? text : report];
 
   const position = new FilesPosition(targets);
