@@ -97,7 +97,12 @@ export const RULES: readonly Rule[] = [
   rule('FILE_HEADER_CHECKSUM', 'error', 'the checksum of the file header does not match'),
   rule('FILE_HEADER_RESERVED', 'error', 'a field of the file header that must be 0 is not', reservedFieldStep),
   rule('FILE_SIZE', 'error', 'the file does not end at a block boundary', fileSizeStep),
-  rule('BLOCK_COUNT_BEYOND_FILE', 'error', 'the file header counts more blocks than the file has', repairBitOrRecover),
+  rule(
+    'BLOCK_COUNT_BEYOND_FILE',
+    'error',
+    'the file header counts more blocks than the file has, or none',
+    repairBitOrRecover,
+  ),
   rule('BLOCKS_UNCOUNTED', 'warning', 'the file has more blocks than its header counts', repairOr('dump file')),
   rule('ROOT_POINTER', 'error', 'the root pointer is invalid', repairBitOr('dump block')),
   rule('ROOT_DESCRIPTOR', 'error', 'the root descriptor has invalid fields', repairBitOr('dump block')),
