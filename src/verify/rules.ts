@@ -54,8 +54,10 @@ const always = (step: NextStep) => (): NextStep => step;
 
 const repairOr =
   (otherwise: NextStep) =>
-  ({ isBeyondRepair }: Problem): NextStep =>
-    isBeyondRepair === true ? otherwise : 'repair';
+  ({ isBeyondRepair, isLikely }: Problem): NextStep => {
+    if (isBeyondRepair === true) return otherwise;
+    return isLikely === true ? 'repair likely bit' : 'repair';
+  };
 
 const repairOrRecover = repairOr('recover');
 

@@ -175,6 +175,7 @@ class FileCheck {
   #otherErrors = 0;
   #rootPageSlots = -1;
   #isRepairable = false;
+  #isLikelyRepairable = false;
 
   constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
     this.#view = view;
@@ -201,6 +202,7 @@ class FileCheck {
         rootPageSlots: this.#rootPageSlots,
         errors: this.#findings.error,
         isRepairable: this.#isRepairable,
+        isLikelyRepairable: this.#isLikelyRepairable,
         hasOrphans: this.#hasOrphans,
         freedNodes: this.#freedNodes,
         sum: this.#sum,
@@ -267,6 +269,7 @@ class FileCheck {
       this.#hasOrphans ||= problem.code === 'NODES_WITHOUT_DIRECTORY';
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
+      this.#isLikelyRepairable ||= step === 'repair likely bit';
       const next = commandLine(step, this.#view.name, problem);
       // Not a spread: V8 keeps part of every object made by a spread with more fields until its next full collection.
       await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));
