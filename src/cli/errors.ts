@@ -84,13 +84,12 @@ function errorLine(error: unknown): string {
   if (error instanceof PageStoreError) return storeErrorLine(error);
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError) return `${message}; see ${error.help}`;
-  return isOfSystem(error) ? message : `internal error: ${message}`;
-}
-
-/** Whether the system refused something, such as one more file, thread, or page of memory. */
-function isOfSystem(error: unknown): boolean {
   const { code, syscall } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
-  return syscall !== undefined || ['ERR_WORKER_INIT_FAILED', 'ERR_WORKER_OUT_OF_MEMORY'].includes(String(code));
+  // The message of Node is just the name of the error, such as EAGAIN.
+  if (code === 'ERR_WORKER_INIT_FAILED') return `a thread could not be started (${message}); use a smaller --jobs`;
+  // The system refused something, such as one more file, or memory.
+  const isOfSystem = syscall !== undefined || code === 'ERR_WORKER_OUT_OF_MEMORY';
+  return isOfSystem ? message : `internal error: ${message}`;
 }
 
 function storeErrorLine({ code, message, detail }: PageStoreError): string {

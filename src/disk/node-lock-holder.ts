@@ -121,7 +121,7 @@ export interface LockPaths {
   readonly file: string;
   /** With symbolic links followed. */
   readonly target: string;
-  /** FILE.lock, for the native lock. Never deleted: a lock on a file without a name excludes no process. */
+  /** FILE.lock, for the native lock. Deleted only under that lock: one on a file without a name excludes no process. */
   readonly lockFile: string;
   /** FILE.lock.pid: its existence is the lock where there is no native one. */
   readonly pidFile: string;

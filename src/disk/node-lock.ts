@@ -1,6 +1,6 @@
 import { valueText } from '../arguments.ts';
 import { constants, fstatSync, type Stats } from 'node:fs';
-import { type FileHandle, link, open, rm, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rm, unlink } from 'node:fs/promises';
 import nodeModule from 'node:module';
 import { setTimeout } from 'node:timers/promises';
 import type { OptionKind } from '../arguments.ts';
@@ -51,7 +51,10 @@ export const LOCK_OPTION_KINDS: Readonly<Record<keyof LockOptions, OptionKind>> 
 
 /** The lock of a name. Closing the page file releases the lock of the file. */
 export interface WriterLock {
-  /** @param isUnused - removes FILE.lock if this lock created it: for a command that has left nothing else */
+  /**
+   * @param isUnused - for a command that has left nothing else: removes FILE.lock if this lock created it, or there is no
+   * page file
+   */
   release(isUnused?: boolean): Promise<void>;
 }
 
@@ -221,8 +224,6 @@ async function takeNativeLock(
       await handle.close();
       return await takeNativeLock(paths, native, breakLock, ownership);
     }
-    await writeHolder(handle);
-    if (ownership && stats) await shareLockFile(handle, stats, ownership);
   } catch (error) {
     await handle.close();
     throw ioError(paths.lockFile, 'lock', error);
@@ -230,8 +231,7 @@ async function takeNativeLock(
   const release = (isUnused: boolean = false): Promise<void> =>
     withIoError(paths.lockFile, 'unlock', async () => {
       try {
-        // A process that has opened it meanwhile finds that the name is gone, and creates another one.
-        if (isUnused && isNew) await unlessMissing(unlink(paths.lockFile));
+        if (isUnused) await removeUnused(paths, handle, isNew);
         await handle.truncate(0);
         native.unlock(handle.fd, LOCKED_BYTE, 1);
       } finally {
@@ -239,7 +239,24 @@ async function takeNativeLock(
         await handle.close();
       }
     });
-  return releasedUnless(assertNoPidHolder(paths, breakLock), { release });
+  const settle = async (): Promise<void> => {
+    await withIoError(paths.lockFile, 'lock', async () => {
+      await writeHolder(handle);
+      if (ownership && stats) await shareLockFile(handle, stats, ownership);
+    });
+    await assertNoPidHolder(paths, breakLock);
+  };
+  return releasedUnless(settle(), { release });
+}
+
+/**
+ * Removes FILE.lock, whose lock is held, if nothing needs it: it is new, or a command that was killed has left it without a
+ * page file. A process that has opened it meanwhile finds that the name is gone, and creates another one.
+ */
+async function removeUnused({ target, lockFile }: LockPaths, handle: FileHandle, isNew: boolean): Promise<void> {
+  if (!isNew && (await unlessMissing(lstat(target))) !== undefined) return;
+  // What has the name since somebody deleted it may be the lock of another process.
+  if (await isOpenFile(lockFile, handle)) await unlessMissing(unlink(lockFile));
 }
 
 /** Releases the lock if `check` fails. */
@@ -248,7 +265,7 @@ async function releasedUnless(check: Promise<void>, lock: WriterLock): Promise<W
     await check;
     return lock;
   } catch (error) {
-    await lock.release(true);
+    await lock.release(true).catch(() => undefined); // report the first error
     throw error;
   }
 }

@@ -24,6 +24,8 @@ export interface Problem {
   readonly flippedBit?: FlippedBit;
   /** Whether the original value cannot be derived, so that repair leaves it or takes it from elsewhere. */
   readonly isBeyondRepair?: boolean;
+  /** Whether only a repair with `likelyBits` mends it: the flipped bit is only probably right. */
+  readonly isLikely?: boolean;
   readonly block?: number;
   readonly slot?: number;
   readonly found?: string;

@@ -4,7 +4,7 @@ import { examinePage } from '../format/page-checks.ts';
 import { decodePage, type Page } from '../format/page.ts';
 import type { DirectoryScratch } from '../format/v2-directory.ts';
 import { nonPageIn } from '../salvage/block-kind.ts';
-import { repairPageBit } from '../salvage/flipped-bit.ts';
+import { chanceOf, MAX_CHANCE, repairPageBit } from '../salvage/flipped-bit.ts';
 import { MAX_ONE_FIELD_HEADERS, oneFieldHeaders, underOtherMagic } from '../salvage/page-candidates.ts';
 import type { RepairId } from './repairs.ts';
 
@@ -16,9 +16,6 @@ export interface PageRepair {
   /** How many pages with other damage look repairable in this way by chance. */
   readonly chance: number;
 }
-
-/** Above this chance, a repair does not count as proven. */
-const MAX_CHANCE = 1 / 100_000;
 
 export const isProven = ({ chance }: PageRepair): boolean => chance <= MAX_CHANCE;
 
@@ -49,15 +46,12 @@ export function repairBlock(block: Uint8Array, blockId: number, scratch: Directo
   return flipBitBack(block, blockId, scratch);
 }
 
-/**
- * The more bits are searched, the less one proves: n bits explain n in 2^32 pages with other damage, 1 in 2,048 if
- * full.
- */
+/** The more bits are searched, the less one proves. */
 function flipBitBack(block: Uint8Array, blockId: number, scratch: DirectoryScratch): PageRepair | undefined {
   const damaged = examinePage(block, blockId, scratch);
   const repaired = damaged && repairPageBit(damaged, scratch);
   if (repaired === undefined) return undefined;
-  const { page, bit, checksum, searchedBytes } = repaired;
+  const { page, bit, checksum } = repaired;
   const offset = bit >> 3;
   const [start, end] = offset < PAGE_HEADER_BYTES ? [0, PAGE_HEADER_BYTES] : [offset, offset + 1];
   // A stale checksum proves the nodes that it covers, but no field of the header.
@@ -67,7 +61,7 @@ function flipBitBack(block: Uint8Array, blockId: number, scratch: DirectoryScrat
   }
   const before = block.slice(start, end);
   flipBit(before, bit - 8 * start);
-  return { repair: 'page-bit', start, before, page, chance: (8 * searchedBytes) / CHECKSUMS };
+  return { repair: 'page-bit', start, before, page, chance: chanceOf(repaired) };
 }
 
 /** Restores the magic if few bits are wrong and the header is valid, or if the checksum matches with it. */

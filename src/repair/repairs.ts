@@ -82,11 +82,8 @@ export interface Change {
   readonly after: Uint8Array;
 }
 
-/** A problem that cannot be repaired; the message says why if that is not obvious. */
-export interface LeftProblem extends Problem {
-  /** Whether `likelyBits` would repair it. */
-  readonly isLikely?: boolean;
-}
+/** A problem that was not repaired; the message says why if that is not obvious. */
+export type LeftProblem = Problem;
 
 export interface RepairScanOptions {
   /**

@@ -2,7 +2,7 @@ import { isZero, readBuffer } from '../bytes/buffer.ts';
 import { differingBits, onlyDifferingBit } from '../bytes/checksum.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import type { CommittedView } from '../disk/committed-view.ts';
-import { type BlockSet, FreeListWalk } from '../disk/free-list.ts';
+import { FreeListWalk } from '../disk/free-list.ts';
 import { readFileHead } from '../disk/page-file.ts';
 import { FILE_HEADER, type FileHeader } from '../format/file-header.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset, firstU64, PAGE_HEADER_BYTES } from '../format/layout.ts';
@@ -240,9 +240,9 @@ export class RawBlocks {
   }
 
   /** As far as the free list can be followed. */
-  async freeBlocks(signal?: AbortSignal): Promise<BlockSet> {
+  async freeList(signal?: AbortSignal): Promise<FreeListWalk> {
     const walk = new FreeListWalk(this.header.freeListHead, this.wholeBlocks);
     await walk.followIn(this.file, signal);
-    return walk.blocks;
+    return walk;
   }
 }

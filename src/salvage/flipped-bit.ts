@@ -22,7 +22,17 @@ export interface NamedBit {
   /** 8 times the byte offset in the block, plus the number of the bit: 0 is the lowest. */
   readonly bit: number;
   readonly name: string;
+  /** Other damage looks like one flipped bit with a chance of 8 in 2^32 per byte searched. */
+  readonly searchedBytes: number;
 }
+
+const CHECKSUMS = 2 ** 32;
+
+/** How many pages with other damage have such a bit by chance: 1 in 2,048 if the page is full. */
+export const chanceOf = ({ searchedBytes }: Pick<NamedBit, 'searchedBytes'>): number => (8 * searchedBytes) / CHECKSUMS;
+
+/** Above this chance, a repair does not count as proven. */
+export const MAX_CHANCE: number = 1 / 100_000;
 
 /**
  * Finds the one bit that makes a damaged page valid when flipped back, by its checksums; bits that determine what the
@@ -30,12 +40,12 @@ export interface NamedBit {
  * @returns undefined if there is no such bit, or more than one
  */
 export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefined {
-  const { format, block, header } = page;
+  const { format, block, header, directory } = page;
   const hadChecksum =
     (header.flags & PAGE_FLAG.hasChecksum) !== 0 || CHECKSUM_FIELDS.some((field) => header[field] !== 0);
   if (!hadChecksum) return undefined;
   const scratch = new DirectoryScratch();
-  const found: NamedBit[] = [];
+  const found: Omit<NamedBit, 'searchedBytes'>[] = [];
   for (const bit of new Set(candidates(page))) {
     flipBit(block, bit);
     try {
@@ -45,7 +55,11 @@ export function flippedPageBit({ page, blockId }: PageFacts): NamedBit | undefin
       flipBit(block, bit);
     }
   }
-  return found.length === 1 ? found[0] : undefined;
+  const [only] = found;
+  if (only === undefined || found.length > 1) return undefined;
+  const isInHeader = only.bit >> 3 < PAGE_HEADER_BYTES;
+  const allBytes = header.freeOffset + directory.end - directory.start;
+  return { ...only, searchedBytes: isInHeader ? PAGE_HEADER_BYTES : allBytes };
 }
 
 /** A quick check first: decoding 100,000 wrong slots for each tried bit would take long. */
@@ -129,13 +143,9 @@ function nameOf(page: Page, blockId: number, offset: number): string {
   return offset < header.freeOffset ? 'node area' : 'directory';
 }
 
-export interface RepairedPage {
+export interface RepairedPage extends Pick<NamedBit, 'bit' | 'searchedBytes'> {
   readonly page: Page;
-  /** 8 times the byte offset in the block, plus the number of the bit: 0 is the lowest. */
-  readonly bit: number;
   readonly checksum: 'match' | 'stale';
-  /** Other damage looks like one flipped bit with a chance of 8 in 2^32 per byte searched. */
-  readonly searchedBytes: number;
   /** Whether the bit also explains errors besides the checksum, so it is not found by chance. */
   readonly explainsMore: boolean;
 }
@@ -145,12 +155,11 @@ export interface RepairedPage {
  * a bit by chance. @returns undefined, with the block unchanged, if there is no such bit or no checksum proves it
  */
 export function repairPageBit(facts: PageFacts, scratch: DirectoryScratch): RepairedPage | undefined {
-  const { block, header, directory } = facts.page;
-  const bit = flippedPageBit(facts)?.bit;
-  if (bit === undefined) return undefined;
+  const { block } = facts.page;
+  const flipped = flippedPageBit(facts);
+  if (flipped === undefined) return undefined;
+  const { bit, searchedBytes } = flipped;
   const explainsMore = !facts.isBounded || facts.slots.firstOutside >= 0;
-  const isInHeader = bit >> 3 < PAGE_HEADER_BYTES;
-  const searchedBytes = isInHeader ? PAGE_HEADER_BYTES : header.freeOffset + directory.end - directory.start;
   flipBit(block, bit);
   const page = decodePage(block, scratch);
   const checksum = page && new PageFacts(page, facts.blockId).checksumState;

@@ -4,7 +4,7 @@ import { PAGE_CHECKS, type PageFacts, pageFieldProblem, pageFieldRange } from '.
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
 import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/problem.ts';
 import type { NonPage } from '../salvage/block-kind.ts';
-import { flippedPageBit, type NamedBit } from '../salvage/flipped-bit.ts';
+import { chanceOf, flippedPageBit, MAX_CHANCE, type NamedBit } from '../salvage/flipped-bit.ts';
 
 /** Optional requirements: a page that does not meet them is still valid. */
 export interface Requirements {
@@ -64,9 +64,10 @@ function withFlippedBit(problem: Problem, { flippedBit, facts }: CheckedPage): P
   if (flippedBit === undefined) return problem;
   const { bit, name } = flippedBit;
   const start = fileOffset(facts.blockId);
+  const likely = chanceOf(flippedBit) > MAX_CHANCE ? { ...problem, isLikely: true } : problem;
   // If a page has many errors caused by this bit, only one message names it.
   const isNamed = problem.code === 'PAGE_CHECKSUM' || problem.code === 'PAGE_CHECKSUM_FIELDS';
-  return isNamed ? withBit(problem, start, bit, name) : { ...problem, flippedBit: bitAt(start, bit) };
+  return isNamed ? withBit(likely, start, bit, name) : { ...likely, flippedBit: bitAt(start, bit) };
 }
 
 /**

@@ -54,8 +54,10 @@ const always = (step: NextStep) => (): NextStep => step;
 
 const repairOr =
   (otherwise: NextStep) =>
-  ({ isBeyondRepair }: Problem): NextStep =>
-    isBeyondRepair === true ? otherwise : 'repair';
+  ({ isBeyondRepair, isLikely }: Problem): NextStep => {
+    if (isBeyondRepair === true) return otherwise;
+    return isLikely === true ? 'repair likely bit' : 'repair';
+  };
 
 const repairOrRecover = repairOr('recover');
 
@@ -97,7 +99,12 @@ export const RULES: readonly Rule[] = [
   rule('FILE_HEADER_CHECKSUM', 'error', 'the checksum of the file header does not match'),
   rule('FILE_HEADER_RESERVED', 'error', 'a field of the file header that must be 0 is not', reservedFieldStep),
   rule('FILE_SIZE', 'error', 'the file does not end at a block boundary', fileSizeStep),
-  rule('BLOCK_COUNT_BEYOND_FILE', 'error', 'the file header counts more blocks than the file has', repairBitOrRecover),
+  rule(
+    'BLOCK_COUNT_BEYOND_FILE',
+    'error',
+    'the file header counts more blocks than the file has, or none',
+    repairBitOrRecover,
+  ),
   rule('BLOCKS_UNCOUNTED', 'warning', 'the file has more blocks than its header counts', repairOr('dump file')),
   rule('ROOT_POINTER', 'error', 'the root pointer is invalid', repairBitOr('dump block')),
   rule('ROOT_DESCRIPTOR', 'error', 'the root descriptor has invalid fields', repairBitOr('dump block')),

@@ -179,6 +179,7 @@ class FileCheck {
   #rootPageSlots = -1;
   #isRepairable = false;
   readonly #firstStep = new FirstStep();
+  #isLikelyRepairable = false;
 
   constructor(view: CommittedView, head: HeadFacts, options: VerifyOptions) {
     this.#view = view;
@@ -205,6 +206,7 @@ class FileCheck {
         rootPageSlots: this.#rootPageSlots,
         errors: this.#findings.error,
         isRepairable: this.#isRepairable,
+        isLikelyRepairable: this.#isLikelyRepairable,
         hasOrphans: this.#hasOrphans,
         freedNodes: this.#freedNodes,
         sum: this.#sum,
@@ -278,6 +280,7 @@ class FileCheck {
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';
       this.#firstStep.add(step, problem);
+      this.#isLikelyRepairable ||= step === 'repair likely bit';
       const next = commandLine(step, this.#view.name, problem);
       // Not a spread: V8 keeps part of every object made by a spread with more fields until its next full collection.
       await this.#options.onFinding?.(Object.assign({}, problem, { file: this.#view.name, next }));

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { BlockFile } from '../disk/block-file.ts';
 import { CommittedView } from '../disk/committed-view.ts';
 import { openBlockFile } from '../disk/node-block-file.ts';
-import { identityOf } from '../disk/node-fs.ts';
+import { errnoOf, identityOf } from '../disk/node-fs.ts';
 import { type ErrorCode, type ErrorDetail, PageStoreError } from '../errors.ts';
 import { BlockReader } from '../salvage/block-kind.ts';
 import { type BlockRange, type ScanBatch, scanRange, type ScanSettings } from './scan.ts';
@@ -47,12 +47,22 @@ export class VerifyThreads {
     const settings = { ...options, batchBlocks: RANGE_BLOCKS };
     const ranges = Math.ceil((range.end - range.first) / RANGE_BLOCKS);
     const threads = Math.min(this.#maxThreads, ranges - 1);
-    while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
+    this.#startThreads(threads);
     for (const thread of this.#threads) thread.open({ kind: 'open', path, identity, settings });
     // The others take as long to start as checking 100 blocks takes, so this thread does not wait.
     const reader = new BlockReader();
     const here = { scan: (part: BlockRange) => scanRange(view, part, settings, reader) };
-    yield* scanInOrder([here, ...this.#threads], range, RANGE_BLOCKS);
+    const others = this.#threads.map((thread) => scannerOf(thread, view, settings));
+    yield* scanInOrder([here, ...others], range, RANGE_BLOCKS);
+  }
+
+  /** Starts as many as the system allows: the calling thread can do all the work. */
+  #startThreads(threads: number): void {
+    try {
+      while (this.#threads.length < threads) this.#threads.push(new VerifyThread(this.#script));
+    } catch (error) {
+      if (!isNotStarted(error)) throw error;
+    }
   }
 
   /** Closes the file in every thread. Ends threads that are still busy after an abandoned scan. */
@@ -68,6 +78,19 @@ export class VerifyThreads {
     this.#threads = [];
     await Promise.all(threads.map((thread) => thread.end()));
   }
+}
+
+/** Of Node, for a limit of threads, open files or memory. It is thrown, or comes as an event of the thread. */
+const isNotStarted = (error: unknown): boolean => errnoOf(error) === 'ERR_WORKER_INIT_FAILED';
+
+/** The calling thread does the work of a thread that could not start. */
+function scannerOf(thread: VerifyThread, view: CommittedView, settings: ScanSettings): RangeScanner {
+  return {
+    async *scan(range) {
+      if (await thread.isUsable()) yield* thread.scan(range);
+      else yield* scanRange(view, range, settings, new BlockReader());
+    },
+  };
 }
 
 /** Another file is at the path than when verify opened it. */
@@ -192,12 +215,17 @@ class VerifyThread implements RangeScanner {
   #opening: Promise<unknown> | undefined;
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
+  #isNotStarted = false;
 
+  /** @throws an error of Node if the thread cannot start; it may come later too, see {@link isUsable} */
   constructor(script: URL) {
     // The arguments of node are for the main thread.
     this.#worker = new Worker(script, { execArgv: [], resourceLimits: HEAP_LIMITS });
     this.#worker.on('message', (answer: VerifyAnswer) => this.#stopWaiting()?.resolve(answer));
-    this.#worker.on('error', (error) => this.#fail(error.message));
+    this.#worker.on('error', (error) => {
+      this.#isNotStarted = isNotStarted(error);
+      this.#fail(error.message);
+    });
     this.#worker.on('messageerror', (error) => this.#fail(error.message));
     this.#worker.on('exit', (code) => this.#fail(`it ended with exit code ${code}`));
   }
@@ -226,6 +254,12 @@ class VerifyThread implements RangeScanner {
   open(request: OpenRequest): void {
     this.#opening = this.ask(request);
     this.#opening.catch(() => undefined);
+  }
+
+  /** Whether the thread could start. Waits until it has opened the file, or failed to; {@link scan} throws why. */
+  async isUsable(): Promise<boolean> {
+    await this.#opening?.catch(() => undefined);
+    return !this.#isNotStarted;
   }
 
   async *scan(range: BlockRange): AsyncGenerator<ScanBatch> {

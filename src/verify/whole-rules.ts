@@ -28,6 +28,8 @@ export interface WholeFacts extends Omit<DigestFacts, 'digest' | 'emptyBlocks'> 
   readonly errors: number;
   /** Whether any finding so far can be repaired. */
   readonly isRepairable: boolean;
+  /** Whether a repair with `likelyBits` mends one. */
+  readonly isLikelyRepairable: boolean;
   /** Whether a page has nodes and no slots: another program may still finalize it. */
   readonly hasOrphans: boolean;
   /** In pages that another program has freed, without lowering the entry count. */
@@ -78,7 +80,8 @@ export function whyNotCounted(file: CountedFile): string | undefined {
 
 /** A count that is wrong only because of other damage is fixed with it; otherwise every node must be countable. */
 function countProblems(facts: WholeFacts): Iterable<Problem> {
-  const { head, others, freeList, slots, errors, isRepairable, hasOrphans, freedNodes, otherErrors } = facts;
+  const { head, others, freeList, slots, errors, isRepairable, isLikelyRepairable } = facts;
+  const { hasOrphans, freedNodes, otherErrors } = facts;
   const { header, block0, fileBytes } = head;
   const problems = [...entryCountProblems(header, slots)];
   const [problem] = problems;
@@ -93,7 +96,9 @@ function countProblems(facts: WholeFacts): Iterable<Problem> {
   // To lower the count would remove the last trace of the nodes that are missing.
   const isDigestWrong = ['differs', 'damaged'].includes(digestResult(digestFacts(facts)));
   const isLost = isAbove || isDigestWrong || whyNotCounted(counted) !== undefined;
-  return beyondRepairIf(isCut || (!isRepairable && isLost), problems);
+  const isLikely = isLost && !isRepairable && isLikelyRepairable;
+  if (isLikely && problems[0]) problems[0] = { ...problems[0], isLikely };
+  return beyondRepairIf(isCut || (!isRepairable && !isLikely && isLost), problems);
 }
 
 /** How many empty blocks a finding names. */

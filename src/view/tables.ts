@@ -193,7 +193,7 @@ export function blockTableRow(row?: BlockRow): string {
   if (row === undefined) return tableRow(BLOCKS);
   const { block, kind, state = '', nodes = '', nodeBytes = '', directoryBytes = '', freeBytes, next } = row;
   const fill = freeBytes === undefined ? '' : `${(100 * (1 - freeBytes / BLOCK_BYTES)).toFixed(1)}%`;
-  const note = next === undefined ? row.problem : `next: ${next === 0 ? 'none' : next}`;
+  const note = row.problem ?? (next === undefined ? '' : `next: ${next === 0 ? 'none' : next}`);
   const sizes = [nodes, nodeBytes, directoryBytes, freeBytes ?? ''];
-  return tableRow(BLOCKS, [String(block), kind, state, ...sizes, fill, row.checksum ?? '', note ?? '']);
+  return tableRow(BLOCKS, [String(block), kind, state, ...sizes, fill, row.checksum ?? '', note]);
 }

@@ -37,6 +37,21 @@ describe.skipIf(process.platform !== 'linux')('with a limit of open files', () =
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('a command that may write no byte, or was killed before', () => {
+  test.each(['create new.part', 'compact a.part new.part', 'recover a.part new.part'])(
+    '%s leaves no lock file beside the file that it did not make',
+    (command) => {
+      for (const before of ['', 'touch new.part.lock;']) {
+        const { exit } = bash(`${before} trap "" XFSZ; ulimit -f 0; A ${command} 2> /dev/null`);
+        expect({ exit, names: readdirSync(folder).filter((name) => name.startsWith('new.part')) }).toEqual({
+          exit: 3,
+          names: [],
+        });
+      }
+    },
+  );
+});
+
 describe('standard input', () => {
   writeFileSync(join(folder, 'sink'), '');
   test.each([

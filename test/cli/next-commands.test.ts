@@ -2,10 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MemoryBlockFile } from '../../src/disk/block-file.ts';
+import { BLOCK_BYTES } from '../../src/format/layout.ts';
+import { PageStore } from '../../src/store/page-store.ts';
 import { jsonLines, runInProcess } from '../support/cli.ts';
 import { type DamagedFile, loadCorpus } from '../support/corpus.ts';
 import { writeCorpus } from '../support/damaged/goldens.ts';
 import { temporaryFolder } from '../support/files.ts';
+import { withHeader } from '../support/damage.ts';
+import { makeNodes } from '../support/nodes.ts';
 
 const corpus = loadCorpus();
 const [folder, empty] = [temporaryFolder(), temporaryFolder()];
@@ -132,5 +137,40 @@ describe('every message that suggests a command quotes the path of the file', ()
       const { stderr } = await runInProcess(args);
       expect(suggestedIn(stderr)).toEqual(expected);
     });
+  });
+});
+
+describe('a bit in a page with so many bytes that repair flips it only with --likely-bits', () => {
+  async function fullPage(): Promise<Uint8Array> {
+    const file = new MemoryBlockFile();
+    const store = await PageStore.create(file, { pageFormat: 'v2' });
+    await store.appendMany(makeNodes(3000, 60, 70));
+    await store.close();
+    return file.bytes.slice();
+  }
+
+  test.each([
+    ['alone', {}, ['PAGE_CHECKSUM']],
+    ['with a count that can be set once the page is mended', { entryCount: 5n }, ['PAGE_CHECKSUM', 'ENTRY_COUNT']],
+  ])('of a node, %s: the next command has the option, and mends the file', async (_, header, codes) => {
+    const bytes = withHeader(await fullPage(), header);
+    bytes[BLOCK_BYTES + 5000]! ^= 8;
+    const file = join(folder, 'full.part');
+    writeFileSync(file, bytes);
+    const found = jsonLines((await runInProcess(['verify', '--json', '--fail-on', 'warning', file])).stdout);
+    expect(found.map(({ code }) => code)).toEqual(expect.arrayContaining(codes));
+    expect(await nextOf(file)).toContain(`artrie-pages repair --dry-run --likely-bits ${file}`);
+    expect(await nextOf(file)).not.toContain(`artrie-pages repair --dry-run ${file}`);
+    expect((await runInProcess(['repair', '--dry-run', file])).exit).toBe(5);
+    expect((await runInProcess(['repair', '--likely-bits', file])).exit).toBe(0);
+    expect(await nextOf(file)).toEqual([]);
+  });
+
+  test('of the header: without the option', async () => {
+    const bytes = await fullPage();
+    bytes[BLOCK_BYTES + 13]! ^= 8;
+    const file = join(folder, 'full.part');
+    writeFileSync(file, bytes);
+    expect(await nextOf(file)).toEqual([`artrie-pages repair --dry-run ${file}`]);
   });
 });

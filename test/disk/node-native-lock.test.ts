@@ -106,6 +106,51 @@ describe('the native lock', () => {
     expect(existsSync(`${path}.lock.pid`)).toBe(false);
   });
 
+  describe('that a command does not need in the end', () => {
+    test('leaves no file where it was new, and the one of an existing page file stays', async () => {
+      const path = newFile();
+      await (await takeWriterLock(path)).release(true);
+      expect(namesBeside(path)).toEqual(['file']);
+      await (await takeWriterLock(path)).release();
+      await (await takeWriterLock(path)).release(true);
+      expect(namesBeside(path)).toEqual(['file', 'file.lock']);
+    });
+
+    test('removes what a killed command has left without a page file', async () => {
+      const path = newFile();
+      writeFileSync(`${path}-none.lock`, '');
+      await (await takeWriterLock(`${path}-none`)).release(true);
+      expect(namesBeside(path)).toEqual(['file']);
+    });
+
+    test('leaves a lock file that another process has made since it was deleted', async () => {
+      const path = newFile();
+      const lock = await takeWriterLock(`${path}-none`);
+      renameSync(`${path}-none.lock`, `${path}.away`);
+      const other = await takeWriterLock(`${path}-none`);
+      await lock.release(true);
+      await expect(takeWriterLock(`${path}-none`)).rejects.toMatchObject({ code: 'FILE_LOCKED' });
+      await other.release();
+    });
+
+    test('is had by one writer at a time, while some give up and others wait', async () => {
+      const path = `${newFile()}-none`;
+      let [holders, most, times] = [0, 0, 0];
+      const writer = async (): Promise<void> => {
+        for (let round = 0; round < 5; round++) {
+          const lock = await takeWriterLock(path, { lockTimeout: 60 });
+          most = Math.max(most, ++holders);
+          times++;
+          await setImmediate();
+          holders--;
+          await lock.release(round % 2 === 0);
+        }
+      };
+      await Promise.all([writer(), writer(), writer(), writer()]);
+      expect({ most, times }).toEqual({ most: 1, times: 20 });
+    });
+  });
+
   test('that fails for another reason is an error that names its file', async () => {
     const path = newFile();
     const fail = (): never => {

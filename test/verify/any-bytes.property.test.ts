@@ -60,7 +60,7 @@ describe('any bytes', () => {
           if (page) lookAt(page);
           const raw = await RawBlocks.open(new MemoryBlockFile(bytes));
           expect([...hexdump(raw.block0, 0, fileHeaderRegions(raw.block0))].length).toBeGreaterThan(10);
-          expect((await raw.freeBlocks()).size).toBeLessThanOrEqual(1);
+          expect((await raw.freeList()).blocks.size).toBeLessThanOrEqual(1);
         },
       ),
       { numRuns: 60 },

@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
 import { otherFileMessage } from '../../disk/journal.ts';
 import { CommittedView } from '../../disk/committed-view.ts';
-import type { BlockSet } from '../../disk/free-list.ts';
 import { RawBlocks } from '../../salvage/block-kind.ts';
 import { betweenBlocks } from '../../disk/long-work.ts';
 import { openBlockFile } from '../../disk/node-block-file.ts';
 import { PageStoreError } from '../../errors.ts';
 import type { CommitRecord } from '../../format/commit-record.ts';
 import { copyHash, digestIn } from '../../format/digest.ts';
-import { BLOCK_BYTES, decodeFreeLink, firstU64 } from '../../format/layout.ts';
+import { BLOCK_BYTES } from '../../format/layout.ts';
 import { decodePage, type Page } from '../../format/page.ts';
 import { hex } from '../../format/problem.ts';
 import { fileHeaderRegions, pageRegions, type Region } from '../../format/regions.ts';
 import { plural } from '../../report/text.ts';
 import { hexdump } from '../../view/hexdump.ts';
+import { OtherBlocks } from '../../view/other-blocks.ts';
 import { type BlockRow, blockTableRow, fileHeaderTable, nodeDump, pageRow, pageTable } from '../../view/tables.ts';
 import { blocksText, type CommandRun, type StartCommand, withOpen } from '../command.ts';
 import { blockId, type CommonOptions, parseSingleRef } from '../options.ts';
@@ -46,16 +46,17 @@ async function dump(run: CommandRun, path: string, { block, slot, hex = false }:
 }
 
 async function dumpFile(run: CommandRun, blocks: RawBlocks): Promise<void> {
-  await dumpFileHeader(run, blocks);
+  const view = await CommittedView.open(blocks.file, run.signal);
+  await dumpFileHeader(run, blocks, view);
   await run.text(['\n', blockTableRow()]);
-  const free = await blocks.freeBlocks(run.signal);
+  const others = await OtherBlocks.open(blocks, view, run.signal);
   const target = new Uint8Array(BLOCK_BYTES);
   await run.withProgress({ what: blocks.file.name, unit: blocksText, hasRows: true }, async (progress) => {
     for (let block = 1; block < blocks.startedBlocks && !run.stdout.closed; block++) {
       const pause = betweenBlocks(block, blocks.startedBlocks, { signal: run.signal });
       if (pause) await pause;
       run.signal.throwIfAborted();
-      const row = await blockRow(blocks, block, free, target);
+      const row = await blockRow(blocks, block, others, target);
       await run.text([blockTableRow(row)]);
       await run.json('block', () => row);
       await progress.update(block, blocks.startedBlocks);
@@ -64,8 +65,7 @@ async function dumpFile(run: CommandRun, blocks: RawBlocks): Promise<void> {
 }
 
 /** The file header as it is in block 0, and the commit records and journal that have not been applied to it. */
-async function dumpFileHeader(run: CommandRun, blocks: RawBlocks): Promise<void> {
-  const view = await CommittedView.open(blocks.file, run.signal);
+async function dumpFileHeader(run: CommandRun, blocks: RawBlocks, view: CommittedView): Promise<void> {
   await run.text(fileHeaderTable(blocks.block0, (record) => COMMIT_NOTES[commitState(view, record)]));
   await run.json('header', () => blocks.header);
   const { kind, state } = digestIn(blocks.block0);
@@ -105,16 +105,13 @@ function commitState(view: CommittedView, { sequence }: CommitRecord): CommitSta
   return validRecords.at(-1)?.sequence === sequence ? 'home' : 'void';
 }
 
-async function blockRow(blocks: RawBlocks, block: number, free: BlockSet, target: Uint8Array): Promise<BlockRow> {
-  if ((await blocks.read(block, target)) < BLOCK_BYTES) return { block, kind: 'cut off' };
-  const next = decodeFreeLink(firstU64(target));
-  if (free.has(block)) return { block, kind: 'free', next };
+async function blockRow(blocks: RawBlocks, block: number, others: OtherBlocks, target: Uint8Array): Promise<BlockRow> {
+  if ((await blocks.read(block, target)) < BLOCK_BYTES) return others.cutOffRow(block);
   const page = decodePage(target);
-  if (page) {
-    const row = pageRow(page, block);
-    return block < blocks.header.blockCount ? row : { ...row, state: 'uncounted' };
-  }
-  return { block, kind: next === 0 ? 'unwritten' : 'unknown' };
+  // A free list that leads to a page is wrong: no free block begins with a magic.
+  if (page === undefined) return others.isFree(block) ? others.freeRow(block, target) : others.row(block, target);
+  const row = pageRow(page, block);
+  return block < blocks.header.blockCount ? row : { ...row, state: 'uncounted' };
 }
 
 async function dumpBlock(run: CommandRun, blocks: RawBlocks, block: number, hex: boolean): Promise<void> {
@@ -135,9 +132,9 @@ async function dumpBlock(run: CommandRun, blocks: RawBlocks, block: number, hex:
     await run.text(pageTable(page, block));
     for (let slot = 0; slot < page.directory.count; slot++) await run.json('slot', () => slotFields(page, block, slot));
   } else if (block === 0) {
-    await dumpFileHeader(run, blocks);
+    await dumpFileHeader(run, blocks, await CommittedView.open(blocks.file, run.signal));
   } else {
-    const kind = (await blocks.freeBlocks(run.signal)).has(block) ? 'on the free list' : 'not a page';
+    const kind = (await blocks.freeList(run.signal)).blocks.has(block) ? 'on the free list' : 'not a page';
     await run.text([
       `block ${block} is ${kind}; its first 64 bytes:\n\n`,
       ...hexdump(bytes, block, [{ kind: 'gap', start: 0, end: 64, name: '' }]),
