@@ -327,21 +327,34 @@ function* outsideProblems(facts: PageFacts): Generator<Problem> {
 function* overlapProblems(facts: PageFacts): Generator<Problem> {
   const { blockId, page } = facts;
   const { directory } = page;
-  let end = 0;
-  let endSlot = 0;
+  // For each slot that overlaps another one, where that ends, and which it is.
+  let ends: Uint32Array | undefined;
+  let others: Uint32Array | undefined;
+  let [end, endSlot] = [0, 0];
   for (const slot of slotsByOffset(directory)) {
     const bytes = directory.nodeBytes(slot);
-    if (bytes === 0) continue;
     const offset = directory.nodeOffset(slot);
+    // A node outside the node area has a finding of its own, and says nothing about the others.
+    if (bytes === 0 || offset < NODE_AREA_OFFSET || offset + bytes > page.header.freeOffset) continue;
     if (offset < end) {
-      const message = `page ${blockId}, slot ${slot}: the node at ${offset} overlaps the node in slot ${endSlot}, which ends at ${end}`;
-      const [found, expected] = [`${offset}+${bytes}`, `${end} or higher`];
-      yield { code: 'SLOT_OVERLAP', ...slotRange(facts, slot), found, expected, message };
+      ends ??= new Uint32Array(directory.count);
+      others ??= new Uint32Array(directory.count);
+      ends[slot] = end;
+      others[slot] = endSlot;
     }
     if (offset + bytes > end) {
       end = offset + bytes;
       endSlot = slot;
     }
+  }
+  if (ends === undefined || others === undefined) return;
+  // In the order of the slots, so that a run of them can be told as one.
+  for (const [slot, otherEnd] of ends.entries()) {
+    if (otherEnd === 0) continue;
+    const [offset, bytes] = [directory.nodeOffset(slot), directory.nodeBytes(slot)];
+    const message = `page ${blockId}, slot ${slot}: the node at ${offset} overlaps the node in slot ${others[slot]}, which ends at ${otherEnd}`;
+    const [found, expected] = [`${offset}+${bytes}`, `${otherEnd} or higher`];
+    yield { code: 'SLOT_OVERLAP', ...slotRange(facts, slot), found, expected, message };
   }
 }
 

@@ -193,10 +193,8 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     'a slot that ends after the nodes',
     damaged(rust, (_, view) => view.setUint32(2 * BLOCK_BYTES - 4, 40, true)),
     [
+      // The others are where they were.
       'error SLOT_BOUNDS 1:0',
-      'error SLOT_OVERLAP 1:1',
-      'error SLOT_OVERLAP 1:3',
-      'error SLOT_OVERLAP 1:4',
       'info PAGE_CHECKSUM_ABSENT 1',
       'info PAGE_CHECKSUM_ABSENT 2',
     ],

@@ -53,12 +53,12 @@ describe('12 KiB of zeros in a directory', () => {
     ]);
   });
 
-  test('of a V2 page are one finding, and those that follow from it are not too many to read', async () => {
+  test('of a V2 page are one finding, and those that follow from it are a few', async () => {
     const { groups, total } = await counted('hole-v2.part');
-    expect(total).toBeGreaterThan(9000);
+    expect(total).toBeGreaterThan(7000);
     const outside = groups.filter(({ code }) => code === 'SLOT_BOUNDS');
     expect(outside.map(({ slot, lastSlot, count }) => [slot, lastSlot, count])).toEqual([[254, 7999, 7746]]);
-    expect(groups.length).toBeLessThan(110);
+    expect(groups.length).toBeLessThan(10);
   });
 });
 
