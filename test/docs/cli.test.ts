@@ -12,6 +12,7 @@ import {
   tableOf,
 } from '../support/cli-document.ts';
 import { FIXTURES, goldenPath, temporaryFolder } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 
 const BLOCK_BYTES = 262_144;
 const COMMON = ['--json', '--quiet', '--no-color', '--help'];
@@ -122,6 +123,7 @@ beforeAll(async () => {
   const flipped = readFileSync('a.part');
   flipped[BLOCK_BYTES + 64] = flipped.readUInt8(BLOCK_BYTES + 64) ^ 1;
   writeFileSync('bit.part', flipped);
+  writeFileSync('values.part', trieBytes('real', 'values-mixed'));
 });
 afterAll(() => process.chdir(before));
 
@@ -161,6 +163,9 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['repair bit.part', 'change'],
   ['repair bit.part --undo bit.part.undo', 'change'],
   ['repair lost.part', 'left'],
+  ['terms values.part --values --encoding hex', 'term'],
+  ['terms values.part --prefix car', 'term'],
+  ['get values.part car cart', 'term'],
 ];
 
 describe('JSON Lines have the fields of docs/cli.md, and no other ones', () => {
