@@ -28,7 +28,7 @@ export function placeText(target: number): string {
   return `${block}:${slot}`;
 }
 
-/** An ART node. `prefix` and `value` are views of the record. */
+/** An ART node. `value` is a view of the record. */
 export interface ArtNode {
   readonly isFinal: boolean;
   readonly prefix: Uint8Array;
@@ -112,7 +112,8 @@ function decodeArtNode(record: Uint8Array, place: RecordPlace): ArtNode {
   children.sort();
   return {
     isFinal: (byteAt(record, 6) & FINAL) !== 0,
-    prefix: record.subarray(ART_HEADER_BYTES, ART_HEADER_BYTES + prefixBytes),
+    // A copy, since a view would keep the page of each node on a path in memory.
+    prefix: new Uint8Array(record.subarray(ART_HEADER_BYTES, ART_HEADER_BYTES + prefixBytes)),
     keys: children.keys,
     targets: children.targets,
     value: (encoding & HAS_VALUE) === 0 ? undefined : valueOf(record, place),

@@ -6,7 +6,7 @@ import type { TrieFile } from './trie-file.ts';
 /** A node or a bucket on the path to the current term. */
 interface Frame {
   readonly target: number;
-  readonly record: TrieRecord;
+  record: TrieRecord;
   /** Length of the path, with the prefix of the node. */
   readonly length: number;
   /** As of {@link TermRange}, of that path. */
@@ -136,6 +136,8 @@ export class TrieCursor {
       frame.isTermDue = false;
       this.#termBytes = frame.length;
       this.#value = record.value;
+      // The value is a view, which would keep its page in memory while the nodes below are visited.
+      if (record.value !== undefined) frame.record = { ...record, value: undefined };
       return true;
     }
     if (isLast) {
