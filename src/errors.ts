@@ -38,6 +38,9 @@ export type ProblemCode =
   | 'SLOT_OVERLAP'
   | 'SLOT_LOST';
 
+/** What can be wrong with the trie in a page file whose pages are valid. `verify` does not look for these. */
+export type TrieProblemCode = 'TRIE_NODE' | 'TRIE_POINTER' | 'TRIE_CYCLE';
+
 /** What can be wrong with a request, or with the system that executes it. */
 export type OperationCode =
   | 'NOT_A_PAGE_FILE'
@@ -49,6 +52,8 @@ export type OperationCode =
   | 'FILE_CHANGED'
   | 'FILE_REPLACED'
   | 'FILE_HAS_TRIE'
+  | 'NO_TRIE'
+  | 'OTHER_TRIE'
   | 'SAME_FILE'
   | 'IO'
   | 'BLOCK_RANGE'
@@ -71,7 +76,7 @@ export type OperationCode =
   | 'NOT_AN_UNDO_FILE'
   | 'UNDO_MISMATCH';
 
-export type ErrorCode = ProblemCode | OperationCode;
+export type ErrorCode = ProblemCode | TrieProblemCode | OperationCode;
 
 /** Where the problem is, and what was found there. Fields that do not apply are absent. */
 export interface ErrorDetail {

@@ -1,7 +1,14 @@
 // The public API: page files. The subpaths arena.ts, format.ts and testing.ts have the rest. What is not exported by
 // one of the four may change at any time.
 
-export { type ErrorCode, type ErrorDetail, type OperationCode, PageStoreError, type ProblemCode } from './errors.ts';
+export {
+  type ErrorCode,
+  type ErrorDetail,
+  type OperationCode,
+  PageStoreError,
+  type ProblemCode,
+  type TrieProblemCode,
+} from './errors.ts';
 
 export { create, open, PageStore } from './store/page-store.ts';
 export type { CreateOptions, OpenOptions } from './store/page-store.ts';
@@ -13,6 +20,9 @@ export { isLostSlot, nodeOf, nodesOf, type Page } from './format/page.ts';
 export type { PageFormat, PageHeader } from './format/page-header.ts';
 export type { ByteRange, SlotDirectory, SlotScan } from './format/slots.ts';
 export type { FileRange, FlippedBit, Problem, Severity } from './format/problem.ts';
+
+export { openTrie, type TermsOptions, type Trie, type TrieTerm } from './trie/trie.ts';
+export type { TermBounds } from './trie/term-range.ts';
 
 export { stat, type Statistics, type StatOptions } from './view/statistics.ts';
 

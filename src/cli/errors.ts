@@ -19,6 +19,8 @@ const EXIT_BY_OPERATION: Readonly<Record<OperationCode, number>> = {
   FILE_CHANGED: EXIT.locked,
   FILE_REPLACED: EXIT.io,
   FILE_HAS_TRIE: EXIT.usage,
+  NO_TRIE: EXIT.io,
+  OTHER_TRIE: EXIT.io,
   SAME_FILE: EXIT.usage,
   IO: EXIT.io,
   BLOCK_RANGE: EXIT.usage,
@@ -95,7 +97,8 @@ function errorLine(error: unknown): string {
 function storeErrorLine({ code, message, detail }: PageStoreError): string {
   const { file, offset } = detail;
   const place = offset === undefined || message.includes(` byte ${offset}`) ? '' : ` (byte ${offset})`;
-  const isDamaged = exitCodeOf(code) === EXIT.damaged && file !== undefined;
+  // verify does not look at the nodes of a trie.
+  const isDamaged = exitCodeOf(code) === EXIT.damaged && file !== undefined && !code.startsWith('TRIE_');
   const advice = isDamaged ? `; for details: artrie-pages verify ${shellPath(file)}` : lockAdvice(detail);
   return `${file === undefined ? '' : `${file}: `}${message}${place}${advice}`;
 }

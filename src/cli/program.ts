@@ -26,6 +26,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   diff: async () => (await import('./commands/diff.ts')).addDiff,
   recover: async () => (await import('./commands/recover.ts')).addRecover,
   repair: async () => (await import('./commands/repair.ts')).addRepair,
+  terms: async () => (await import('./commands/terms.ts')).addTerms,
+  get: async () => (await import('./commands/get.ts')).addGet,
 };
 
 /** Runs one command line, and returns its exit code. @param args - what follows the name of the program */

@@ -71,8 +71,8 @@ export class DiskManager {
   /** @internal Stops work on many blocks. */
   readonly signal: AbortSignal | undefined;
   #header: FileHeader;
-  /** The first 128 bytes of the file, with the digest as it was last written. */
-  #start: Uint8Array;
+  /** @internal The first 128 bytes of the file, with the digest as it was last written. */
+  start: Uint8Array;
   readonly #digest: HeadDigest;
   readonly #added: AddedSum;
   #blockCount: number;
@@ -95,7 +95,7 @@ export class DiskManager {
     this.signal = signal;
     this.#log = log;
     this.#state = new HandleState(file.name);
-    this.#start = start;
+    this.start = start;
     this.#header = FILE_HEADER.read(start);
     this.#digest = new HeadDigest(file, start, signal);
     this.#blockCount = Math.min(this.#header.blockCount, Math.floor(fileBytes / BLOCK_BYTES));
@@ -190,11 +190,11 @@ export class DiskManager {
     const hasChanged = await this.#file.refresh();
     const start = await readStart(this.#file);
     // The view may have refreshed while it read a block.
-    if (!hasChanged && Buffer.compare(start, this.#start) === 0) return false;
+    if (!hasChanged && Buffer.compare(start, this.start) === 0) return false;
     const header = FILE_HEADER.read(start);
     assertUsableHeader(this.#file, header, 'read');
     this.#header = header;
-    this.#start = start;
+    this.start = start;
     this.#free = undefined;
     this.#blockCount = Math.min(header.blockCount, Math.floor((await this.#file.size()) / BLOCK_BYTES));
     return true;
@@ -295,9 +295,9 @@ export class DiskManager {
 
   /** Without a sync. */
   async #writeStart(state: DigestState): Promise<void> {
-    const start = this.#start.slice();
+    const start = this.start.slice();
     writeDigest(state, start);
-    this.#start = start;
+    this.start = start;
     this.#digest.set(state);
     await this.#file.write(start, 0);
   }
@@ -328,7 +328,7 @@ export class DiskManager {
     const log = this.#writable();
     assertCommit(commit, this.#forArguments);
     const added = commit.added && { ...commit.added };
-    const change = headerChange(this.#header, this.#start.subarray(0, FILE_HEADER_BYTES), commit);
+    const change = headerChange(this.#header, this.start.subarray(0, FILE_HEADER_BYTES), commit);
     const changed = commit.changed && { ...commit.changed, head: change.blockHead };
     const copy: Commit = { ...commit, changed };
     const replacedCommit = commit.changed === undefined ? 0 : commitOf(commit.changed.oldHead);
@@ -348,10 +348,10 @@ export class DiskManager {
       await this.#file.assertNamed?.();
     });
     const start = pooledBytes(FILE_START_BYTES);
-    start.set(this.#start);
+    start.set(this.start);
     start.set(change.fileHeader);
     writeDigest(digest, start);
-    this.#start = start;
+    this.start = start;
     this.#digest.set(digest);
     this.#header = FILE_HEADER.read(change.fileHeader);
     this.#blockCount = this.#header.blockCount;

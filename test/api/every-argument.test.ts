@@ -6,6 +6,7 @@ import * as index from 'artrie-pages';
 import * as testing from 'artrie-pages/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 import { expectSameBytes } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 
 const { BLOCK_BYTES, DiskManager, open, PageRef, PageStore } = index;
 const { FaultyBlockFile, MemoryBlockFile, MemoryJournal } = testing;
@@ -88,6 +89,8 @@ const kept = file.bytes.slice();
 const copy = (): index.BlockFile => new MemoryBlockFile(kept.slice());
 
 const reader = await open(copy(), { access: 'read' });
+const trieReader = await open(new MemoryBlockFile(trieBytes('real', 'five')), { access: 'read' });
+const trie = await index.openTrie(trieReader);
 const disk = await DiskManager.open(copy(), 'write');
 const writer = await open(copy());
 /** Keeps what is staged. */
@@ -188,6 +191,9 @@ const INDEX: readonly Call[] = [
     index.findKeys(of, wanted, given),
   ),
   call('findKeys with a key', { keys: [text] }, ['t/1/a'], (wanted) => index.findKeys(reader, [wanted])),
+  call('openTrie', { store: [] }, [trieReader], index.openTrie),
+  call('Trie.terms of openTrie', { options }, [{}], (given) => trie.terms(given).next()),
+  call('Trie.lookup of openTrie', { term: [] }, [NODE], (term) => trie.lookup(term)),
   call('openBlockFile', { path: [text], access: [], options }, [NOWHERE, 'read', {}], index.openBlockFile),
   call(
     'createBlockFile',

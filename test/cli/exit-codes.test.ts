@@ -30,6 +30,7 @@ function commandLine(name: CommandName, file: string): string[] {
     compact: [`${file}.compacted`],
     diff: [file],
     recover: [`${file}.recovered`],
+    get: ['x'],
   };
   return [name, file, ...(rest[name] ?? [])];
 }

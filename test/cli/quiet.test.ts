@@ -1,9 +1,10 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS, publicCopy, runCli } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 
 // On every version of Node: a V8 flag that it does not know, or a deprecated call, is reported on standard error.
 
@@ -16,6 +17,7 @@ const at = (name: string): string => join(folder, name);
 
 beforeAll(() => {
   folder = temporaryFolder();
+  writeFileSync(at('trie'), trieBytes('real', 'five'));
 });
 
 interface Run {
@@ -46,6 +48,8 @@ const RUNS: readonly Run[] = [
   { args: ['diff', '@file', '@file'] },
   { args: ['recover', '@file', '@recovered'] },
   { args: ['repair', '@file'] },
+  { args: ['terms', '@trie'] },
+  { args: ['get', '@trie', 'band'] },
 ];
 
 test('every command is run below', () => {

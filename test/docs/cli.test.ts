@@ -13,6 +13,7 @@ import {
 } from '../support/cli-document.ts';
 import { fileWithHole, fileWithHostileDirectory } from '../support/damage.ts';
 import { FIXTURES, goldenPath, temporaryFolder } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 
 const BLOCK_BYTES = 262_144;
 const COMMON = ['--json', '--quiet', '--no-color', '--help'];
@@ -125,6 +126,7 @@ beforeAll(async () => {
   writeFileSync('bit.part', flipped);
   writeFileSync('hostile.part', await fileWithHostileDirectory());
   writeFileSync('hole.part', await fileWithHole('v1'));
+  writeFileSync('values.part', trieBytes('real', 'values-mixed'));
 });
 afterAll(() => process.chdir(before));
 
@@ -165,6 +167,9 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['repair bit.part', 'change'],
   ['repair bit.part --undo bit.part.undo', 'change'],
   ['repair lost.part', 'left'],
+  ['terms values.part --values --encoding hex', 'term'],
+  ['terms values.part --prefix car', 'term'],
+  ['get values.part car cart', 'term'],
 ];
 
 describe('JSON Lines have the fields of docs/cli.md, and no other ones', () => {

@@ -29,6 +29,8 @@ export const COMMANDS = [
   'diff',
   'recover',
   'repair',
+  'terms',
+  'get',
 ] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
