@@ -8,6 +8,7 @@ import { columnsOf, progressLine } from '../../src/cli/progress-line.ts';
 import { BIN, output } from '../support/cli.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { killHoldersAfterEach, startHolder } from '../support/lock.ts';
+import { trieBytes } from '../support/tries.ts';
 
 const PTY = fileURLToPath(new URL('../support/on_terminal.py', import.meta.url));
 const HAS_PYTHON = spawnSync('python3', ['-c', 'import pty, termios']).status === 0;
@@ -87,6 +88,16 @@ describe.skipIf(!HAS_PYTHON)('on a terminal (needs python3)', () => {
     expect(shown).toContain('1:1');
     expect(exit).toBe(0);
     expect(await output(['read', path, '--all'])).toBe('one\ntwo\n');
+  });
+
+  test('terms escapes control characters of a term', async () => {
+    const path = join(folder, 'terms.part');
+    writeFileSync(path, trieBytes('real', 'bytes'));
+    const range = ['--from', '1b', '--to', '1c', '--encoding', 'hex'];
+    expect(await output(['terms', path, ...range])).toBe('1b5b33316d\n');
+    const { shown } = await onTerminal(80, ['terms', path]);
+    expect(shown).toContain(String.raw`\u001b[31m`);
+    expect(shown).not.toContain('\u001b[31m');
   });
 
   test('read escapes control characters of a node, but for tabs and newlines, unless it goes to a pipe', async () => {
