@@ -30,6 +30,18 @@ export function addLockOptions(command: Command): Command {
     .option('--break-lock', 'remove the lock that a killed writer left behind');
 }
 
+/** Of commands that are refused in a file with a trie. */
+export interface TrieOptions extends WriterOptions {
+  readonly force?: boolean;
+}
+
+export function addTrieOptions(command: Command): Command {
+  return addLockOptions(command).option(
+    '--force',
+    'change the file even if it holds a trie; libdictenstein may then read other terms',
+  );
+}
+
 export const pageFormatOption = (description: string): Option =>
   new Option('--page-format <format>', description).choices(['v1', 'v2'] satisfies PageFormat[]);
 

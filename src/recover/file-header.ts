@@ -220,7 +220,7 @@ interface RootDecision {
 export function decideRoot(found: FoundHeader, trie: RecoveredTrie): RootDecision {
   const { header, rootDescriptor, source } = found;
   if (source === 'lost') return { outcome: 'lost', reason: 'the file header is lost, and a root pointer with it' };
-  const { rootPointer, entryCount, imageCheckpointLsn } = header;
+  const { rootPointer, entryCount } = header;
   if (rootPointer === 0n) return { outcome: 'none' };
   for (const { message } of descriptorProblems(header, rootDescriptor, trie.blocks)) {
     return { outcome: 'dropped', reason: message };
@@ -231,7 +231,9 @@ export function decideRoot(found: FoundHeader, trie: RecoveredTrie): RootDecisio
   }
   const doubt = doubtAboutTrie(found, trie);
   if (doubt !== undefined && !trie.keepRoot) return { outcome: 'dropped', reason: doubt };
-  const root = { rootPointer, rootDescriptor: ROOT_DESCRIPTOR.read(rootDescriptor), entryCount, imageCheckpointLsn };
+  // The log of the source is not beside the new file, and a new log begins at 1.
+  const log = { imageCheckpointLsn: 0n };
+  const root = { rootPointer, rootDescriptor: ROOT_DESCRIPTOR.read(rootDescriptor), entryCount, ...log };
   return { outcome: 'kept', root, ...(doubt === undefined ? {} : { reason: doubt }) };
 }
 

@@ -150,6 +150,7 @@ export class Block0Plan {
       : (repairedHeader?.bytes ?? before);
     await this.#output.changeFields((field) => this.#repairOf(field), FILE_HEADER, 0, before, after);
     const descriptor = await this.#emitDescriptor(before, after, blocks);
+    if (descriptor) image.set(descriptor, ROOT_DESCRIPTOR_OFFSET);
     const start = await this.#emitDigest(before, after, hasStamps);
     const copy = await this.#emitCopy(start, descriptor);
     if (copy) image.set(copy, HEADER_COPY_OFFSET);

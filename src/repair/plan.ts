@@ -21,6 +21,7 @@ import { BLOCK_BYTES, decodeFreeLink, fileOffset, PAGE_HEADER_BYTES } from '../f
 import { commitOf, encodeEmptyPageHeader, PAGE_HEADER } from '../format/page-header.ts';
 import { orphanedBytes, type Page, recomputePageHeader } from '../format/page.ts';
 import type { Problem } from '../format/problem.ts';
+import { hasTrie, trieProblems, triePageProblem } from '../format/trie-checks.ts';
 import { BlockReader, hasZerosAfterLink, NonPages } from '../salvage/block-kind.ts';
 import { lostPageProblem } from '../salvage/evidence.ts';
 import { checkFreeList, isListKnown, isZeroedPage } from '../salvage/free-blocks.ts';
@@ -64,6 +65,7 @@ export async function planRepair(
     if (pause) await pause;
     options.signal?.throwIfAborted();
     const page = await scan.check(block);
+    if (page?.format === 'v2' && isKnown && hasTrie(header)) await output.left(triePageProblem(block));
     if (page && block === root?.block) rootSlots = page.directory.count;
     await options.onProgress?.(block + 1, blocks);
   }
@@ -106,6 +108,7 @@ export async function planRepair(
       const message = noRootRecordMessage(root, rootSlots);
       await output.left({ code: 'ROOT_DESCRIPTOR', severity: 'error', block: 0, offset, message });
     }
+    for (const problem of trieProblems(FILE_HEADER.read(image), image)) await output.left(problem);
     await leaveLostPages(scan, image);
     if (count) await output.left(asVerified(count, scan));
   } else {

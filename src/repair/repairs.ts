@@ -12,6 +12,7 @@ import {
   ROOT_DESCRIPTOR_OFFSET,
 } from '../format/layout.ts';
 import { PAGE_HEADER } from '../format/page-header.ts';
+import { isOfTrie } from '../format/trie-checks.ts';
 import type { Problem } from '../format/problem.ts';
 
 export type RepairId =
@@ -214,7 +215,7 @@ export class PlanOutput {
     if (problem.severity === 'info') return;
     if (problem.severity === 'error') this.errors++;
     else this.warnings++;
-    if (problem.severity === 'error' && !ABOUT_LOST_PAGES.has(problem.code)) this.otherErrors++;
+    if (problem.severity === 'error' && !ABOUT_LOST_PAGES.has(problem.code) && !isOfTrie(problem)) this.otherErrors++;
     await this.#onLeft(problem);
   }
 }

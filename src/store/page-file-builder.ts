@@ -11,8 +11,9 @@ import { completePage, type PageOutlook, type PageWriter } from '../format/page-
 import { commitOf, PAGE_FLAG, PAGE_HEADER, type PageFormat } from '../format/page-header.ts';
 
 /**
- * The trie of a built file: fields of the header that do not follow from its blocks. They come together or not at all: a
- * file without a trie gets the LSN 0, as its log will be a new one, of which a higher LSN would hide the first records.
+ * The trie of a built file: fields of the header that do not follow from its blocks. They come together or not at all.
+ * The LSN is 0 unless the log of the trie will be beside the file: a new log begins at 1, and a higher LSN would hide its
+ * first records.
  * @see docs/format.md#the-log-of-a-trie
  */
 export interface FileRoot {

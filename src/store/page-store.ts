@@ -19,9 +19,8 @@ import { openPageFile } from '../disk/node-block-file.ts';
 import { createBlockFile } from '../disk/node-create.ts';
 import { LOCK_OPTION_KINDS, type LockOptions } from '../disk/node-lock.ts';
 import { fillEmptied, writeNewFile } from '../disk/page-file.ts';
-import { PageStoreError } from '../errors.ts';
 import { ByteNodeArena, type ByteNodeArenaV1, type ByteNodeArenaV2 } from '../format/byte-node-arena.ts';
-import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
+import { BLOCK_BYTES, decodeFreeLink } from '../format/layout.ts';
 import { encodeEmptyPageHeader, type PageFormat } from '../format/page-header.ts';
 import type { Page } from '../format/page.ts';
 import { AppendQueue } from './write-queue.ts';
@@ -30,6 +29,7 @@ import { assertHandles, assertNode, assertRange, checkedNodes, isHandleSource, n
 import { type FinalizeOptions, finalizePages } from './finalize.ts';
 import { NodeCursor, NodeReader, type PagesOptions, readValidPages } from './page-reader.ts';
 import { assertRef, assertRefObject, PageRef, type RefRun } from './page-ref.ts';
+import { type TrieHarm, TrieGuard } from './trie-guard.ts';
 import { addPage, wholePage } from './whole-page.ts';
 import { updateNode, WriteGate } from './write-queue.ts';
 
@@ -45,6 +45,11 @@ export interface OpenOptions extends LockOptions {
    * `addPage`, `free` and `finalize`, and may do so after a failed append.
    */
   readonly dedupe?: boolean;
+  /**
+   * Whether to append, allocate, add pages, update and free even in a file with a root pointer (default: false, then these
+   * calls throw `FILE_HAS_TRIE` or `BLOCK_IN_USE`). libdictenstein may then read other terms from its trie, or none.
+   */
+  readonly evenIfTrie?: boolean;
   /**
    * Size of the page cache of `read`, `view` and `readPage` in bytes of blocks, 256 KiB each; 64 MiB by default, at least
    * one page. It is allocated as pages are read. The directory of a V2 page comes on top, with 12 bytes per node.
@@ -104,19 +109,21 @@ export class PageStore {
   readonly #queue: AppendQueue;
   readonly #writes: WriteGate;
   readonly #entryCount: EntryCount;
+  readonly #trie: TrieGuard;
   /** The ranges of the current call of {@link stageFrom}. */
   #ranges: NodeRanges | undefined;
 
   private constructor(
     disk: DiskManager,
-    { pageFormat, cacheBytes }: OpenOptions,
+    { pageFormat, cacheBytes, evenIfTrie = false }: OpenOptions,
     deduping: (appender: Appender) => NodeAppender = (appender) => appender,
   ) {
     this.disk = disk;
     this.#reader = new NodeReader(disk, cacheBytes);
     this.#entryCount = new EntryCount(disk);
     this.#appender = deduping(new Appender(disk, this.#entryCount, pageFormat));
-    this.#writes = new WriteGate(disk, this.#appender, this.#reader);
+    this.#trie = new TrieGuard(disk, evenIfTrie);
+    this.#writes = new WriteGate(disk, this.#appender, this.#reader, this.#trie);
     this.#queue = new AppendQueue(this.#appender, this.#writes);
   }
 
@@ -126,6 +133,7 @@ export class PageStore {
       access: 'any',
       signal: 'signal',
       onProgress: 'function',
+      evenIfTrie: 'boolean',
       ...STORE_OPTION_KINDS,
     });
     const { access = 'write', signal, onProgress } = options;
@@ -180,6 +188,11 @@ export class PageStore {
   /** Nodes that were equal to one before, in a store opened with `dedupe`; else 0. */
   get duplicateNodes(): number {
     return this.#appender.duplicateNodes ?? 0;
+  }
+
+  /** Before any work for a change. @throws {@link PageStoreError} `FILE_HAS_TRIE` if the change would be refused @internal */
+  assertHarmless(harm: TrieHarm): void {
+    this.#trie.assertHarmless(harm);
   }
 
   /** Nodes that are staged and not committed. */
@@ -273,7 +286,8 @@ export class PageStore {
   /**
    * Appends one node. Its bytes are copied before the call returns. Concurrent calls share one sync.
    * @returns its ref, once it is durable
-   * @throws {@link PageStoreError} `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of the first error in the last page
+   * @throws {@link PageStoreError} `FILE_HAS_TRIE`, `NODE_TOO_LARGE`, `FILE_FULL`, `IO`, and the code of the first error in the
+   * last page
    */
   async append(node: Uint8Array): Promise<PageRef> {
     assertNode('append', node);
@@ -324,7 +338,7 @@ export class PageStore {
    * Copies the node `source[start, end)` for the next {@link commit}: for streams. Until then other writes are a TypeError, as
    * is this during another write.
    * @returns false, with nothing changed, if `makeRoom(end - start)` has to be called first
-   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`; RangeError for a range that is not within `source`
+   * @throws {@link PageStoreError} `FILE_READ_ONLY`, `FILE_CLOSED`, `FILE_HAS_TRIE`; RangeError for a range that is not within `source`
    */
   stage(source: Uint8Array, start?: number, end?: number): boolean;
   /** As above, for the bytes of an allocation. @throws also as {@link appendFrom} */
@@ -408,27 +422,28 @@ export class PageStore {
 
   /**
    * Replaces a node by one of the same length, which is copied before the call returns. A crash leaves the old node or the new one.
-   * @throws {@link PageStoreError} `NODE_LENGTH`, and as {@link read}
+   * @throws {@link PageStoreError} `NODE_LENGTH`, `FILE_HAS_TRIE`, and as {@link read}
    */
   async update(ref: PageRef, node: Uint8Array): Promise<void> {
     assertRef('update', ref);
     assertNode('update', node);
     const [{ block, slot }, copy] = [ref, copyOf(node)];
-    await this.#writes.exclusive(() => this.#writes.change(() => updateNode(this.disk, { block, slot }, copy), block));
+    const work = (): Promise<void> => this.#writes.change(() => updateNode(this.disk, { block, slot }, copy), block);
+    await this.#writes.exclusive(work, 'update');
   }
 
   /**
    * Allocates blocks, from the free list first, and makes each an empty page.
    * @param pageFormat - by default that of the last page of the file
    * @returns their ids, once they are durable
-   * @throws {@link PageStoreError} `FILE_FULL`, `IO`, and the codes of a damaged free list
+   * @throws {@link PageStoreError} `FILE_HAS_TRIE`, `FILE_FULL`, `IO`, and the codes of a damaged free list
    */
   async allocate(count: number, pageFormat?: PageFormat): Promise<number[]> {
     assertWholeNumber('allocate', 'count', count, 1);
     assertOneOf('allocate', 'pageFormat', pageFormat, PAGE_FORMATS);
-    return this.#writes.exclusive(() =>
-      this.#writes.change(async () => this.disk.allocate(count, pageFormat ?? (await lastPageFormat(this.disk)))),
-    );
+    const work = async (): Promise<number[]> =>
+      this.disk.allocate(count, pageFormat ?? (await lastPageFormat(this.disk)));
+    return this.#writes.exclusive(() => this.#writes.change(work), 'allocate');
   }
 
   /**
@@ -438,8 +453,8 @@ export class PageStore {
    * empty page.
    * @param arena - a `ByteNodeArenaV1` or `ByteNodeArenaV2` of `artrie-pages/format`, of 262,144 bytes
    * @returns its block, once it is durable
-   * @throws {@link PageStoreError} `FILE_FULL`, `IO`, the codes of a damaged free list, and the code of the first error in a
-   * damaged page; `NODES_WITHOUT_DIRECTORY` for a V2 page of another program that was never finalized
+   * @throws {@link PageStoreError} `FILE_HAS_TRIE`, `FILE_FULL`, `IO`, the codes of a damaged free list, and the code of the first
+   * error in a damaged page; `NODES_WITHOUT_DIRECTORY` for a V2 page of another program that was never finalized
    */
   async addPage(arena: ByteNodeArena): Promise<number> {
     const page = wholePage(this.disk, arena);
@@ -448,7 +463,7 @@ export class PageStore {
       await this.#writes.change(() => addPage(this.disk, this.#entryCount, page), block);
       if (Buffer.compare(arena.bytes, page.given) === 0) arena.markClean();
       return block;
-    });
+    }, 'addPage');
   }
 
   /**
@@ -459,10 +474,7 @@ export class PageStore {
     assertWholeNumber('free', 'block', block);
     await this.#writes.exclusive(async () => {
       this.disk.assertBlock(block);
-      if (this.disk.header.rootPointer !== 0n) {
-        const message = `block ${block} may hold nodes of the trie in this file, whose root pointer is set: blocks of such a file cannot be freed`;
-        throw new PageStoreError('BLOCK_IN_USE', message, { file: this.name, block, offset: fileOffset(block) });
-      }
+      this.#trie.assertMayFree(block);
       const nodes = await this.#entryCount.nodesIn(block);
       await this.#writes.change(() => this.disk.free(block, nodes), block);
     });

@@ -9,39 +9,45 @@ import type { NodeAppender } from './appender.ts';
 import { assertNextNode } from './arguments.ts';
 import { assertSlot, type NodeReader, readValidPage } from './page-reader.ts';
 import { joinRuns, PageRef, type RefRun } from './page-ref.ts';
+import type { TrieGuard, TrieHarm } from './trie-guard.ts';
 
 /** Serializes writers, refuses other writes while nodes are staged, and invalidates caches of changed pages. */
 export class WriteGate {
   readonly #disk: DiskManager;
   readonly #appender: NodeAppender;
   readonly #reader: NodeReader;
+  readonly #trie: TrieGuard;
   #last: Promise<unknown> = Promise.resolve();
   #writes = 0;
 
-  constructor(disk: DiskManager, appender: NodeAppender, reader: NodeReader) {
+  constructor(disk: DiskManager, appender: NodeAppender, reader: NodeReader, trie: TrieGuard) {
     this.#disk = disk;
     this.#appender = appender;
     this.#reader = reader;
+    this.#trie = trie;
   }
 
   /** @throws TypeError during another write */
   assertMayStage(): void {
     if (this.#writes > 0) throw new TypeError('another write is in progress: await it before you stage nodes');
     this.#disk.assertWritable();
+    this.#trie.assertHarmless('append');
   }
 
   /** Runs work on the staged nodes. @returns the runs that it committed */
   async continueStaged(work: () => Promise<RefRun[]>): Promise<RefRun[]> {
     return this.whenIdle(async () => {
       this.#disk.assertWritable();
+      this.#trie.assertHarmless('append');
       return this.dropChanged(await work());
     });
   }
 
-  /** @throws TypeError while nodes are staged */
-  async exclusive<T>(work: () => Promise<T>): Promise<T> {
+  /** @param harm - what the work would do to a trie @throws TypeError while nodes are staged */
+  async exclusive<T>(work: () => Promise<T>, harm?: TrieHarm): Promise<T> {
     return this.whenIdle(async () => {
       this.#disk.assertWritable();
+      if (harm) this.#trie.assertHarmless(harm);
       if (this.#appender.stagedNodes > 0) throw new TypeError('there are staged nodes: commit them first');
       return work();
     });
@@ -164,7 +170,7 @@ export class AppendQueue {
   /** Never rejects. The last calls are answered after the write has ended, so that their callers may stage. */
   async #commitWhenIdle(): Promise<void> {
     try {
-      const answerLast = await this.#writes.exclusive(() => this.#commitWaiting());
+      const answerLast = await this.#writes.exclusive(() => this.#commitWaiting(), 'append');
       answerLast();
     } catch (error) {
       for (const { reject } of this.#take()) reject(error);
@@ -271,7 +277,7 @@ export class AppendQueue {
       }
       add(await this.#appender.commit());
       return joinRuns(runs);
-    });
+    }, 'append');
   }
 }
 

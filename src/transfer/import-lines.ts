@@ -64,7 +64,7 @@ const U32_MAX = 0xffff_ffff;
  * @throws {@link PageStoreError} `INVALID_LINE` for a root that a file of `blocks` blocks cannot have
  */
 export function rootOf(file: Fields, blocks: number): FileRoot | undefined {
-  const imageCheckpointLsn = file['imageCheckpointLsn'] === undefined ? 0n : u64(file, 'imageCheckpointLsn');
+  if (file['imageCheckpointLsn'] !== undefined) u64(file, 'imageCheckpointLsn');
   if (file['rootPointer'] === undefined || u64(file, 'rootPointer') === 0n) return undefined;
   const rootPointer = u64(file, 'rootPointer');
   const descriptor = file['rootDescriptor'];
@@ -81,7 +81,8 @@ export function rootOf(file: Fields, blocks: number): FileRoot | undefined {
   ROOT_DESCRIPTOR.write(rootDescriptor, start, ROOT_DESCRIPTOR_OFFSET);
   for (const { message } of rootProblems({ ...newFileHeader(blocks), rootPointer }, start, blocks))
     throw lineError(message);
-  return { rootPointer, rootDescriptor, entryCount: u64(file, 'entryCount'), imageCheckpointLsn };
+  // The log of the exported file is not beside the new one, and a new log begins at 1.
+  return { rootPointer, rootDescriptor, entryCount: u64(file, 'entryCount'), imageCheckpointLsn: 0n };
 }
 
 /** More than fits in a page. */

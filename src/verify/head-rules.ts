@@ -25,6 +25,7 @@ import {
   rootDescriptorCopyProblems,
   rootProblems,
 } from '../format/header-checks.ts';
+import { trieProblems } from '../format/trie-checks.ts';
 import { journalKind, type JournalState, journalState } from '../format/journal.ts';
 import { BLOCK_BYTES, decodeFreeLink, fileOffset } from '../format/layout.ts';
 import type { FileRange, Problem } from '../format/problem.ts';
@@ -85,6 +86,9 @@ export const HEAD_RULES: Checks<HeadFacts> = {
       yield flippedBit ? { ...problem, flippedBit } : problem;
     yield* differing;
   },
+  TRIE_ARENA_COUNT: (head) => trieProblemsOf('TRIE_ARENA_COUNT', head),
+  TRIE_BLOCK_COUNT: (head) => trieProblemsOf('TRIE_BLOCK_COUNT', head),
+  TRIE_FREE_BLOCKS: (head) => trieProblemsOf('TRIE_FREE_BLOCKS', head),
   // With a damaged header the digest belongs to nothing.
   *FILE_HEADER_OLD({ block0, headerState, uncountedPage, proven }) {
     if (headerState !== 'valid') return;
@@ -160,6 +164,15 @@ function sizeProblems(code: ProblemCode, { header, fileBytes }: HeadFacts): Iter
 
 function rootProblemsOf(code: ProblemCode, { header, block0, blocks }: HeadFacts): Iterable<Problem> {
   return ofCode(code, rootProblems(header, block0, blocks));
+}
+
+/** With a damaged header it is not known whether there is a trie. */
+function* trieProblemsOf(code: ProblemCode, { header, block0, headerState }: HeadFacts): Generator<Problem> {
+  if (headerState !== 'valid') return;
+  // The difference from the copy can explain a count that does not fit.
+  const flippedBit = code === 'TRIE_FREE_BLOCKS' ? undefined : [...rootDescriptorCopyProblems(block0)][0]?.flippedBit;
+  for (const problem of ofCode(code, trieProblems(header, block0)))
+    yield flippedBit ? { ...problem, flippedBit } : problem;
 }
 
 export function* ofCode(code: ProblemCode, problems: Iterable<Problem>): Generator<Problem> {

@@ -3,6 +3,7 @@ import { fileOffset, firstU64 } from '../format/layout.ts';
 import { PAGE_CHECKS, type PageFacts, pageFieldProblem, pageFieldRange } from '../format/page-checks.ts';
 import { PAGE_FLAG, PAGE_MAGIC } from '../format/page-header.ts';
 import { type FlippedBit, hex, NO_PROBLEMS, type Problem } from '../format/problem.ts';
+import { triePageProblem } from '../format/trie-checks.ts';
 import type { NonPage } from '../salvage/block-kind.ts';
 import { chanceOf, flippedPageBit, MAX_CHANCE, type NamedBit } from '../salvage/flipped-bit.ts';
 
@@ -10,6 +11,8 @@ import { chanceOf, flippedPageBit, MAX_CHANCE, type NamedBit } from '../salvage/
 export interface Requirements {
   readonly checksums: boolean;
   readonly finalized: boolean;
+  /** Whether the file has a trie, whose pages have to be V1. */
+  readonly trie: boolean;
 }
 
 /** Valid until the bytes of the page change. */
@@ -44,6 +47,7 @@ export const PAGE_RULES: Checks<CheckedPage> = {
   PAGE_MAGIC: wrongMagicProblems,
   PAGE_CHECKSUM_ABSENT: absentChecksumProblems,
   PAGE_NOT_FINALIZED: notFinalizedProblems,
+  TRIE_PAGE_FORMAT: triePageProblems,
 };
 
 export const NON_PAGE_RULES: Checks<NonPage> = { PAGE_MAGIC: lostMagicProblems };
@@ -95,6 +99,10 @@ function notFinalizedProblems({ facts, requirements }: CheckedPage): readonly Pr
   const expected = `${hex(PAGE_FLAG.finalized, 4)} (FINALIZED) set`;
   const problem = pageFieldProblem(facts.blockId, 'PAGE_NOT_FINALIZED', 'flags', hex(flags, 4), expected);
   return [{ ...problem, message: `page ${facts.blockId}: not finalized` }];
+}
+
+function triePageProblems({ facts, requirements }: CheckedPage): readonly Problem[] {
+  return requirements.trie && facts.page.format === 'v2' ? [triePageProblem(facts.blockId)] : NO_PROBLEMS;
 }
 
 function wrongMagicProblems({ wrongMagic, facts }: CheckedPage): readonly Problem[] {

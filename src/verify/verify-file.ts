@@ -6,6 +6,7 @@ import { addHash, digestIn, newDigest } from '../format/digest.ts';
 import { FILE_HEADER, FILE_VERSION, hasValidHeaderChecksum, headerCopyState } from '../format/file-header.ts';
 import { fileHeaderProblems } from '../format/header-checks.ts';
 import { FILE_HEADER_BYTES } from '../format/layout.ts';
+import { hasTrie, isOfTrie } from '../format/trie-checks.ts';
 import type { Problem, Severity } from '../format/problem.ts';
 import { NonPages, RawBlocks } from '../salvage/block-kind.ts';
 import { lostRecordedPages, type RecordedPage } from '../salvage/evidence.ts';
@@ -250,7 +251,9 @@ class FileCheck {
   async #scan(scan: ScanBlocks, rootBlock: number): Promise<boolean> {
     const { blocks } = this.#head;
     const { requireChecksums, requireFinalized, onProgress, signal } = this.#options;
-    const requirements = { checksums: requireChecksums === true, finalized: requireFinalized === true };
+    const { header, headerState } = this.#head;
+    const trie = headerState === 'valid' && hasTrie(header);
+    const requirements = { checksums: requireChecksums === true, finalized: requireFinalized === true, trie };
     if (isAborted(signal)) return false;
     const { openFrom, openEnd } = this.#head.digest.state ?? newDigest();
     const settings = { requirements, rootBlock, openFrom, openEnd };
@@ -275,7 +278,7 @@ class FileCheck {
     for (const problem of problems ?? []) {
       this.#findings[problem.severity]++;
       if (problem.code === 'PAGE_MISPLACED') this.#misplacedPages++;
-      else if (problem.severity === 'error') this.#otherErrors++;
+      else if (problem.severity === 'error' && !isOfTrie(problem)) this.#otherErrors++;
       this.#hasOrphans ||= problem.code === 'NODES_WITHOUT_DIRECTORY';
       const step = ruleOf(problem).next(problem);
       this.#isRepairable ||= step === 'repair';

@@ -513,6 +513,7 @@ test('the table has every public method with a parameter', () => {
     'PageStore.open',
     'PageStore.create',
     'PageStore.stageRanges',
+    'PageStore.assertHarmless',
     'DiskManager.writeUncopied',
     'DiskManager.assertAllPages',
     'DiskManager.stampOf',

@@ -118,7 +118,7 @@ describe('bytes that are not ours', () => {
   test('are kept: flags, root pointer, counts, and block 0 after the header', async () => {
     const before = await foreignFile();
     const file = new MemoryBlockFile(before.slice());
-    const store = await PageStore.open(file);
+    const store = await PageStore.open(file, { evenIfTrie: true });
     await store.appendMany(makeNodes(10_000, 20, 80));
     await store.allocate(1, 'v2');
     await store.update({ block: 1, slot: 0 }, text('NODE'));

@@ -67,7 +67,9 @@ export async function expectRoundTrip(file: Uint8Array, root?: FileRoot): Promis
   expect(pagesOf(bytes)).toEqual(pagesOf(file));
   expect(bytes.length).toBe(file.length);
   expect((await verifyAll(bytes, { requireChecksums: true })).findings).toEqual([]);
-  expect((await exported(bytes)).equals(lines)).toBe(true);
+  // The checkpoint number belongs to a log, which is not beside the new file.
+  const same = lines.toString('latin1').replace(/,"imageCheckpointLsn":"\d+"/, '');
+  expect((await exported(bytes)).toString('latin1') === same).toBe(true);
   expect(report).toMatchObject({ refs: 'kept', nodes: nodes.length, blocks: file.length / BLOCK_BYTES });
   if (root)
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: root.rootPointer, entryCount: root.entryCount });

@@ -111,14 +111,14 @@ describe('the import of an export', () => {
       await builder.beginPage('v1');
       for (const node of ['ART\0', 'x', 'y']) builder.add(text(node));
       await builder.endPage(false);
-      await builder.finish(3, root);
+      await builder.finish(2, root);
     });
     const [first] = jsonLines(await expectRoundTrip(file, root));
     expect(first).toEqual({
       type: 'file',
       schema: 1,
       command: 'export',
-      blocks: 3,
+      blocks: 2,
       rootPointer: root.rootPointer.toString(),
       rootDescriptor: {
         rootType: 2,
@@ -132,7 +132,8 @@ describe('the import of an export', () => {
     });
     const { bytes } = await imported(await exported(file));
     expect(ROOT_DESCRIPTOR.read(bytes, ROOT_DESCRIPTOR_OFFSET)).toEqual(root.rootDescriptor);
-    expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(root.imageCheckpointLsn);
+    // The log of the file is not beside the new one.
+    expect(FILE_HEADER.read(bytes).imageCheckpointLsn).toBe(0n);
   });
 
   test('has no checkpoint number without a root, as its log will begin at 1, and counts its nodes', async () => {

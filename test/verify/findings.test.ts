@@ -73,7 +73,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     ['error ROOT_POINTER 0'],
   ],
   ['a sound root descriptor', descriptor(2, 0, 1, encodePointer(1, 19, 4)), []],
-  ['an empty trie', descriptor(0, 0, 0, 0n), []],
+  ['an empty trie', descriptor(0, 0, 1, 0n), []],
   ['a root type that is none', descriptor(3, 0, 1, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
   ['a final flag that is none', descriptor(2, 2, 1, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
   ['more arenas than blocks', descriptor(2, 0, 2, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
@@ -84,7 +84,7 @@ const CASES: [what: string, bytes: Uint8Array, findings: string[]][] = [
     descriptor(2, 0, 1, encodePointer(1, 20, 4)),
     ['error ROOT_DESCRIPTOR 0'],
   ],
-  ['an empty trie with a root record', descriptor(0, 0, 0, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
+  ['an empty trie with a root record', descriptor(0, 0, 1, encodePointer(1, 0, 4)), ['error ROOT_DESCRIPTOR 0']],
   [
     'a free list that starts beyond the end of the file',
     withOwnDigest(withHeader(free, { freeListHead: 99n << 40n })),

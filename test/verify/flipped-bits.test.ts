@@ -35,9 +35,10 @@ test('each flipped bit of a root descriptor with a copy is named', async () => {
   const file = new MemoryBlockFile(withHeader(await smallFile('v1'), { rootPointer: encodePointer(0, 64, 0) }));
   file.bytes.set([2, 0], 64);
   const view = new DataView(file.bytes.buffer);
+  view.setUint32(70, 1, true);
   view.setBigUint64(74, encodePointer(1, 3, 4), true);
   // Closing a store after an append rebuilds the copy.
-  const store = await PageStore.open(file);
+  const store = await PageStore.open(file, { evenIfTrie: true });
   await store.append(text('one more'));
   await store.close();
   expect((await verifyAll(file)).findings).toEqual([]);

@@ -39,6 +39,14 @@ function sealed(bytes: Uint8Array): Uint8Array {
   return damaged(bytes, (copy) => copy.set(recomputePageHeader(page), BLOCK_BYTES));
 }
 
+/** With a root descriptor whose root record is in block 1. */
+const trie = (bytes: Uint8Array, arenas: number): Uint8Array =>
+  damaged(withHeader(bytes, { rootPointer: encodePointer(0, 64, 0) }), (copy, view) => {
+    copy[64] = 2;
+    view.setUint32(70, arenas, true);
+    view.setBigUint64(74, encodePointer(1, 0, 4), true);
+  });
+
 /** A file for each code. A missing code is a compile error. */
 const TRIGGERS: Record<ProblemCode, Trigger> = {
   FILE_HEADER_MAGIC: damaged(v1, (copy) => (copy[7]! ^= 3)),
@@ -50,6 +58,10 @@ const TRIGGERS: Record<ProblemCode, Trigger> = {
   BLOCKS_UNCOUNTED: lengthened(v1, BLOCK_BYTES),
   ROOT_POINTER: withHeader(v1, { rootPointer: encodePointer(9, 0, 4) }),
   ROOT_DESCRIPTOR: damaged(withHeader(v1, { rootPointer: encodePointer(0, 64, 0) }), (copy) => (copy[64] = 9)),
+  TRIE_ARENA_COUNT: trie(v1, 0),
+  TRIE_BLOCK_COUNT: trie(v1, 0),
+  TRIE_FREE_BLOCKS: trie(free, 5),
+  TRIE_PAGE_FORMAT: trie(v2, 1),
   FILE_HEADER_OLD: damaged(withDigest(v1, { commit: 1n }), (copy) => copy.fill(0, 4096, 8704)),
   FILE_HEADER_COPY: damaged(v1, (copy) => (copy[12_300]! ^= 3)),
   COMMIT_RECORD: damaged(v1, (copy) => (copy[COMMIT_RECORD_OFFSETS[0] + 100]! ^= 3)),

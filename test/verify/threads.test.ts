@@ -164,7 +164,7 @@ describe('a failed thread is an error, not a file without findings: the thread',
   test('a file that was replaced by another one meanwhile is refused', async () => {
     const server = new VerifyServer();
     const settings = {
-      requirements: { checksums: false, finalized: false },
+      requirements: { checksums: false, finalized: false, trie: false },
       rootBlock: 0,
       batchBlocks: 64,
       openFrom: 0,

@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
 import type { PageFormat } from '../../format/page-header.ts';
-import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { addLockOptions, pageFormatOption, positiveInteger, type WriterOptions } from '../options.ts';
-import { openToWrite } from '../open-to-write.ts';
+import type { CommandRun, StartCommand } from '../command.ts';
+import { addTrieOptions, pageFormatOption, positiveInteger, type TrieOptions } from '../options.ts';
+import { withStoreToChange } from '../open-to-write.ts';
 
-interface AllocateOptions extends WriterOptions {
+interface AllocateOptions extends TrieOptions {
   readonly count: number;
   readonly pageFormat?: PageFormat;
 }
 
 export function addAllocate(command: Command, start: StartCommand): void {
-  addLockOptions(
+  addTrieOptions(
     command
       .description('allocate blocks, from the free list first, and write an empty page to each')
       .argument('<file>', 'the page file')
@@ -20,7 +20,7 @@ export function addAllocate(command: Command, start: StartCommand): void {
 }
 
 async function allocate(run: CommandRun, file: string, options: AllocateOptions): Promise<void> {
-  const blocks = await withOpen(openToWrite(run, file, options), async (store) => {
+  const blocks = await withStoreToChange(run, file, options, async (store) => {
     const allocated = await store.allocate(options.count, options.pageFormat);
     for (const block of allocated) await run.row(String(block), 'block', () => ({ block }));
     if (allocated.length < options.count) run.signal.throwIfAborted();

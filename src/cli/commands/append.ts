@@ -10,19 +10,19 @@ import { Interrupted, type Input } from '../context.ts';
 import { withAdvice } from '../errors.ts';
 import type { Encoding, Framing } from '../framing.ts';
 import { noteTypedInput, openInput } from '../input.ts';
-import { openToWrite } from '../open-to-write.ts';
+import { openToWrite, withForceAdvice } from '../open-to-write.ts';
 import { assertInputIsNotOutput } from '../same-file.ts';
 import {
-  addLockOptions,
+  addTrieOptions,
   encodingOption,
   framingOption,
   jobCount,
   pageFormatOption,
   positiveInteger,
-  type WriterOptions,
+  type TrieOptions,
 } from '../options.ts';
 
-interface AppendOptions extends WriterOptions {
+interface AppendOptions extends TrieOptions {
   readonly input?: string;
   readonly framing: Framing;
   readonly encoding: Encoding;
@@ -33,7 +33,7 @@ interface AppendOptions extends WriterOptions {
 }
 
 export function addAppend(command: Command, start: StartCommand): void {
-  addLockOptions(
+  addTrieOptions(
     command
       .description('append nodes; print the ref of each once it is safely on disk')
       .argument('<file>', 'the page file')
@@ -58,9 +58,11 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
   // Opened first: input that cannot be read is an error before anything is written.
   const input = data.length > 0 ? undefined : await openInput(run.context, options.input);
   if (input) await assertInputIsNotOutput(input, file, run.context);
-  const totals = await withOpen(openToAppend(run, file, options), async (store) => {
+  const work = async (store: PageStore): Promise<object> => {
     const appending = new AppendRun(run, store, options.batch);
     try {
+      // Refused before input is awaited.
+      store.assertHarmless('append');
       await appendArguments(appending, data, options.encoding);
       if (input) await noteTypedInput(run, input, 'nodes');
       if (input) await appendInput(run, appending, input, file, options);
@@ -72,14 +74,15 @@ async function append(run: CommandRun, file: string, data: string[], options: Ap
     }
     const duplicates = dedupe ? { duplicates: store.duplicateNodes } : {};
     return { nodes: appending.durableNodes, bytes: appending.nodeBytes, ...duplicates };
-  });
+  };
+  const totals = await withForceAdvice(withOpen(openToAppend(run, file, options), work));
   await run.summary(file, totals);
 }
 
 async function openToAppend(run: CommandRun, file: string, options: AppendOptions): Promise<PageStore> {
-  const { pageFormat, dedupe = false } = options;
+  const { pageFormat, dedupe = false, force: evenIfTrie = false } = options;
   try {
-    return await openToWrite(run, file, options, { ...(pageFormat && { pageFormat }), dedupe });
+    return await openToWrite(run, file, options, { ...(pageFormat && { pageFormat }), dedupe, evenIfTrie });
   } catch (error) {
     throw withAdvice(error, 'ENOENT', `to create it: artrie-pages create ${shellPath(file)}`);
   }

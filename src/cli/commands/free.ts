@@ -1,21 +1,21 @@
 import type { Command } from 'commander';
-import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
-import { addLockOptions, blockId, collect, type WriterOptions } from '../options.ts';
-import { openToWrite } from '../open-to-write.ts';
+import type { CommandRun, StartCommand } from '../command.ts';
+import { addTrieOptions, blockId, collect, type TrieOptions } from '../options.ts';
+import { withStoreToChange } from '../open-to-write.ts';
 
 export function addFree(command: Command, start: StartCommand): void {
-  addLockOptions(
+  addTrieOptions(
     command
       .description('put blocks on the free list; their nodes are lost')
       .argument('<file>', 'the page file')
       .argument('<block...>', 'block ids', collect(blockId)),
-  ).action((file: string, blocks: number[], options: WriterOptions) =>
+  ).action((file: string, blocks: number[], options: TrieOptions) =>
     start(options, (run) => free(run, file, blocks, options)),
   );
 }
 
-async function free(run: CommandRun, file: string, blocks: number[], options: WriterOptions): Promise<void> {
-  await withOpen(openToWrite(run, file, options), async (store) => {
+async function free(run: CommandRun, file: string, blocks: number[], options: TrieOptions): Promise<void> {
+  await withStoreToChange(run, file, options, async (store) => {
     // All ids are checked before the first block is freed.
     for (const block of blocks) store.assertBlock(block);
     for (const block of blocks) {

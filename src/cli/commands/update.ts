@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { formatRef } from '../../store/page-ref.ts';
-import { type CommandRun, type StartCommand, withOpen } from '../command.ts';
+import type { CommandRun, StartCommand } from '../command.ts';
 import { shellPath } from '../../bytes/text.ts';
 import { withAdvice } from '../errors.ts';
 import { decodeText, type Encoding } from '../framing.ts';
-import { addLockOptions, encodingOption, parseSingleRef, type WriterOptions } from '../options.ts';
-import { openToWrite } from '../open-to-write.ts';
+import { addTrieOptions, encodingOption, parseSingleRef, type TrieOptions } from '../options.ts';
+import { withStoreToChange } from '../open-to-write.ts';
 
-interface UpdateOptions extends WriterOptions {
+interface UpdateOptions extends TrieOptions {
   readonly encoding: Encoding;
 }
 
 export function addUpdate(command: Command, start: StartCommand): void {
-  addLockOptions(
+  addTrieOptions(
     command
       .description('replace a node with one of the same length')
       .argument('<file>', 'the page file')
@@ -33,7 +33,7 @@ async function update(
 ): Promise<void> {
   const ref = parseSingleRef(text, file);
   const node = decodeText(data, options.encoding);
-  await withOpen(openToWrite(run, file, options), async (store) => {
+  await withStoreToChange(run, file, options, async (store) => {
     try {
       await store.update(ref, node);
     } catch (error) {

@@ -16,6 +16,30 @@ const record = (block: bigint, slot: bigint, type: bigint): bigint => (block << 
 
 /** Damage to the root pointer and the root descriptor. */
 export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
+  'trie-too-few-arenas': {
+    base: 'v1.part',
+    description: 'The root descriptor counts 0 arenas, and its root record is in block 1.',
+    change: (file) => plantTrie(file, () => file.u32(70, 0)),
+    expect: [error('TRIE_ARENA_COUNT', 0, 70), error('TRIE_BLOCK_COUNT', 0, 24)],
+  },
+  'trie-more-blocks': {
+    base: 'v1.part',
+    description: 'A file of 3 blocks with a trie of one arena, as after an allocation.',
+    change: (file) => plantTrie(file, () => file.u32(70, 1)),
+    expect: [error('TRIE_BLOCK_COUNT', 0, 24)],
+  },
+  'trie-free-blocks': {
+    base: 'free.part',
+    description: 'A file with a trie of 5 arenas, of which three blocks were freed.',
+    change: (file) => plantTrie(file, () => file.u32(70, 5)),
+    expect: [error('TRIE_FREE_BLOCKS', 0, 32)],
+  },
+  'trie-v2-pages': {
+    base: 'v2.part',
+    description: 'A file with a trie whose pages are V2.',
+    change: (file) => plantTrie(file),
+    expect: [error('TRIE_PAGE_FORMAT', 1, 0), error('TRIE_PAGE_FORMAT', 2, 0)],
+  },
   'root-pointer-in-memory': {
     base: 'v1.part',
     description: 'The root pointer has bit 63 set; the checksum is valid.',
@@ -65,13 +89,13 @@ export const ROOT_DAMAGE: Readonly<Record<string, Damage>> = {
     expect: [error('ROOT_DESCRIPTOR', 0, 70)],
   },
   'root-record-outside': {
-    base: 'v2.part',
+    base: 'v1.part',
     description: 'The root descriptor points to a record in block 3 of a file of blocks 0 to 2.',
     change: (file) => plantTrie(file, () => file.u64(74, record(3n, 0n, 4n))),
     expect: [error('ROOT_DESCRIPTOR', 0, 74)],
   },
   'root-record-no-slot': {
-    base: 'v2.part',
+    base: 'v1.part',
     description: 'The root descriptor points to slot 20 of a page with slots 0 to 19.',
     change: (file) => plantTrie(file, () => file.u64(74, record(1n, 20n, 4n))),
     expect: [error('ROOT_DESCRIPTOR', 0, 74)],
