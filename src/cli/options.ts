@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PageStoreError } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { parseRef } from '../store/page-ref.ts';
+import { VALUE_KINDS } from '../trie/value.ts';
 import type { Encoding, Framing } from './framing.ts';
 
 /** Options that every command has. */
@@ -49,6 +50,9 @@ export const ENCODINGS: readonly Encoding[] = ['raw', 'hex', 'base64'];
 
 export const encodingOption = (description: string): Option =>
   new Option('--encoding <encoding>', description).choices(ENCODINGS).default('raw' satisfies Encoding);
+
+export const valuesOption = (description: string): Option =>
+  new Option('--values <kind>', description).choices(VALUE_KINDS);
 
 export const FRAMINGS: readonly Framing[] = ['lines', 'nul', 'u32', 'whole'];
 

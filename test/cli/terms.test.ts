@@ -38,7 +38,31 @@ describe('terms', () => {
 
   test('--values adds a tab and the value in hex, or nothing', async () => {
     const expected = realTerms('values-mixed').map((line) => `${line.replace(/-$/, '')}\n`);
-    expect(await output(['terms', mixed, '--values', '--encoding', 'hex'])).toBe(expected.join(''));
+    expect(await output(['terms', mixed, '--values', 'hex', '--encoding', 'hex'])).toBe(expected.join(''));
+  });
+
+  test.each([
+    ['u8', '61\t28\n'],
+    ['u32', '61\t300000000\n'],
+    ['u64', '61\t1844674407370955161\n'],
+    ['i64', '61\t-1000000007\n'],
+    ['string', '61\t\u00e9\n'],
+    ['bytes', `61\t${'ff'.repeat(17)}\n`],
+  ])('--values %s decodes the values of libdictenstein', async (kind, expected) => {
+    const path = fileOf(`values-${kind}`, trieBytes('real', `values-${kind}`));
+    const lines = await output(['terms', path, '--values', kind, '--encoding', 'hex', '--limit', '2']);
+    expect(Buffer.from(lines, 'latin1').toString().split('\n')[1]).toBe(expected.trimEnd());
+    const got = Buffer.from(await output(['get', path, 'a', '--values', kind]), 'latin1').toString();
+    expect(`61\t${got}`).toBe(expected);
+    const json = jsonLines(Buffer.from(await output(['get', path, 'a', '--values', kind, '--json']), 'latin1'));
+    const text = expected.trimEnd().slice(3);
+    expect(json[0]).toMatchObject({ value: kind === 'u8' || kind === 'u32' ? Number(text) : text });
+  });
+
+  test('--values of another kind than the values is refused', async () => {
+    expect(await failure(2, 'terms', mixed, '--values', 'u32')).toContain('a value of 8 bytes');
+    expect(await failure(2, 'terms', mixed, '--values', 'string')).toContain('is no string');
+    expect(await failure(2, 'terms', mixed, '--values', 'u128')).toContain('u8');
   });
 
   test('--prefix, --from, --to, --limit and --reverse choose terms', async () => {
@@ -55,7 +79,7 @@ describe('terms', () => {
     expect(await output(['terms', five, '--count'])).toBe('5\n');
     expect(await output(['terms', five, '--count', '--prefix', 'a'])).toBe('2\n');
     expect(await output(['terms', five, '--count', '--limit', '3'])).toBe('3\n');
-    expect(await failure(2, 'terms', five, '--count', '--values')).toContain('--count cannot be used');
+    expect(await failure(2, 'terms', five, '--count', '--values', 'hex')).toContain('--count cannot be used');
   });
 
   test('--format csv quotes fields where RFC 4180 asks for it', async () => {
@@ -63,12 +87,14 @@ describe('terms', () => {
     const root = artRecord({ children: { '"': 0, ',': 0, a: 0, '\n': 0 } });
     const path = fileOf('csv', await trieOf([leaf, root]));
     expect(await output(['terms', path, '--format', 'csv'])).toBe('term\n"\n"\n""""\n","\na\n');
-    expect(await output(['terms', path, '--format', 'csv', '--values', '--prefix', 'a'])).toBe('term,value\na,\n');
+    expect(await output(['terms', path, '--format', 'csv', '--values', 'hex', '--prefix', 'a'])).toBe(
+      'term,value\na,\n',
+    );
   });
 
   test('--json prints an object for each term', async () => {
     const lines = jsonLines(
-      await output(['terms', mixed, '--json', '--values', '--prefix', '6361', '--encoding', 'hex']),
+      await output(['terms', mixed, '--json', '--values', 'hex', '--prefix', '6361', '--encoding', 'hex']),
     );
     expect(lines.at(0)).toEqual({ type: 'term', encoding: 'hex', term: '636172', value: '0600000000000000' });
     expect(lines.at(1)).toEqual({ type: 'term', encoding: 'hex', term: '63617274', value: null });
@@ -82,7 +108,7 @@ describe('terms', () => {
     record.writeUInt32LE(4, 12);
     record.writeUInt32LE(value.length, 20);
     const path = fileOf('large', await trieOf([record, artRecord({ children: { a: 0 } })]));
-    expect(await output(['terms', path, '--values'])).toBe(`a\t${value.toString('hex')}\n`);
+    expect(await output(['terms', path, '--values', 'hex'])).toBe(`a\t${value.toString('hex')}\n`);
     expect(await output(['get', path, 'a'])).toBe(`${value.toString('hex')}\n`);
   });
 
@@ -110,7 +136,7 @@ describe('get', () => {
     expect(await output(['get', mixed, 'cart', 'car'])).toBe('\n0600000000000000\n');
     expect(await output(['get', mixed, '636172', '--encoding', 'hex'])).toBe('0600000000000000\n');
     const lines = jsonLines(await output(['get', mixed, 'car', '--json']));
-    expect(lines[0]).toEqual({ type: 'term', encoding: 'base64', term: 'Y2Fy', value: 'BgAAAAAAAAA=' });
+    expect(lines[0]).toEqual({ type: 'term', encoding: 'base64', term: 'Y2Fy', value: '0600000000000000' });
   });
 
   test('exits 1 where a term is absent, after the others', async () => {

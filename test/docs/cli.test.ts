@@ -167,7 +167,7 @@ const LINES: readonly (readonly [line: string, ...types: string[]])[] = [
   ['repair bit.part', 'change'],
   ['repair bit.part --undo bit.part.undo', 'change'],
   ['repair lost.part', 'left'],
-  ['terms values.part --values --encoding hex', 'term'],
+  ['terms values.part --values hex --encoding hex', 'term'],
   ['terms values.part --prefix car', 'term'],
   ['get values.part car cart', 'term'],
 ];

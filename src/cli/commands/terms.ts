@@ -4,8 +4,9 @@ import { terminalBytes } from '../../bytes/text.ts';
 import { type CommandRun, type Progress, type StartCommand } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { encodeBytes, type Encoding } from '../framing.ts';
+import { decodeValue, type ValueKind } from '../../trie/value.ts';
 import { termArgument, withTrie } from '../open-trie.ts';
-import { type CommonOptions, encodingOption, positiveInteger } from '../options.ts';
+import { type CommonOptions, encodingOption, positiveInteger, valuesOption } from '../options.ts';
 
 type TermsFormat = 'lines' | 'csv';
 
@@ -16,7 +17,7 @@ interface TermsCommandOptions extends CommonOptions {
   readonly limit?: number;
   readonly reverse?: boolean;
   readonly count?: boolean;
-  readonly values?: boolean;
+  readonly values?: ValueKind;
   readonly encoding: Encoding;
   readonly format: TermsFormat;
 }
@@ -31,7 +32,7 @@ export function addTerms(command: Command, start: StartCommand): void {
     .option('--limit <n>', 'at most so many terms', positiveInteger)
     .option('--reverse', 'the last term first')
     .option('--count', 'print only how many terms there are')
-    .option('--values', 'print the value of each term too, in hex')
+    .addOption(valuesOption('print the value of each term too, as this'))
     .addOption(encodingOption('how terms are printed, and --prefix, --from and --to given'))
     .addOption(
       new Option('--format <format>', 'lines, or CSV with a header')
@@ -45,15 +46,15 @@ export function addTerms(command: Command, start: StartCommand): void {
 const TERMS_PER_PROGRESS = 1024;
 
 async function terms(run: CommandRun, file: string, options: TermsCommandOptions): Promise<void> {
-  const { encoding, limit = Infinity, reverse, count: isCount = false, values: hasValues = false, format } = options;
-  if (isCount && (hasValues || format !== 'lines'))
+  const { encoding, limit = Infinity, reverse, count: isCount = false, values, format } = options;
+  if (isCount && (values !== undefined || format !== 'lines'))
     throw new UsageError('--count cannot be used together with --values or --format', 'terms');
   const bounds = {
     prefix: termArgument(options.prefix, encoding),
     from: termArgument(options.from, encoding),
     to: termArgument(options.to, encoding),
   };
-  const printer = new TermPrinter(run, encoding, format, hasValues);
+  const printer = new TermPrinter(run, encoding, format, values);
   let count = 0;
   await withTrie(run, file, (trie) =>
     run.withProgress({ what: file, unit: termsText, hasRows: !isCount }, async (progress: Progress) => {
@@ -85,22 +86,24 @@ function termsText(count: number): string {
 
 const NOTHING = Buffer.alloc(0);
 const LINE_END = Buffer.from('\n');
+const TAB = Buffer.from('\t');
+const COMMA = Buffer.from(',');
 
 class TermPrinter {
   readonly #run: CommandRun;
   readonly #encoding: Encoding;
   readonly #format: TermsFormat;
-  readonly #hasValues: boolean;
+  readonly #values: ValueKind | undefined;
 
-  constructor(run: CommandRun, encoding: Encoding, format: TermsFormat, hasValues: boolean) {
+  constructor(run: CommandRun, encoding: Encoding, format: TermsFormat, values: ValueKind | undefined) {
     this.#run = run;
     this.#encoding = encoding;
     this.#format = format;
-    this.#hasValues = hasValues;
+    this.#values = values;
   }
 
   async start(): Promise<void> {
-    if (this.#format === 'csv') await this.#run.text([this.#hasValues ? 'term,value\n' : 'term\n']);
+    if (this.#format === 'csv') await this.#run.text([this.#values === undefined ? 'term\n' : 'term,value\n']);
   }
 
   /** @returns false, with nothing printed, if the buffer has no room, and with --json */
@@ -112,7 +115,8 @@ class TermPrinter {
   async print(term: Uint8Array, value: Uint8Array | undefined): Promise<void> {
     const { stdout, isJson } = this.#run;
     if (isJson) {
-      await printTermJson(this.#run, term, this.#hasValues ? { value } : undefined, this.#encoding);
+      const found = this.#values === undefined ? undefined : { value, kind: this.#values };
+      await printTermJson(this.#run, term, found, this.#encoding);
       return;
     }
     await stdout.flush();
@@ -128,9 +132,12 @@ class TermPrinter {
   }
 
   #after(value: Uint8Array | undefined): Uint8Array {
-    if (!this.#hasValues) return LINE_END;
-    const separator = this.#format === 'csv' ? ',' : '\t';
-    return Buffer.from(`${separator}${value === undefined ? '' : Buffer.from(value).toString('hex')}\n`);
+    if (this.#values === undefined) return LINE_END;
+    const isCsv = this.#format === 'csv';
+    const text = Buffer.from(value === undefined ? '' : String(decodeValue(value, this.#values)));
+    const field = isCsv ? csvField(text) : text;
+    const shown = this.#run.stdout.isTerminal ? Buffer.from(terminalBytes(field)) : field;
+    return Buffer.concat([isCsv ? COMMA : TAB, shown, LINE_END]);
   }
 }
 
@@ -138,14 +145,14 @@ class TermPrinter {
 export async function printTermJson(
   run: CommandRun,
   term: Uint8Array,
-  found: { readonly value: Uint8Array | undefined } | undefined,
+  found: { readonly value: Uint8Array | undefined; readonly kind: ValueKind } | undefined,
   asked: Encoding,
 ): Promise<void> {
   const encoding = asked === 'hex' ? 'hex' : 'base64';
   await run.json('term', () => ({
     encoding,
     term: encodeBytes(term, encoding),
-    ...(found && { value: found.value === undefined ? null : encodeBytes(found.value, encoding) }),
+    ...(found && { value: found.value === undefined ? null : decodeValue(found.value, found.kind) }),
   }));
 }
 
