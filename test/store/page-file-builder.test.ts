@@ -112,7 +112,7 @@ describe('a file that is built sequentially', () => {
   test('has the given root', async () => {
     const rootDescriptor = { rootType: 0, isFinal: 1, termCount: 1, arenaCount: 0, rootRecord: 0n };
     const root = { rootPointer: 64n << 18n, rootDescriptor, entryCount: 1n, imageCheckpointLsn: 9n };
-    const bytes = await built((builder) => builder.finish(2, root));
+    const bytes = await built((builder) => builder.finish(1, root));
     expect(FILE_HEADER.read(bytes)).toMatchObject({ rootPointer: 64n << 18n, entryCount: 1n, imageCheckpointLsn: 9n });
     expect((await verifyAll(bytes)).findings).toEqual([]);
   });
