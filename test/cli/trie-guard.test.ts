@@ -2,13 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { output, runInProcess } from '../support/cli.ts';
-import { expectSameBytes, temporaryFolder, trieBytes } from '../support/files.ts';
+import { expectSameBytes, temporaryFolder } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 
 const folder = temporaryFolder();
 
 function trieFile(name: string): string {
   const path = join(folder, `${name}.part`);
-  writeFileSync(path, trieBytes('five'));
+  writeFileSync(path, trieBytes('real', 'five'));
   return path;
 }
 
@@ -28,7 +29,7 @@ describe.each(REFUSED)('%s %j of a file with a trie', (command, args, reason) =>
     expect([exit, stdout.toString()]).toEqual([2, '']);
     expect(stderr).toMatch(/^artrie-pages: [^\n]*; --force does it all the same[^\n]*\n$/);
     expect(stderr).toContain(reason);
-    expectSameBytes(readFileSync(path), trieBytes('five'));
+    expectSameBytes(readFileSync(path), trieBytes('real', 'five'));
   });
 
   test('is done with --force', async () => {

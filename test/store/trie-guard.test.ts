@@ -5,7 +5,8 @@ import { ByteNodeArenaV1 } from '../../src/format/byte-node-arena.ts';
 import { BLOCK_BYTES } from '../../src/format/layout.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { smallFile, withHeader } from '../support/damage.ts';
-import { expectSameBytes, trieBytes } from '../support/files.ts';
+import { expectSameBytes } from '../support/files.ts';
+import { trieBytes } from '../support/tries.ts';
 import { text } from '../support/nodes.ts';
 import { withoutDigest } from '../support/spec-digest.ts';
 import { specNodes } from '../support/spec-reader.ts';
@@ -13,7 +14,7 @@ import { specNodes } from '../support/spec-reader.ts';
 const small = withHeader(withoutDigest(await smallFile('v2')), { rootPointer: 64n << 18n });
 
 const FILES: [string, Uint8Array][] = [
-  ['a trie of libdictenstein', trieBytes('five')],
+  ['a trie of libdictenstein', trieBytes('real', 'five')],
   ['a file of V2 pages with a root pointer', await opened(small)],
 ];
 
@@ -68,7 +69,7 @@ describe.each(FILES)('in %s', (_, before) => {
 });
 
 test('finalizing keeps every node and every count of a trie, and the directories of its pages', async () => {
-  const before = trieBytes('evicted');
+  const before = trieBytes('real', 'evicted');
   const file = new MemoryBlockFile(before.slice());
   const store = await PageStore.open(file);
   await store.finalize();

@@ -16,23 +16,6 @@ export type GoldenName = (typeof GOLDEN_NAMES)[number];
 export const goldenPath = (name: GoldenName): string => join(GOLDEN, `${name}.part`);
 export const goldenBytes = (name: GoldenName): Uint8Array => new Uint8Array(readFileSync(goldenPath(name)));
 
-/** Page files with a trie that libdictenstein wrote. */
-export const TRIE_NAMES = [
-  'five',
-  'empty',
-  'removed',
-  'emptystring',
-  'values-mixed',
-  'wal-tail',
-  'slottracking',
-  'evicted',
-  'chains',
-] as const;
-export type TrieName = (typeof TRIE_NAMES)[number];
-
-export const trieBytes = (name: TrieName): Uint8Array =>
-  new Uint8Array(gunzipSync(readFileSync(join(FIXTURES, 'tries/real', `${name}.part.gz`))));
-
 /** The nodes of a golden file as a third program read them: `block:slot` and bytes in hex. */
 export function goldenNodes(name: GoldenName): { ref: string; hex: string }[] {
   const path = join(GOLDEN, `${name}.nodes`);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBlockFile } from '../../src/disk/block-file.ts';
 import { PageStore } from '../../src/store/page-store.ts';
 import { damaged, withHeader } from '../support/damage.ts';
-import { TRIE_NAMES, trieBytes } from '../support/files.ts';
+import { trieBytes, trieNames } from '../support/tries.ts';
 import { makeNodes, text } from '../support/nodes.ts';
 import { brief, verifyAll } from '../support/verify.ts';
 
@@ -22,17 +22,20 @@ async function changed(bytes: Uint8Array, change: (store: PageStore) => Promise<
   return file.bytes;
 }
 
-test.each(TRIE_NAMES)('%s, which libdictenstein wrote, has no error and no warning', async (name) => {
-  expect(await codesOf(trieBytes(name))).toEqual([]);
+/** Tries of characters and vocabularies are not read yet. */
+const BYTE_TRIES = trieNames('real').filter((name) => !/^(char|vocab)-/.test(name));
+
+test.each(BYTE_TRIES)('%s, which libdictenstein wrote, has no error and no warning', async (name) => {
+  expect(await codesOf(trieBytes('real', name))).toEqual([]);
 });
 
 test('nor has one whose pages are finalized', async () => {
-  expect(await codesOf(await changed(trieBytes('slottracking'), (store) => store.finalize()))).toEqual([]);
+  expect(await codesOf(await changed(trieBytes('real', 'slottracking'), (store) => store.finalize()))).toEqual([]);
 });
 
 describe('an error is', () => {
   test('a count of arenas that does not reach the root record', async () => {
-    const bytes = withArenas(trieBytes('slottracking'), 1);
+    const bytes = withArenas(trieBytes('real', 'slottracking'), 1);
     expect(await codesOf(bytes)).toEqual(['error TRIE_ARENA_COUNT 0', 'error TRIE_BLOCK_COUNT 0']);
     const { findings } = await verifyAll(bytes);
     expect(findings[0]).toMatchObject({ offset: 70, found: '1', expected: 'at least 2' });
@@ -40,7 +43,7 @@ describe('an error is', () => {
   });
 
   test('a block that was allocated', async () => {
-    const bytes = await changed(trieBytes('five'), (store) => store.allocate(1));
+    const bytes = await changed(trieBytes('real', 'five'), (store) => store.allocate(1));
     expect(await codesOf(bytes)).toEqual(['error TRIE_BLOCK_COUNT 0']);
     const { findings } = await verifyAll(bytes);
     expect(findings.find(({ code }) => code === 'TRIE_BLOCK_COUNT')).toMatchObject({
@@ -52,17 +55,17 @@ describe('an error is', () => {
   });
 
   test('a block that was appended', async () => {
-    const bytes = await changed(trieBytes('five'), (store) => store.appendMany(makeNodes(10_000, 30, 40)));
+    const bytes = await changed(trieBytes('real', 'five'), (store) => store.appendMany(makeNodes(10_000, 30, 40)));
     expect(await codesOf(bytes)).toEqual(['error TRIE_BLOCK_COUNT 0']);
   });
 
   test('a block that was freed', async () => {
-    const bytes = await changed(trieBytes('evicted'), (store) => store.free(2));
+    const bytes = await changed(trieBytes('real', 'evicted'), (store) => store.free(2));
     expect(await codesOf(bytes)).toEqual(['error TRIE_FREE_BLOCKS 0']);
   });
 
   test('each V2 page', async () => {
-    const bytes = await changed(trieBytes('five'), (store) => store.allocate(2, 'v2'));
+    const bytes = await changed(trieBytes('real', 'five'), (store) => store.allocate(2, 'v2'));
     expect(await codesOf(bytes)).toEqual([
       'error TRIE_BLOCK_COUNT 0',
       'error TRIE_PAGE_FORMAT 2',
@@ -72,7 +75,7 @@ describe('an error is', () => {
 });
 
 test('a page that is lost too is still found by the digest', async () => {
-  const bytes = await changed(trieBytes('five'), async (store) => {
+  const bytes = await changed(trieBytes('real', 'five'), async (store) => {
     await store.allocate(2);
     await store.append(text('node'));
   });
@@ -81,5 +84,7 @@ test('a page that is lost too is still found by the digest', async () => {
 });
 
 test('a file without a root pointer is not judged by what a trie needs', async () => {
-  expect(await codesOf(withHeader(withArenas(trieBytes('five'), 9), { rootPointer: 0n, entryCount: 0n }))).toEqual([]);
+  expect(
+    await codesOf(withHeader(withArenas(trieBytes('real', 'five'), 9), { rootPointer: 0n, entryCount: 0n })),
+  ).toEqual([]);
 });
