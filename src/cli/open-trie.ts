@@ -50,8 +50,9 @@ const VOCABULARY_MAGIC = 'VOCB';
 
 function isVocabulary(error: unknown, file: string): boolean {
   if (!(error instanceof PageStoreError && error.code === 'NOT_A_PAGE_FILE')) return false;
+  // A folder cannot be read, and a pipe would wait.
+  if (!statSync(file).isFile()) return false;
   const magic = Buffer.alloc(VOCABULARY_MAGIC.length);
-  // The file could be opened, or the error would be another one.
   const descriptor = openSync(file, 'r');
   try {
     readSync(descriptor, magic, 0, magic.length, 0);

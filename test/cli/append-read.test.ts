@@ -168,6 +168,11 @@ describe('read', () => {
     ]);
   });
 
+  test('REFs beside --all are wrong usage', async () => {
+    const { exit, stderr } = await runInProcess(['read', goldenPath('v1'), '--all', '1']);
+    expect([exit, stderr]).toEqual([2, 'artrie-pages: give REFs or --all, not both; see artrie-pages read --help\n']);
+  });
+
   test('nodes without a directory are noted on stderr, but not with --quiet', async () => {
     const path = goldenPath('v2-unfinalized');
     const noted = await runInProcess(['read', path, '1']);

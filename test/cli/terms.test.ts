@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -63,6 +64,14 @@ describe('terms', () => {
     expect(await failure(2, 'terms', mixed, '--values', 'u32')).toContain('a value of 8 bytes');
     expect(await failure(2, 'terms', mixed, '--values', 'string')).toContain('is no string');
     expect(await failure(2, 'terms', mixed, '--values', 'u128')).toContain('u8');
+  });
+
+  test('of a folder or a pipe is refused, and does not wait for it', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(await failure(3, 'terms', folder)).toContain('this is a directory');
+    expect(await failure(3, 'get', folder, 'a')).toContain('this is a directory');
+    expect(await failure(3, 'terms', pipe)).toContain('not a regular file');
   });
 
   test('--prefix, --from, --to, --limit and --reverse choose terms', async () => {

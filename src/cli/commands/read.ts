@@ -49,6 +49,7 @@ async function read(
   const { all = false, key: keys = [], encoding } = options;
   const ways = Number(all) + Number(refs.length > 0) + Number(keys.length > 0);
   if (keys.length > 0 && ways > 1) throw new UsageError('--key cannot be used together with REFs or --all', 'read');
+  if (all && refs.length > 0) throw new UsageError('give REFs or --all, not both', 'read');
   if (ways !== 1) throw new PageStoreError('INVALID_REF', 'give one or more REFs, --all, or --key KEY', { file });
   const ranges = refs.map(parseRef);
   const [only] = ranges;
