@@ -68,7 +68,7 @@ describe('terms', () => {
 
   test('of a folder or a pipe is refused, and does not wait for it', async () => {
     const pipe = join(folder, 'pipe');
-    execFileSync('mkfifo', [pipe]);
+    execFileSync('bash', ['-c', 'mkfifo "$0"', pipe]);
     expect(await failure(3, 'terms', folder)).toContain('this is a directory');
     expect(await failure(3, 'get', folder, 'a')).toContain('this is a directory');
     expect(await failure(3, 'terms', pipe)).toContain('not a regular file');
