@@ -1,23 +1,15 @@
 import { isUtf8 } from 'node:buffer';
-import type { PageFormat } from '../format/page-header.ts';
 import { plural } from '../report/text.ts';
 import { importCsv } from '../transfer/import-csv.ts';
 import type { KeyRefs } from '../transfer/key-refs.ts';
 import type { CommandRun } from './command.ts';
-import type { ImportResult } from './commands/import.ts';
+import type { ImportOptions, ImportResult } from './commands/import.ts';
 import { lockOptions } from './open-to-write.ts';
-import type { WriterOptions } from './options.ts';
 import { OutputFile } from './output-file.ts';
 
-interface CsvOptions extends WriterOptions {
+interface CsvOptions extends ImportOptions {
   readonly csv: string;
   readonly table: string;
-  readonly id?: string;
-  readonly keysOnly?: boolean;
-  readonly map?: string;
-  readonly pageFormat?: PageFormat;
-  readonly force?: boolean;
-  readonly replace?: boolean;
 }
 
 /** Runs `import --csv`. @param chunks - of the CSV file */

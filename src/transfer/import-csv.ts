@@ -14,14 +14,13 @@ import { counted, utf8Bytes, utf8Text, writeUtf8 } from '../bytes/encodings.ts';
 import type { BlockFile } from '../disk/block-file.ts';
 import { fillNewFile } from '../disk/node-create.ts';
 import { ownershipOf } from '../disk/node-owner.ts';
-import { LOCK_OPTION_KINDS } from '../disk/node-lock.ts';
 import { type ErrorCode, PageStoreError } from '../errors.ts';
 import type { PageFormat } from '../format/page-header.ts';
 import { maxNodeBytes } from '../format/page.ts';
 import { PageFileBuilder } from '../store/page-file-builder.ts';
 import { BatchNodes, CellKeys, MAX_KEY_BYTES, writeKeyAndLength, writeLatin1 } from './csv-keys.ts';
 import { type CsvRecord, CsvRecords } from './csv-records.ts';
-import type { ImportOptions, ImportReport } from './import.ts';
+import { IMPORT_OPTION_KINDS, type ImportOptions, type ImportReport } from './import.ts';
 import { lineError, shown } from './import-lines.ts';
 import { KeyRefs } from './key-refs.ts';
 
@@ -66,11 +65,7 @@ export async function importCsv(
   assertPieces('importCsv', 'rows', rows);
   assertPathOrBlockFile('importCsv', 'target', target);
   checkOptions('importCsv', options, {
-    ...LOCK_OPTION_KINDS,
-    replace: 'boolean',
-    keepOwner: 'boolean',
-    pageFormat: 'any',
-    signal: 'signal',
+    ...IMPORT_OPTION_KINDS,
     table: 'any',
     id: 'string',
     keysOnly: 'boolean',

@@ -3,6 +3,7 @@ import {
   assertPathOrBlockFile,
   assertPieces,
   checkOptions,
+  type OptionKind,
   hasLostMemory,
   isBytes,
 } from '../arguments.ts';
@@ -53,6 +54,14 @@ export interface ImportReport {
   readonly bytes: number;
 }
 
+export const IMPORT_OPTION_KINDS: Readonly<Record<keyof ImportOptions, OptionKind>> = {
+  ...LOCK_OPTION_KINDS,
+  replace: 'boolean',
+  keepOwner: 'boolean',
+  pageFormat: 'any',
+  signal: 'signal',
+};
+
 /**
  * Creates a page file from the lines of an export, with each node at its old ref; or from node lines without refs,
  * which are packed in order. One line and one page are in memory.
@@ -70,13 +79,7 @@ export async function importNodes(
 ): Promise<ImportReport> {
   assertPieces('importNodes', 'lines', lines);
   assertPathOrBlockFile('importNodes', 'target', target);
-  checkOptions('importNodes', options, {
-    ...LOCK_OPTION_KINDS,
-    replace: 'boolean',
-    keepOwner: 'boolean',
-    pageFormat: 'any',
-    signal: 'signal',
-  });
+  checkOptions('importNodes', options, IMPORT_OPTION_KINDS);
   assertOneOf('importNodes', 'options.pageFormat', options.pageFormat, ['v1', 'v2']);
   const { replace = false, keepOwner = false } = options;
   const ownership = replace && keepOwner && typeof target === 'string' ? await ownershipOf(target) : undefined;

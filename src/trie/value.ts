@@ -1,3 +1,4 @@
+import { counted } from '../bytes/encodings.ts';
 import { PageStoreError } from '../errors.ts';
 
 /** How a value is read: libdictenstein does not record its type. `hex` takes the bytes as they are. */
@@ -48,6 +49,10 @@ const SHOWN_BYTES = 16;
 
 function notOfKind(value: Uint8Array, kind: ValueKind, cause?: unknown): PageStoreError {
   const shown = Buffer.from(value.subarray(0, SHOWN_BYTES)).toString('hex') + (value.length > SHOWN_BYTES ? '...' : '');
-  const size = value.length === 1 ? '1 byte' : `${value.length} bytes`;
-  return new PageStoreError('INVALID_ENCODING', `a value of ${size} (${shown}) is no ${kind}`, {}, cause);
+  return new PageStoreError(
+    'INVALID_ENCODING',
+    `a value of ${counted(value.length, 'byte')} (${shown}) is no ${kind}`,
+    {},
+    cause,
+  );
 }

@@ -90,6 +90,24 @@ describe.each([
     await (await takeWriterLock(path, {}, load)).release();
   });
 
+  test('tells of the waiting before each pause, and what that throws ends it', async () => {
+    const path = newFile();
+    const lock = await takeWriterLock(path, {}, load);
+    const waits: number[] = [];
+    const enough = new Error('enough');
+    const onLockWait = ({ code }: { readonly code: string }, seconds: number): void => {
+      expect(code).toBe('FILE_LOCKED');
+      if (waits.push(seconds) === 3) throw enough;
+    };
+    await expect(takeWriterLock(path, { onLockWait }, load)).rejects.toMatchObject({ code: 'FILE_LOCKED' });
+    expect(waits).toEqual([]);
+    await expect(takeWriterLock(path, { lockTimeout: Infinity, onLockWait }, load)).rejects.toBe(enough);
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    await lock.release();
+    await (await takeWriterLock(path, { onLockWait }, load)).release();
+    expect(waits).toHaveLength(3);
+  });
+
   test('refuses a timeout that is not a number of seconds', async () => {
     const path = newFile();
     for (const lockTimeout of [-1, NaN]) {

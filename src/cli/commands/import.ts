@@ -13,7 +13,8 @@ import { assertInputIsNotOutput, outputConflict } from '../same-file.ts';
 import { lockOptions } from '../open-to-write.ts';
 import { addLockOptions, pageFormatOption, type WriterOptions } from '../options.ts';
 
-interface ImportOptions extends WriterOptions {
+/** As commander gives them. */
+export interface ImportOptions extends WriterOptions {
   readonly input?: string;
   readonly csv?: string;
   readonly table?: string;
